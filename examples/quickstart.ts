@@ -1,0 +1,124 @@
+/** An API with cached routes: `npm start`, then the curl lines that it prints. */
+import { HttpRouter, HttpServer, HttpServerRequest, HttpServerRespondable, HttpServerResponse } from "@effect/platform"
+import { NodeHttpServer, NodeRuntime } from "@effect/platform-node"
+import { Config, ConfigError, Console, Effect, Layer, Schema } from "effect"
+import { HttpCache, InMemoryCacheStorage, withCache, withCollect } from "effect-http-cache"
+import { createServer } from "node:http"
+import { fileURLToPath } from "node:url"
+
+class UserNotFound extends Schema.TaggedError<UserNotFound>()("UserNotFound", { id: Schema.String }) {
+  [HttpServerRespondable.symbol]() {
+    return HttpServerResponse.json({ error: "UserNotFound", id: this.id }, { status: 404 })
+  }
+}
+
+/** What a database would hold, and how often each handler has run. */
+class State extends Effect.Service<State>()("State", {
+  sync: () => ({
+    users: new Map([["1", { id: "1", name: "Ada", version: 1 }], ["2", { id: "2", name: "Alan", version: 1 }]]),
+    handlerRuns: new Map<string, number>()
+  })
+}) {}
+
+const countRun = (handler: string) =>
+  Effect.map(State, ({ handlerRuns }) => handlerRuns.set(handler, (handlerRuns.get(handler) ?? 0) + 1))
+
+const findUser = Effect.gen(function*() {
+  const { id } = yield* HttpRouter.schemaPathParams(Schema.Struct({ id: Schema.String }))
+  const user = (yield* State).users.get(id)
+  return user ?? (yield* new UserNotFound({ id }))
+})
+
+const etag = (user: { readonly version: number }) => `"v${user.version}"`
+
+const getUser = Effect.gen(function*() {
+  yield* countRun("GET /users/:id")
+  yield* Effect.sleep("200 millis")
+  const user = yield* findUser
+  return yield* HttpServerResponse.json(user, { headers: { etag: etag(user) } })
+})
+
+const patchUser = Effect.gen(function*() {
+  yield* countRun("PATCH /users/:id")
+  const { name } = yield* HttpServerRequest.schemaBodyJson(Schema.Struct({ name: Schema.NonEmptyString }))
+  const user = yield* findUser
+  const renamed = { ...user, name, version: user.version + 1 }
+  ;(yield* State).users.set(user.id, renamed)
+  return yield* HttpServerResponse.json(renamed, { headers: { etag: etag(renamed) } })
+})
+
+const userValidators = findUser.pipe(
+  Effect.map((user) => ({ etag: etag(user) })),
+  Effect.catchTag("UserNotFound", () => Effect.succeed(undefined))
+)
+
+const greetings = { en: "Hello", fr: "Bonjour", de: "Guten Tag" }
+
+const getGreeting = Effect.gen(function*() {
+  yield* countRun("GET /greeting")
+  const { headers } = yield* HttpServerRequest.HttpServerRequest
+  const asked = (headers["accept-language"] ?? "").slice(0, 2).toLowerCase()
+  const language = asked === "fr" || asked === "de" ? asked : "en"
+  return HttpServerResponse.text(`${greetings[language]}\n`, { headers: { "content-language": language } })
+})
+
+const getMe = Effect.gen(function*() {
+  yield* countRun("GET /me")
+  const { headers } = yield* HttpServerRequest.HttpServerRequest
+  return headers["authorization"] === undefined
+    ? HttpServerResponse.empty({ status: 401, headers: { "www-authenticate": "Bearer" } })
+    : yield* HttpServerResponse.json({ you: headers["authorization"] })
+})
+
+const getHandlerRuns = Effect.flatMap(
+  State,
+  ({ handlerRuns }) => HttpServerResponse.json(Object.fromEntries(handlerRuns))
+)
+
+export const router = HttpRouter.empty.pipe(
+  HttpRouter.get("/users/:id", getUser.pipe(withCache({ expiry: 10 }))),
+  HttpRouter.patch("/users/:id", patchUser.pipe(HttpCache.withPreconditions(userValidators), withCollect())),
+  HttpRouter.get("/greeting", getGreeting.pipe(withCache({ expiry: 60, vary: ["Accept-Language"] }))),
+  HttpRouter.get("/me", getMe.pipe(withCache({ cacheControl: "private" }))),
+  HttpRouter.get("/handler-runs", getHandlerRuns)
+)
+
+export const services = Layer.merge(State.Default, InMemoryCacheStorage.layerCollectable)
+
+const port = Config.integer("PORT").pipe(
+  Config.validate({ message: "it must be from 0 to 65535", validation: (port) => port >= 0 && port <= 65535 }),
+  Config.withDefault(3000)
+)
+
+const introduction = (address: string) =>
+  `Listening on ${address}. Try, in this order:
+
+  curl -i ${address}/users/1                                 # 200 ms; again within 10 s: a hit, at once
+  curl -i -H 'If-None-Match: "v1"' ${address}/users/1        # 304: you have it already
+  curl -i -X PATCH -H 'If-Match: "v1"' -d '{"name":"Grace"}' ${address}/users/1   # collects; again: 412
+  curl ${address}/handler-runs                               # how often each handler has run
+`
+
+const server = Effect.gen(function*() {
+  yield* HttpServer.serveEffect(router)
+  yield* HttpServer.addressWith((address) =>
+    Console.log(introduction(address._tag === "TcpAddress" ? `http://localhost:${address.port}` : address.path))
+  )
+  yield* Effect.never
+})
+
+const main = Effect.flatMap(port, (port) =>
+  Effect.scoped(server).pipe(
+    Effect.provide(Layer.merge(services, NodeHttpServer.layer(createServer, { port }))),
+    Effect.catchTag("ServeError", ({ cause }) =>
+      Effect.fail(`Can't listen on port ${port}: ${String(cause)}; try another, as in PORT=3001 npm start`))
+  )).pipe(
+    Effect.catchAll((error) =>
+      Effect.zipRight(
+        Console.error(ConfigError.isConfigError(error) ? `PORT: ${error.message}` : error),
+        Effect.sync(() => process.exitCode = 1)
+      )
+    )
+  )
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) NodeRuntime.runMain(main)

@@ -1,0 +1,70 @@
+/**
+ * What a storage answers when it has nothing, and when it fails.
+ *
+ * @since 0.1.0
+ */
+import * as Respondable from "@effect/platform/HttpServerRespondable"
+import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
+import * as Data from "effect/Data"
+import * as Effect from "effect/Effect"
+import type { CacheKey } from "./protocol/CacheKey.js"
+import type { ForwardReason as Reason } from "./protocol/CacheStatus.js"
+
+/**
+ * Why a request goes to the handler, in the words of `Cache-Status` (RFC 9211 §2.2).
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type ForwardReason = Reason
+
+/**
+ * Nothing stored can answer. Ordinary control flow: it is built without a stack. As a response it is a `504`, the
+ * answer to `only-if-cached` (RFC 9111 §5.2.1.7).
+ *
+ * `fence` is the state of the key at the time of the miss; an item made from now on carries it into `set`.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class CacheMiss extends Data.TaggedError("CacheMiss")<{
+  readonly key: CacheKey
+  readonly reason: ForwardReason
+  readonly fence: string
+}> implements Respondable.Respondable {
+  constructor(miss: { readonly key: CacheKey; readonly reason: ForwardReason; readonly fence: string }) {
+    const limit = Error.stackTraceLimit
+    Error.stackTraceLimit = 0
+    super(miss)
+    Error.stackTraceLimit = limit
+  }
+
+  /** @since 0.1.0 */
+  override get message(): string {
+    return `nothing stored for ${this.key} can answer: ${this.reason}`
+  }
+
+  /** @since 0.1.0 */
+  [Respondable.symbol](): Effect.Effect<HttpServerResponse.HttpServerResponse> {
+    return Effect.succeed(HttpServerResponse.empty({ status: 504 }))
+  }
+}
+
+/**
+ * A storage failed. It never fails a request that passes through the cache: it is logged, and the handler answers.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class CacheStorageError extends Data.TaggedError("CacheStorageError")<{
+  /** The name of the storage, as an operator knows it. */
+  readonly storage: string
+  readonly method: "get" | "set" | "collect"
+  readonly key: CacheKey
+  readonly cause: unknown
+}> {
+  /** @since 0.1.0 */
+  override get message(): string {
+    return `${this.storage}.${this.method} failed for ${this.key}`
+  }
+}

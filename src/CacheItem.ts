@@ -1,0 +1,59 @@
+/**
+ * One stored response.
+ *
+ * @since 0.1.0
+ */
+import * as Schema from "effect/Schema"
+
+// FAILURES 47: what would split a response in two is not a field.
+const FieldValue = Schema.String.pipe(Schema.pattern(/^[^\0\r\n]*$/))
+const Millis = Schema.Number.pipe(Schema.greaterThanOrEqualTo(0))
+
+/**
+ * For storages outside the process: JSON with the content in base64. Decoding refuses what isn't a stored response, a
+ * field value with a line break among it; a storage answers such a record with `CacheMiss`.
+ *
+ * @since 0.1.0
+ * @category schemas
+ */
+export const CacheItem = Schema.Struct({
+  /** Names this item among all that ever were in its place. */
+  id: Schema.NonEmptyString,
+  /** The `id` of the item that this one was made from; it is kept only while that one is still there. */
+  replaces: Schema.optionalWith(Schema.String, { exact: true }),
+  /** The state of the key when the handler was asked, as `get` answered it. Opaque. */
+  fence: Schema.String,
+  key: Schema.String,
+  /** Whose response it is; `""` for everybody's. */
+  partition: Schema.String,
+  /** Which of the URI's representations it is: what `lookup.variantOf(vary)` answers for a request that selects it. */
+  variant: Schema.String,
+  /** The field names that `Vary` nominates, lower-case, sorted. */
+  vary: Schema.Array(Schema.String),
+  status: Schema.Int.pipe(Schema.between(200, 599)),
+  /** End-to-end fields only, names in lower case, without `Set-Cookie` and `Age`. */
+  headers: Schema.Record({ key: Schema.String.pipe(Schema.pattern(/^[!#$%&'*+\-.^_`|~0-9a-z]+$/)), value: FieldValue }),
+  /** `Set-Cookie` lines; empty unless the route says `cookies: "store"`. */
+  cookies: Schema.Array(FieldValue),
+  body: Schema.Uint8ArrayFromBase64,
+  /** The `Date` of the response. Epoch milliseconds, as are the times below. */
+  date: Schema.Number,
+  requestTime: Schema.Number,
+  responseTime: Schema.Number,
+  /** How old it was at `responseTime` (RFC 9111 §4.2.3). Milliseconds. */
+  initialAge: Millis,
+  /** How long it is fresh (RFC 9111 §4.2.1). Milliseconds. */
+  lifetime: Millis,
+  /** It is never served before the handler has been asked: `no-cache`. */
+  alwaysValidate: Schema.Boolean,
+  /** It is never served stale: `must-revalidate` and its kin. */
+  staleForbidden: Schema.Boolean,
+  /** From then on a storage may drop it. An item whose time was over when it was made clears its place. */
+  retainUntil: Schema.Number
+})
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface CacheItem extends Schema.Schema.Type<typeof CacheItem> {}

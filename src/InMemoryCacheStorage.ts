@@ -1,0 +1,217 @@
+/**
+ * A storage in the memory of the process, bounded by bytes; the least recently used goes first.
+ *
+ * @since 0.1.0
+ */
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import { LRUCache } from "lru-cache"
+import { CacheMiss } from "./CacheError.js"
+import type { CacheItem } from "./CacheItem.js"
+import * as CacheStorage from "./CacheStorage.js"
+import * as CollectableCacheStorage from "./CollectableCacheStorage.js"
+
+/**
+ * The bounds hold after every operation.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Limits {
+  /** What all items and fences take together: content, fields, keys and a fixed overhead. Default 64 MiB. */
+  readonly maxBytes?: number | undefined
+  /** A larger item is not kept. Default 8 MiB. */
+  readonly maxItemBytes?: number | undefined
+  /** How many items. Default: as many as `maxBytes` allows. */
+  readonly maxItems?: number | undefined
+  /** How many variants of one URI in one partition; the least recently stored goes first. Default 64. */
+  readonly maxVariants?: number | undefined
+}
+
+type Bounds = { readonly [Limit in keyof Limits]-?: number }
+
+const defaults: Bounds = {
+  maxBytes: 64 * 1024 * 1024,
+  maxItemBytes: 8 * 1024 * 1024,
+  maxItems: Infinity,
+  maxVariants: 64
+}
+
+/** What an item and a fence cost beside their text and content; `npm run memory` holds it against the heap. */
+const itemOverhead = 1024
+const fenceOverhead = 128
+/** The part of `maxBytes` that fences may take; the rest is for items. */
+const fenceShare = 1 / 16
+
+const textBytes = (text: string): number => text.length * 2
+
+const itemBytes = (item: CacheItem): number => {
+  let bytes = itemOverhead + item.body.byteLength + textBytes(item.key) + textBytes(item.partition) +
+    textBytes(item.variant) + textBytes(item.id) + textBytes(item.fence) + textBytes(item.replaces ?? "")
+  for (const name of item.vary) bytes += textBytes(name)
+  for (const line of item.cookies) bytes += textBytes(line)
+  for (const name in item.headers) bytes += textBytes(name) + textBytes(item.headers[name]!)
+  return bytes
+}
+
+/**
+ * The collects that a fill may have missed. A fence is the number of collects at the time it was taken; of each key the
+ * latest is remembered. When the oldest is forgotten, all that was fenced before it is refused, of any key: a few
+ * responses are stored one request later, and memory stays bounded.
+ */
+class Fences {
+  private count = 0
+  private forgotten = 0
+  private readonly latest: LRUCache<CacheStorage.CacheKey, number>
+
+  constructor(maxBytes: number) {
+    this.latest = new LRUCache<CacheStorage.CacheKey, number>({
+      maxSize: Math.max(1, Math.floor(maxBytes)),
+      sizeCalculation: (_, key) => fenceOverhead + textBytes(key),
+      dispose: (count, _, reason) => {
+        if (reason === "evict") this.forgotten = Math.max(this.forgotten, count)
+      }
+    })
+  }
+
+  get present(): string {
+    return this.count === 0 ? "" : String(this.count)
+  }
+
+  isCurrent(fence: string, key: CacheStorage.CacheKey): boolean {
+    return Number(fence) >= Math.max(this.forgotten, this.latest.peek(key) ?? 0)
+  }
+
+  raise(key: CacheStorage.CacheKey): void {
+    this.latest.set(key, ++this.count)
+    if (!this.latest.has(key)) this.forgotten = this.count
+  }
+}
+
+class Memory implements CollectableCacheStorage.Service {
+  private readonly limits: Bounds
+  private readonly fences: Fences
+  private readonly items: LRUCache<CacheItem, true>
+  private readonly places = new Map<CacheStorage.CacheKey, Map<string, ReadonlyArray<CacheItem>>>()
+
+  constructor(limits: Bounds) {
+    this.limits = limits
+    this.fences = new Fences(limits.maxBytes * fenceShare)
+    this.items = new LRUCache<CacheItem, true>({
+      maxSize: Math.max(1, Math.floor(limits.maxBytes * (1 - fenceShare))),
+      ...(Number.isFinite(limits.maxItems) ? { max: limits.maxItems } : {}),
+      sizeCalculation: (_, item) => itemBytes(item),
+      dispose: (_, item, reason) => {
+        if (reason === "evict") this.replace(item.key, item.partition, (items) => items.filter((i) => i !== item))
+      }
+    })
+  }
+
+  readonly get = (lookup: CacheStorage.Lookup) =>
+    Effect.suspend(() => {
+      const partitions = this.places.get(lookup.key)
+      const item = CacheStorage.select(partitions?.get(lookup.partition) ?? [], lookup)
+      const fence = this.fences.present
+      if (item === undefined) {
+        const reason = partitions?.has(lookup.partition) === true ? "vary-miss" : "uri-miss"
+        return new CacheMiss({ key: lookup.key, reason, fence })
+      }
+      this.items.get(item)
+      return Effect.succeed(item.fence === fence ? item : { ...item, fence })
+    })
+
+  readonly set = (item: CacheItem, lookup: CacheStorage.Lookup) => Effect.sync(() => this.put(owned(item), lookup))
+
+  readonly collect = (key: CacheStorage.CacheKey) =>
+    Effect.sync(() => {
+      for (const items of this.places.get(key)?.values() ?? []) for (const item of items) this.items.delete(item)
+      this.places.delete(key)
+      this.fences.raise(key)
+      return this.fences.present
+    })
+
+  private put(item: CacheItem, lookup: CacheStorage.Lookup): boolean {
+    if (!this.fences.isCurrent(item.fence, lookup.key)) return false
+    const before = this.places.get(lookup.key)?.get(lookup.partition) ?? []
+    const placed = CacheStorage.place(before, item, lookup)
+    if (placed === undefined) return false
+    // What the item replaces is out of date, also when it is too large to be kept itself.
+    const isKept = !CacheStorage.isDead(item) &&
+      itemBytes(item) <= Math.min(this.limits.maxItemBytes, this.items.maxSize)
+    const after = placed.filter((other) => isKept || other !== item).slice(-this.limits.maxVariants)
+    for (const other of before) if (!after.includes(other)) this.items.delete(other)
+    this.replace(lookup.key, lookup.partition, () => after)
+    if (isKept) this.items.set(item, true)
+    return isKept
+  }
+
+  private replace(
+    key: CacheStorage.CacheKey,
+    partition: string,
+    change: (items: ReadonlyArray<CacheItem>) => ReadonlyArray<CacheItem>
+  ): void {
+    const partitions = this.places.get(key) ?? new Map<string, ReadonlyArray<CacheItem>>()
+    const items = change(partitions.get(partition) ?? [])
+    if (items.length > 0) partitions.set(partition, items)
+    else partitions.delete(partition)
+    if (partitions.size > 0) this.places.set(key, partitions)
+    else this.places.delete(key)
+  }
+}
+
+/** Content that is a view of a larger buffer would hold all of it. */
+const owned = (item: CacheItem): CacheItem =>
+  item.body.byteLength === item.body.buffer.byteLength ? item : { ...item, body: item.body.slice() }
+
+const boundsOf = (limits: Limits): Bounds => {
+  const bounds: { -readonly [Limit in keyof Limits]-?: number } = { ...defaults }
+  for (const name of Object.keys(defaults) as Array<keyof Limits>) {
+    const given = limits[name]
+    if (given === undefined) continue
+    if (!(given === Infinity || Number.isInteger(given)) || given < 1) {
+      throw new TypeError(`InMemoryCacheStorage.layerWith: ${name} is ${given}; it must be a whole number, 1 or more`)
+    }
+    bounds[name] = given
+  }
+  return bounds
+}
+
+/**
+ * With limits of your own; it can collect. Throws a `TypeError` when a limit isn't a whole number of at least 1.
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const layerWith = (
+  limits: Limits
+): Layer.Layer<CacheStorage.CacheStorage | CollectableCacheStorage.CollectableCacheStorage> => {
+  const bounds = boundsOf(limits)
+  return Layer.effectContext(Effect.sync(() => {
+    const memory = new Memory(bounds)
+    return Context.make(CacheStorage.CacheStorage, memory).pipe(
+      Context.add(CollectableCacheStorage.CollectableCacheStorage, memory)
+    )
+  }))
+}
+
+/**
+ * The normal setup: routes can be cached and collected.
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const layerCollectable: Layer.Layer<
+  CacheStorage.CacheStorage | CollectableCacheStorage.CollectableCacheStorage
+> = layerWith({})
+
+/**
+ * For an application in which nothing is collected; `withCollect` does not compile with it.
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const layer: Layer.Layer<CacheStorage.CacheStorage> = Layer.sync(
+  CacheStorage.CacheStorage,
+  () => new Memory(defaults)
+)

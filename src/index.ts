@@ -1,0 +1,12 @@
+/**
+ * @since 0.1.0
+ */
+
+export * as CacheError from "./CacheError.js"
+export * as CacheItem from "./CacheItem.js"
+export * as CacheStorage from "./CacheStorage.js"
+export * as CollectableCacheStorage from "./CollectableCacheStorage.js"
+export * as HttpCache from "./HttpCache.js"
+export * as InMemoryCacheStorage from "./InMemoryCacheStorage.js"
+
+export { withCache, withCollect } from "./HttpCache.js"

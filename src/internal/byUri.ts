@@ -1,0 +1,99 @@
+/** The storage, asked by URI. */
+import { HttpServerRequest } from "@effect/platform/HttpServerRequest"
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import { CacheMiss, type CacheStorageError } from "../CacheError.js"
+import type { CacheItem } from "../CacheItem.js"
+import { CacheStorage } from "../CacheStorage.js"
+import { CollectableCacheStorage } from "../CollectableCacheStorage.js"
+import * as CacheControl from "../protocol/CacheControl.js"
+import * as CacheKey from "../protocol/CacheKey.js"
+import * as Fields from "../protocol/Fields.js"
+import * as Reuse from "../protocol/Reuse.js"
+import * as Vary from "../protocol/Vary.js"
+import * as options from "./options.js"
+import * as serverRequest from "./serverRequest.js"
+
+/** Throws a `TypeError` when the URI is none, or its origin isn't known. */
+export const resolve = (where: string, uri: string, base: CacheKey.Target | undefined): CacheKey.Target => {
+  const target = CacheKey.resolve(uri, base)
+  if (target !== undefined) return target
+  throw new TypeError(
+    `${where}: ${
+      JSON.stringify(uri)
+    } is no URI of a known origin; give a path such as "/users/1" within a request or ` +
+      `with origin in HttpCache.Defaults, or an absolute URI such as "https://api.example.com/users/1"`
+  )
+}
+
+/** The place of a URI: a path is of the present request's origin, or of the one in `Defaults`. */
+const locate = (where: string, uri: string): Effect.Effect<{
+  readonly key: CacheKey.CacheKey
+  readonly policy: options.Policy<never>
+}> =>
+  Effect.gen(function*() {
+    const policy = bare(yield* options.Defaults)
+    const request = Option.getOrUndefined(yield* Effect.serviceOption(HttpServerRequest))
+    const base = request !== undefined
+      ? serverRequest.view(request, policy.origin).target
+      : policy.origin === undefined
+      ? undefined
+      : CacheKey.target("/", policy.origin)
+    return { policy, key: CacheKey.make(resolve(where, uri, base), policy.query, policy.version) }
+  })
+
+const bare = options.resolve<never>("HttpCache", {})
+
+/**
+ * The fresh item that a `GET` for a URI would be answered with: everybody's, unless `partition` says whose. `headers` are
+ * the request fields that select a variant. Dies when a path is given and the origin isn't known.
+ *
+ * @since 0.1.0
+ * @category storage
+ */
+export const lookup = (uri: string, request: {
+  readonly headers?: { readonly [name: string]: string } | undefined
+  readonly partition?: string | undefined
+} = {}): Effect.Effect<CacheItem, CacheMiss | CacheStorageError, CacheStorage> =>
+  Effect.gen(function*() {
+    const storage = yield* CacheStorage
+    const { key } = yield* locate("HttpCache.lookup", uri)
+    const fields = Fields.from(
+      Object.entries(request.headers ?? {}).map(([name, value]) => [name.toLowerCase(), value])
+    )
+    const item = yield* storage.get({
+      key,
+      partition: request.partition ?? "",
+      variantOf: (vary) => Vary.variant(vary, fields)
+    })
+    const now = yield* Clock.currentTimeMillis
+    const reuse = Reuse.decide(item, { ...CacheControl.noRequestDirectives, forOrigin: false }, now)
+    return reuse._tag === "Fresh" ? item : yield* new CacheMiss({ key, reason: reuse.reason, fence: item.fence })
+  })
+
+/**
+ * Forgets every partition and variant of a URI. Within a request, or with `origin` in `Defaults`, a path is enough; else
+ * it dies with a sentence that says so.
+ *
+ * @since 0.1.0
+ * @category storage
+ */
+export const collect = (uri: string): Effect.Effect<void, CacheStorageError, CollectableCacheStorage> =>
+  collectAll([uri])
+
+/**
+ * `collect` for many: each is tried, then the first failure is the failure of all.
+ *
+ * @since 0.1.0
+ * @category storage
+ */
+export const collectAll = (
+  uris: Iterable<string>
+): Effect.Effect<void, CacheStorageError, CollectableCacheStorage> =>
+  Effect.gen(function*() {
+    const storage = yield* CollectableCacheStorage
+    const places = yield* Effect.forEach(uris, (uri) => locate("HttpCache.collect", uri))
+    const exits = yield* Effect.forEach(places, ({ key }) => Effect.exit(storage.collect(key)))
+    yield* Effect.all(exits, { discard: true })
+  })

@@ -1,0 +1,245 @@
+/** The options of a route and of the application: what they are, and what they come to once they are checked. */
+import type { HttpServerRequest } from "@effect/platform/HttpServerRequest"
+import * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import type { Advice } from "../protocol/CacheControl.js"
+import type { QuerySelection } from "../protocol/CacheKey.js"
+import type { Style } from "../protocol/CacheStatus.js"
+import * as Fields from "../protocol/Fields.js"
+import type * as Storability from "../protocol/Storability.js"
+import * as Vary from "../protocol/Vary.js"
+
+/** A bare number is seconds, the unit of `max-age`. */
+export type Seconds = number | Duration.DurationInput
+
+export interface Options<R = never> {
+  /** Freshness when the handler's response states none; `0` stores and validates each time. Default: none. */
+  readonly expiry?: Seconds | undefined
+  /** How long shared caches keep it, this one too: `s-maxage`. Goes with `expiry`. Default: as `expiry`. */
+  readonly sharedExpiry?: Seconds | undefined
+  /** Said to clients, and binding here: a private response is stored only with a `partition`. Default: neither. */
+  readonly cacheControl?: "public" | "private" | undefined
+  /**
+   * What clients are told where the handler says nothing: `"expiry"` (`max-age`), `"revalidate"` (`no-cache`: they ask
+   * each time and get a quick `304`), or `"nothing"`. Default `"expiry"`.
+   */
+  readonly clients?: "expiry" | "revalidate" | "nothing" | undefined
+  /** Request fields that select the representation, in union with those of `Defaults`. Default: none. */
+  readonly vary?: ReadonlyArray<string> | undefined
+  /**
+   * Names whose response this is; with it, and only with it, private responses are stored, a copy per partition.
+   * `undefined` and `""` are nobody: the copy is everybody's. When it fails, the request passes by the cache.
+   */
+  readonly partition?: Effect.Effect<string | undefined, unknown, R> | undefined
+  /** Which search parameters are part of the key. Default `"all"`, in the order they were sent. */
+  readonly query?: QuerySelection | undefined
+  /** The `ETag` where the handler sets none: a digest of body, type and coding. Default `"strong"` with `expiry`. */
+  readonly etag?: "strong" | "weak" | "none" | undefined
+  /** Statuses that `expiry` applies to. Default 200, 203, 204, 300, 301, 308, 404, 410. */
+  readonly statuses?: ReadonlyArray<number> | undefined
+  /** A response that sets cookies: `"refuse"` to store it, `"strip"` the cookies, or `"store"` them. Default `"refuse"`. */
+  readonly cookies?: "refuse" | "strip" | "store" | undefined
+  /** A client's `Cache-Control`. Default `"ignore"` with `expiry`, else `"honor"` (RFC 9111 §5.2.1). */
+  readonly requestDirectives?: "honor" | "ignore" | undefined
+  /** Requests to leave alone. Default: none. */
+  readonly bypass?: ((request: HttpServerRequest) => boolean) | undefined
+  /** A larger body is not stored. Bytes. Default 4 MiB. */
+  readonly maxBodyBytes?: number | undefined
+  /** Our member of `Cache-Status`: its name, whether it says `detail` and `key`; or `false`. Default: a name, neither. */
+  readonly cacheStatus?:
+    | false
+    | {
+      readonly name?: string | undefined
+      readonly detail?: boolean | undefined
+      readonly key?: boolean | undefined
+    }
+    | undefined
+}
+
+export interface DefaultOptions extends Options<HttpServerRequest> {
+  /**
+   * Scheme and host of the key, and what "same origin" means: those of the `"request"`, or the canonical ones where a
+   * proxy in front ends TLS: `"https://api.example.com"`. Default `"request"`.
+   */
+  readonly origin?: string | undefined
+  /** Part of the key: a deploy with another one forgets the old responses. Default: none. */
+  readonly version?: string | undefined
+  /** A switch: where it says `false`, or fails, every request passes by the cache. Default: on. */
+  readonly enabled?: Effect.Effect<boolean, unknown> | undefined
+}
+
+export class Defaults extends Context.Reference<Defaults>()("effect-http-cache/HttpCache/Defaults", {
+  defaultValue: (): DefaultOptions => ({})
+}) {}
+
+/** The options in force for one route. Milliseconds. */
+export interface Policy<R> extends Storability.Policy, Advice {
+  readonly partition: Effect.Effect<string | undefined, unknown, R | HttpServerRequest> | undefined
+  readonly query: QuerySelection
+  readonly etag: "strong" | "weak" | "none"
+  readonly cookies: "refuse" | "strip" | "store"
+  readonly honorsRequest: boolean
+  readonly bypass: (request: HttpServerRequest) => boolean
+  readonly cacheStatus: Style | undefined
+  readonly origin: string | undefined
+  readonly version: string | undefined
+  readonly enabled: Effect.Effect<boolean, unknown> | undefined
+}
+
+const defaultStatuses = [200, 203, 204, 300, 301, 308, 404, 410]
+const defaultMaxBodyBytes = 4 * 1024 * 1024
+const defaultName = "effect-http-cache"
+
+type Check = (value: unknown) => string | undefined
+
+const unless = (isRight: (value: unknown) => boolean, expected: string): Check => (value) =>
+  isRight(value) ? undefined : expected
+
+const oneOf = (...words: ReadonlyArray<unknown>): Check =>
+  unless((value) => words.includes(value), `one of ${words.map((word) => JSON.stringify(word)).join(", ")}`)
+
+const toMillis = (input: Seconds): number | undefined => {
+  if (typeof input === "number") return input >= 0 ? input * 1000 : undefined
+  if (typeof input === "string" && input.startsWith("-")) return undefined
+  return Option.getOrUndefined(Option.map(Duration.decodeUnknown(input), Duration.toMillis))
+}
+
+const seconds = unless(
+  (value) => toMillis(value as Seconds) !== undefined,
+  "a number of seconds, 0 or more, or a Duration such as \"10 seconds\""
+)
+
+const listOf = (isMember: (value: unknown) => boolean) => (value: unknown): boolean =>
+  Array.isArray(value) && value.every(isMember)
+
+const isString = (value: unknown): value is string => typeof value === "string"
+
+const isRecord = (value: unknown): value is { readonly [key: string]: unknown } =>
+  typeof value === "object" && value !== null && !Array.isArray(value)
+
+const isQuerySelection = (value: unknown): boolean => {
+  if (value === "all" || value === "none") return true
+  if (!isRecord(value)) return false
+  const names = Object.keys(value)
+  return names.length === 1 && (names[0] === "only" || names[0] === "except") && listOf(isString)(value[names[0]])
+}
+
+const isStatus = (value: unknown): boolean =>
+  Number.isInteger(value) && Number(value) >= 200 && Number(value) < 600 && value !== 206 && value !== 304
+
+const vary: Check = (value) => {
+  if (!listOf((name) => isString(name) && Fields.isToken(name) && name !== "*")(value)) {
+    return "a list of request field names, such as [\"Accept-Language\"]"
+  }
+  return Vary.isPersonal((value as ReadonlyArray<string>).map((name) => name.toLowerCase()))
+    ? "without Cookie and Authorization, which nearly every client sends differently; to keep a copy for each user, " +
+      "name the user with the option partition"
+    : undefined
+}
+
+const isOrigin = (value: unknown): boolean => {
+  if (value === "request") return true
+  return isString(value) && URL.canParse(value) && new URL(value).origin === value
+}
+
+const optionChecks: { readonly [Name in keyof Required<Options>]: Check } = {
+  expiry: seconds,
+  sharedExpiry: seconds,
+  cacheControl: oneOf("public", "private"),
+  clients: oneOf("expiry", "revalidate", "nothing"),
+  vary,
+  partition: unless(Effect.isEffect, "an Effect that names whose response it is"),
+  query: unless(isQuerySelection, "\"all\", \"none\", { only: [names] } or { except: [names] }"),
+  etag: oneOf("strong", "weak", "none"),
+  statuses: unless(listOf(isStatus), "a list of statuses from 200 to 599 without 206 and 304"),
+  cookies: oneOf("refuse", "strip", "store"),
+  requestDirectives: oneOf("honor", "ignore"),
+  bypass: unless((value) => typeof value === "function", "a function from the request to a boolean"),
+  maxBodyBytes: unless((value) => Number.isInteger(value) && Number(value) >= 0, "a whole number of bytes, 0 or more"),
+  cacheStatus: unless(
+    (value) =>
+      value === false ||
+      (isRecord(value) && value["name"] !== "" && (value["name"] === undefined || isString(value["name"]))),
+    "false, or { name, detail, key }"
+  )
+}
+
+const defaultsChecks: { readonly [Name in keyof Required<DefaultOptions>]: Check } = {
+  ...optionChecks,
+  origin: unless(isOrigin, "\"request\", or scheme and host such as \"https://api.example.com\""),
+  version: unless((value) => isString(value) && value !== "", "a text that isn't empty"),
+  enabled: unless(Effect.isEffect, "an Effect that answers a boolean")
+}
+
+const show = (value: unknown): string =>
+  typeof value === "function" ? "a function" : JSON.stringify(value) ?? String(value)
+
+/** Throws a `TypeError` that says what was given and what is expected. */
+const check = (where: string, options: object, checks: { readonly [name: string]: Check }): void => {
+  for (const [name, value] of Object.entries(options)) {
+    if (!Object.hasOwn(checks, name)) {
+      throw new TypeError(`${where}: there is no option ${name}; there are ${Object.keys(checks).join(", ")}`)
+    }
+    const expected = value === undefined ? undefined : checks[name]!(value)
+    if (expected !== undefined) {
+      const given = typeof value === "number" ? String(value) : show(value)
+      throw new TypeError(`${where}: ${name} is ${given}; it must be ${expected}`)
+    }
+  }
+}
+
+const merge = <R>(where: string, route: Options<R>, defaults: DefaultOptions): Policy<R> => {
+  const expiry = route.expiry ?? defaults.expiry
+  const sharedExpiry = route.sharedExpiry ?? defaults.sharedExpiry
+  if (sharedExpiry !== undefined && expiry === undefined) {
+    throw new TypeError(
+      `${where}: sharedExpiry is set without expiry; set expiry, which may be 0, for the other clients`
+    )
+  }
+  const cacheStatus = route.cacheStatus ?? defaults.cacheStatus ?? {}
+  return {
+    expiry: expiry === undefined ? undefined : toMillis(expiry),
+    sharedExpiry: sharedExpiry === undefined ? undefined : toMillis(sharedExpiry),
+    cacheControl: route.cacheControl ?? defaults.cacheControl,
+    clients: route.clients ?? defaults.clients ?? "expiry",
+    vary: Vary.union(Vary.of(route.vary ?? []), Vary.of(defaults.vary ?? [])),
+    partition: route.partition ?? defaults.partition,
+    query: route.query ?? defaults.query ?? "all",
+    etag: route.etag ?? defaults.etag ?? (expiry === undefined ? "none" : "strong"),
+    statuses: new Set(route.statuses ?? defaults.statuses ?? defaultStatuses),
+    cookies: route.cookies ?? defaults.cookies ?? "refuse",
+    honorsRequest:
+      (route.requestDirectives ?? defaults.requestDirectives ?? (expiry === undefined ? "honor" : "ignore")) ===
+        "honor",
+    bypass: route.bypass ?? defaults.bypass ?? (() => false),
+    maxBodyBytes: route.maxBodyBytes ?? defaults.maxBodyBytes ?? defaultMaxBodyBytes,
+    cacheStatus: cacheStatus === false ? undefined : {
+      name: cacheStatus.name ?? defaultName,
+      detail: cacheStatus.detail ?? false,
+      key: cacheStatus.key ?? false
+    },
+    origin: defaults.origin === "request" ? undefined : defaults.origin,
+    version: defaults.version,
+    enabled: defaults.enabled
+  }
+}
+
+/**
+ * Checks the route's options now, and gives the policy under the `Defaults` of a request; those are checked when they
+ * are first seen.
+ */
+export const resolve = <R>(where: string, route: Options<R>): (defaults: DefaultOptions) => Policy<R> => {
+  check(where, route, optionChecks)
+  let seen: DefaultOptions | undefined
+  let policy: Policy<R> | undefined
+  return (defaults) => {
+    if (policy === undefined || seen !== defaults) {
+      check("HttpCache.Defaults", defaults, defaultsChecks)
+      policy = merge(where, route, defaults)
+      seen = defaults
+    }
+    return policy
+  }
+}

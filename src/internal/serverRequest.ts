@@ -1,0 +1,90 @@
+/** `HttpServerRequest` to the protocol's view of a request, and the request that the handler gets. */
+import * as Headers from "@effect/platform/Headers"
+import type { HttpServerRequest } from "@effect/platform/HttpServerRequest"
+import * as CacheKey from "../protocol/CacheKey.js"
+import * as Fields from "../protocol/Fields.js"
+
+export interface View {
+  readonly method: string
+  readonly fields: Fields.Fields
+  readonly target: CacheKey.Target
+  readonly hasBody: boolean
+}
+
+/** Node's request knows whether its connection is encrypted; the web adapter's target is absolute. */
+const isEncrypted = (request: HttpServerRequest): boolean => {
+  const { socket } = request.source as { readonly socket?: { readonly encrypted?: boolean } }
+  return socket?.encrypted === true
+}
+
+/** `origin` replaces what the request says of scheme and host. */
+export const view = (request: HttpServerRequest, origin: string | undefined): View => {
+  const fields = request.headers
+  const host = Fields.get(fields, "host") ?? Fields.get(fields, ":authority") ?? ""
+  const target = CacheKey.target(
+    request.originalUrl,
+    origin ?? CacheKey.origin(isEncrypted(request) ? "https" : "http", host)
+  )
+  return {
+    method: request.method,
+    fields,
+    target: origin === undefined ? target : { ...target, origin },
+    hasBody: (Fields.get(fields, "content-length") ?? "0") !== "0" ||
+      Fields.get(fields, "transfer-encoding") !== undefined
+  }
+}
+
+export const without = (request: HttpServerRequest, names: ReadonlySet<string>): HttpServerRequest => {
+  const present = [...names].filter((name) => Fields.get(request.headers, name) !== undefined)
+  return present.length === 0 ? request : request.modify({ headers: Headers.remove(request.headers, present) })
+}
+
+const credentials: ReadonlySet<PropertyKey> = new Set(["cookie", "authorization"])
+/** Whoever holds these can see every field. */
+const everything: ReadonlySet<PropertyKey> = new Set(["cookies", "source", "response", "resolvedResponse"])
+
+/**
+ * The request as a handler sees it, and whether it read `Cookie` or `Authorization` through it: by name, or by copying
+ * all fields.
+ */
+export const watchCredentials = (
+  request: HttpServerRequest
+): { readonly request: HttpServerRequest; readonly wereRead: () => boolean } => {
+  let read = false
+  const note = (name: PropertyKey) => {
+    if (credentials.has(name)) read = true
+  }
+  const watchFields = (fields: Headers.Headers): Headers.Headers =>
+    new Proxy(fields, {
+      get: (target, name) => {
+        note(name)
+        return Reflect.get(target, name)
+      },
+      has: (target, name) => {
+        note(name)
+        return Reflect.has(target, name)
+      },
+      getOwnPropertyDescriptor: (target, name) => {
+        note(name)
+        return Reflect.getOwnPropertyDescriptor(target, name)
+      },
+      ownKeys: (target) => {
+        read = true
+        return Reflect.ownKeys(target)
+      }
+    })
+  const watch = (request: HttpServerRequest): HttpServerRequest => {
+    const fields = watchFields(request.headers)
+    return new Proxy(request, {
+      get: (target, name) => {
+        if (name === "headers") return fields
+        if (name === "modify") {
+          return (options: Parameters<HttpServerRequest["modify"]>[0]) => watch(target.modify(options))
+        }
+        if (everything.has(name)) read = true
+        return Reflect.get(target, name, target)
+      }
+    })
+  }
+  return { request: watch(request), wereRead: () => read }
+}

@@ -1,0 +1,128 @@
+/** `HttpServerResponse` to and from what is stored: take the bytes; render `200`, `304`, `412` and `HEAD`. */
+import * as Cookies from "@effect/platform/Cookies"
+import * as HttpBody from "@effect/platform/HttpBody"
+import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
+import { createHash } from "node:crypto"
+import type { CacheItem } from "../CacheItem.js"
+import { inSeconds } from "../protocol/CacheControl.js"
+import * as EntityTag from "../protocol/EntityTag.js"
+import * as Fields from "../protocol/Fields.js"
+import * as HttpDate from "../protocol/HttpDate.js"
+import type { Verdict } from "../protocol/Preconditions.js"
+
+/** A response on its way to the client. Its fields are its own and may be changed. */
+export interface Answer {
+  readonly status: number
+  readonly statusText: string | undefined
+  readonly fields: { [name: string]: string }
+  readonly cookies: Cookies.Cookies
+  readonly body: HttpBody.HttpBody
+}
+
+// RFC 9110 §15.3.5, §15.3.6, §15.4.5
+const hasNoContent = (status: number): boolean => status === 204 || status === 205 || status === 304
+
+/**
+ * With a `Date`, the length of its content as it is, and the entity tag that the route wants; what a handler put into a
+ * `204` is dropped.
+ */
+export const fromHandler = (
+  response: HttpServerResponse.HttpServerResponse,
+  method: string,
+  options: { readonly etag: "strong" | "weak" | "none"; readonly cookies: "refuse" | "strip" | "store" },
+  now: number
+): Answer => {
+  const { status, statusText } = response
+  const fields = Fields.from(Object.entries(response.headers))
+  const body = hasNoContent(status) ? HttpBody.empty : response.body
+  const content = bytes({ body })
+  if (status === 204 || status === 304) delete fields["content-length"]
+  else if (method === "GET" && content !== undefined) fields["content-length"] = String(content.byteLength)
+  if (Fields.get(fields, "date") === undefined) fields["date"] = HttpDate.format(now)
+  // A handler may answer HEAD without the content that a tag would be made from.
+  const isWhole = content !== undefined && (method === "GET" || content.byteLength > 0)
+  if (status === 200 && isWhole && options.etag !== "none" && Fields.get(fields, "etag") === undefined) {
+    fields["etag"] = entityTag(fields, content, options.etag)
+  }
+  if (options.cookies === "strip") delete fields["set-cookie"]
+  const cookies = options.cookies === "strip" ? Cookies.empty : response.cookies
+  return { status, statusText, fields, cookies, body }
+}
+
+/** `age` in milliseconds; a stored response says how old it is (RFC 9111 §5.1). */
+export const fromItem = (item: CacheItem, age: number): Answer => {
+  const fields = Fields.from(Object.entries(item.headers))
+  fields["age"] = String(inSeconds(age))
+  return {
+    status: item.status,
+    statusText: undefined,
+    fields,
+    cookies: item.cookies.length === 0 ? Cookies.empty : Cookies.fromSetCookie(item.cookies),
+    body: bodyOf(item)
+  }
+}
+
+/** A copy, so that nothing served is what is stored. A type that the handler did not state is not made up. */
+const bodyOf = ({ body, headers }: CacheItem): HttpBody.HttpBody => {
+  if (body.byteLength === 0) return HttpBody.empty
+  const contentType = Fields.get(headers, "content-type")
+  return contentType === undefined
+    ? HttpBody.raw(body.slice(), { contentLength: body.byteLength })
+    : HttpBody.uint8Array(body.slice(), contentType)
+}
+
+/** The content, where it is bytes: not a copy. */
+export const bytes = ({ body }: Pick<Answer, "body">): Uint8Array | undefined => {
+  if (body._tag === "Empty") return new Uint8Array()
+  return body._tag === "Uint8Array" ? body.body : undefined
+}
+
+export const cookieLines = ({ cookies, fields }: Answer): ReadonlyArray<string> => {
+  const line = Fields.get(fields, "set-cookie")
+  return [...Cookies.toSetCookieHeaders(cookies), ...(line === undefined ? [] : [line])]
+}
+
+/** The same bytes under another type or coding are another representation (RFC 9110 §8.8.3.3). */
+const entityTag = (fields: Fields.Fields, content: Uint8Array, strength: "strong" | "weak"): string => {
+  const digest = createHash("sha256")
+  for (const name of ["content-type", "content-encoding", "content-language"]) {
+    digest.update(`${Fields.get(fields, name) ?? ""}\n`)
+  }
+  const opaque = digest.update(content).digest("base64url").slice(0, 27)
+  return EntityTag.format({ weak: strength === "weak", opaque })
+}
+
+// RFC 9110 §15.4.5: what describes the content that isn't sent. An ETag makes Last-Modified unnecessary.
+const aboutContent = new Set([
+  "content-digest",
+  "content-encoding",
+  "content-language",
+  "content-length",
+  "content-md5",
+  "content-range",
+  "content-type",
+  "repr-digest",
+  "transfer-encoding"
+])
+const ofFailure = ["cache-status", "date", "etag", "vary"]
+
+const headersOf = ({ fields }: Answer, verdict: Verdict): Fields.Fields => {
+  if (verdict === "proceed") return fields
+  if (verdict === "failed") return Fields.from(Object.entries(fields).filter(([name]) => ofFailure.includes(name)))
+  const hasTag = Fields.get(fields, "etag") !== undefined
+  return Fields.without(fields, hasTag ? new Set([...aboutContent, "last-modified"]) : aboutContent)
+}
+
+const statuses = { "failed": 412, "not-modified": 304 } as const
+
+/** What a client gets: the answer as it is, as a `304` or as a `412`; without content for `HEAD`. */
+export const render = (answer: Answer, method: string, verdict: Verdict): HttpServerResponse.HttpServerResponse => {
+  const response = HttpServerResponse.empty({
+    status: verdict === "proceed" ? answer.status : statuses[verdict],
+    statusText: verdict === "proceed" ? answer.statusText : undefined,
+    headers: headersOf(answer, verdict),
+    cookies: answer.cookies
+  })
+  const sendsContent = verdict === "proceed" && method !== "HEAD" && answer.body._tag !== "Empty"
+  return sendsContent ? HttpServerResponse.setBody(response, answer.body) : response
+}

@@ -1,0 +1,186 @@
+/** The `Cache-Control` field (RFC 9111 §5.2): read, told apart from what can't be read, and written for clients. */
+import * as Fields from "./Fields.js"
+
+export interface Directive {
+  /** Lower-case. */
+  readonly name: string
+  readonly value?: string
+  /** False for a member that isn't `token [ "=" ( token / quoted-string ) ]`. */
+  readonly valid: boolean
+}
+
+const member = /^([!#$%&'*+\-.^_`|~0-9A-Za-z]+)(?:=(?:([!#$%&'*+\-.^_`|~0-9A-Za-z]+)|"((?:[^"\\]|\\.)*)"))?$/s
+const tokens = /[!#$%&'*+\-.^_`|~0-9A-Za-z]+/g
+
+/** In order. Of a member that can't be read, each token is a directive, since it may be a restriction. */
+export const parse = (value: string): ReadonlyArray<Directive> =>
+  Fields.members(value).flatMap((text): ReadonlyArray<Directive> => {
+    const match = member.exec(text)
+    if (match === null) {
+      return (text.match(tokens) ?? []).map((name) => ({ name: name.toLowerCase(), valid: false }))
+    }
+    const name = match[1]!.toLowerCase()
+    const argument = match[2] ?? match[3]?.replace(/\\(.)/gs, "$1")
+    return [argument === undefined ? { name, valid: true } : { name, value: argument, valid: true }]
+  })
+
+const formatValue = (value: string): string => Fields.isToken(value) ? value : `"${value.replace(/["\\]/g, "\\$&")}"`
+
+export const format = (directives: ReadonlyArray<Directive>): string =>
+  directives.map(({ name, value }) => value === undefined ? name : `${name}=${formatValue(value)}`).join(", ")
+
+/** The largest number of seconds: 2^31 (RFC 9111 §1.2.2). */
+export const maxSeconds = 2_147_483_648
+
+/** `undefined` when the text isn't delta-seconds. */
+export const seconds = (text: string | undefined): number | undefined =>
+  text !== undefined && /^\d+$/.test(text) ? Math.min(Number(text), maxSeconds) : undefined
+
+/** Milliseconds as delta-seconds. */
+export const inSeconds = (millis: number): number => Math.min(Math.floor(millis / 1000), maxSeconds)
+
+/** A directive that may name fields: all of the response, only these fields, or absent. */
+export type Restriction = "all" | ReadonlyArray<string> | undefined
+
+/** What binds a cache. Numbers are seconds; freshness that can't be read is 0. */
+export interface ResponseDirectives {
+  readonly noStore: boolean
+  readonly noCache: Restriction
+  readonly private: Restriction
+  readonly public: boolean
+  readonly mustRevalidate: boolean
+  readonly proxyRevalidate: boolean
+  readonly mustUnderstand: boolean
+  readonly maxAge: number | undefined
+  readonly sMaxAge: number | undefined
+}
+
+const has = (directives: ReadonlyArray<Directive>, name: string): boolean => directives.some((d) => d.name === name)
+
+// RFC 9111 §5.2.2.4, §5.2.2.7: only a list of names that can be read is the qualified form.
+const restriction = (directives: ReadonlyArray<Directive>, name: string): Restriction => {
+  const named = directives.filter((d) => d.name === name)
+  if (named.length === 0) return undefined
+  const fields: Array<string> = []
+  for (const { valid, value } of named) {
+    const names = value === undefined ? [] : Fields.members(value)
+    if (!valid || names.length === 0 || !names.every(Fields.isToken)) return "all"
+    for (const field of names) fields.push(field.toLowerCase())
+  }
+  return fields
+}
+
+// RFC 9111 §4.2.1: values that conflict or can't be read make the response stale.
+const freshness = (directives: ReadonlyArray<Directive>, name: string): number | undefined => {
+  const values = directives.filter((d) => d.name === name).map((d) => d.valid ? seconds(d.value) ?? 0 : 0)
+  return values.every((value) => value === values[0]) ? values[0] : 0
+}
+
+export const response = (value: string | undefined): ResponseDirectives => {
+  const directives = value === undefined ? [] : parse(value)
+  return {
+    noStore: has(directives, "no-store"),
+    noCache: restriction(directives, "no-cache"),
+    private: restriction(directives, "private"),
+    public: directives.some((d) => d.name === "public" && d.valid),
+    mustRevalidate: has(directives, "must-revalidate"),
+    proxyRevalidate: has(directives, "proxy-revalidate"),
+    mustUnderstand: directives.some((d) => d.name === "must-understand" && d.valid),
+    maxAge: freshness(directives, "max-age"),
+    sMaxAge: freshness(directives, "s-maxage")
+  }
+}
+
+/** Seconds; `maxStale` is `Infinity` when no number was given. */
+export interface RequestDirectives {
+  readonly noStore: boolean
+  readonly noCache: boolean
+  readonly onlyIfCached: boolean
+  readonly maxAge: number | undefined
+  readonly minFresh: number | undefined
+  readonly maxStale: number | undefined
+}
+
+export const noRequestDirectives: RequestDirectives = {
+  noStore: false,
+  noCache: false,
+  onlyIfCached: false,
+  maxAge: undefined,
+  minFresh: undefined,
+  maxStale: undefined
+}
+
+/** `Pragma: no-cache` counts where there is no `Cache-Control` (RFC 9111 §5.4). */
+export const request = (fields: Fields.Fields): RequestDirectives => {
+  const value = Fields.get(fields, "cache-control") ?? Fields.get(fields, "pragma")
+  if (value === undefined) return noRequestDirectives
+  const directives = parse(value)
+  const pragma = Fields.get(fields, "cache-control") === undefined
+  if (pragma) return { ...noRequestDirectives, noCache: has(directives, "no-cache") }
+  const minFresh = directives.find((d) => d.name === "min-fresh")
+  const maxStale = directives.find((d) => d.name === "max-stale")
+  return {
+    noStore: has(directives, "no-store"),
+    noCache: has(directives, "no-cache"),
+    onlyIfCached: has(directives, "only-if-cached"),
+    maxAge: freshness(directives, "max-age"),
+    minFresh: seconds(minFresh?.value),
+    maxStale: maxStale === undefined || !maxStale.valid
+      ? undefined
+      : maxStale.value === undefined
+      ? Infinity
+      : seconds(maxStale.value)
+  }
+}
+
+/** What a route says to clients where the handler says nothing. Milliseconds. */
+export interface Advice {
+  readonly expiry: number | undefined
+  readonly sharedExpiry: number | undefined
+  readonly cacheControl: "public" | "private" | undefined
+  readonly clients: "expiry" | "revalidate" | "nothing"
+}
+
+/** What is so of one response. */
+export interface Answer {
+  /** The route's `expiry` is its freshness. */
+  readonly expires: boolean
+  /** It must not be offered to shared caches. */
+  readonly private: boolean
+}
+
+/** The `Cache-Control` that clients are told: the route's directives, then the handler's own. */
+export const forClients = (
+  own: string | undefined,
+  advice: Advice,
+  answer: Answer
+): string | undefined => {
+  const directives = own === undefined ? [] : parse(own)
+  const isPrivate = restriction(directives, "private") === "all"
+  const noStore = has(directives, "no-store")
+  const told: Array<Directive> = []
+  const say = (name: string, value?: number) => {
+    told.push(value === undefined ? { name, valid: true } : { name, value: String(value), valid: true })
+  }
+
+  if (answer.private && !isPrivate && !noStore) say("private")
+  if (!answer.private && advice.cacheControl === "public" && !has(directives, "public") && !isPrivate && !noStore) {
+    say("public")
+  }
+  if (answer.expires && advice.expiry !== undefined && !noStore && !has(directives, "no-cache")) {
+    if (advice.clients === "revalidate") say("no-cache")
+    if (advice.clients === "expiry") {
+      say("max-age", inSeconds(advice.expiry))
+      if (!answer.private && !isPrivate && advice.sharedExpiry !== undefined) {
+        say("s-maxage", inSeconds(advice.sharedExpiry))
+      }
+    }
+  }
+  if (answer.private && !isPrivate) {
+    const shared = new Set(["public", "private", "s-maxage"])
+    const kept = directives.filter((directive) => !shared.has(directive.name))
+    if (kept.length < directives.length) return format([...told, ...kept])
+  }
+  if (told.length === 0) return own
+  return own === undefined || own === "" ? format(told) : `${format(told)}, ${own}`
+}

@@ -1,0 +1,95 @@
+/** The key of a stored response: its target URI (RFC 9111 §2), as the route reads its query. */
+
+/** A version, an origin, a path and a query as one string that no other four give. */
+export type CacheKey = string
+
+/** A target URI, taken apart, not normalised: what a router tells apart stays apart. */
+export interface Target {
+  /** Scheme and host, lower-case, without the scheme's default port. */
+  readonly origin: string
+  /** Begins with `/`, or is `*`. */
+  readonly path: string
+  /** Without its `?`; `undefined` when there is none, `""` when it is empty. */
+  readonly query: string | undefined
+}
+
+/** Which search parameters are part of the key; names as they read after decoding. The order stays as it was sent. */
+export type QuerySelection =
+  | "all"
+  | "none"
+  | { readonly only: ReadonlyArray<string> }
+  | { readonly except: ReadonlyArray<string> }
+
+const absolute = /^([a-z][a-z0-9+.-]*):\/\/([^/?#]*)([^#]*)/i
+
+export const origin = (scheme: string, host: string): string => {
+  const name = scheme.toLowerCase()
+  const defaultPort = name === "https" ? ":443" : name === "http" ? ":80" : undefined
+  const lower = host.toLowerCase()
+  return `${name}://${
+    defaultPort !== undefined && lower.endsWith(defaultPort) ? lower.slice(0, -defaultPort.length) : lower
+  }`
+}
+
+/** A request target in origin-form (`/path?query`) or in absolute-form, which has an origin of its own (RFC 9112 §3.2). */
+export const target = (requestTarget: string, requestOrigin: string): Target => {
+  const match = absolute.exec(requestTarget)
+  const relative = match === null ? requestTarget : match[3]!
+  const hash = relative.indexOf("#")
+  const text = hash === -1 ? relative : relative.slice(0, hash)
+  const mark = text.indexOf("?")
+  return {
+    origin: match === null ? requestOrigin : origin(match[1]!, match[2]!),
+    path: (mark === -1 ? text : text.slice(0, mark)) || "/",
+    query: mark === -1 ? undefined : text.slice(mark + 1)
+  }
+}
+
+const decode = (name: string): string => {
+  try {
+    return decodeURIComponent(name.replaceAll("+", " "))
+  } catch {
+    return name
+  }
+}
+
+const select = (query: string | undefined, selection: QuerySelection): string | undefined => {
+  if (query === undefined || selection === "none") return undefined
+  if (selection === "all") return query
+  const listed = new Set("only" in selection ? selection.only : selection.except)
+  const keep = "only" in selection
+  const pairs = query.split("&").filter((pair) => listed.has(decode(pair.split("=", 1)[0]!)) === keep)
+  return pairs.length === 0 ? undefined : pairs.join("&")
+}
+
+/** Leaves letters, digits and what a host is made of; the rest of UTF-16 becomes `%` and four hexadecimal digits. */
+const escape = (text: string): string =>
+  text.replace(
+    /[^A-Za-z0-9.\-_:[\]]/gu,
+    (character) =>
+      Array.from({ length: character.length }, (_, unit) =>
+        `%${character.charCodeAt(unit).toString(16).padStart(4, "0")}`).join("")
+  )
+
+export const make = (
+  { origin, path, query }: Target,
+  selection: QuerySelection = "all",
+  version: string | undefined = undefined
+): CacheKey => {
+  const scheme = origin.indexOf("://")
+  const selected = select(query, selection)
+  // A space ends the version, a slash the host; neither holds one.
+  return (version === undefined ? "" : `${escape(version).replaceAll(":", "%003a")} `) +
+    `${escape(origin.slice(0, scheme))}://${escape(origin.slice(scheme + 3))}` +
+    (selected === undefined ? path : `${path}?${selected}`)
+}
+
+/** A reference as in `Location`, resolved against a target; `undefined` when it can't be. */
+export const resolve = (reference: string, base: Target | undefined): Target | undefined => {
+  const whole = base === undefined
+    ? undefined
+    : `${base.origin}${base.path}${base.query === undefined ? "" : `?${base.query}`}`
+  if (!URL.canParse(reference, whole)) return undefined
+  const url = new URL(reference, whole)
+  return url.host === "" ? undefined : target(url.href, "")
+}

@@ -1,0 +1,87 @@
+/** What was done with a request and why, and how `Cache-Status` says it (RFC 9211). */
+import * as Fields from "./Fields.js"
+
+/** Why the request went to the handler (RFC 9211 §2.2). */
+export type ForwardReason =
+  | "bypass"
+  | "method"
+  | "uri-miss"
+  | "vary-miss"
+  | "miss"
+  | "request"
+  | "stale"
+  | "partial"
+
+/** Every word that `detail` can be, with what it says. */
+export const details = {
+  "authorization": "made for a request with Authorization, and nothing permits to share it (RFC 9111 §3.5)",
+  "body": "the request has content",
+  "cookies": "the response sets cookies",
+  "credentials": "the handler read Cookie or Authorization",
+  "disabled": "Defaults.enabled says no",
+  "head": "a response to HEAD has no content to store",
+  "no-freshness": "the response states no freshness, and no expiry applies to its status",
+  "no-store": "Cache-Control: no-store",
+  "not-bytes": "the content is a stream, or something else that isn't bytes",
+  "not-kept": "the storage did not keep it: collected or replaced meanwhile, or too large for the storage",
+  "not-modified": "a 304 that answers the client, not the cache",
+  "partial": "a 206",
+  "partition": "the route's partition failed",
+  "pre-response-handler": "a pre-response handler (cors, a cookie) was set inside withCache; it belongs outside",
+  "private": "the response is private, and the route has no partition",
+  "request-no-store": "the client's Cache-Control: no-store",
+  "status": "a status that is not understood together with must-understand",
+  "storage": "the storage failed",
+  "too-large": "the content is larger than maxBodyBytes",
+  "vary": "Vary: *"
+} as const
+
+export type Detail = keyof typeof details
+
+/** What left the cache for one request. */
+export type Outcome =
+  /** Milliseconds. */
+  | { readonly _tag: "Hit"; readonly ttl: number }
+  | {
+    readonly _tag: "Forwarded"
+    readonly reason: ForwardReason
+    readonly stored: boolean
+    /** The handler's status, where another one is sent. */
+    readonly status?: number | undefined
+    readonly detail?: Detail | undefined
+  }
+
+export interface Style {
+  readonly name: string
+  readonly detail: boolean
+  readonly key: boolean
+}
+
+// RFC 8941 §3.3.4, §3.3.3
+const isToken = (text: string): boolean => /^[A-Za-z*][!#$%&'*+\-.^_`|~0-9A-Za-z:/]*$/.test(text)
+
+const string = (text: string): string =>
+  `"${text.replace(/[^\x20-\x7e]/g, (c) => `%${c.charCodeAt(0).toString(16)}`).replace(/["\\]/g, "\\$&")}"`
+
+const member = (outcome: Outcome, style: Style, key: string): string => {
+  const parts = [isToken(style.name) ? style.name : string(style.name)]
+  if (outcome._tag === "Hit") {
+    parts.push("hit", `ttl=${Math.floor(outcome.ttl / 1000)}`)
+  } else {
+    parts.push(`fwd=${outcome.reason}`)
+    if (outcome.status !== undefined) parts.push(`fwd-status=${outcome.status}`)
+    if (outcome.stored) parts.push("stored")
+  }
+  if (style.key) parts.push(`key=${string(key)}`)
+  if (style.detail && outcome._tag === "Forwarded" && outcome.detail !== undefined) {
+    parts.push(`detail=${outcome.detail}`)
+  }
+  return parts.join("; ")
+}
+
+/** Our member behind those of the caches before us (RFC 9211 §2). */
+export const append = (response: Fields.Fields, outcome: Outcome, style: Style, key: string): string => {
+  const upstream = Fields.get(response, "cache-status")
+  const ours = member(outcome, style, key)
+  return upstream === undefined ? ours : `${upstream}, ${ours}`
+}

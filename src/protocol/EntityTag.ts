@@ -1,0 +1,46 @@
+/** Entity tags (RFC 9110 §8.8.3). */
+
+export interface EntityTag {
+  readonly weak: boolean
+  /** What stands between the quotes. */
+  readonly opaque: string
+}
+
+const member = /(W\/)?"([\x21\x23-\x7e\x80-\xff]*)"[ \t]*(?=,|$)/y
+
+const at = (text: string, index: number): EntityTag | undefined => {
+  member.lastIndex = index
+  const match = member.exec(text)
+  return match === null ? undefined : { weak: match[1] !== undefined, opaque: match[2]! }
+}
+
+/** `undefined` when the text isn't exactly one entity tag. */
+export const parse = (text: string): EntityTag | undefined => {
+  const tag = at(text, 0)
+  return tag !== undefined && format(tag).length === text.length ? tag : undefined
+}
+
+export const format = (tag: EntityTag): string => `${tag.weak ? "W/" : ""}"${tag.opaque}"`
+
+/** A list of tags as in `If-Match`, or `*`. What can't be read is left out; a tag may contain commas. */
+export const parseList = (text: string): ReadonlyArray<EntityTag> | "*" => {
+  if (text.trim() === "*") return "*"
+  const tags: Array<EntityTag> = []
+  let index = 0
+  while (index < text.length) {
+    if (text[index] === "," || text[index] === " " || text[index] === "\t") {
+      index++
+      continue
+    }
+    const tag = at(text, index)
+    if (tag !== undefined) tags.push(tag)
+    const comma = text.indexOf(",", tag === undefined ? index : member.lastIndex)
+    index = comma === -1 ? text.length : comma + 1
+  }
+  return tags
+}
+
+// RFC 9110 §8.8.3.2
+export const strongEquals = (a: EntityTag, b: EntityTag): boolean => !a.weak && !b.weak && a.opaque === b.opaque
+
+export const weakEquals = (a: EntityTag, b: EntityTag): boolean => a.opaque === b.opaque

@@ -1,0 +1,87 @@
+/** Header fields as data: a record of lower-case names, the lines of a field joined by ", " (RFC 9110 §5.2). */
+
+export type Fields = { readonly [name: string]: string }
+
+/** Reads own properties only: the records of Node inherit from `Object.prototype`. */
+export const get = (fields: Fields, name: string): string | undefined =>
+  Object.hasOwn(fields, name) ? fields[name] : undefined
+
+/** A record without a prototype, so that a field named `__proto__` is a field. */
+export const from = (entries: Iterable<readonly [string, string]>): { [name: string]: string } => {
+  const fields: { [name: string]: string } = Object.create(null)
+  for (const [name, value] of entries) fields[name] = value
+  return fields
+}
+
+export const without = (fields: Fields, names: ReadonlySet<string>): { [name: string]: string } =>
+  from(Object.entries(fields).filter(([name]) => !names.has(name)))
+
+// RFC 9110 §5.6.2
+const token = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/
+
+export const isToken = (text: string): boolean => token.test(text)
+
+const isSpace = (text: string, index: number): boolean => text[index] === " " || text[index] === "\t"
+
+/** Without the optional white space around it: space and tab only (RFC 9110 §5.6.3). */
+export const trim = (text: string): string => {
+  let start = 0
+  let end = text.length
+  while (start < end && isSpace(text, start)) start++
+  while (end > start && isSpace(text, end - 1)) end--
+  return text.slice(start, end)
+}
+
+/** The index of the quote that ends the quoted-string which begins at `start`; -1 when none does. */
+const closingQuote = (text: string, start: number): number => {
+  for (let index = start + 1; index < text.length; index++) {
+    if (text[index] === "\\") index++
+    else if (text[index] === "\"") return index
+  }
+  return -1
+}
+
+/**
+ * The members of a list, trimmed, empty ones kept. A comma inside a quoted-string separates nothing; a quote that is
+ * never closed is an ordinary character, so that it can't hide what follows it.
+ */
+export const split = (value: string): Array<string> => {
+  const members: Array<string> = []
+  let start = 0
+  let quotes = true
+  for (let index = 0; index < value.length; index++) {
+    if (value[index] === ",") {
+      members.push(trim(value.slice(start, index)))
+      start = index + 1
+    } else if (quotes && value[index] === "\"") {
+      const end = closingQuote(value, index)
+      if (end === -1) quotes = false
+      else index = end
+    }
+  }
+  members.push(trim(value.slice(start)))
+  return members
+}
+
+/** The members of a list, empty ones dropped (RFC 9110 §5.6.1.2). */
+export const members = (value: string): Array<string> => split(value).filter((member) => member !== "")
+
+// RFC 9110 §7.6.1, RFC 9111 §3.1
+const hopByHop = [
+  "connection",
+  "keep-alive",
+  "proxy-authenticate",
+  "proxy-authentication-info",
+  "proxy-authorization",
+  "proxy-connection",
+  "te",
+  "trailer",
+  "transfer-encoding",
+  "upgrade"
+]
+
+/** What may be stored and sent on: neither hop-by-hop nor listed in `Connection`. */
+export const endToEnd = (fields: Fields): { [name: string]: string } => {
+  const listed = members(get(fields, "connection") ?? "").map((name) => name.toLowerCase())
+  return without(fields, new Set([...hopByHop, ...listed]))
+}

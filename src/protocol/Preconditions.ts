@@ -1,0 +1,93 @@
+/** What does this client need of it? (RFC 9110 §13) */
+import * as EntityTag from "./EntityTag.js"
+import * as Fields from "./Fields.js"
+import * as HttpDate from "./HttpDate.js"
+
+/** The current representation; its values as the fields `ETag`, `Last-Modified` and `Date` have them. */
+export interface Validators {
+  readonly etag: string | undefined
+  readonly lastModified: string | undefined
+  /** Stands in for `Last-Modified`, where that is a cache's to do (RFC 9111 §4.3.2). */
+  readonly date?: string | undefined
+}
+
+export type Verdict = "proceed" | "not-modified" | "failed"
+
+/** Fields that only an origin may judge (RFC 9110 §13.2.2, steps 1 and 2). */
+export const isForOrigin = (request: Fields.Fields): boolean =>
+  Fields.get(request, "if-match") !== undefined || Fields.get(request, "if-unmodified-since") !== undefined
+
+/** Fields by which a client says what it already has. */
+export const clientCopy: ReadonlySet<string> = new Set(["if-none-match", "if-modified-since"])
+
+export const isConditional = (request: Fields.Fields): boolean =>
+  isForOrigin(request) || [...clientCopy].some((name) => Fields.get(request, name) !== undefined)
+
+const names = (
+  list: string,
+  current: Validators | undefined,
+  equals: (a: EntityTag.EntityTag, b: EntityTag.EntityTag) => boolean
+): boolean => {
+  if (current === undefined) return false
+  const tags = EntityTag.parseList(list)
+  if (tags === "*") return true
+  const tag = current.etag === undefined ? undefined : EntityTag.parse(current.etag)
+  return tag !== undefined && tags.some((candidate) => equals(candidate, tag))
+}
+
+/** `undefined` when either date is missing or can't be read: the condition is ignored then. */
+const changedSince = (
+  field: string | undefined,
+  modified: string | undefined,
+  now: number
+): boolean | undefined => {
+  const since = field === undefined ? undefined : HttpDate.parse(field, now)
+  const time = modified === undefined ? undefined : HttpDate.parse(modified, now)
+  return since === undefined || time === undefined ? undefined : time > since
+}
+
+/** In the order of RFC 9110 §13.2.2. `current` is `undefined` when the resource has no representation. */
+export const evaluate = (
+  method: string,
+  request: Fields.Fields,
+  current: Validators | undefined,
+  options: { readonly now: number; readonly isOrigin: boolean }
+): Verdict => {
+  const readsOnly = method === "GET" || method === "HEAD"
+  const field = (name: string) => Fields.get(request, name)
+  if (options.isOrigin) {
+    const ifMatch = field("if-match")
+    if (ifMatch !== undefined) {
+      if (!names(ifMatch, current, EntityTag.strongEquals)) return "failed"
+    } else if (changedSince(field("if-unmodified-since"), current?.lastModified, options.now) === true) {
+      return "failed"
+    }
+  }
+  const ifNoneMatch = field("if-none-match")
+  if (ifNoneMatch !== undefined) {
+    if (!names(ifNoneMatch, current, EntityTag.weakEquals)) return "proceed"
+    return readsOnly ? "not-modified" : "failed"
+  }
+  const modified = current?.lastModified ?? current?.date
+  return readsOnly && changedSince(field("if-modified-since"), modified, options.now) === false
+    ? "not-modified"
+    : "proceed"
+}
+
+/** Who judges: the origin; a cache that answers with what it stored; or somebody in between, who has just been told. */
+export type Judge = "origin" | "cache" | "intermediary"
+
+/** Of a response, only a `200` or a `206` can have been what the client meant. */
+export const evaluateResponse = (
+  method: string,
+  request: Fields.Fields,
+  answer: { readonly status: number; readonly fields: Fields.Fields },
+  judge: Judge,
+  now: number
+): Verdict => {
+  if (answer.status !== 200 && answer.status !== 206) return "proceed"
+  const field = (name: string) => Fields.get(answer.fields, name)
+  const date = judge === "cache" ? field("date") : undefined
+  const current = { etag: field("etag"), lastModified: field("last-modified"), date }
+  return evaluate(method, request, current, { now, isOrigin: judge === "origin" })
+}

@@ -1,0 +1,47 @@
+/** May I answer without the handler? (RFC 9111 §4) */
+import type { RequestDirectives } from "./CacheControl.js"
+import type { ForwardReason } from "./CacheStatus.js"
+import * as Freshness from "./Freshness.js"
+
+/** What binds a stored response, resolved once when it was stored. Milliseconds. */
+export interface Terms extends Freshness.Aged {
+  readonly lifetime: number
+  /** Never served before it has been validated: `no-cache`. */
+  readonly alwaysValidate: boolean
+  /** Never served once it is stale, whatever the client accepts. */
+  readonly staleForbidden: boolean
+  readonly retainUntil: number
+}
+
+export type Reuse<Stored extends Terms> =
+  | { readonly _tag: "Fresh"; readonly stored: Stored; readonly age: number; readonly ttl: number }
+  | Forward
+
+export interface Forward {
+  readonly _tag: "Forward"
+  readonly reason: ForwardReason
+}
+
+export const forward = (reason: ForwardReason): Forward => ({ _tag: "Forward", reason })
+
+/** `forOrigin`: the request has a precondition that only the origin may judge. */
+export const decide = <Stored extends Terms>(
+  stored: Stored,
+  request: RequestDirectives & { readonly forOrigin: boolean },
+  now: number
+): Reuse<Stored> => {
+  const age = Freshness.currentAge(stored, now)
+  const ttl = stored.lifetime - age
+  if (now >= stored.retainUntil) return forward("uri-miss")
+  if (stored.alwaysValidate) return forward("stale")
+  if (ttl <= 0) {
+    // RFC 9111 §5.2.1.2, §4.2.4
+    const accepted = request.maxStale !== undefined && -ttl <= request.maxStale * 1000
+    if (!accepted || stored.staleForbidden) return forward("stale")
+  }
+  // RFC 9111 §4.3.2, §5.2.1: what the client asks of it
+  if (request.forOrigin || request.noCache) return forward("request")
+  if (request.maxAge !== undefined && age > request.maxAge * 1000) return forward("request")
+  if (request.minFresh !== undefined && ttl < request.minFresh * 1000) return forward("request")
+  return { _tag: "Fresh", stored, age, ttl }
+}

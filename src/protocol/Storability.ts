@@ -1,0 +1,153 @@
+/** May I keep what the handler answered? (RFC 9111 §3) */
+import * as CacheControl from "./CacheControl.js"
+import type { Detail } from "./CacheStatus.js"
+import * as Fields from "./Fields.js"
+import * as Freshness from "./Freshness.js"
+import type { Terms } from "./Reuse.js"
+import * as Vary from "./Vary.js"
+
+/** What a route allows. Milliseconds. */
+export interface Policy {
+  readonly expiry: number | undefined
+  readonly sharedExpiry: number | undefined
+  readonly statuses: ReadonlySet<number>
+  readonly cacheControl: "public" | "private" | undefined
+  readonly maxBodyBytes: number
+  readonly vary: Vary.Vary
+}
+
+export interface Exchange extends Freshness.Times {
+  readonly method: string
+  readonly request: Fields.Fields
+  readonly requestNoStore: boolean
+  /** Whose response it is; `""` when nobody's. */
+  readonly partition: string
+  readonly status: number
+  readonly response: Fields.Fields
+  readonly setsCookies: boolean
+  /** It adds to the response later what can't be seen now: a cookie, the fields of CORS. */
+  readonly setsPreResponseHandler: boolean
+  readonly readsCredentials: boolean
+  /** `undefined` when the content isn't bytes. */
+  readonly bodyBytes: number | undefined
+}
+
+/** What is stored with the content. */
+export interface Kept extends Terms, Freshness.Times {
+  readonly status: number
+  readonly headers: { readonly [name: string]: string }
+  readonly vary: Vary.Vary
+  readonly date: number
+}
+
+export type Storability =
+  & { readonly answer: CacheControl.Answer }
+  & ({ readonly _tag: "Keep"; readonly kept: Kept } | { readonly _tag: "Refuse"; readonly detail: Detail })
+
+const day = 86_400_000
+
+/** Statuses whose caching requirements are implemented (RFC 9111 §5.2.2.3). */
+const understood = new Set([200, 203, 204, 300, 301, 302, 303, 307, 308, 404, 405, 410, 414, 451, 501])
+
+/** Whose eyes it is for. What is refused here is told to be private, so that the next cache doesn't store it either. */
+const personal = (
+  exchange: Exchange,
+  policy: Policy,
+  directives: CacheControl.ResponseDirectives,
+  vary: Vary.Vary,
+  shareable: boolean
+): Detail | undefined => {
+  if (exchange.setsCookies) return "cookies"
+  if (exchange.setsPreResponseHandler) return "pre-response-handler"
+  if (exchange.partition !== "") return undefined
+  if (directives.private === "all" || policy.cacheControl === "private" || Vary.isPersonal(vary)) return "private"
+  if (shareable) return undefined
+  if (exchange.readsCredentials) return "credentials"
+  // RFC 9111 §3.5
+  if (Fields.get(exchange.request, "authorization") !== undefined && !directives.mustRevalidate) return "authorization"
+  return undefined
+}
+
+/** Cookies are kept apart, the age is counted anew, and a qualified `no-cache` or `private` names more (RFC 9111 §3.1). */
+const withheld = (directives: CacheControl.ResponseDirectives, partition: string): ReadonlySet<string> =>
+  new Set([
+    "age",
+    "set-cookie",
+    ...(typeof directives.noCache === "object" ? directives.noCache : []),
+    ...(typeof directives.private === "object" && partition === "" ? directives.private : [])
+  ])
+
+/** The route's `expiry` is the freshness of a response that states none, where its status allows it. */
+const expiryApplies = (status: number, stated: number | undefined, policy: Policy): boolean =>
+  stated === undefined && policy.expiry !== undefined && policy.statuses.has(status)
+
+const isShareable = (directives: CacheControl.ResponseDirectives, policy: Policy): boolean =>
+  directives.public || directives.sMaxAge !== undefined || policy.cacheControl === "public"
+
+/** What clients may be told of a stored response. */
+export const answerOf = (
+  stored: Pick<Kept, "status" | "headers" | "responseTime" | "requestTime"> & { readonly partition: string },
+  policy: Policy
+): CacheControl.Answer => {
+  const directives = CacheControl.response(Fields.get(stored.headers, "cache-control"))
+  return {
+    private: stored.partition !== "" && !isShareable(directives, policy),
+    expires: expiryApplies(stored.status, Freshness.explicitLifetime(stored.headers, directives, stored), policy)
+  }
+}
+
+export const decide = (exchange: Exchange, policy: Policy): Storability => {
+  const { responseTime, status } = exchange
+  const directives = CacheControl.response(Fields.get(exchange.response, "cache-control"))
+  const named = Vary.parse(Fields.get(exchange.response, "vary"))
+  const vary = named === "*" ? policy.vary : Vary.union(named, policy.vary)
+
+  // With `expiry` we are the origin: age counts from the moment the handler answered.
+  const times = policy.expiry === undefined ? exchange : { requestTime: responseTime, responseTime }
+  const stated = Freshness.explicitLifetime(exchange.response, directives, times)
+  const applies = expiryApplies(status, stated, policy)
+  const lifetime = applies ? policy.sharedExpiry ?? policy.expiry : stated
+
+  const shareable = isShareable(directives, policy)
+  const detail = personal(exchange, policy, directives, vary, shareable)
+  const answer = {
+    private: detail !== undefined || (exchange.partition !== "" && !shareable),
+    expires: applies && (detail === undefined || (detail === "private" && policy.cacheControl === "private"))
+  }
+  const refuse = (detail: Detail): Storability => ({ _tag: "Refuse", detail, answer })
+
+  // RFC 9111 §3
+  if (exchange.method !== "GET") return refuse("head")
+  if (status === 206) return refuse("partial")
+  if (status === 304) return refuse("not-modified")
+  if (directives.mustUnderstand && !understood.has(status)) return refuse("status")
+  if (directives.noStore && !directives.mustUnderstand) return refuse("no-store")
+  if (exchange.requestNoStore) return refuse("request-no-store")
+  if (detail !== undefined) return refuse(detail)
+  if (named === "*") return refuse("vary")
+  if (lifetime === undefined) return refuse("no-freshness")
+  if (exchange.bodyBytes === undefined) return refuse("not-bytes")
+  if (exchange.bodyBytes > policy.maxBodyBytes) return refuse("too-large")
+
+  const initialAge = applies ? 0 : Freshness.initialAge(exchange.response, times)
+  const freshUntil = responseTime + Math.max(0, lifetime - initialAge)
+  return {
+    _tag: "Keep",
+    answer,
+    kept: {
+      status,
+      headers: Fields.without(Fields.endToEnd(exchange.response), withheld(directives, exchange.partition)),
+      vary,
+      date: Freshness.date(exchange.response, times),
+      requestTime: times.requestTime,
+      responseTime,
+      initialAge,
+      lifetime,
+      alwaysValidate: directives.noCache === "all",
+      // RFC 9111 §4.2.4
+      staleForbidden: directives.mustRevalidate || directives.proxyRevalidate || directives.sMaxAge !== undefined,
+      // What is never fresh is there to be validated.
+      retainUntil: freshUntil + (lifetime === 0 ? day : Math.min(lifetime, day))
+    }
+  }
+}
