@@ -218,7 +218,7 @@ const collecting =
     handler: Effect.Effect<A, E, R>
   ): HttpApp.Default<E, R | CacheStorage | CollectableCacheStorage> =>
     Effect.gen(function*() {
-      const here = yield* visit(policies)
+      const { method } = yield* HttpServerRequest
       const storage = yield* CollectableCacheStorage
       if (storage !== (yield* CacheStorage)) {
         return yield* Effect.dieMessage(
@@ -226,7 +226,8 @@ const collecting =
             "provide both from one layer, such as InMemoryCacheStorage.layerCollectable"
         )
       }
-      if (Invalidation.isSafe(here.view.method)) return yield* Effect.flatMap(handler, Respondable.toResponse)
+      if (Invalidation.isSafe(method)) return yield* Effect.flatMap(handler, Respondable.toResponse)
+      const here = yield* visit(policies)
       const forget = (response: HttpServerResponse.HttpServerResponse) =>
         Effect.flatMap(
           toForget(here, response, also),

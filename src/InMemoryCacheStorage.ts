@@ -39,7 +39,7 @@ const defaults: Bounds = {
 }
 
 /** What an item and a fence cost beside their text and content; `npm run memory` holds it against the heap. */
-const itemOverhead = 1024
+const itemOverhead = 1536
 const fenceOverhead = 128
 /** The part of `maxBytes` that fences may take; the rest is for items. */
 const fenceShare = 1 / 16
@@ -100,7 +100,6 @@ class Memory implements CollectableCacheStorage.Service {
     this.fences = new Fences(limits.maxBytes * fenceShare)
     this.items = new LRUCache<CacheItem, true>({
       maxSize: Math.max(1, Math.floor(limits.maxBytes * (1 - fenceShare))),
-      ...(Number.isFinite(limits.maxItems) ? { max: limits.maxItems } : {}),
       sizeCalculation: (_, item) => itemBytes(item),
       dispose: (_, item, reason) => {
         if (reason === "evict") this.replace(item.key, item.partition, (items) => items.filter((i) => i !== item))
@@ -142,8 +141,10 @@ class Memory implements CollectableCacheStorage.Service {
     const after = placed.filter((other) => isKept || other !== item).slice(-this.limits.maxVariants)
     for (const other of before) if (!after.includes(other)) this.items.delete(other)
     this.replace(lookup.key, lookup.partition, () => after)
-    if (isKept) this.items.set(item, true)
-    return isKept
+    if (!isKept) return false
+    this.items.set(item, true)
+    while (this.items.size > this.limits.maxItems) this.items.pop()
+    return true
   }
 
   private replace(

@@ -1,0 +1,128 @@
+import { describe, expect, it } from "@effect/vitest"
+import { Effect } from "effect"
+import { type CacheItem, CacheStorage, CollectableCacheStorage, InMemoryCacheStorage } from "effect-http-cache"
+import * as fc from "fast-check"
+import { cacheStorageSuite, collectableCacheStorageSuite, fenceOf, itemOf, lookupOf } from "./CacheStorageSuite.js"
+
+cacheStorageSuite("InMemoryCacheStorage.layer", { layer: InMemoryCacheStorage.layer, tooLarge: 9 * 1024 * 1024 })
+collectableCacheStorageSuite("InMemoryCacheStorage.layerCollectable", {
+  layer: InMemoryCacheStorage.layerCollectable,
+  tooLarge: 9 * 1024 * 1024
+})
+
+describe("bounds", () => {
+  const limits = { maxBytes: 20_000, maxItemBytes: 6_000, maxItems: 7, maxVariants: 3 }
+  const keys = ["http://localhost/1", "http://localhost/2", "http://localhost/3", "http://localhost/4"]
+  const partitions = ["", "ada"]
+  const languages = ["en", "fr", "de", "it", "es"]
+  const places = keys.flatMap((key) =>
+    partitions.flatMap((partition) =>
+      languages.map((language) => lookupOf({ "accept-language": language }, { key, partition }))
+    )
+  )
+
+  /** What an item holds, counted without any overhead: less than the storage counts. */
+  const contentBytes = (item: CacheItem.CacheItem) =>
+    item.body.byteLength + item.key.length + item.variant.length +
+    Object.entries(item.headers).reduce((bytes, [name, value]) => bytes + name.length + value.length, 0)
+
+  const operation = fc.oneof(
+    {
+      weight: 8,
+      arbitrary: fc.record({
+        op: fc.constant("set"),
+        place: fc.nat(places.length - 1),
+        bytes: fc.nat(7_000),
+        varies: fc.boolean()
+      })
+    },
+    { weight: 3, arbitrary: fc.record({ op: fc.constant("get"), place: fc.nat(places.length - 1) }) },
+    { weight: 1, arbitrary: fc.record({ op: fc.constant("collect"), place: fc.nat(places.length - 1) }) }
+  )
+
+  it("hold after every operation, fences counted", () =>
+    fc.assert(
+      fc.asyncProperty(fc.array(operation, { minLength: 20, maxLength: 120 }), (operations) =>
+        Effect.gen(function*() {
+          const storage = yield* CollectableCacheStorage.CollectableCacheStorage
+          for (const operation of operations) {
+            const lookup = places[operation.place]!
+            if (operation.op === "collect") yield* storage.collect(lookup.key)
+            if (operation.op === "get") yield* Effect.exit(storage.get(lookup))
+            if (operation.op === "set" && "bytes" in operation) {
+              const item = itemOf("", lookup, {
+                fence: yield* fenceOf(lookup),
+                vary: operation.varies ? ["accept-language"] : [],
+                body: new Uint8Array(operation.bytes)
+              })
+              const isKept = yield* storage.set(item, lookup)
+              if (operation.bytes >= limits.maxItemBytes) expect(isKept).toBe(false)
+              if (isKept) expect((yield* storage.get(lookup)).id).toBe(item.id)
+            }
+            const found = yield* Effect.forEach(places, (place) => Effect.option(storage.get(place)))
+            const items = new Map(
+              found.flatMap((item) => item._tag === "Some" ? [[item.value.id, item.value] as const] : [])
+            )
+            const all = [...items.values()]
+            expect(all.length).toBeLessThanOrEqual(limits.maxItems)
+            expect(all.reduce((bytes, item) => bytes + contentBytes(item), 0)).toBeLessThanOrEqual(limits.maxBytes)
+            for (const key of keys) {
+              for (const partition of partitions) {
+                const variants = all.filter((item) => item.key === key && item.partition === partition)
+                expect(variants.length).toBeLessThanOrEqual(limits.maxVariants)
+              }
+            }
+          }
+        }).pipe(Effect.provide(InMemoryCacheStorage.layerWith(limits)), Effect.runPromise)),
+      { numRuns: 60 }
+    ))
+
+  it.effect("the least recently used goes first", () =>
+    Effect.gen(function*() {
+      const storage = yield* CacheStorage.CacheStorage
+      const lookups = keys.slice(0, 3).map((key) => lookupOf({}, { key }))
+      yield* storage.set(itemOf("1", lookups[0]), lookups[0]!)
+      yield* storage.set(itemOf("2", lookups[1]), lookups[1]!)
+      yield* storage.get(lookups[0]!)
+      yield* storage.set(itemOf("3", lookups[2]), lookups[2]!)
+      const kept = yield* Effect.forEach(lookups, (lookup) => Effect.isSuccess(storage.get(lookup)))
+      expect(kept).toEqual([true, false, true])
+    }).pipe(Effect.provide(InMemoryCacheStorage.layerWith({ maxItems: 2 }))))
+
+  it.effect("a fence that was forgotten to stay within them refuses what is older, of any key", () =>
+    Effect.gen(function*() {
+      const storage = yield* CollectableCacheStorage.CollectableCacheStorage
+      const before = yield* fenceOf(lookupOf())
+      yield* storage.collect(lookupOf().key)
+      for (let i = 0; i < 100; i++) yield* storage.collect(`http://localhost/other/${i}`)
+      expect(yield* storage.set(itemOf("late", lookupOf(), { fence: before }), lookupOf())).toBe(false)
+      const after = yield* fenceOf(lookupOf())
+      expect(yield* storage.set(itemOf("new", lookupOf(), { fence: after }), lookupOf())).toBe(true)
+    }).pipe(Effect.provide(InMemoryCacheStorage.layerWith({ maxBytes: 20_000 }))))
+
+  it.effect("32: evicting an item doesn't touch its replacement", () =>
+    Effect.gen(function*() {
+      const storage = yield* CacheStorage.CacheStorage
+      const [first, second] = [lookupOf(), lookupOf({}, { key: keys[1]! })]
+      yield* storage.set(itemOf("old", first), first)
+      yield* storage.set(itemOf("new", first), first)
+      yield* storage.set(itemOf("other", second), second)
+      expect(new TextDecoder().decode((yield* storage.get(first)).body)).toBe("new")
+    }).pipe(Effect.provide(InMemoryCacheStorage.layerWith({ maxItems: 2 }))))
+
+  it.effect("a body that is a view of a larger buffer holds only its own bytes", () =>
+    Effect.gen(function*() {
+      const storage = yield* CacheStorage.CacheStorage
+      yield* storage.set(itemOf("", lookupOf(), { body: new Uint8Array(1_000_000).subarray(0, 4) }), lookupOf())
+      expect((yield* storage.get(lookupOf())).body.buffer.byteLength).toBe(4)
+    }).pipe(Effect.provide(InMemoryCacheStorage.layer)))
+
+  it.each([["maxBytes", 0], ["maxItemBytes", -1], ["maxItems", 1.5], ["maxVariants", NaN]])(
+    "refuses %s: %s in one sentence",
+    (name, value) => {
+      expect(() => InMemoryCacheStorage.layerWith({ [name]: value })).toThrow(
+        new TypeError(`InMemoryCacheStorage.layerWith: ${name} is ${value}; it must be a whole number, 1 or more`)
+      )
+    }
+  )
+})

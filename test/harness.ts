@@ -1,0 +1,77 @@
+/** An app behind a real port, under the TestClock, and a client that sees what is on the wire. */
+import { type HttpApp, HttpServer } from "@effect/platform"
+import { NodeHttpServer } from "@effect/platform-node"
+import { Effect, Layer, Logger, type LogLevel } from "effect"
+import { InMemoryCacheStorage } from "effect-http-cache"
+import * as Http from "node:http"
+
+export interface Reply {
+  readonly status: number
+  readonly headers: Http.IncomingHttpHeaders
+  readonly text: string
+  /** Our member of `Cache-Status` without its name. */
+  readonly cacheStatus: string
+}
+
+export interface Ask {
+  readonly method?: string
+  readonly headers?: Http.OutgoingHttpHeaders
+  readonly body?: string
+}
+
+/** One agent, so that a response with wrong framing spoils the next one on the same connection. */
+const exchange = (agent: Http.Agent, port: number, path: string, { body, headers, method }: Ask): Promise<Reply> =>
+  new Promise((resolve, reject) => {
+    const request = Http.request(
+      { agent, host: "127.0.0.1", port, path, method: method ?? "GET", headers: headers ?? {}, timeout: 10_000 },
+      (response) => {
+        const chunks: Array<Buffer> = []
+        response.on("data", (chunk: Buffer) => chunks.push(chunk))
+        response.on("error", reject)
+        response.on("end", () =>
+          resolve({
+            status: response.statusCode ?? 0,
+            headers: response.headers,
+            text: Buffer.concat(chunks).toString(),
+            cacheStatus: String(response.headers["cache-status"] ?? "").replace(/^.*effect-http-cache(; )?/, "")
+          }))
+      }
+    )
+    request.on("timeout", () => request.destroy(new Error(`no answer to ${method ?? "GET"} ${path}`)))
+    request.on("error", reject)
+    request.end(body)
+  })
+
+/** Serves the app until the scope closes, and answers the way to ask it. `another` is a client of its own. */
+export const serve = <E, R>(app: HttpApp.Default<E, R>) =>
+  Effect.gen(function*() {
+    yield* HttpServer.serveEffect(app)
+    const { address } = yield* HttpServer.HttpServer
+    const port = address._tag === "TcpAddress" ? address.port : 0
+    const client = Effect.map(
+      Effect.acquireRelease(
+        Effect.sync(() => new Http.Agent({ keepAlive: true, maxSockets: 1 })),
+        (agent) => Effect.sync(() => agent.destroy())
+      ),
+      (agent) => (path: string, ask: Ask = {}) => Effect.promise(() => exchange(agent, port, path, ask))
+    )
+    return Object.assign(yield* client, { port, another: client })
+  })
+
+export interface Logged {
+  readonly level: LogLevel.LogLevel
+  readonly message: string
+  readonly annotations: { readonly [name: string]: unknown }
+}
+
+/** Keeps what is logged from the console, and in a list. */
+export const logged = (list: Array<Logged>) =>
+  Logger.replace(
+    Logger.defaultLogger,
+    Logger.make(({ annotations, logLevel, message }) => {
+      list.push({ level: logLevel, message: String(message), annotations: Object.fromEntries(annotations) })
+    })
+  )
+
+/** A port, and a storage that can collect. */
+export const TestServer = Layer.merge(NodeHttpServer.layerTest, InMemoryCacheStorage.layerCollectable)
