@@ -20,7 +20,6 @@ const fill = (bodyBytes: number) =>
     const before = used()
     for (let i = 0; i < sets; i++) {
       const key = `http://localhost/items/${i}`
-      const variantOf = () => ""
       yield* storage.set({
         id: randomUUID(),
         fence: "",
@@ -46,7 +45,7 @@ const fill = (bodyBytes: number) =>
         alwaysValidate: false,
         staleForbidden: false,
         retainUntil: i + 120_000
-      }, { key, partition: "", variantOf })
+      }, { key, partition: "", variantOf: () => "" })
     }
     return used() - before
   }).pipe(Effect.provide(InMemoryCacheStorage.layerWith({ maxBytes })))

@@ -88,7 +88,7 @@ const cached = <RP>(policies: Policies<RP>) =>
     const { key, policy, request, view } = here
     const aside = yield* passesBy(here)
     if (aside !== undefined) return yield* pass(handler, here, aside)
-    const whose = policy.partition === undefined ? Option.some("") : yield* Effect.option(policy.partition)
+    const whose = policy.partition === undefined ? Option.some("") : yield* orNone(policy.partition)
     if (Option.isNone(whose)) return yield* pass(handler, here, { reason: "bypass", detail: "partition" })
     const partition = whose.value ?? ""
 
@@ -172,10 +172,14 @@ const passesBy = <R>({ policy, request, view }: Visit<R>): Effect.Effect<Aside |
   if (view.hasBody) return Effect.succeed({ reason: "bypass", detail: "body" })
   if (policy.enabled === undefined) return Effect.succeed(undefined)
   return Effect.map(
-    Effect.orElseSucceed(policy.enabled, () => false),
-    (isEnabled) => isEnabled ? undefined : { reason: "bypass", detail: "disabled" }
+    orNone(policy.enabled),
+    (isEnabled) => Option.contains(isEnabled, true) ? undefined : { reason: "bypass", detail: "disabled" }
   )
 }
+
+/** A policy that can't be asked never fails a request. */
+const orNone = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<Option.Option<A>, never, R> =>
+  Effect.catchAllCause(Effect.asSome(effect), () => Effect.succeed(Option.none()))
 
 /** The handler's response as it is, with a word on why. */
 const pass = <A extends Respondable.Respondable, E, R, RP>(

@@ -17,7 +17,7 @@ export type Seconds = number | Duration.DurationInput
 export interface Options<R = never> {
   /** Freshness when the handler's response states none; `0` stores and validates each time. Default: none. */
   readonly expiry?: Seconds | undefined
-  /** How long shared caches keep it, this one too: `s-maxage`. Goes with `expiry`. Default: as `expiry`. */
+  /** How long shared caches keep it, this one too: `s-maxage`; `expiry` is 0 where it isn't set. Default: as `expiry`. */
   readonly sharedExpiry?: Seconds | undefined
   /** Said to clients, and binding here: a private response is stored only with a `partition`. Default: neither. */
   readonly cacheControl?: "public" | "private" | undefined
@@ -190,14 +190,9 @@ const check = (where: string, options: object, checks: { readonly [name: string]
   }
 }
 
-const merge = <R>(where: string, route: Options<R>, defaults: DefaultOptions): Policy<R> => {
-  const expiry = route.expiry ?? defaults.expiry
+const merge = <R>(route: Options<R>, defaults: DefaultOptions): Policy<R> => {
   const sharedExpiry = route.sharedExpiry ?? defaults.sharedExpiry
-  if (sharedExpiry !== undefined && expiry === undefined) {
-    throw new TypeError(
-      `${where}: sharedExpiry is set without expiry; set expiry, which may be 0, for the other clients`
-    )
-  }
+  const expiry = route.expiry ?? defaults.expiry ?? (sharedExpiry === undefined ? undefined : 0)
   const cacheStatus = route.cacheStatus ?? defaults.cacheStatus ?? {}
   return {
     expiry: expiry === undefined ? undefined : toMillis(expiry),
@@ -237,7 +232,7 @@ export const resolve = <R>(where: string, route: Options<R>): (defaults: Default
   return (defaults) => {
     if (policy === undefined || seen !== defaults) {
       check("HttpCache.Defaults", defaults, defaultsChecks)
-      policy = merge(where, route, defaults)
+      policy = merge(route, defaults)
       seen = defaults
     }
     return policy

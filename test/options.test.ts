@@ -1,0 +1,95 @@
+/** Options are checked when the route is built: one sentence with what was given and what is expected. */
+import { HttpServerResponse } from "@effect/platform"
+import { describe, expect, it } from "@effect/vitest"
+import { Effect } from "effect"
+import { HttpCache, withCache } from "effect-http-cache"
+import { serve, TestServer } from "./harness.js"
+
+const seconds = "a number of seconds, 0 or more, or a Duration such as \"10 seconds\""
+const fieldNames = "a list of request field names, such as [\"Accept-Language\"]"
+
+describe("withCache", () => {
+  const wrong: ReadonlyArray<readonly [object, string]> = [
+    [{ expiry: -1 }, `expiry is -1; it must be ${seconds}`],
+    [{ expiry: NaN }, `expiry is NaN; it must be ${seconds}`],
+    [{ expiry: "ten" }, `expiry is "ten"; it must be ${seconds}`],
+    [{ expiry: "-1 seconds" }, `expiry is "-1 seconds"; it must be ${seconds}`],
+    [{ expiry: null }, `expiry is null; it must be ${seconds}`],
+    [{ sharedExpiry: -1, expiry: 1 }, `sharedExpiry is -1; it must be ${seconds}`],
+    [{ cacheControl: "no-store" }, "cacheControl is \"no-store\"; it must be one of \"public\", \"private\""],
+    [{ clients: "max-age" }, "clients is \"max-age\"; it must be one of \"expiry\", \"revalidate\", \"nothing\""],
+    [{ vary: "Accept" }, `vary is "Accept"; it must be ${fieldNames}`],
+    [{ vary: ["Accept Language"] }, `vary is ["Accept Language"]; it must be ${fieldNames}`],
+    [{ vary: ["*"] }, `vary is ["*"]; it must be ${fieldNames}`],
+    [{ partition: "user" }, "partition is \"user\"; it must be an Effect that names whose response it is"],
+    [{ query: "some" }, "query is \"some\"; it must be \"all\", \"none\", { only: [names] } or { except: [names] }"],
+    [{ query: { only: ["q"], except: [] } }, "query is {\"only\":[\"q\"],\"except\":[]}; it must be"],
+    [{ query: { only: "q" } }, "query is {\"only\":\"q\"}; it must be"],
+    [{ etag: true }, "etag is true; it must be one of \"strong\", \"weak\", \"none\""],
+    [{ statuses: [206] }, "statuses is [206]; it must be a list of statuses from 200 to 599 without 206 and 304"],
+    [{ statuses: [200.5] }, "statuses is [200.5]; it must be"],
+    [{ cookies: "keep" }, "cookies is \"keep\"; it must be one of \"refuse\", \"strip\", \"store\""],
+    [{ requestDirectives: true }, "requestDirectives is true; it must be one of \"honor\", \"ignore\""],
+    [{ bypass: true }, "bypass is true; it must be a function from the request to a boolean"],
+    [{ maxBodyBytes: -1 }, "maxBodyBytes is -1; it must be a whole number of bytes, 0 or more"],
+    [{ maxBodyBytes: "1 MB" }, "maxBodyBytes is \"1 MB\"; it must be"],
+    [{ cacheStatus: "on" }, "cacheStatus is \"on\"; it must be false, or { name, detail, key }"],
+    [{ cacheStatus: { name: "" } }, "cacheStatus is {\"name\":\"\"}; it must be"],
+    [{ expirey: 10 }, "there is no option expirey; there are expiry, sharedExpiry"]
+  ]
+
+  it.each(wrong)("refuses %j", (options, sentence) => {
+    const build = () => withCache(options)
+    expect(build).toThrow(TypeError)
+    expect(build).toThrow(`withCache: ${sentence}`)
+  })
+
+  it.each([[["Cookie"]], [["accept", "AUTHORIZATION"]]])("refuses vary: %j, and names partition", (vary) => {
+    expect(() => withCache({ expiry: 10, vary })).toThrow(
+      /^withCache: vary is .*; it must be without Cookie and Authorization.*; to keep a copy for each user, name the user with the option partition$/
+    )
+  })
+
+  it.each([["0"], [0], [Infinity], ["1 week"], [undefined]])("takes what it should: expiry %s", (expiry) => {
+    if (expiry === "0") return expect(() => withCache({ expiry: "0" as "0 seconds" })).toThrow("expiry is \"0\"")
+    expect(() => withCache({ expiry: expiry as number })).not.toThrow()
+  })
+})
+
+describe("Defaults", () => {
+  const wrong: ReadonlyArray<readonly [object, string]> = [
+    [{ origin: "api.example.com" }, "origin is \"api.example.com\"; it must be \"request\", or scheme and host"],
+    [{ origin: "https://api.example.com/" }, "origin is \"https://api.example.com/\"; it must be"],
+    [{ version: "" }, "version is \"\"; it must be a text that isn't empty"],
+    [{ enabled: false }, "enabled is false; it must be an Effect that answers a boolean"],
+    [{ vary: ["Cookie"] }, "vary is [\"Cookie\"]; it must be without Cookie"]
+  ]
+
+  it.scoped.each(wrong)("%j: the first request says what is wrong", ([defaults, sentence]) =>
+    Effect.gen(function*() {
+      const ask = yield* serve(
+        HttpServerResponse.text("x").pipe(
+          withCache({ expiry: 10 }),
+          Effect.catchAllDefect((defect) => HttpServerResponse.text(String(defect))),
+          Effect.provideService(HttpCache.Defaults, defaults)
+        )
+      )
+      expect((yield* ask("/")).text).toContain(`TypeError: HttpCache.Defaults: ${sentence}`)
+    }).pipe(Effect.provide(TestServer)))
+
+  it.scoped("a route's own options come first, then Defaults", () =>
+    Effect.gen(function*() {
+      const ask = yield* serve(
+        HttpServerResponse.text("x").pipe(
+          withCache({ expiry: 10 }),
+          Effect.provideService(HttpCache.Defaults, {
+            expiry: 60,
+            clients: "revalidate",
+            cacheStatus: { name: "edge" }
+          })
+        )
+      )
+      expect((yield* ask("/")).headers["cache-control"]).toBe("no-cache")
+      expect((yield* ask("/")).headers["cache-status"]).toBe("edge; hit; ttl=10")
+    }).pipe(Effect.provide(TestServer)))
+})
