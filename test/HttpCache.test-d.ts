@@ -73,7 +73,7 @@ describe("withCollect", () => {
 
   it("is not satisfied by a storage that can't collect", () => {
     const app = HttpServerResponse.empty().pipe(withCollect())
-    const served = (_: HttpApp.Default) => undefined
+    const served = (app: HttpApp.Default) => app
     served(Effect.provide(app, InMemoryCacheStorage.layerCollectable))
     served(Effect.provide(app, InMemoryCacheStorage.layerWith({ maxBytes: 1024 })))
     // @ts-expect-error CollectableCacheStorage is missing
