@@ -1,4 +1,4 @@
-/** A million distinct items under 64 MiB: the heap grows by less than twice that. `npm run memory` */
+/** A million distinct items under 64 MiB: the heap grows by less than twice that. `npm run check:memory` */
 import { Effect } from "effect"
 import { CacheStorage, InMemoryCacheStorage } from "effect-http-cache"
 import { randomUUID } from "node:crypto"

@@ -38,7 +38,7 @@ const defaults: Bounds = {
   maxVariants: 64
 }
 
-/** What an item and a fence cost beside their text and content; `npm run memory` holds it against the heap. */
+/** What an item and a fence cost beside their text and content; `npm run check:memory` holds it against the heap. */
 const itemOverhead = 1536
 const fenceOverhead = 128
 /** The part of `maxBytes` that fences may take; the rest is for items. */
