@@ -4,10 +4,15 @@
  * @since 0.1.0
  */
 import * as Schema from "effect/Schema"
+import * as Fields from "./protocol/Fields.js"
 
-// FAILURES 47: what would split a response in two is not a field.
-const FieldValue = Schema.String.pipe(Schema.pattern(/^[^\0\r\n]*$/))
-const Millis = Schema.Number.pipe(Schema.greaterThanOrEqualTo(0))
+// RFC 9110 §5.5: a line break in a value would split the response in two.
+const FieldValue = Schema.String.pipe(Schema.pattern(/^[\t\x20-\x7e\x80-\xff]*$/))
+const Headers = Schema.Record({ key: Schema.String, value: FieldValue }).pipe(
+  Schema.filter((headers) => Object.keys(headers).every((name) => Fields.isToken(name) && name === name.toLowerCase()))
+)
+const Millis = Schema.JsonNumber.pipe(Schema.greaterThanOrEqualTo(0))
+const Time = Schema.JsonNumber
 
 /**
  * For storages outside the process: JSON with the content in base64. Decoding refuses what isn't a stored response, a
@@ -32,14 +37,14 @@ export const CacheItem = Schema.Struct({
   vary: Schema.Array(Schema.String),
   status: Schema.Int.pipe(Schema.between(200, 599)),
   /** End-to-end fields only, names in lower case, without `Set-Cookie` and `Age`. */
-  headers: Schema.Record({ key: Schema.String.pipe(Schema.pattern(/^[!#$%&'*+\-.^_`|~0-9a-z]+$/)), value: FieldValue }),
+  headers: Headers,
   /** `Set-Cookie` lines; empty unless the route says `cookies: "store"`. */
   cookies: Schema.Array(FieldValue),
   body: Schema.Uint8ArrayFromBase64,
   /** The `Date` of the response. Epoch milliseconds, as are the times below. */
-  date: Schema.Number,
-  requestTime: Schema.Number,
-  responseTime: Schema.Number,
+  date: Time,
+  requestTime: Time,
+  responseTime: Time,
   /** How old it was at `responseTime` (RFC 9111 §4.2.3). Milliseconds. */
   initialAge: Millis,
   /** How long it is fresh (RFC 9111 §4.2.1). Milliseconds. */
@@ -49,7 +54,7 @@ export const CacheItem = Schema.Struct({
   /** It is never served stale: `must-revalidate` and its kin. */
   staleForbidden: Schema.Boolean,
   /** From then on a storage may drop it. An item whose time was over when it was made clears its place. */
-  retainUntil: Schema.Number
+  retainUntil: Time
 })
 
 /**

@@ -12,9 +12,11 @@ import * as HttpServerError from "@effect/platform/HttpServerError"
 import { HttpServerRequest } from "@effect/platform/HttpServerRequest"
 import * as Respondable from "@effect/platform/HttpServerRespondable"
 import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
+import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
 import * as Option from "effect/Option"
 import { randomUUID } from "node:crypto"
 import { CacheMiss } from "./CacheError.js"
@@ -90,11 +92,12 @@ const cached = <RP>(policies: Policies<RP>) =>
     if (aside !== undefined) return yield* pass(handler, here, aside)
     const whose = policy.partition === undefined ? Option.some("") : yield* orNone(policy.partition)
     if (Option.isNone(whose)) return yield* pass(handler, here, { reason: "bypass", detail: "partition" })
-    const partition = whose.value ?? ""
+    const partition = String(whose.value ?? "")
 
     // Look up
     const storage = yield* CacheStorage
-    const lookup: Lookup = { key, partition, variantOf: (vary) => Vary.variant(vary, view.fields) }
+    const depth = yield* handlers.depth
+    const lookup: Lookup = { key, partition, variantOf: (vary) => Vary.variant(vary, view.fields, depth) }
     const found = yield* storages.read(storage, lookup)
 
     // May I answer without the handler?
@@ -117,7 +120,8 @@ const cached = <RP>(policies: Policies<RP>) =>
     const { responseTime } = answered
     const answer = serverResponse.fromHandler(answered.response, view.method, policy, responseTime)
     if (answered.isFromBeneath) {
-      const verdict = Preconditions.evaluateResponse(view.method, view.fields, answer, "intermediary", responseTime)
+      const judge = { now: responseTime, isOrigin: false, isCache: false }
+      const verdict = Preconditions.evaluateResponse(view.method, view.fields, answer, judge)
       return yield* handlers.sign(
         verdict === "proceed" ? answered.response : serverResponse.render(answer, view.method, verdict)
       )
@@ -148,7 +152,7 @@ const cached = <RP>(policies: Policies<RP>) =>
         partition,
         variant: lookup.variantOf(kept.vary),
         cookies: policy.cookies === "store" ? cookies : [],
-        body: body.slice()
+        body: serverResponse.copy(body)
       }, lookup)
     const detail = storability._tag === "Refuse"
       ? storability.detail
@@ -168,7 +172,9 @@ interface Aside {
 /** Requests that are not ours to answer. */
 const passesBy = <R>({ policy, request, view }: Visit<R>): Effect.Effect<Aside | undefined> => {
   if (view.method !== "GET" && view.method !== "HEAD") return Effect.succeed({ reason: "method" })
-  if (policy.bypass(request)) return Effect.succeed({ reason: "bypass" })
+  if (view.isAmbiguous || Either.getOrElse(Either.try(() => policy.bypass(request)), () => true)) {
+    return Effect.succeed({ reason: "bypass" })
+  }
   if (view.hasBody) return Effect.succeed({ reason: "bypass", detail: "body" })
   if (policy.enabled === undefined) return Effect.succeed(undefined)
   return Effect.map(
@@ -190,8 +196,9 @@ const pass = <A extends Respondable.Respondable, E, R, RP>(
   Effect.flatMap(handlers.run(handler, here.request, false), ({ isFromBeneath, response }) => {
     if (isFromBeneath) return handlers.sign(response)
     const fields = Fields.from(Object.entries(response.headers))
-    if (aside.detail === "partition") report.tellPrivate(fields, here)
-    report.tellStatus(fields, here, { _tag: "Forwarded", stored: false, ...aside })
+    const outcome = { _tag: "Forwarded", stored: false, ...aside } as const
+    if (aside.detail === "partition") report.tell(fields, here, { private: true, expires: false }, outcome)
+    else report.tellStatus(fields, here, outcome)
     return handlers.sign(HttpServerResponse.setHeaders(response, fields))
   })
 
@@ -204,13 +211,13 @@ const respond = <R>(
   now: number
 ): Effect.Effect<HttpServerResponse.HttpServerResponse> => {
   const { policy, view } = here
+  const isHit = outcome._tag === "Hit"
   const isOrigin = policy.expiry !== undefined
-  const judge = outcome._tag === "Forwarded"
-    ? (isOrigin ? "origin" : "intermediary")
-    : isOrigin
-    ? "intermediary"
-    : "cache"
-  const verdict = Preconditions.evaluateResponse(view.method, view.fields, answer, judge, now)
+  const verdict = Preconditions.evaluateResponse(view.method, view.fields, answer, {
+    now,
+    isOrigin: isOrigin && !isHit,
+    isCache: isHit && !isOrigin
+  })
   const status = outcome._tag === "Forwarded" && verdict !== "proceed" ? { status: answer.status } : {}
   report.tell(answer.fields, here, told, { ...outcome, ...status })
   return handlers.sign(serverResponse.render(answer, view.method, verdict))
@@ -237,12 +244,14 @@ const collecting =
           toForget(here, response, also),
           Effect.forEach((key) => storages.forget(storage, key), { discard: true })
         )
-      // Once the handler has succeeded nothing interrupts the collect, and the answer goes out after it.
+      // Once the handler has succeeded nothing interrupts the collect, and the answer goes out after it. A handler that
+      // was interrupted may have written before.
       const collects = Effect.uninterruptibleMask((restore) =>
-        Effect.onExit(Effect.flatMap(restore(handler), Respondable.toResponse), (exit) =>
-          exit._tag === "Success"
-            ? forget(exit.value)
-            : Effect.flatMap(HttpServerError.causeResponse(exit.cause), ([response]) => forget(response)))
+        Effect.onExit(Effect.flatMap(restore(handler), Respondable.toResponse), (exit) => {
+          if (exit._tag === "Success") return forget(exit.value)
+          if (Cause.isInterrupted(exit.cause)) return forget(HttpServerResponse.empty())
+          return Effect.flatMap(HttpServerError.causeResponse(exit.cause), ([response]) => forget(response))
+        })
       )
       return yield* pass(collects, here, { reason: "method" })
     })
@@ -256,7 +265,9 @@ const toForget = <R>(
   const targets = Invalidation.targets(view.method, view.target, response.status, response.headers)
   const listed = targets.length === 0 || also === undefined ?
     Effect.succeed([]) :
-    Effect.try(() => Array.from(also(request, response), (path) => resolve("withCollect: also", path, view.target)))
+    Effect.try(() =>
+      Array.from(also(request, response)).flatMap((uri) => resolve("withCollect: also", uri, view.target))
+    )
   return listed.pipe(
     Effect.catchAll(({ error }) => Effect.as(Effect.logWarning(`effect-http-cache: ${error}`), [])),
     Effect.map((more) =>
@@ -267,7 +278,8 @@ const toForget = <R>(
 
 /**
  * Caches a route: `handler.pipe(withCache({ expiry: 10 }))`. It goes innermost; authentication, `cors` and what else
- * must run for each request go outside it. With no `expiry` the response's own fields decide.
+ * must run for each request go outside it; a handler that answers by who is asking needs a `partition` then. With no
+ * `expiry` the response's own fields decide. What it keeps is the response to the request, not a part of one.
  *
  * Only `GET` and `HEAD` are answered. A typed failure is not stored. Throws a `TypeError` when an option is wrong.
  *
@@ -285,6 +297,8 @@ export const withCache = <RP = never>(
  * @category models
  */
 export interface CollectOptions {
+  /** Which search parameters are part of the key: as the cached route has it. Default: as `Defaults` has it. */
+  readonly query?: routeOptions.Options["query"]
   /**
    * More to forget, such as the list pages that show what was changed: paths, or absolute URIs. It is asked when the
    * handler has answered `2xx` or `3xx`.
@@ -297,7 +311,7 @@ export interface CollectOptions {
 /**
  * Forgets what is stored for the URI when the handler succeeds with an unsafe method, and what `Location` and
  * `Content-Location` name within the same origin (RFC 9111 §4.4). The answer goes out after the collect, which nothing
- * interrupts. A `4xx`, a `5xx` or a failure forgets nothing.
+ * interrupts. A `4xx`, a `5xx` or a failure forgets nothing; a handler that was interrupted may have written, and forgets.
  *
  * A collect can't reach a browser's copy: tell clients to ask each time, with `clients: "revalidate"`.
  *
@@ -307,7 +321,7 @@ export interface CollectOptions {
 export const withCollect = (options: CollectOptions = {}): <A extends Respondable.Respondable, E, R>(
   handler: Effect.Effect<A, E, R>
 ) => HttpApp.Default<E, R | CacheStorage | CollectableCacheStorage> =>
-  collecting(routeOptions.resolve<never>("withCollect", {}), options.also)
+  collecting(routeOptions.resolve<never>("withCollect", { query: options.query }), options.also)
 
 /**
  * `withCache` and `withCollect` in one, for a router or an app. A cache beneath it, around a single route, wins there.

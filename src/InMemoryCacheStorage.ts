@@ -56,9 +56,9 @@ const itemBytes = (item: CacheItem): number => {
 }
 
 /**
- * The collects that a fill may have missed. A fence is the number of collects at the time it was taken; of each key the
- * latest is remembered. When the oldest is forgotten, all that was fenced before it is refused, of any key: a few
- * responses are stored one request later, and memory stays bounded.
+ * The collects that a fill may have missed. Collects are counted, and the fence of a key is the number of its latest one.
+ * When the oldest is forgotten, all that was fenced before it is refused, of any key: a few responses are stored one
+ * request later, and memory stays bounded.
  */
 class Fences {
   private count = 0
@@ -75,17 +75,22 @@ class Fences {
     })
   }
 
-  get present(): string {
-    return this.count === 0 ? "" : String(this.count)
+  of(key: CacheStorage.CacheKey): string {
+    const count = this.countOf(key)
+    return count === 0 ? "" : String(count)
   }
 
   isCurrent(fence: string, key: CacheStorage.CacheKey): boolean {
-    return Number(fence) >= Math.max(this.forgotten, this.latest.peek(key) ?? 0)
+    return Number(fence) >= this.countOf(key)
   }
 
   raise(key: CacheStorage.CacheKey): void {
     this.latest.set(key, ++this.count)
     if (!this.latest.has(key)) this.forgotten = this.count
+  }
+
+  private countOf(key: CacheStorage.CacheKey): number {
+    return Math.max(this.forgotten, this.latest.peek(key) ?? 0)
   }
 }
 
@@ -111,7 +116,7 @@ class Memory implements CollectableCacheStorage.Service {
     Effect.suspend(() => {
       const partitions = this.places.get(lookup.key)
       const item = CacheStorage.select(partitions?.get(lookup.partition) ?? [], lookup)
-      const fence = this.fences.present
+      const fence = this.fences.of(lookup.key)
       if (item === undefined) {
         const reason = partitions?.has(lookup.partition) === true ? "vary-miss" : "uri-miss"
         return new CacheMiss({ key: lookup.key, reason, fence })
@@ -127,7 +132,7 @@ class Memory implements CollectableCacheStorage.Service {
       for (const items of this.places.get(key)?.values() ?? []) for (const item of items) this.items.delete(item)
       this.places.delete(key)
       this.fences.raise(key)
-      return this.fences.present
+      return this.fences.of(key)
     })
 
   private put(item: CacheItem, lookup: CacheStorage.Lookup): boolean {
@@ -161,9 +166,12 @@ class Memory implements CollectableCacheStorage.Service {
   }
 }
 
-/** Content that is a view of a larger buffer would hold all of it. */
-const owned = (item: CacheItem): CacheItem =>
-  item.body.byteLength === item.body.buffer.byteLength ? item : { ...item, body: item.body.slice() }
+/** A view of a larger buffer would hold all of it, and so would a text that was cut from a larger one. */
+const owned = (item: CacheItem): CacheItem => ({
+  ...item,
+  headers: structuredClone(item.headers),
+  body: item.body.byteLength === item.body.buffer.byteLength ? item.body : new Uint8Array(item.body)
+})
 
 const boundsOf = (limits: Limits): Bounds => {
   const bounds: { -readonly [Limit in keyof Limits]-?: number } = { ...defaults }

@@ -2,8 +2,15 @@
 import { HttpApp, HttpMiddleware, HttpRouter, HttpServerRequest, HttpServerResponse } from "@effect/platform"
 import { NodeHttpServer } from "@effect/platform-node"
 import { describe, expect, it } from "@effect/vitest"
-import { Deferred, Effect, Fiber } from "effect"
-import { CacheStorage, CollectableCacheStorage, HttpCache, withCache, withCollect } from "effect-http-cache"
+import { Deferred, Effect, Fiber, TestClock } from "effect"
+import {
+  CacheStorage,
+  CollectableCacheStorage,
+  HttpCache,
+  InMemoryCacheStorage,
+  withCache,
+  withCollect
+} from "effect-http-cache"
 import type { IncomingMessage } from "node:http"
 import * as Net from "node:net"
 import { itemOf } from "./CacheStorageSuite.js"
@@ -44,6 +51,17 @@ describe("keys and poisoning", () => {
       expect((yield* ask("/a/x", { headers: { host: "ONE.example:80" } })).cacheStatus).toBe("hit; ttl=10")
     }).pipe(Effect.provide(TestServer)))
 
+  it.scoped("2: a target that names another host than Host passes by, for a handler may believe either", () =>
+    Effect.gen(function*() {
+      const links = answering(({ headers }) => HttpServerResponse.text(`links to ${headers["host"]}`))
+      const ask = yield* serve(links.pipe(withCache({ expiry: 10 })))
+      const evil = yield* ask("http://victim.example/", { headers: { host: "evil.example" } })
+      expect([evil.text, evil.cacheStatus]).toEqual(["links to evil.example", "fwd=bypass"])
+      const same = yield* ask("http://victim.example/", { headers: { host: "victim.example:80" } })
+      expect(same.cacheStatus).toBe("fwd=uri-miss; stored")
+      expect((yield* ask("/", { headers: { host: "victim.example" } })).text).toBe("links to victim.example:80")
+    }).pipe(Effect.provide(TestServer)))
+
   it.scoped("3, 4, 6: fields that select a variant differ where they must and agree where they must", () =>
     Effect.gen(function*() {
       const names = ["X-List", "constructor", "__proto__", "toString"]
@@ -80,8 +98,8 @@ describe("keys and poisoning", () => {
           Effect.succeed({
             ...itemOf("someone else's"),
             key,
-            retainUntil: Infinity,
-            lifetime: Infinity,
+            retainUntil: 1e12,
+            lifetime: 1e12,
             ...foreign[given++ % 3]
           }),
         set: () => Effect.succeed(true)
@@ -184,6 +202,19 @@ describe("keys and poisoning", () => {
       }
     }).pipe(Effect.provide(TestServer)))
 
+  it.scoped("12: what answers one request's range, condition or expectation is not stored, whatever it says", () =>
+    Effect.gen(function*() {
+      const headers = { "cache-control": "public, max-age=60" }
+      const statuses = [206, 304, 412, 416, 417]
+      const ask = yield* serve(HttpRouter.fromIterable(
+        statuses.map((status) => cachedRoute(`/${status}`, {}, { status, headers }))
+      ))
+      for (const status of statuses) {
+        yield* ask(`/${status}`)
+        expect([status, (yield* ask(`/${status}`)).cacheStatus]).toEqual([status, "fwd=uri-miss"])
+      }
+    }).pipe(Effect.provide(TestServer)))
+
   it.scoped("14: what was answered to origin A is not served to B with A's field, with cors outside and inside", () =>
     Effect.gen(function*() {
       const log: Array<Logged> = []
@@ -213,18 +244,25 @@ describe("privacy", () => {
   it.scoped("16: a response to a request with Authorization is not shared without a permission", () =>
     Effect.gen(function*() {
       const permissions = ["public", "s-maxage=10", "must-revalidate, max-age=10"]
+      const unreadable = ["max-age=10, must-revalidate \"x\"", "max-age=10, s-maxage=junk", "max-age=10, public;"]
       const ask = yield* serve(HttpRouter.fromIterable([
         cachedRoute("/none", { expiry: 10 }),
         cachedRoute("/max-age", { expiry: 10 }, { headers: { "cache-control": "max-age=10" } }),
         cachedRoute("/route", { expiry: 10, cacheControl: "public" }),
         ...permissions.map((permission, index) =>
           cachedRoute(`/permitted/${index}`, { expiry: 10 }, { headers: { "cache-control": permission } })
+        ),
+        ...unreadable.map((permission, index) =>
+          cachedRoute(`/unreadable/${index}`, {}, { headers: { "cache-control": permission } })
         )
       ]))
       const headers = { authorization: "Bearer ada" }
       for (const path of ["/none", "/max-age"]) {
         expect((yield* ask(path, { headers })).headers["cache-control"]).toMatch(/^private/)
         expect((yield* ask(path)).cacheStatus).toBe("fwd=uri-miss; stored")
+      }
+      for (const index of unreadable.keys()) {
+        expect((yield* ask(`/unreadable/${index}`, { headers })).cacheStatus).toBe("fwd=uri-miss")
       }
       for (const path of ["/route", ...permissions.map((_, index) => `/permitted/${index}`)]) {
         yield* ask(path, { headers })
@@ -356,6 +394,25 @@ describe("privacy", () => {
       }
     }).pipe(Effect.provide(TestServer)))
 
+  it.scoped("19: what a cache itself reads is not what the handler read", () =>
+    Effect.gen(function*() {
+      const looking = Effect.flatMap(Effect.exit(HttpCache.lookup("/elsewhere")), () => counted())
+      const exclaimed = Effect.map(counted().pipe(withCache({ expiry: 5 })), (response) =>
+        response.body._tag === "Uint8Array"
+          ? HttpServerResponse.text(`${new TextDecoder().decode(response.body.body)}!`)
+          : response)
+      const ask = yield* serve(HttpRouter.empty.pipe(
+        HttpRouter.get("/looking", looking.pipe(withCache({ expiry: 10 }))),
+        HttpRouter.get("/exclaimed", exclaimed.pipe(withCache({ expiry: 10 })))
+      ))
+      for (const path of ["/looking", "/exclaimed"]) {
+        const miss = yield* ask(path)
+        expect([path, miss.headers["cache-control"]]).toEqual([path, "max-age=10"])
+        const hit = yield* ask(path)
+        expect([hit.text, hit.cacheStatus]).toEqual([miss.text, "hit; ttl=10"])
+      }
+    }).pipe(Effect.provide(TestServer)))
+
   it.scoped("20: one line in its handler keeps a page with a nonce out", () =>
     Effect.gen(function*() {
       const ask = yield* serve(
@@ -385,6 +442,32 @@ describe("privacy", () => {
       }
       const hit = yield* ask("/")
       expect([hit.text, hit.headers["x-a"], hit.cacheStatus]).toEqual(["untouched", "1", "hit; ttl=10"])
+    }).pipe(Effect.provide(TestServer)))
+
+  it.scoped("22: a Buffer that the handler goes on writing to is not what is stored", () =>
+    Effect.gen(function*() {
+      const scratch = Buffer.from("untouched")
+      const ask = yield* serve(HttpServerResponse.uint8Array(scratch).pipe(withCache({ expiry: 10 })))
+      yield* ask("/")
+      scratch.write("EVIL")
+      expect((yield* ask("/")).text).toBe("untouched")
+    }).pipe(Effect.provide(TestServer)))
+
+  it.scoped("58: what a route keeps inside its authentication is nothing for a cache around the router to answer with", () =>
+    Effect.gen(function*() {
+      const authenticated = <E, R>(app: HttpApp.Default<E, R>) =>
+        Effect.flatMap(HttpServerRequest.HttpServerRequest, ({ headers }) =>
+          headers["x-api-key"] === "right"
+            ? app
+            : Effect.succeed(HttpServerResponse.empty({ status: 401, headers: { "cache-control": "no-store" } })))
+      const secret = counted().pipe(withCache({ expiry: 10 }), authenticated)
+      const ask = yield* serve(HttpRouter.empty.pipe(HttpRouter.get("/", secret), HttpCache.middleware()))
+      const right = { headers: { "x-api-key": "right" } }
+      expect((yield* ask("/", right)).cacheStatus).toBe("fwd=uri-miss; stored")
+      expect((yield* ask("/")).status).toBe(401)
+      expect((yield* ask("/", right)).cacheStatus).toBe("hit; ttl=10")
+      yield* ask("/", { ...right, method: "POST" })
+      expect((yield* ask("/", { method: "DELETE" })).status).toBe(404)
     }).pipe(Effect.provide(TestServer)))
 })
 
@@ -663,6 +746,44 @@ describe("invalidation", () => {
       ])
     }).pipe(Effect.provide(TestServer)))
 
+  it.scoped("30: a URI is forgotten under the key that its route gives it, and as it was sent", () =>
+    Effect.gen(function*() {
+      const ask = yield* serve(HttpRouter.empty.pipe(
+        HttpRouter.get("/none", counted().pipe(withCache({ expiry: 10, query: "none" }))),
+        HttpRouter.post("/none", HttpServerResponse.empty().pipe(withCollect({ query: "none" }))),
+        HttpRouter.get("/raw/*", counted().pipe(withCache({ expiry: 10 }))),
+        HttpRouter.post(
+          "/raw",
+          HttpServerResponse.empty({ headers: { location: "/raw/a'?b='" } }).pipe(
+            withCollect({ also: () => ["/raw/{1}", "/raw/x/../y", "/raw/ü"] })
+          )
+        )
+      ))
+      yield* ask("/none?a=1")
+      yield* ask("/none?a=1", { method: "POST" })
+      expect((yield* ask("/none?a=1")).cacheStatus).toBe("fwd=uri-miss; stored")
+      const paths = ["/raw/a'?b='", "/raw/{1}", "/raw/x/../y", "/raw/%C3%BC"]
+      for (const path of paths) yield* ask(path)
+      yield* ask("/raw", { method: "POST" })
+      for (const path of paths) expect([path, (yield* ask(path)).cacheStatus]).toEqual([path, "fwd=uri-miss; stored"])
+    }).pipe(Effect.provide(TestServer)))
+
+  it.scoped("30: a request without Host forgets what Location names", () =>
+    Effect.gen(function*() {
+      const app = HttpRouter.empty.pipe(
+        route("/u/1", { expiry: 10 }),
+        HttpRouter.post(
+          "/u",
+          HttpServerResponse.empty({ status: 201, headers: { location: "/u/1" } }).pipe(withCollect())
+        )
+      )
+      const { port } = yield* serve(app)
+      expect(yield* rawExchange(port, "GET /u/1 HTTP/1.0\r\n\r\n")).toContain("run 1")
+      expect(yield* rawExchange(port, "GET /u/1 HTTP/1.0\r\n\r\n")).toContain("run 1")
+      yield* rawExchange(port, "POST /u HTTP/1.0\r\n\r\n")
+      expect(yield* rawExchange(port, "GET /u/1 HTTP/1.0\r\n\r\n")).toContain("run 2")
+    }).pipe(Effect.provide(TestServer)))
+
   it.scoped("30: a 4xx, a 5xx, a typed failure and a defect forget nothing; a typed failure that is a redirect forgets", () =>
     Effect.gen(function*() {
       const answers: { readonly [path: `/${string}`]: HttpApp.Default<unknown> } = {
@@ -719,6 +840,36 @@ describe("invalidation", () => {
       expect((yield* ask("/")).cacheStatus).toBe("hit; ttl=10")
     }).pipe(Effect.provide(TestServer)))
 
+  it.effect("52: a handler that was interrupted may have written, and its URI is forgotten", () =>
+    Effect.gen(function*() {
+      let value = "old"
+      const write = Effect.sync(() => {
+        value = "new"
+        return HttpServerResponse.empty()
+      })
+      const app = HttpRouter.empty.pipe(
+        HttpRouter.get("/", Effect.sync(() => HttpServerResponse.text(value)).pipe(withCache({ expiry: 10 }))),
+        HttpRouter.put("/", Effect.uninterruptible(Effect.delay(write, "1 second")).pipe(withCollect()))
+      )
+      const ask = (method: string) =>
+        Effect.scoped(app).pipe(
+          Effect.provideService(
+            HttpServerRequest.HttpServerRequest,
+            HttpServerRequest.fromWeb(new Request("http://localhost/", { method }))
+          ),
+          Effect.map((response) =>
+            response.body._tag === "Uint8Array" ? new TextDecoder().decode(response.body.body) : ""
+          )
+        )
+      expect(yield* ask("GET")).toBe("old")
+      const writing = yield* Effect.fork(ask("PUT"))
+      yield* Effect.yieldNow()
+      yield* Fiber.interruptFork(writing)
+      yield* TestClock.adjust("1 second")
+      yield* Fiber.await(writing)
+      expect(yield* ask("GET")).toBe("new")
+    }).pipe(Effect.provide(InMemoryCacheStorage.layerCollectable)))
+
   it.scoped("52: the client of a PATCH leaves after the handler's success: the collect still happens", () =>
     Effect.gen(function*() {
       const collecting = yield* Deferred.make<void>()
@@ -759,6 +910,15 @@ describe("invalidation", () => {
     }).pipe(Effect.provide(TestServer)))
 })
 
+/** What the server writes until it closes the connection. */
+const rawExchange = (port: number, request: string) =>
+  Effect.async<string>((resume) => {
+    let reply = ""
+    const socket = Net.connect(port, "127.0.0.1", () => socket.write(request))
+    socket.on("data", (chunk) => reply += chunk)
+    socket.on("end", () => resume(Effect.succeed(reply)))
+  })
+
 /** Sends a PATCH and destroys the connection once `when` is done. */
 const patchAndLeave = (port: number, when: Effect.Effect<void>) =>
   Effect.gen(function*() {
@@ -771,21 +931,26 @@ const patchAndLeave = (port: number, when: Effect.Effect<void>) =>
   })
 
 describe("bodies and storages", () => {
-  it.scoped("47: a CR or LF in a field from a shared storage never reaches a client", () =>
+  it.scoped("47: a CR or LF in a field from a shared storage, or another record that is none, never reaches a client", () =>
     Effect.gen(function*() {
-      const poisons = [{ headers: { "x-a": "1\r\nx-b: 2" } }, { headers: { "x-a": "1\nx-b: 2" } }, {
-        cookies: ["a=1\r\nx-b: 2"]
-      }]
+      const poisons: ReadonlyArray<object> = [
+        { headers: { "x-a": "1\r\nx-b: 2" } },
+        { headers: { "x-a": "1\nx-b: 2" } },
+        { cookies: ["a=1\r\nx-b: 2"] },
+        { headers: { "x-a": "\u0100" } },
+        { headers: { "bad name": "1" } },
+        { headers: undefined },
+        { status: 999 },
+        { status: undefined },
+        { body: [1, 2] },
+        { lifetime: NaN },
+        { retainUntil: undefined },
+        { vary: "accept" }
+      ]
       let given = 0
       const storage: CacheStorage.Service = {
         get: ({ key }) =>
-          Effect.succeed({
-            ...itemOf("poisoned"),
-            key,
-            lifetime: Infinity,
-            retainUntil: Infinity,
-            ...poisons[given++ % 3]
-          }),
+          Effect.succeed({ ...itemOf("poisoned"), key, lifetime: 1e12, retainUntil: 1e12, ...poisons[given++] }),
         set: () => Effect.succeed(true)
       }
       const ask = yield* serve(
@@ -793,10 +958,11 @@ describe("bodies and storages", () => {
           Effect.provideService(CacheStorage.CacheStorage, storage)
         )
       )
-      for (let run = 1; run <= 3; run++) {
-        const { headers, text } = yield* ask("/")
-        expect([text, headers["x-b"]]).toEqual([`run ${run}`, undefined])
+      for (const [index, poison] of poisons.entries()) {
+        const { headers, status, text } = yield* ask("/")
+        expect([poison, status, text, headers["x-b"]]).toEqual([poison, 200, `run ${index + 1}`, undefined])
       }
+      expect((yield* ask("/")).text).toBe("poisoned")
     }).pipe(Effect.provide(NodeHttpServer.layerTest)))
 
   it.scoped("49: hop-by-hop fields, and those that Connection names, are not stored", () =>

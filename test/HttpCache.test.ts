@@ -256,7 +256,8 @@ describe("partition", () => {
     Effect.gen(function*() {
       const ask = yield* serve(HttpRouter.empty.pipe(
         HttpRouter.get("/fails", counted().pipe(withCache({ expiry: 10, partition: Effect.fail("no session") }))),
-        HttpRouter.get("/dies", counted().pipe(withCache({ expiry: 10, partition: Effect.die("no session") })))
+        HttpRouter.get("/dies", counted().pipe(withCache({ expiry: 10, partition: Effect.die("no session") }))),
+        HttpRouter.get("/number", counted().pipe(withCache({ expiry: 10, partition: Effect.succeed(7 as never) })))
       ))
       for (const path of ["/fails", "/dies"]) {
         yield* ask(path)
@@ -267,6 +268,8 @@ describe("partition", () => {
           "fwd=bypass"
         ])
       }
+      yield* ask("/number")
+      expect((yield* ask("/number")).cacheStatus).toBe("hit; ttl=10")
     }).pipe(Effect.provide(TestServer)))
 })
 
@@ -275,7 +278,10 @@ describe("requests to leave alone", () => {
     Effect.gen(function*() {
       let isEnabled = true
       const detail = { cacheStatus: { detail: true } }
-      const bypass = (request: HttpServerRequest.HttpServerRequest) => request.headers["x-preview"] !== undefined
+      const bypass = ({ headers }: HttpServerRequest.HttpServerRequest) => {
+        if (headers["x-preview"] === "throws") throw new Error("a bug")
+        return headers["x-preview"] !== undefined
+      }
       const ask = yield* serve(
         counted().pipe(
           withCache({ expiry: 10, bypass, ...detail }),
@@ -287,6 +293,7 @@ describe("requests to leave alone", () => {
       yield* ask("/")
       expect((yield* ask("/")).cacheStatus).toBe("hit; ttl=10")
       expect((yield* ask("/", { headers: { "x-preview": "1" } })).cacheStatus).toBe("fwd=bypass")
+      expect((yield* ask("/", { headers: { "x-preview": "throws" } })).cacheStatus).toBe("fwd=bypass")
       expect((yield* ask("/", { body: "a body", headers: { "content-length": 6 } })).cacheStatus).toBe(
         "fwd=bypass; detail=body"
       )
@@ -295,7 +302,7 @@ describe("requests to leave alone", () => {
       isEnabled = false
       const off = yield* ask("/")
       expect([off.text, off.cacheStatus, off.headers["cache-control"]]).toEqual([
-        "run 4",
+        "run 5",
         "fwd=bypass; detail=disabled",
         undefined
       ])
@@ -570,6 +577,9 @@ describe("the storage, asked by URI", () => {
       expect(yield* lookup("/users/1", { headers: { Accept: "text/plain" } })).toBe("run 1")
       expect(yield* lookup("https://api.example.com/users/1", { headers: { accept: "text/plain" } })).toBe("run 1")
       expect(yield* lookup("/users/1")).toBe("vary-miss")
+      const given = yield* HttpCache.lookup("/users/2")
+      given.body.fill(88)
+      expect(yield* lookup("/users/2")).toBe("run 2")
       expect(yield* lookup("/users/2", { partition: "ada" })).toBe("uri-miss")
       yield* TestClock.adjust("10 seconds")
       expect(yield* lookup("/users/2")).toBe("stale")

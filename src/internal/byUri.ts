@@ -15,10 +15,14 @@ import * as Vary from "../protocol/Vary.js"
 import * as options from "./options.js"
 import * as serverRequest from "./serverRequest.js"
 
-/** Throws a `TypeError` when the URI is none, or its origin isn't known. */
-export const resolve = (where: string, uri: string, base: CacheKey.Target | undefined): CacheKey.Target => {
-  const target = CacheKey.resolve(uri, base)
-  if (target !== undefined) return target
+/** The targets that a URI can mean. Throws a `TypeError` when it is none, or its origin isn't known. */
+export const resolve = (
+  where: string,
+  uri: string,
+  base: CacheKey.Target | undefined
+): ReadonlyArray<CacheKey.Target> => {
+  const targets = CacheKey.resolveAll(uri, base)
+  if (targets.length > 0) return targets
   throw new TypeError(
     `${where}: ${
       JSON.stringify(uri)
@@ -27,23 +31,24 @@ export const resolve = (where: string, uri: string, base: CacheKey.Target | unde
   )
 }
 
-/** The place of a URI: a path is of the present request's origin, or of the one in `Defaults`. */
-const locate = (where: string, uri: string): Effect.Effect<{
-  readonly key: CacheKey.CacheKey
-  readonly policy: options.Policy<never>
-}> =>
+/** The keys of a URI: a path is of the present request's origin, or of the one in `Defaults`. */
+const keysOf = (where: string, uri: string): Effect.Effect<ReadonlyArray<CacheKey.CacheKey>> =>
   Effect.gen(function*() {
-    const policy = bare(yield* options.Defaults)
+    const policy = policies(yield* options.Defaults)
     const request = Option.getOrUndefined(yield* Effect.serviceOption(HttpServerRequest))
     const base = request !== undefined
       ? serverRequest.view(request, policy.origin).target
       : policy.origin === undefined
       ? undefined
       : CacheKey.target("/", policy.origin)
-    return { policy, key: CacheKey.make(resolve(where, uri, base), policy.query, policy.version) }
+    const targets = resolve(where, uri, base)
+    return [...new Set(targets.map((target) => CacheKey.make(target, policy.query, policy.version)))]
   })
 
-const bare = options.resolve<never>("HttpCache", {})
+const policies = options.resolve<never>("HttpCache", {})
+
+/** A route within a cached router is one deeper. */
+const depths = [0, 1]
 
 /**
  * The fresh item that a `GET` for a URI would be answered with: everybody's, unless `partition` says whose. `headers` are
@@ -58,18 +63,25 @@ export const lookup = (uri: string, request: {
 } = {}): Effect.Effect<CacheItem, CacheMiss | CacheStorageError, CacheStorage> =>
   Effect.gen(function*() {
     const storage = yield* CacheStorage
-    const { key } = yield* locate("HttpCache.lookup", uri)
     const fields = Fields.from(
       Object.entries(request.headers ?? {}).map(([name, value]) => [name.toLowerCase(), value])
     )
-    const item = yield* storage.get({
-      key,
-      partition: request.partition ?? "",
-      variantOf: (vary) => Vary.variant(vary, fields)
-    })
+    const keys = yield* keysOf("HttpCache.lookup", uri)
+    const item = yield* Effect.firstSuccessOf(keys.flatMap((key) =>
+      depths.map((depth) =>
+        storage.get({
+          key,
+          partition: request.partition ?? "",
+          variantOf: (vary) => Vary.variant(vary, fields, depth)
+        })
+      )
+    ))
     const now = yield* Clock.currentTimeMillis
     const reuse = Reuse.decide(item, { ...CacheControl.noRequestDirectives, forOrigin: false }, now)
-    return reuse._tag === "Fresh" ? item : yield* new CacheMiss({ key, reason: reuse.reason, fence: item.fence })
+    if (reuse._tag === "Forward") {
+      return yield* new CacheMiss({ key: item.key, reason: reuse.reason, fence: item.fence })
+    }
+    return { ...item, headers: { ...item.headers }, body: new Uint8Array(item.body) }
   })
 
 /**
@@ -93,7 +105,7 @@ export const collectAll = (
 ): Effect.Effect<void, CacheStorageError, CollectableCacheStorage> =>
   Effect.gen(function*() {
     const storage = yield* CollectableCacheStorage
-    const places = yield* Effect.forEach(uris, (uri) => locate("HttpCache.collect", uri))
-    const exits = yield* Effect.forEach(places, ({ key }) => Effect.exit(storage.collect(key)))
+    const keys = yield* Effect.forEach(uris, (uri) => keysOf("HttpCache.collect", uri))
+    const exits = yield* Effect.forEach(keys.flat(), (key) => Effect.exit(storage.collect(key)))
     yield* Effect.all(exits, { discard: true })
   })

@@ -11,12 +11,15 @@ import * as FiberRef from "effect/FiberRef"
 import { watchCredentials } from "./serverRequest.js"
 
 /**
- * Where a cache beneath another one leaves the body that it answered with: the outer one steps aside for it. A body
- * stays the same through `setHeader` and `setStatus`; a handler that only calls a cached effect makes another.
+ * The cache above. The one beneath leaves the body here that it answered with, and the one above steps aside for it: a
+ * body stays the same through `setHeader` and `setStatus`; a handler that only calls a cached effect makes another.
  */
-class AnsweredBeneath extends Context.Reference<AnsweredBeneath>()("effect-http-cache/AnsweredBeneath", {
-  defaultValue: (): { body: HttpBody | undefined } | undefined => undefined
+class CacheAbove extends Context.Reference<CacheAbove>()("effect-http-cache/CacheAbove", {
+  defaultValue: (): { readonly depth: number; body: HttpBody | undefined } => ({ depth: -1, body: undefined })
 }) {}
+
+/** How many caches are above this one. */
+export const depth: Effect.Effect<number> = Effect.map(CacheAbove, (above) => above.depth + 1)
 
 export interface Answered {
   readonly response: HttpServerResponse
@@ -35,16 +38,16 @@ export const run = <A extends Respondable.Respondable, E, R>(
 ): Effect.Effect<Answered, E, R> =>
   Effect.gen(function*() {
     const watched = watches ? watchCredentials(request) : { request, wereRead: () => false }
-    const cell: { body: HttpBody | undefined } = { body: undefined }
+    const here = { depth: yield* depth, body: undefined as HttpBody | undefined }
     const before = yield* FiberRef.get(currentPreResponseHandlers)
     const response = yield* Effect.mapInputContext(
       Effect.flatMap(handler, Respondable.toResponse),
       (context: Context.Context<R>) =>
-        Context.add(Context.add(context, AnsweredBeneath, cell), HttpServerRequest, watched.request)
+        Context.add(Context.add(context, CacheAbove, here), HttpServerRequest, watched.request)
     )
     return {
       response,
-      isFromBeneath: cell.body === response.body,
+      isFromBeneath: here.body === response.body,
       readsCredentials: watched.wereRead(),
       setsPreResponseHandler: before !== (yield* FiberRef.get(currentPreResponseHandlers)),
       responseTime: yield* Clock.currentTimeMillis
@@ -53,8 +56,8 @@ export const run = <A extends Respondable.Respondable, E, R>(
 
 /** Tells a cache above us that this response has been dealt with. */
 export const sign = (response: HttpServerResponse): Effect.Effect<HttpServerResponse> =>
-  Effect.map(AnsweredBeneath, (cell) => {
-    if (cell !== undefined) cell.body = response.body
+  Effect.map(CacheAbove, (above) => {
+    if (above.depth >= 0) above.body = response.body
     return response
   })
 

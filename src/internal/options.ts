@@ -4,7 +4,7 @@ import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
-import type { Advice } from "../protocol/CacheControl.js"
+import { type Advice, maxSeconds } from "../protocol/CacheControl.js"
 import type { QuerySelection } from "../protocol/CacheKey.js"
 import type { Style } from "../protocol/CacheStatus.js"
 import * as Fields from "../protocol/Fields.js"
@@ -100,10 +100,12 @@ const unless = (isRight: (value: unknown) => boolean, expected: string): Check =
 const oneOf = (...words: ReadonlyArray<unknown>): Check =>
   unless((value) => words.includes(value), `one of ${words.map((word) => JSON.stringify(word)).join(", ")}`)
 
+/** At most 2^31 seconds, which is for ever (RFC 9111 §1.2.2). */
 const toMillis = (input: Seconds): number | undefined => {
-  if (typeof input === "number") return input >= 0 ? input * 1000 : undefined
+  if (typeof input === "number") return input >= 0 ? Math.min(input, maxSeconds) * 1000 : undefined
   if (typeof input === "string" && input.startsWith("-")) return undefined
-  return Option.getOrUndefined(Option.map(Duration.decodeUnknown(input), Duration.toMillis))
+  const millis = Option.map(Duration.decodeUnknown(input), Duration.toMillis)
+  return Option.getOrUndefined(Option.map(millis, (millis) => Math.min(millis, maxSeconds * 1000)))
 }
 
 const seconds = unless(

@@ -24,11 +24,6 @@ export const tellStatus = (
   fields["cache-status"] = CacheStatus.append(fields, outcome, policy.cacheStatus, key)
 }
 
-export const tellPrivate = (fields: { [name: string]: string }, { policy }: Place): void => {
-  const own = Fields.get(fields, "cache-control")
-  set(fields, "cache-control", CacheControl.forClients(own, policy, { private: true, expires: false }))
-}
-
 export const tell = (
   fields: { [name: string]: string },
   place: Place,

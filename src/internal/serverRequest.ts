@@ -9,7 +9,12 @@ export interface View {
   readonly fields: Fields.Fields
   readonly target: CacheKey.Target
   readonly hasBody: boolean
+  /** The target names another host than `Host`, which a handler may believe (RFC 9112 §3.2.2). */
+  readonly isAmbiguous: boolean
 }
+
+/** What a watched request is of: the cache's own reads are not the handler's. */
+const originals = new WeakMap<HttpServerRequest, HttpServerRequest>()
 
 /** Node's request knows whether its connection is encrypted; the web adapter's target is absolute. */
 const isEncrypted = (request: HttpServerRequest): boolean => {
@@ -18,17 +23,20 @@ const isEncrypted = (request: HttpServerRequest): boolean => {
 }
 
 /** `origin` replaces what the request says of scheme and host. */
-export const view = (request: HttpServerRequest, origin: string | undefined): View => {
+export const view = (watched: HttpServerRequest, origin: string | undefined): View => {
+  const request = originals.get(watched) ?? watched
   const fields = request.headers
-  const host = Fields.get(fields, "host") ?? Fields.get(fields, ":authority") ?? ""
+  const host = Fields.get(fields, "host") ?? Fields.get(fields, ":authority")
   const target = CacheKey.target(
     request.originalUrl,
-    origin ?? CacheKey.origin(isEncrypted(request) ? "https" : "http", host)
+    CacheKey.origin(isEncrypted(request) ? "https" : "http", host ?? "")
   )
+  const scheme = target.origin.slice(0, target.origin.indexOf("://"))
   return {
     method: request.method,
     fields,
     target: origin === undefined ? target : { ...target, origin },
+    isAmbiguous: host !== undefined && CacheKey.origin(scheme, host) !== target.origin,
     hasBody: (Fields.get(fields, "content-length") ?? "0") !== "0" ||
       Fields.get(fields, "transfer-encoding") !== undefined
   }
@@ -75,7 +83,7 @@ export const watchCredentials = (
     })
   const watch = (request: HttpServerRequest): HttpServerRequest => {
     const fields = watchFields(request.headers)
-    return new Proxy(request, {
+    const watched = new Proxy(request, {
       get: (target, name) => {
         if (name === "headers") return fields
         if (name === "modify") {
@@ -85,6 +93,8 @@ export const watchCredentials = (
         return Reflect.get(target, name, target)
       }
     })
+    originals.set(watched, originals.get(request) ?? request)
+    return watched
   }
   return { request: watch(request), wereRead: () => read }
 }

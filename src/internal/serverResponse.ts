@@ -37,6 +37,7 @@ export const fromHandler = (
   const body = hasNoContent(status) ? HttpBody.empty : response.body
   const content = bytes({ body })
   if (status === 204 || status === 304) delete fields["content-length"]
+  else if (status === 205) fields["content-length"] = "0"
   else if (method === "GET" && content !== undefined) fields["content-length"] = String(content.byteLength)
   if (Fields.get(fields, "date") === undefined) fields["date"] = HttpDate.format(now)
   // A handler may answer HEAD without the content that a tag would be made from.
@@ -67,9 +68,12 @@ const bodyOf = ({ body, headers }: CacheItem): HttpBody.HttpBody => {
   if (body.byteLength === 0) return HttpBody.empty
   const contentType = Fields.get(headers, "content-type")
   return contentType === undefined
-    ? HttpBody.raw(body.slice(), { contentLength: body.byteLength })
-    : HttpBody.uint8Array(body.slice(), contentType)
+    ? HttpBody.raw(copy(body), { contentLength: body.byteLength })
+    : HttpBody.uint8Array(copy(body), contentType)
 }
+
+/** Not `slice`: that of a `Buffer` is a view. */
+export const copy = (body: Uint8Array): Uint8Array => new Uint8Array(body)
 
 /** The content, where it is bytes: not a copy. */
 export const bytes = ({ body }: Pick<Answer, "body">): Uint8Array | undefined => {

@@ -1,8 +1,9 @@
 /** A storage as the hub uses it: what fails or can't be believed is logged once and passed by. */
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
 import { CacheStorageError, type ForwardReason } from "../CacheError.js"
-import type { CacheItem } from "../CacheItem.js"
+import { CacheItem } from "../CacheItem.js"
 import type * as CacheStorage from "../CacheStorage.js"
 import type * as CollectableCacheStorage from "../CollectableCacheStorage.js"
 import type { Detail } from "../protocol/CacheStatus.js"
@@ -22,12 +23,17 @@ const warn = (method: CacheStorageError["method"], key: CacheStorage.CacheKey, c
   )
 }
 
-// A line break would end the header section; the rest is another place's item.
+const isItem = Schema.is(Schema.typeSchema(CacheItem))
+
+/** Items that were found to be items: what is served again is not looked through again. */
+const sound = new WeakSet<CacheItem>()
+
 const canBeBelieved = (item: CacheItem, lookup: CacheStorage.Lookup): boolean => {
-  if (item.key !== lookup.key || item.partition !== lookup.partition) return false
-  if (lookup.variantOf(item.vary) !== item.variant) return false
-  for (const name in item.headers) if (/[\0\r\n]/.test(item.headers[name]!)) return false
-  return !item.cookies.some((line) => /[\0\r\n]/.test(line))
+  if (!sound.has(item)) {
+    if (!isItem(item)) return false
+    sound.add(item)
+  }
+  return item.key === lookup.key && item.partition === lookup.partition && lookup.variantOf(item.vary) === item.variant
 }
 
 const failed: Found = { item: undefined, reason: "miss", fence: undefined }

@@ -47,7 +47,10 @@ export interface ResponseDirectives {
   readonly noStore: boolean
   readonly noCache: Restriction
   readonly private: Restriction
-  readonly public: boolean
+  /** `public`, or an `s-maxage` that can be read: it may be shared. */
+  readonly shareable: boolean
+  /** What permits to share the response to a request with `Authorization` (RFC 9111 §3.5). */
+  readonly permitsAuthorization: boolean
   readonly mustRevalidate: boolean
   readonly proxyRevalidate: boolean
   readonly mustUnderstand: boolean
@@ -78,14 +81,19 @@ const freshness = (directives: ReadonlyArray<Directive>, name: string): number |
 
 export const response = (value: string | undefined): ResponseDirectives => {
   const directives = value === undefined ? [] : parse(value)
+  // A permission that can't be read permits nothing.
+  const says = (name: string) => directives.some((d) => d.name === name && d.valid)
+  const shareable = says("public") ||
+    directives.some((d) => d.name === "s-maxage" && d.valid && seconds(d.value) !== undefined)
   return {
     noStore: has(directives, "no-store"),
     noCache: restriction(directives, "no-cache"),
     private: restriction(directives, "private"),
-    public: directives.some((d) => d.name === "public" && d.valid),
+    shareable,
+    permitsAuthorization: shareable || says("must-revalidate"),
     mustRevalidate: has(directives, "must-revalidate"),
     proxyRevalidate: has(directives, "proxy-revalidate"),
-    mustUnderstand: directives.some((d) => d.name === "must-understand" && d.valid),
+    mustUnderstand: says("must-understand"),
     maxAge: freshness(directives, "max-age"),
     sMaxAge: freshness(directives, "s-maxage")
   }

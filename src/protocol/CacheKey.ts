@@ -84,12 +84,26 @@ export const make = (
     (selected === undefined ? path : `${path}?${selected}`)
 }
 
-/** A reference as in `Location`, resolved against a target; `undefined` when it can't be. */
+/** Stands for the host while a reference is resolved: the real one may be missing, or none that a URL can have. */
+const anyHost = "base.invalid"
+
+/** A reference as in `Location` or `HttpCache.collect`, resolved against a target (RFC 3986 §5.2); `undefined` when it can't be. */
 export const resolve = (reference: string, base: Target | undefined): Target | undefined => {
-  const whole = base === undefined
-    ? undefined
-    : `${base.origin}${base.path}${base.query === undefined ? "" : `?${base.query}`}`
-  if (!URL.canParse(reference, whole)) return undefined
-  const url = new URL(reference, whole)
-  return url.host === "" ? undefined : target(url.href, "")
+  const scheme = base === undefined ? "" : base.origin.slice(0, base.origin.indexOf("://"))
+  const from = base === undefined ? undefined : `${scheme}://${anyHost}${base.path}?${base.query ?? ""}`
+  if (!URL.canParse(reference, from)) return undefined
+  const url = new URL(reference, from)
+  if (url.host === "") return undefined
+  const resolved = target(url.href, "")
+  return base !== undefined && url.host === anyHost ? { ...resolved, origin: base.origin } : resolved
+}
+
+/**
+ * The targets that a reference can mean: as it resolves, and, where it is a path, as it stands, since the targets of
+ * requests are not normalised.
+ */
+export const resolveAll = (reference: string, base: Target | undefined): ReadonlyArray<Target> => {
+  const resolved = resolve(reference, base)
+  const verbatim = base !== undefined && /^\/(?!\/)/.test(reference) ? [target(reference, base.origin)] : []
+  return resolved === undefined ? verbatim : [...verbatim, resolved]
 }

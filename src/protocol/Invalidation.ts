@@ -18,8 +18,8 @@ export const targets = (
   const found = [target]
   for (const name of ["location", "content-location"]) {
     const reference = Fields.get(response, name)
-    const named = reference === undefined ? undefined : CacheKey.resolve(reference, target)
-    if (named !== undefined && named.origin === target.origin) found.push(named)
+    if (reference === undefined) continue
+    found.push(...CacheKey.resolveAll(reference, target).filter(({ origin }) => origin === target.origin))
   }
   return found
 }

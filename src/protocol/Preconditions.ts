@@ -74,20 +74,22 @@ export const evaluate = (
     : "proceed"
 }
 
-/** Who judges: the origin; a cache that answers with what it stored; or somebody in between, who has just been told. */
-export type Judge = "origin" | "cache" | "intermediary"
-
-/** Of a response, only a `200` or a `206` can have been what the client meant. */
+/**
+ * Of a response, only a `200` or a `206` can have been what the client meant. `isOrigin`: whoever answers made the response.
+ * `isCache`: whoever answers has it from a storage, where a `Date` stands in for `Last-Modified`.
+ */
 export const evaluateResponse = (
   method: string,
   request: Fields.Fields,
   answer: { readonly status: number; readonly fields: Fields.Fields },
-  judge: Judge,
-  now: number
+  judge: { readonly now: number; readonly isOrigin: boolean; readonly isCache: boolean }
 ): Verdict => {
   if (answer.status !== 200 && answer.status !== 206) return "proceed"
   const field = (name: string) => Fields.get(answer.fields, name)
-  const date = judge === "cache" ? field("date") : undefined
-  const current = { etag: field("etag"), lastModified: field("last-modified"), date }
-  return evaluate(method, request, current, { now, isOrigin: judge === "origin" })
+  const current = {
+    etag: field("etag"),
+    lastModified: field("last-modified"),
+    date: judge.isCache ? field("date") : undefined
+  }
+  return evaluate(method, request, current, judge)
 }

@@ -49,6 +49,9 @@ const day = 86_400_000
 /** Statuses whose caching requirements are implemented (RFC 9111 §5.2.2.3). */
 const understood = new Set([200, 203, 204, 300, 301, 302, 303, 307, 308, 404, 405, 410, 414, 451, 501])
 
+/** Answers to a condition, a range or an expectation of this request, not to the next one's. */
+const ofThisRequest = new Set([412, 416, 417])
+
 /** Whose eyes it is for. What is refused here is told to be private, so that the next cache doesn't store it either. */
 const personal = (
   exchange: Exchange,
@@ -63,9 +66,8 @@ const personal = (
   if (directives.private === "all" || policy.cacheControl === "private" || Vary.isPersonal(vary)) return "private"
   if (shareable) return undefined
   if (exchange.readsCredentials) return "credentials"
-  // RFC 9111 §3.5
-  if (Fields.get(exchange.request, "authorization") !== undefined && !directives.mustRevalidate) return "authorization"
-  return undefined
+  const isAuthorized = Fields.get(exchange.request, "authorization") !== undefined
+  return isAuthorized && !directives.permitsAuthorization ? "authorization" : undefined
 }
 
 /** Cookies are kept apart, the age is counted anew, and a qualified `no-cache` or `private` names more (RFC 9111 §3.1). */
@@ -82,7 +84,7 @@ const expiryApplies = (status: number, stated: number | undefined, policy: Polic
   stated === undefined && policy.expiry !== undefined && policy.statuses.has(status)
 
 const isShareable = (directives: CacheControl.ResponseDirectives, policy: Policy): boolean =>
-  directives.public || directives.sMaxAge !== undefined || policy.cacheControl === "public"
+  directives.shareable || policy.cacheControl === "public"
 
 /** What clients may be told of a stored response. */
 export const answerOf = (
@@ -120,6 +122,7 @@ export const decide = (exchange: Exchange, policy: Policy): Storability => {
   if (exchange.method !== "GET") return refuse("head")
   if (status === 206) return refuse("partial")
   if (status === 304) return refuse("not-modified")
+  if (ofThisRequest.has(status)) return refuse("status")
   if (directives.mustUnderstand && !understood.has(status)) return refuse("status")
   if (directives.noStore && !directives.mustUnderstand) return refuse("no-store")
   if (exchange.requestNoStore) return refuse("request-no-store")

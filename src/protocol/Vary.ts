@@ -34,11 +34,14 @@ export const isPersonal = (vary: Vary): boolean => vary.includes("cookie") || va
 /** White space around a list's commas says nothing (RFC 9111 §4.1). */
 const normalise = (value: string): string => Fields.split(value).join(",")
 
-/** The variant that a request selects: injective over names and values; `""` when nothing is nominated. */
-export const variant = (vary: Vary, request: Fields.Fields): string => {
-  if (vary.length === 0) return ""
-  return JSON.stringify(vary.map((name) => {
+/**
+ * The variant that a request selects: injective over names and values; `""` when nothing is nominated. A cache beneath
+ * others, so many as `depth` says, has variants of its own: what one keeps is nothing for the next to answer with.
+ */
+export const variant = (vary: Vary, request: Fields.Fields, depth: number = 0): string => {
+  const selected = vary.length === 0 ? "" : JSON.stringify(vary.map((name) => {
     const value = Fields.get(request, name)
     return value === undefined ? [name] : [name, normalise(value)]
   }))
+  return depth === 0 ? selected : `${depth}${selected}`
 }

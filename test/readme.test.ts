@@ -1,0 +1,86 @@
+/** The README's code compiles, and its tables say what the source says. */
+import { describe, expect, it } from "@effect/vitest"
+import { readFileSync } from "node:fs"
+import { fileURLToPath } from "node:url"
+import ts from "typescript"
+import { details } from "../src/protocol/CacheStatus.js"
+
+const root = fileURLToPath(new URL("..", import.meta.url))
+const readme = readFileSync(`${root}README.md`, "utf8")
+const blocks = [...readme.matchAll(/^```ts\n([\s\S]*?)^```$/gm)].map(([, code]) => code!)
+
+/** What a reader takes for granted. */
+const prelude = `
+import { type HttpApp, HttpRouter, HttpServerRequest, type HttpServerResponse } from "@effect/platform"
+import { Context, Effect, Layer, TestClock } from "effect"
+import { HttpCache, InMemoryCacheStorage, withCache, withCollect } from "effect-http-cache"
+declare const router: HttpRouter.HttpRouter
+declare const app: HttpApp.Default
+declare const getUser: HttpApp.Default
+declare const patchUser: HttpApp.Default
+declare const getGreeting: HttpApp.Default
+declare const getDashboard: HttpApp.Default
+declare const findUser: Effect.Effect<{ readonly version: number } | undefined>
+class Session extends Context.Tag("Session")<Session, { readonly userId: string }>() {}
+declare const user: Effect.Effect<string>
+declare const authenticated: <E, R>(app: HttpApp.Default<E, R>) => HttpApp.Default<E, R>
+`
+
+/** Names that the block makes itself are not declared for it. */
+const preludeFor = (code: string): string =>
+  prelude.split("\n").filter((line) => {
+    const name = /^declare const (\w+)/.exec(line)?.[1]
+    return name === undefined || !new RegExp(`const ${name}\\b`).test(code)
+  }).join("\n")
+
+const configOf = (): ts.CompilerOptions => {
+  const { config } = ts.readConfigFile(`${root}tsconfig.json`, (path) => ts.sys.readFile(path))
+  return { ...ts.parseJsonConfigFileContent(config, ts.sys, root).options, noUnusedLocals: false }
+}
+
+describe("README", () => {
+  it("has code that compiles", () => {
+    const sources = new Map(blocks.map((code, index) => [
+      `${root}readme-${index}.ts`,
+      /^import /m.test(code) ? code : `${preludeFor(code)}\n${code}`
+    ]))
+    expect(sources.size).toBeGreaterThan(5)
+    const options = configOf()
+    const host = ts.createCompilerHost(options)
+    const { fileExists, getSourceFile, readFile } = host
+    host.fileExists = (path) => sources.has(path) || fileExists(path)
+    host.readFile = (path) => sources.get(path) ?? readFile(path)
+    host.getSourceFile = (path, version, ...rest) =>
+      sources.has(path) ? ts.createSourceFile(path, sources.get(path)!, version) : getSourceFile(path, version, ...rest)
+    const program = ts.createProgram([...sources.keys()], options, host)
+    const problems = ts.getPreEmitDiagnostics(program).map(({ file, messageText }) =>
+      `${file?.fileName}: ${ts.flattenDiagnosticMessageText(messageText, "\n")}`
+    )
+    expect(problems).toEqual([])
+  }, 60_000)
+
+  it("has a row for each word of detail, and no other", () => {
+    const [, section] = /cacheStatus: \{ detail: true \}` it says([\s\S]*?)A typed failure/.exec(readme)!
+    const rows = [...section!.matchAll(/^\| `(\S*?)` +\| (.*?) +\|$/gm)].slice(1).map((
+      [, word, because]
+    ) => [word, because])
+    expect(Object.fromEntries(rows)).toEqual(details)
+  })
+
+  it("has a row for each option, with the words of the type", () => {
+    const source = readFileSync(`${root}src/internal/options.ts`, "utf8")
+    const [interfaces] = /export interface Options[\s\S]*?\n}\n\nexport interface DefaultOptions[\s\S]*?\n}/.exec(
+      source
+    )!
+    const options = [...interfaces.matchAll(/^ {2}readonly (\w+)\?:/gm)].map(([, name]) => name)
+    const [, section] = /^## Options([\s\S]*?)^## /m.exec(readme)!
+    const rows = [...section!.matchAll(/^\| `(\w+)` +\|/gm)].map(([, name]) => name)
+    expect(options).toHaveLength(17)
+    expect(rows).toEqual(options)
+  })
+
+  it("has the two commands", () => {
+    expect(readme).toContain("npm install && npm start")
+    expect(readme).toContain("npm install && npm test")
+  })
+})
