@@ -14,13 +14,7 @@ import {
 import type { IncomingMessage } from "node:http"
 import * as Net from "node:net"
 import { itemOf } from "./CacheStorageSuite.js"
-import { type Ask, type Logged, logged, serve, TestServer } from "./harness.js"
-
-/** A handler that says in its body which run it is. */
-const counted = (options: HttpServerResponse.Options.WithContent = {}) => {
-  let runs = 0
-  return Effect.sync(() => HttpServerResponse.text(`run ${++runs}`, options))
-}
+import { type Ask, counted, type Logged, logged, serve, TestServer } from "./harness.js"
 
 const cachedRoute = (
   path: `/${string}`,

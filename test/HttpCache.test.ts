@@ -19,13 +19,7 @@ import {
   withCache,
   withCollect
 } from "effect-http-cache"
-import { type Logged, logged, serve, TestServer } from "./harness.js"
-
-/** Says in its body which run it is. */
-const counted = (options: HttpServerResponse.Options.WithContent = {}) => {
-  let runs = 0
-  return Effect.sync(() => HttpServerResponse.text(`run ${++runs}`, options))
-}
+import { counted, type Logged, logged, serve, TestServer } from "./harness.js"
 
 describe("freshness", () => {
   it.scoped.each([["10 seconds"], [Duration.seconds(10)], [10], [10_000_000_000n]] as const)(

@@ -1,5 +1,5 @@
 /** An app behind a real port, under the TestClock, and a client that sees what is on the wire. */
-import { type HttpApp, HttpServer } from "@effect/platform"
+import { type HttpApp, HttpServer, HttpServerResponse } from "@effect/platform"
 import { NodeHttpServer } from "@effect/platform-node"
 import { Effect, Layer, Logger, type LogLevel } from "effect"
 import { InMemoryCacheStorage } from "effect-http-cache"
@@ -72,6 +72,12 @@ export const logged = (list: Array<Logged>) =>
       list.push({ level: logLevel, message: String(message), annotations: Object.fromEntries(annotations) })
     })
   )
+
+/** A handler that says in its body which run it is. */
+export const counted = (options: HttpServerResponse.Options.WithContent = {}) => {
+  let runs = 0
+  return Effect.sync(() => HttpServerResponse.text(`run ${++runs}`, options))
+}
 
 /** A port, and a storage that can collect. */
 export const TestServer = Layer.merge(NodeHttpServer.layerTest, InMemoryCacheStorage.layerCollectable)
