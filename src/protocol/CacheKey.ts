@@ -104,6 +104,8 @@ export const resolve = (reference: string, base: Target | undefined): Target | u
  */
 export const resolveAll = (reference: string, base: Target | undefined): ReadonlyArray<Target> => {
   const resolved = resolve(reference, base)
-  const verbatim = base !== undefined && /^\/(?!\/)/.test(reference) ? [target(reference, base.origin)] : []
-  return resolved === undefined ? verbatim : [...verbatim, resolved]
+  if (base === undefined || !/^\/(?!\/)/.test(reference)) return resolved === undefined ? [] : [resolved]
+  const verbatim = target(reference, base.origin)
+  const isSame = resolved?.path === verbatim.path && resolved.query === verbatim.query
+  return resolved === undefined || isSame ? [verbatim] : [verbatim, resolved]
 }

@@ -1,0 +1,365 @@
+import { describe, expect, it } from "@effect/vitest"
+import * as fc from "fast-check"
+import * as CacheControl from "../../src/protocol/CacheControl.js"
+import { fieldText, text, token } from "./texts.js"
+
+type Binding = Partial<CacheControl.ResponseDirectives>
+
+const nothing: CacheControl.ResponseDirectives = {
+  noStore: false,
+  noCache: undefined,
+  private: undefined,
+  shareable: false,
+  permitsAuthorization: false,
+  mustRevalidate: false,
+  proxyRevalidate: false,
+  mustUnderstand: false,
+  maxAge: undefined,
+  sMaxAge: undefined
+}
+
+describe("CacheControl.parse", () => {
+  it.each<[string, ReadonlyArray<CacheControl.Directive>]>([
+    ["", []],
+    [" ,, ", []],
+    ["A", [{ name: "a", valid: true }]],
+    ["a=B", [{ name: "a", value: "B", valid: true }]],
+    ["a=\"B, \\\"c\\\\\"", [{ name: "a", value: "B, \"c\\", valid: true }]],
+    ["a=\"\"", [{ name: "a", value: "", valid: true }]],
+    ["b, a, b", [{ name: "b", valid: true }, { name: "a", valid: true }, { name: "b", valid: true }]],
+    ["a=", [{ name: "a", valid: false }]],
+    ["a=b=c", [{ name: "a", valid: false }, { name: "b", valid: false }, { name: "c", valid: false }]],
+    ["A B", [{ name: "a", valid: false }, { name: "b", valid: false }]],
+    ["a =b", [{ name: "a", valid: false }, { name: "b", valid: false }]],
+    ["=a", [{ name: "a", valid: false }]],
+    ["\"a\"", [{ name: "a", valid: false }]],
+    ["a=\"b\"c", [{ name: "a", valid: false }, { name: "b", valid: false }, { name: "c", valid: false }]],
+    ["(), ?", []]
+  ])("%j is read as %j", (value, directives) => {
+    expect(CacheControl.parse(value)).toEqual(directives)
+  })
+
+  it("directives are what they were formatted from", () => {
+    const directive = fc.oneof(
+      token.map((name) => ({ name, valid: true })),
+      fc.tuple(token, fc.oneof(token, fieldText)).map(([name, value]) => ({ name, value, valid: true }))
+    )
+    fc.assert(fc.property(fc.array(directive), (directives) => {
+      expect(CacheControl.parse(CacheControl.format(directives))).toEqual(directives)
+    }))
+  })
+
+  it("any text is read, and binds somehow", () => {
+    fc.assert(fc.property(text, (value) => {
+      for (const { name, valid } of CacheControl.parse(value)) {
+        expect(name).toMatch(/^[^A-Z\s",]+$/)
+        expect(typeof valid).toBe("boolean")
+      }
+      const { maxAge = 0, sMaxAge = 0 } = CacheControl.response(value)
+      expect(maxAge + sMaxAge).toBeGreaterThanOrEqual(0)
+      expect(CacheControl.request({ "cache-control": value }).onlyIfCached).toBe(false)
+      expect(CacheControl.request({ pragma: value }).noStore).toBe(false)
+    }))
+  })
+})
+
+describe("CacheControl.response", () => {
+  it.each<[string, Binding]>([
+    ["private", { private: "all" }],
+    ["PRIVATE", { private: "all" }],
+    ["private=\" authorization\"", { private: ["authorization"] }],
+    ["private=\"Set-Cookie ,\tX,\"", { private: ["set-cookie", "x"] }],
+    ["private=x", { private: ["x"] }],
+    ["private=\"\"", { private: "all" }],
+    ["private=\" , \"", { private: "all" }],
+    ["private=\"x y\"", { private: "all" }],
+    ["private=\"x, y z\"", { private: "all" }],
+    ["private=\"x, \\\"y\\\"\"", { private: "all" }],
+    ["private, private=\"x\"", { private: "all" }],
+    ["private=\"x\", private", { private: "all" }],
+    ["private=\"x\", private=\"\"", { private: "all" }],
+    ["private=\"x\", private=\"Y\"", { private: ["x", "y"] }],
+    ["private=\"__proto__, constructor\"", { private: ["__proto__", "constructor"] }],
+    ["private=", { private: "all" }],
+    ["private=\"x", { private: "all" }],
+    ["private \"x\"", { private: "all" }],
+    ["private\t=\t\"x\"", { private: "all" }],
+    ["private: x", { private: "all" }],
+    ["\"private\"", { private: "all" }],
+    ["\tprivate\t", { private: "all" }],
+    ["a,\tprivate", { private: "all" }],
+    ["private; no-store", { private: "all", noStore: true }],
+    ["max-age=10 private", { private: "all", maxAge: 0 }],
+    ["foo=\"a, private", { private: "all" }],
+    ["foo=\"a\\\", private", { private: "all" }],
+    ["foo=\"a, private, bar=\"b\"", { private: "all" }],
+    ["public, private", { private: "all", shareable: true, permitsAuthorization: true }],
+    ["no-cache", { noCache: "all" }],
+    ["no-cache=\"A, b\"", { noCache: ["a", "b"] }],
+    ["no-cache=\"a", { noCache: "all" }],
+    ["no-cache=\"\"", { noCache: "all" }],
+    ["no-cache no-store", { noCache: "all", noStore: true }],
+    ["NO-STORE", { noStore: true }],
+    ["no-store=1", { noStore: true }],
+    ["no-store=\"", { noStore: true }],
+    ["no-store=\"a\"", { noStore: true }],
+    ["\tno-store", { noStore: true }],
+    ["a, , no-store ,", { noStore: true }],
+    ["Must-Revalidate", { mustRevalidate: true, permitsAuthorization: true }],
+    ["proxy-revalidate", { proxyRevalidate: true }],
+    ["no-store, must-understand", { noStore: true, mustUnderstand: true }]
+  ])("%s restricts", (value, binding) => {
+    expect(CacheControl.response(value)).toEqual({ ...nothing, ...binding })
+  })
+
+  it.each<[string | undefined]>([
+    [undefined],
+    [""],
+    ["privately, no-stored, x-private, no_store, nocache"],
+    ["foo=\"private, no-store, max-age=1\""],
+    ["foo=\", no-cache, \\\", no-store\""],
+    ["foo=private"],
+    ["constructor, __proto__=1, toString"]
+  ])("%j restricts nothing", (value) => {
+    expect(CacheControl.response(value)).toEqual(nothing)
+  })
+
+  it.each(["no-store", "private", "no-cache"])("%s holds in any company", (name) => {
+    const binding = name === "no-store" ? "noStore" : name === "private" ? "private" : "noCache"
+    const expected = name === "no-store" ? true : "all"
+    fc.assert(fc.property(text, text, (before, after) => {
+      expect(CacheControl.response(`${before}, ${name}`)[binding]).toEqual(expected)
+      expect(CacheControl.response(`${name}, ${after}`)[binding]).toEqual(expected)
+      expect(CacheControl.response(`${name} ${before.replaceAll(",", "")}`)[binding]).toEqual(expected)
+    }))
+  })
+
+  it.each([
+    ["public", true],
+    ["PUBLIC", true],
+    ["a, public ", true],
+    ["public foo", false],
+    ["max-age=5 public", false],
+    ["\"public\"", false],
+    ["public=", false],
+    ["public=?0", false],
+    ["public=\"", false],
+    ["foo=\"public\"", false],
+    ["foo=\"a, x public", false],
+    ["publicly", false]
+  ])("%j permits to share: %s", (value, isPublic) => {
+    expect(CacheControl.response(value).shareable).toBe(isPublic)
+  })
+
+  it.each(["x must-understand", "must-understand=", "\"must-understand\""])(
+    "%j lifts nothing, since it can't be read",
+    (value) => {
+      expect(CacheControl.response(value).mustUnderstand).toBe(false)
+    }
+  )
+
+  it.each([
+    ["max-age=10", 10],
+    ["MAX-AGE=10", 10],
+    ["max-age=\"10\"", 10],
+    ["max-age=\"1\\0\"", 10],
+    ["max-age=0", 0],
+    ["max-age=00010", 10],
+    ["max-age=2147483647", 2_147_483_647],
+    ["max-age=2147483648", 2_147_483_648],
+    ["max-age=2147483649", 2_147_483_648],
+    [`max-age=${"9".repeat(400)}`, 2_147_483_648],
+    ["max-age=10, max-age=10", 10],
+    ["max-age=10, max-age=\"010\"", 10],
+    ["foo=\"max-age=1\"", undefined],
+    ["x-max-age=1", undefined]
+  ])("%s is a lifetime of %s", (value, seconds) => {
+    expect(CacheControl.response(value).maxAge).toBe(seconds)
+    expect(CacheControl.response(value.replaceAll(/max-age/gi, "s-maxage")).sMaxAge).toBe(seconds)
+  })
+
+  it.each([
+    "max-age",
+    "max-age=",
+    "max-age=\"\"",
+    "max-age=-1",
+    "max-age=+1",
+    "max-age=1.5",
+    "max-age=1e3",
+    "max-age=0x10",
+    "max-age=Infinity",
+    "max-age=\" 10\"",
+    "max-age=10s",
+    "max-age=\u0661",
+    "max-age = 10",
+    "max-age =10",
+    "max-age= 10",
+    "max-age:10",
+    "max-age=10 public",
+    "max-age=10; public",
+    "max-age=\"10",
+    "max-age=10, max-age=20",
+    "max-age=20, max-age=10",
+    "max-age=10, max-age=x",
+    "max-age=x, max-age=10",
+    "max-age=10, max-age"
+  ])("freshness that can't be read, or conflicts, is none: %s", (value) => {
+    expect(CacheControl.response(value).maxAge).toBe(0)
+    expect(CacheControl.response(value.replaceAll("max-age", "s-maxage")).sMaxAge).toBe(0)
+  })
+})
+
+describe("CacheControl.inSeconds", () => {
+  it.each([[0, 0], [999, 0], [1000, 1], [1999, 1], [1e15, 2_147_483_648], [Infinity, 2_147_483_648]])(
+    "%s ms are %s delta-seconds",
+    (millis, seconds) => {
+      expect(CacheControl.inSeconds(millis)).toBe(seconds)
+    }
+  )
+})
+
+describe("CacheControl.request", () => {
+  it.each<[string, Partial<CacheControl.RequestDirectives>]>([
+    ["", {}],
+    ["no-store", { noStore: true }],
+    ["No-Cache", { noCache: true }],
+    ["no-cache=\"a", { noCache: true }],
+    ["max-age=10 no-store", { noStore: true, maxAge: 0 }],
+    ["only-if-cached", { onlyIfCached: true }],
+    ["max-age=0", { maxAge: 0 }],
+    ["max-age=\"5\"", { maxAge: 5 }],
+    ["max-age=x", { maxAge: 0 }],
+    ["max-age=5, max-age=6", { maxAge: 0 }],
+    ["min-fresh=10", { minFresh: 10 }],
+    ["min-fresh", {}],
+    ["min-fresh=-1", {}],
+    ["min-fresh x", {}],
+    ["max-stale", { maxStale: Infinity }],
+    ["max-stale=10", { maxStale: 10 }],
+    ["max-stale=\"10\"", { maxStale: 10 }],
+    ["max-stale=99999999999", { maxStale: 2_147_483_648 }],
+    ["max-stale=x", {}],
+    ["max-stale=\"\"", {}],
+    ["max-stale=-1", {}],
+    ["max-stale=", {}],
+    ["x max-stale", {}],
+    ["foo=\"no-cache, no-store\"", {}]
+  ])("%j asks for %j", (value, asked) => {
+    const expected = { ...CacheControl.noRequestDirectives, ...asked }
+    expect(CacheControl.request({ "cache-control": value })).toEqual(expected)
+  })
+
+  it("a request without the field asks for nothing", () => {
+    expect(CacheControl.request({})).toEqual(CacheControl.noRequestDirectives)
+  })
+
+  it("Pragma: no-cache counts where there is no Cache-Control, and says nothing else", () => {
+    const asked = { ...CacheControl.noRequestDirectives, noCache: true }
+    expect(CacheControl.request({ pragma: "x, No-Cache" })).toEqual(asked)
+    expect(CacheControl.request({ pragma: "no-store, max-age=0" })).toEqual(CacheControl.noRequestDirectives)
+    expect(CacheControl.request({ "pragma": "no-cache", "cache-control": "max-age=5" })).toEqual({
+      ...CacheControl.noRequestDirectives,
+      maxAge: 5
+    })
+    expect(CacheControl.request({ "pragma": "no-cache", "cache-control": "" }).noCache).toBe(false)
+  })
+})
+
+describe("CacheControl.forClients", () => {
+  const route: CacheControl.Advice = {
+    expiry: undefined,
+    sharedExpiry: undefined,
+    cacheControl: undefined,
+    clients: "expiry"
+  }
+  const minute = { expiry: 60_000 }
+  const open = { expires: true, private: false }
+  const closed = { expires: true, private: true }
+  const refused = { expires: false, private: true }
+  const silent = { expires: false, private: false }
+
+  it.each<[string | undefined, Partial<CacheControl.Advice>, CacheControl.Answer, string | undefined]>([
+    [undefined, {}, silent, undefined],
+    ["", {}, silent, ""],
+    ["max-age=5, x", {}, silent, "max-age=5, x"],
+    [undefined, minute, open, "max-age=60"],
+    ["", minute, open, "max-age=60"],
+    ["must-revalidate", minute, open, "max-age=60, must-revalidate"],
+    [undefined, { expiry: 0 }, open, "max-age=0"],
+    [undefined, { expiry: 1999 }, open, "max-age=1"],
+    [undefined, { expiry: Infinity }, open, "max-age=2147483648"],
+    [undefined, { expiry: 0, sharedExpiry: 60_000 }, open, "max-age=0, s-maxage=60"],
+    ["private", { expiry: 0, sharedExpiry: 60_000 }, open, "max-age=0, private"],
+    ["private=\"x\"", { ...minute, sharedExpiry: 1000 }, open, "max-age=60, s-maxage=1, private=\"x\""],
+    ["no-store", minute, open, "no-store"],
+    ["no-cache", minute, open, "no-cache"],
+    [undefined, { ...minute, clients: "nothing" }, open, undefined],
+    ["x=\"a\"", { ...minute, clients: "nothing" }, open, "x=\"a\""],
+    [undefined, { ...minute, sharedExpiry: 1000, clients: "revalidate" }, open, "no-cache"],
+    ["no-store", { ...minute, clients: "revalidate" }, open, "no-store"],
+    ["no-cache", { ...minute, clients: "revalidate" }, open, "no-cache"],
+    ["max-age=5", { ...minute, clients: "revalidate" }, silent, "max-age=5"],
+
+    [undefined, { cacheControl: "public" }, silent, "public"],
+    ["max-age=5", { cacheControl: "public" }, silent, "public, max-age=5"],
+    [undefined, { ...minute, cacheControl: "public" }, open, "public, max-age=60"],
+    [undefined, { ...minute, cacheControl: "public", clients: "nothing" }, open, "public"],
+    ["Public, max-age=5", { cacheControl: "public" }, silent, "Public, max-age=5"],
+    ["private", { cacheControl: "public" }, silent, "private"],
+    ["private=\"", { cacheControl: "public" }, silent, "private=\""],
+    ["x private", { cacheControl: "public" }, silent, "x private"],
+    ["no-store", { cacheControl: "public" }, silent, "no-store"],
+    ["private=\"x\"", { cacheControl: "public" }, silent, "public, private=\"x\""],
+    [undefined, { cacheControl: "public" }, refused, "private"],
+
+    [undefined, {}, refused, "private"],
+    [undefined, minute, refused, "private"],
+    [undefined, minute, closed, "private, max-age=60"],
+    [undefined, { expiry: 0, sharedExpiry: 60_000 }, closed, "private, max-age=0"],
+    [undefined, { ...minute, clients: "revalidate" }, closed, "private, no-cache"],
+    ["max-age=5", {}, refused, "private, max-age=5"],
+    ["private, max-age=5", {}, refused, "private, max-age=5"],
+    ["public, max-age=5, s-maxage=9", {}, refused, "private, max-age=5"],
+    ["PUBLIC", {}, refused, "private"],
+    ["private=\"x\", max-age=5", {}, refused, "private, max-age=5"],
+    ["public x, no-cache=\"a, b\"", {}, refused, "private, x, no-cache=\"a, b\""],
+    ["no-store", {}, refused, "no-store"],
+    ["no-store, public", {}, refused, "no-store"]
+  ])("own %j, advice %j, answer %j: clients are told %j", (own, advice, answer, told) => {
+    expect(CacheControl.forClients(own, { ...route, ...advice }, answer)).toBe(told)
+  })
+
+  it("whatever the handler says, an answer that must not be shared says so, and never how long to share it", () => {
+    const own = fc.oneof(
+      fieldText,
+      fc.array(fc.constantFrom("public", "s-maxage=9", "private=\"x\"", "max-age=5", "foo"), { minLength: 1 })
+        .map((members) => members.join(", "))
+    )
+    const advice = fc.record({
+      expiry: fc.constantFrom(undefined, 0, 60_000),
+      sharedExpiry: fc.constantFrom(undefined, 60_000),
+      cacheControl: fc.constantFrom("public" as const, "private" as const, undefined),
+      clients: fc.constantFrom("expiry" as const, "revalidate" as const, "nothing" as const)
+    })
+    fc.assert(fc.property(own, advice, fc.boolean(), (own, advice, expires) => {
+      const told = CacheControl.response(CacheControl.forClients(own, advice, { private: true, expires }))
+      expect(told).toMatchObject({ private: "all", shareable: false, sMaxAge: undefined })
+    }))
+  })
+
+  it("what a handler restricted is still restricted when clients are told", () => {
+    const own = fc.array(fc.constantFrom("private", "no-store", "no-cache", "must-revalidate", "public", "x=\"a\\\"\""))
+      .map((members) => members.join(", "))
+    fc.assert(fc.property(own, fc.boolean(), fc.boolean(), (own, isPrivate, expires) => {
+      const before = CacheControl.response(own)
+      const advice = { ...route, expiry: 60_000, cacheControl: "public" } as const
+      const after = CacheControl.response(CacheControl.forClients(own, advice, { private: isPrivate, expires }))
+      expect(after).toMatchObject({
+        noStore: before.noStore,
+        noCache: before.noCache,
+        mustRevalidate: before.mustRevalidate
+      })
+      if (before.private === "all") expect(after.private).toBe("all")
+    }))
+  })
+})

@@ -1,0 +1,218 @@
+import { describe, expect, it } from "@effect/vitest"
+import * as fc from "fast-check"
+import * as CacheKey from "../../src/protocol/CacheKey.js"
+import { text } from "./texts.js"
+
+const here = "http://example.com"
+const keyOf = (requestTarget: string, selection?: CacheKey.QuerySelection, version?: string) =>
+  CacheKey.make(CacheKey.target(requestTarget, here), selection, version)
+
+describe("CacheKey", () => {
+  it.each([
+    ["http", "Example.COM", "http://example.com"],
+    ["HTTP", "example.com:80", "http://example.com"],
+    ["https", "example.com:443", "https://example.com"],
+    ["http", "example.com:443", "http://example.com:443"],
+    ["https", "example.com:80", "https://example.com:80"],
+    ["http", "example.com:8080", "http://example.com:8080"],
+    ["http", "[::1]:80", "http://[::1]"],
+    ["http", "[::80]", "http://[::80]"],
+    ["ws", "example.com:80", "ws://example.com:80"],
+    ["http", "", "http://"]
+  ])("the origin of %s and %s is %s", (scheme, host, origin) => {
+    expect(CacheKey.origin(scheme, host)).toBe(origin)
+  })
+
+  it.each([
+    ["/", here, "/", undefined],
+    ["", here, "/", undefined],
+    ["*", here, "*", undefined],
+    ["/a?", here, "/a", ""],
+    ["?", here, "/", ""],
+    ["/a?b?c", here, "/a", "b?c"],
+    ["/a?b#c?d", here, "/a", "b"],
+    ["/a#b?c", here, "/a", undefined],
+    ["//a/b", here, "//a/b", undefined],
+    ["/http://a/b", here, "/http://a/b", undefined],
+    ["/%2F/.././/a%20b/", here, "/%2F/.././/a%20b/", undefined],
+    ["HTTPS://Other.org:443/a?b", "https://other.org", "/a", "b"],
+    ["http://other.org", "http://other.org", "/", undefined],
+    ["http://other.org?a", "http://other.org", "/", "a"],
+    ["http://other.org#a", "http://other.org", "/", undefined],
+    ["http://other.org:8080/a#b", "http://other.org:8080", "/a", undefined]
+  ])("the request target %j is taken apart, not normalised", (requestTarget, origin, path, query) => {
+    expect(CacheKey.target(requestTarget, here)).toEqual({ origin, path, query })
+  })
+
+  it("what a router tells apart has keys of its own", () => {
+    const targets = [
+      "/a/b",
+      "/a%2Fb",
+      "/a%2fb",
+      "/a%252Fb",
+      "//a/b",
+      "/a//b",
+      "/a/b/",
+      "/./a/b",
+      "/a/./b",
+      "/a/../a/b",
+      "/A/b",
+      "/%61/b",
+      "/a/b;c",
+      "/a/b%3F",
+      "/a/b?",
+      "/a/b?c",
+      "/a/b?%63",
+      "/a/b?c=",
+      "/a/b?c=1",
+      "/a/b?c=1&d=2",
+      "/a/b?d=2&c=1",
+      "/a/b?c=1;d=2",
+      "/a/b?c=1&&d=2",
+      "/a/b?c=1&d=2&",
+      "/a/b?c=a+b",
+      "/a/b?c=a%20b",
+      "/a/b?c=1&c=2",
+      "/a/b?c=2&c=1",
+      "https://example.com/a/b",
+      "http://example.com:8080/a/b",
+      "http://other.com/a/b"
+    ]
+    expect(new Set(targets.map((target) => keyOf(target))).size).toBe(targets.length)
+  })
+
+  it("one URI in origin-form and in absolute-form has one key", () => {
+    expect(keyOf("HTTP://EXAMPLE.com:80/a?b#c")).toBe(keyOf("/a?b"))
+  })
+
+  it("versions are kept apart from each other and from none", () => {
+    const keys = [undefined, "", "1", "2", "http", "http://example.com", "1 "].map((version) =>
+      keyOf("/a", "all", version)
+    )
+    expect(new Set(keys).size).toBe(keys.length)
+  })
+
+  it.each<[CacheKey.QuerySelection, string, string]>([
+    ["all", "/p?b=2&a=1", "/p?b=2&a=1"],
+    ["all", "/p?", "/p?"],
+    ["none", "/p?b=2&a=1", "/p"],
+    ["none", "/p?", "/p"],
+    [{ only: ["a"] }, "/p?b=2&a=1&a=2&c", "/p?a=1&a=2"],
+    [{ only: ["a", "b"] }, "/p?b=2&x=3&a=1", "/p?b=2&a=1"],
+    [{ only: ["a"] }, "/p?b=2", "/p"],
+    [{ only: ["a"] }, "/p", "/p"],
+    [{ only: ["a"] }, "/p?a=1;b=2", "/p?a=1;b=2"],
+    [{ only: ["a"] }, "/p?A=1", "/p"],
+    [{ only: ["a"] }, "/p?%61=1&b=2", "/p?%61=1"],
+    [{ only: ["a b"] }, "/p?a+b=1&a%20b=2&ab=3", "/p?a+b=1&a%20b=2"],
+    [{ only: ["%zz", "a"] }, "/p?%zz=1&a=%", "/p?%zz=1&a=%"],
+    [{ only: ["a=b"] }, "/p?a=b=1&a%3Db=2", "/p?a%3Db=2"],
+    [{ only: ["constructor"] }, "/p?a=1&constructor=2&__proto__=3", "/p?constructor=2"],
+    [{ only: [] }, "/p?a=1", "/p"],
+    [{ except: ["a"] }, "/p?b=2&a=1&c&a", "/p?b=2&c"],
+    [{ except: ["a"] }, "/p?a=1", "/p"],
+    [{ except: ["__proto__"] }, "/p?a=1&__proto__=3&constructor=2", "/p?a=1&constructor=2"],
+    [{ except: [] }, "/p?b=2&a=1", "/p?b=2&a=1"]
+  ])("with the query selection %j the key of %s is that of %s", (selection, requestTarget, expected) => {
+    expect(keyOf(requestTarget, selection)).toBe(keyOf(expected))
+  })
+
+  it("different versions, origins, paths and queries never have one key", () => {
+    const parts = [
+      "/",
+      ":",
+      "://",
+      "%",
+      "%002f",
+      "?",
+      "&",
+      "#",
+      " ",
+      "a",
+      "0",
+      "\ud800",
+      "\udc00",
+      "\u{1f600}",
+      "\\",
+      "."
+    ]
+    const some = fc.stringOf(fc.constantFrom(...parts), { maxLength: 3 })
+    const maybe = fc.option(some, { nil: undefined })
+    const address = fc.record({
+      version: maybe,
+      origin: fc.tuple(some, some).map(([scheme, host]) => `${scheme}://${host}`),
+      path: some.map((path) => `/${path.replaceAll(/[?#]/g, "")}`),
+      query: maybe
+    })
+    fc.assert(fc.property(fc.array(address, { minLength: 2, maxLength: 200 }), (addresses) => {
+      const keys = new Map<string, string>()
+      for (const { origin, path, query, version } of addresses) {
+        const key = CacheKey.make({ origin, path, query }, "all", version)
+        const address = JSON.stringify([version ?? null, origin, path, query ?? null])
+        expect(keys.get(key) ?? address).toBe(address)
+        keys.set(key, address)
+      }
+    }))
+  })
+
+  it("the same with long texts that differ in one character, or in where a part ends", () => {
+    const path = text.map((path) => `/${path.replaceAll(/[?#]/g, "")}`)
+    const insert = (whole: string, at: number, character: string) =>
+      whole.slice(0, at % (whole.length + 1)) + character + whole.slice(at % (whole.length + 1))
+    fc.assert(
+      fc.property(text, text, path, text, fc.nat(), fc.fullUnicode(), (version, host, path, query, at, character) => {
+        const origin = `http://${host}`
+        const target = { origin, path, query }
+        const keys = [
+          CacheKey.make(target, "all", version),
+          CacheKey.make(target, "all", insert(version, at, character)),
+          CacheKey.make({ ...target, origin: `http://${insert(host, at, character)}` }, "all", version),
+          CacheKey.make({ ...target, query: insert(query, at, character) }, "all", version),
+          CacheKey.make({ ...target, query: undefined }, "all", version),
+          CacheKey.make(target, "all")
+        ]
+        expect(new Set(keys).size).toBe(keys.length)
+      })
+    )
+  })
+
+  it.each([
+    ["/b", "http://example.com", "/b", undefined],
+    ["b", "http://example.com", "/a/b", undefined],
+    ["../b", "http://example.com", "/b", undefined],
+    ["?x", "http://example.com", "/a/c", "x"],
+    ["?", "http://example.com", "/a/c", ""],
+    ["", "http://example.com", "/a/c", "q"],
+    ["#top", "http://example.com", "/a/c", "q"],
+    ["/b#top", "http://example.com", "/b", undefined],
+    ["//other.org/b", "http://other.org", "/b", undefined],
+    ["https://Example.com:443/b?c", "https://example.com", "/b", "c"],
+    ["http://example.com:80/b", "http://example.com", "/b", undefined],
+    ["http://other.org", "http://other.org", "/", undefined]
+  ])("the reference %j is resolved", (reference, origin, path, query) => {
+    const base = CacheKey.target("/a/c?q", here)
+    expect(CacheKey.resolve(reference, base)).toEqual({ origin, path, query })
+  })
+
+  it.each(["/b", "", "b", "//other.org/b"])("without a base %j leads nowhere", (reference) => {
+    expect(CacheKey.resolve(reference, undefined)).toBeUndefined()
+  })
+
+  it.each(["http://", "http://[", "http://a:b/", "mailto:a@b", "data:,a", "javascript:void(0)", "urn:a"])(
+    "%j is no URI of an origin",
+    (reference) => {
+      expect(CacheKey.resolve(reference, CacheKey.target("/a", here))).toBeUndefined()
+    }
+  )
+
+  it("any text is a request target, and a reference that leads somewhere or nowhere", () => {
+    fc.assert(fc.property(text, text, text, (requestTarget, host, reference) => {
+      const target = CacheKey.target(requestTarget, CacheKey.origin("http", host))
+      expect(`${target.path}${target.query ?? ""}`).not.toContain("#")
+      expect(target.path).not.toMatch(/\?|^$/)
+      const resolved = CacheKey.resolve(reference, target)
+      expect(resolved === undefined || resolved.path.startsWith("/")).toBe(true)
+      expect(typeof CacheKey.make(resolved ?? target, { only: [reference] }, host)).toBe("string")
+    }))
+  })
+})

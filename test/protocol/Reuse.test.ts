@@ -1,0 +1,116 @@
+import { describe, expect, it } from "@effect/vitest"
+import * as fc from "fast-check"
+import { noRequestDirectives } from "../../src/protocol/CacheControl.js"
+import * as Reuse from "../../src/protocol/Reuse.js"
+
+type Asked = Partial<Parameters<typeof Reuse.decide>[1]>
+
+const received = 1_000_000
+const stored: Reuse.Terms = {
+  initialAge: 2000,
+  responseTime: received,
+  lifetime: 10_000,
+  alwaysValidate: false,
+  staleForbidden: false,
+  retainUntil: received + 18_000
+}
+
+const decide = (now: number, asked: Asked = {}, terms: Partial<Reuse.Terms> = {}) =>
+  Reuse.decide({ ...stored, ...terms }, { ...noRequestDirectives, forOrigin: false, ...asked }, received + now)
+
+const word = (reuse: Reuse.Reuse<Reuse.Terms>): string => reuse._tag === "Fresh" ? "fresh" : reuse.reason
+
+describe("Reuse.decide", () => {
+  it("what is fresh is answered with its age and what is left of its lifetime", () => {
+    expect(decide(3000)).toEqual({ _tag: "Fresh", stored, age: 5000, ttl: 5000 })
+  })
+
+  it.each<[string, number, Asked, Partial<Reuse.Terms>, string]>([
+    ["just received", 0, {}, {}, "fresh"],
+    ["a millisecond before its lifetime ends", 7999, {}, {}, "fresh"],
+    ["exactly at the end of its lifetime", 8000, {}, {}, "stale"],
+    ["after its lifetime", 8001, {}, {}, "stale"],
+    ["older than its lifetime when it came", 0, {}, { initialAge: 10_000 }, "stale"],
+    ["without lifetime", 0, {}, { initialAge: 0, lifetime: 0 }, "stale"],
+    ["the clock went back before it was received", -60_000, {}, {}, "fresh"],
+    ["a millisecond before it is dropped", 17_999, { maxStale: Infinity }, {}, "fresh"],
+    ["exactly when it is dropped", 18_000, { maxStale: Infinity }, {}, "uri-miss"],
+    ["dropped while it is fresh", 0, {}, { retainUntil: received }, "uri-miss"],
+    ["dropped, whatever else is asked", 18_000, { noCache: true }, { alwaysValidate: true }, "uri-miss"],
+
+    ["no-cache, while it is fresh", 0, {}, { alwaysValidate: true }, "stale"],
+    ["no-cache, max-stale", 0, { maxStale: Infinity }, { alwaysValidate: true }, "stale"],
+
+    ["max-stale without a number", 17_000, { maxStale: Infinity }, {}, "fresh"],
+    ["max-stale, exactly", 11_000, { maxStale: 3 }, {}, "fresh"],
+    ["max-stale, a millisecond more", 11_001, { maxStale: 3 }, {}, "stale"],
+    ["max-stale of 0, exactly at the end", 8000, { maxStale: 0 }, {}, "fresh"],
+    ["max-stale of 0, a millisecond more", 8001, { maxStale: 0 }, {}, "stale"],
+    ["must-revalidate, max-stale", 8000, { maxStale: Infinity }, { staleForbidden: true }, "stale"],
+    ["must-revalidate, while it is fresh", 7999, {}, { staleForbidden: true }, "fresh"],
+    ["must-revalidate, max-stale, while it is fresh", 7999, { maxStale: 1 }, { staleForbidden: true }, "fresh"],
+
+    ["a client's no-cache", 0, { noCache: true }, {}, "request"],
+    ["a client's no-cache, stale", 8000, { noCache: true }, {}, "stale"],
+    ["a condition for the origin", 0, { forOrigin: true }, {}, "request"],
+    ["a condition for the origin, max-stale", 8000, { forOrigin: true, maxStale: 9 }, {}, "request"],
+    ["a client's no-store says nothing of what is stored", 0, { noStore: true }, {}, "fresh"],
+    ["only-if-cached", 0, { onlyIfCached: true }, {}, "fresh"],
+
+    ["max-age, exactly", 3000, { maxAge: 5 }, {}, "fresh"],
+    ["max-age, a millisecond more", 3001, { maxAge: 5 }, {}, "request"],
+    ["max-age of 0", 0, { maxAge: 0 }, {}, "request"],
+    ["max-age of 0 and an age of 0", 0, { maxAge: 0 }, { initialAge: 0 }, "fresh"],
+    ["max-age, stale", 8000, { maxAge: 60 }, {}, "stale"],
+    ["max-age and max-stale", 9000, { maxAge: 60, maxStale: 5 }, {}, "fresh"],
+
+    ["min-fresh, exactly", 3000, { minFresh: 5 }, {}, "fresh"],
+    ["min-fresh, a millisecond less", 3001, { minFresh: 5 }, {}, "request"],
+    ["min-fresh of 0", 7999, { minFresh: 0 }, {}, "fresh"],
+    ["min-fresh longer than the lifetime", 0, { minFresh: 11 }, { initialAge: 0 }, "request"],
+    ["min-fresh against max-stale", 8000, { minFresh: 1, maxStale: 5 }, {}, "request"]
+  ])("%s", (_, now, asked, terms, expected) => {
+    expect(word(decide(now, asked, terms))).toBe(expected)
+  })
+
+  it("what is served stale says by how much", () => {
+    expect(decide(9500, { maxStale: 5 })).toMatchObject({ _tag: "Fresh", age: 11_500, ttl: -1500 })
+  })
+
+  it("nothing stale is served unless the client accepts it and nothing forbids it, and nothing that was dropped", () => {
+    const millis = fc.integer({ min: 0, max: 20_000 })
+    const seconds = fc.option(fc.integer({ min: 0, max: 20 }), { nil: undefined })
+    const terms = fc.record({
+      initialAge: millis,
+      responseTime: fc.constant(received),
+      lifetime: millis,
+      alwaysValidate: fc.boolean(),
+      staleForbidden: fc.boolean(),
+      retainUntil: millis.map((later) => received + later)
+    })
+    const asked = fc.record({
+      noStore: fc.boolean(),
+      noCache: fc.boolean(),
+      onlyIfCached: fc.boolean(),
+      forOrigin: fc.boolean(),
+      maxAge: seconds,
+      minFresh: seconds,
+      maxStale: seconds
+    })
+    fc.assert(
+      fc.property(terms, asked, fc.integer({ min: -5000, max: 20_000 }), (terms, asked, later) => {
+        const reuse = Reuse.decide(terms, asked, received + later)
+        if (reuse._tag === "Forward") return
+        expect(reuse.ttl).toBe(terms.lifetime - reuse.age)
+        expect(reuse.age).toBeGreaterThanOrEqual(terms.initialAge)
+        expect(terms.alwaysValidate || asked.noCache || asked.forOrigin).toBe(false)
+        expect(received + later).toBeLessThan(terms.retainUntil)
+        if (reuse.ttl <= 0) {
+          expect(terms.staleForbidden).toBe(false)
+          expect(-reuse.ttl).toBeLessThanOrEqual((asked.maxStale ?? -1) * 1000)
+        }
+      }),
+      { numRuns: 2000 }
+    )
+  })
+})
