@@ -135,21 +135,45 @@ describe("CacheControl.response", () => {
   })
 
   it.each([
-    ["public", true],
-    ["PUBLIC", true],
-    ["a, public ", true],
-    ["public foo", false],
-    ["max-age=5 public", false],
-    ["\"public\"", false],
-    ["public=", false],
-    ["public=?0", false],
-    ["public=\"", false],
-    ["foo=\"public\"", false],
-    ["foo=\"a, x public", false],
-    ["publicly", false]
-  ])("%j permits to share: %s", (value, isPublic) => {
-    expect(CacheControl.response(value).shareable).toBe(isPublic)
+    ["public", true, true],
+    ["PUBLIC", true, true],
+    ["a, public ", true, true],
+    ["public, public=", true, true],
+    ["public foo", false, false],
+    ["max-age=5 public", false, false],
+    ["\"public\"", false, false],
+    ["public=", false, false],
+    ["public=?0", false, false],
+    ["public=\"", false, false],
+    ["foo=\"public\"", false, false],
+    ["foo=\"a, x public", false, false],
+    ["publicly", false, false],
+    ["s-maxage=60", true, true],
+    ["s-maxage=0", true, true],
+    ["S-MaxAge=\"60\"", true, true],
+    ["s-maxage", false, false],
+    ["s-maxage=x", false, false],
+    ["s-maxage=-1", false, false],
+    ["x s-maxage=60", false, false],
+    ["s-maxage = 60", false, false],
+    ["max-age=60", false, false],
+    ["must-revalidate", false, true],
+    ["x, Must-Revalidate", false, true],
+    ["x must-revalidate", false, false],
+    ["must-revalidate=", false, false],
+    ["\"must-revalidate\"", false, false],
+    ["proxy-revalidate", false, false],
+    ["must-understand", false, false]
+  ])("%j permits to share: %s; what was made for Authorization: %s", (value, shareable, permitsAuthorization) => {
+    expect(CacheControl.response(value)).toMatchObject({ shareable, permitsAuthorization })
   })
+
+  it.each(["x must-revalidate", "must-revalidate=", "must-revalidate;"])(
+    "%j permits nothing, but restricts all the same",
+    (value) => {
+      expect(CacheControl.response(value)).toEqual({ ...nothing, mustRevalidate: true })
+    }
+  )
 
   it.each(["x must-understand", "must-understand=", "\"must-understand\""])(
     "%j lifts nothing, since it can't be read",

@@ -205,6 +205,41 @@ describe("CacheKey", () => {
     }
   )
 
+  it.each(["http://", "http://b:c:d", "http://a host", "http://127.1", "http://caf\u00e9.example"])(
+    "a path stays within the origin %j, whether a URL can have it or not",
+    (origin) => {
+      const base = { origin, path: "/users/1", query: "a" }
+      expect(CacheKey.resolve("/b?c", base)).toEqual({ origin, path: "/b", query: "c" })
+      expect(CacheKey.resolve("2", base)).toEqual({ origin, path: "/users/2", query: undefined })
+      expect(CacheKey.resolve("http://other.org/b", base)?.origin).toBe("http://other.org")
+      expect(CacheKey.resolve("//other.org/b", base)?.origin).toBe("http://other.org")
+    }
+  )
+
+  it.each<[string, ReadonlyArray<string>]>([
+    ["/b", ["/b"]],
+    ["/b?c=%27d%27#top", ["/b?c=%27d%27"]],
+    ["/b?c='d'", ["/b?c='d'", "/b?c=%27d%27"]],
+    ["/b c", ["/b c", "/b%20c"]],
+    ["/b\"", ["/b\"", "/b%22"]],
+    ["/caf\u00e9", ["/caf\u00e9", "/caf%C3%A9"]],
+    ["/b/../c", ["/b/../c", "/c"]],
+    ["/b\\c", ["/b\\c", "/b/c"]],
+    ["/?", ["/?"]],
+    ["../b", ["/b"]],
+    ["//other.org/b", ["http://other.org/b"]],
+    ["http://other.org/b", ["http://other.org/b"]],
+    ["http://[", []]
+  ])("%s can mean %j", (reference, targets) => {
+    const found = CacheKey.resolveAll(reference, CacheKey.target("/a/c?q", here))
+    expect(found).toEqual(targets.map((target) => CacheKey.target(target, here)))
+  })
+
+  it("without a base only an absolute URI means something", () => {
+    expect(CacheKey.resolveAll("/b", undefined)).toEqual([])
+    expect(CacheKey.resolveAll("http://other.org/b", undefined)).toEqual([CacheKey.target("http://other.org/b", "")])
+  })
+
   it("any text is a request target, and a reference that leads somewhere or nowhere", () => {
     fc.assert(fc.property(text, text, text, (requestTarget, host, reference) => {
       const target = CacheKey.target(requestTarget, CacheKey.origin("http", host))
@@ -212,6 +247,7 @@ describe("CacheKey", () => {
       expect(target.path).not.toMatch(/\?|^$/)
       const resolved = CacheKey.resolve(reference, target)
       expect(resolved === undefined || resolved.path.startsWith("/")).toBe(true)
+      expect(CacheKey.resolveAll(reference, target).length).toBeLessThanOrEqual(2)
       expect(typeof CacheKey.make(resolved ?? target, { only: [reference] }, host)).toBe("string")
     }))
   })

@@ -65,6 +65,21 @@ describe("Invalidation", () => {
     expect(forgotten({ "content-location": reference })).toEqual([self, uri])
   })
 
+  it("a path that a URL would write differently is forgotten in both ways", () => {
+    expect(forgotten({ location: "/users?name='b'" })).toEqual([
+      self,
+      "https://example.com/users?name='b'",
+      "https://example.com/users?name=%27b%27"
+    ])
+  })
+
+  it("where the host isn't known, paths still name what is within it", () => {
+    const target = CacheKey.target("/users/1", CacheKey.origin("http", ""))
+    const named = (location: string) => Invalidation.targets("POST", target, 201, { location }).slice(1)
+    expect(named("/users/2")).toEqual([{ ...target, path: "/users/2" }])
+    expect(named("http://example.com/users/2")).toEqual([])
+  })
+
   it.each([
     "https://other.com/users/2",
     "//other.com/users/2",

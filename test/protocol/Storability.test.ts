@@ -152,6 +152,9 @@ describe("Storability.decide: refusals", () => {
     ["max-age=60, x public", "authorization"],
     ["max-age=60, foo=\"public\"", "authorization"],
     ["max-age=60, private=\"x\"", "authorization"],
+    ["max-age=60, x must-revalidate", "authorization"],
+    ["max-age=60, x s-maxage=60", "authorization"],
+    ["max-age=60, s-maxage=x", "authorization"],
     ["max-age=60, public", undefined],
     ["max-age=60, must-revalidate", undefined],
     ["s-maxage=60", undefined],
@@ -171,6 +174,7 @@ describe("Storability.decide: refusals", () => {
   it.each<[string, Detail | undefined]>([
     ["max-age=60", "credentials"],
     ["max-age=60, must-revalidate", "credentials"],
+    ["max-age=60, s-maxage=x", "credentials"],
     ["max-age=60, public", undefined],
     ["s-maxage=60", undefined]
   ])("a response for which credentials were read that says %s: %s", (value, detail) => {
@@ -191,6 +195,11 @@ describe("Storability.decide: refusals", () => {
     expect(refusal({}, policy)).toBe("private")
     expect(refusal(control("public, max-age=60"), policy)).toBe("private")
     expect(refusal({ partition: "ada" }, policy)).toBeUndefined()
+  })
+
+  it.each([412, 416, 417])("a %s answers this request only, whatever freshness it states", (status) => {
+    expect(refusal({ ...control("public, max-age=60"), status })).toBe("status")
+    expect(refusal({ status }, { ...origin, statuses: new Set([status]) })).toBe("status")
   })
 
   it.each<[string, number, Detail | undefined]>([
@@ -362,6 +371,14 @@ describe("Storability: the answer", () => {
     ["for somebody", { partition: "ada" }, origin, true, true],
     ["for somebody, and public", { ...control("public"), partition: "ada" }, origin, false, true],
     ["for somebody, and s-maxage", { ...control("s-maxage=5"), partition: "ada" }, origin, false, false],
+    [
+      "for somebody, and s-maxage that can't be read",
+      { ...control("s-maxage=x"), partition: "ada" },
+      origin,
+      true,
+      false
+    ],
+    ["for somebody, and must-revalidate", { ...control("must-revalidate"), partition: "ada" }, origin, true, true],
     ["for somebody, on a public route", { partition: "ada" }, publicly, false, true],
     ["for somebody, refused", { partition: "ada", bodyBytes: 101 }, origin, true, true],
     ["for somebody, with cookies", { partition: "ada", setsCookies: true }, publicly, true, false],

@@ -130,6 +130,16 @@ describe("Vary", () => {
     }))
   })
 
+  it("a cache beneath others has variants of its own, apart by depth as well", () => {
+    const fields = { a: "1" }
+    const variants = [0, 1, 2, 10].flatMap((depth) =>
+      [[], ["a"], ["b"]].map((vary) => Vary.variant(vary, fields, depth))
+    )
+    expect(new Set(variants).size).toBe(12)
+    expect(Vary.variant(["a"], fields, 0)).toBe(Vary.variant(["a"], fields))
+    expect(Vary.variant(["a"], { a: "1, 2" }, 1)).toBe(Vary.variant(["a"], { a: "1,2" }, 1))
+  })
+
   it("a field that isn't nominated changes nothing", () => {
     fc.assert(fc.property(text, text, (value, other) => {
       expect(variant(["x"], { x: value, y: other })).toBe(variant(["x"], { x: value }))

@@ -1,0 +1,163 @@
+/**
+ * A caching reverse proxy: `ORIGIN=http://127.0.0.1:8000 PORT=8080 npx tsx examples/reverse-proxy.ts`
+ *
+ * `HttpCache.middleware()` with no `expiry`, around a handler that forwards: what the origin's fields say is done.
+ */
+import {
+  Headers,
+  HttpBody,
+  HttpClient,
+  HttpClientRequest,
+  type HttpClientResponse,
+  HttpServer,
+  HttpServerRequest,
+  HttpServerResponse
+} from "@effect/platform"
+import { NodeHttpClient, NodeHttpServer, NodeHttpServerRequest, NodeRuntime } from "@effect/platform-node"
+import { Config, ConfigError, Console, Effect, Layer, Sink, Stream } from "effect"
+import { HttpCache, InMemoryCacheStorage } from "effect-http-cache"
+import { createServer, type ServerResponse } from "node:http"
+
+const help = `
+  ORIGIN          where to forward to, such as http://127.0.0.1:8000
+  PORT            where to listen; 8080 if unset
+  COOKIES         a response that sets cookies: refuse (to store it), strip, or store; refuse if unset
+  TARGETS         targeted fields to obey, with commas between; CDN-Cache-Control if unset
+  STALE_IF_ERROR  how long a stale response stands in for a broken origin, such as "1 hour"; "1 day" if unset
+`
+
+const settings = Config.all({
+  origin: Config.url("ORIGIN").pipe(
+    Config.validate({
+      message: "expected http:// or https://, a host, and no path",
+      validation: ({ pathname, protocol }) => /^https?:$/.test(protocol) && pathname === "/"
+    })
+  ),
+  port: Config.port("PORT").pipe(Config.withDefault(8080)),
+  cookies: Config.literal("refuse", "strip", "store")("COOKIES").pipe(Config.withDefault("refuse" as const)),
+  targets: Config.array(Config.string(), "TARGETS").pipe(Config.withDefault(["CDN-Cache-Control"])),
+  staleIfError: Config.duration("STALE_IF_ERROR").pipe(Config.withDefault("1 day" as const))
+})
+
+const maxBodyBytes = 4 * 1024 * 1024
+const patience = "60 seconds"
+
+const hopByHop = [
+  "connection",
+  "keep-alive",
+  "proxy-authenticate",
+  "proxy-authentication-info",
+  "proxy-authorization",
+  "proxy-connection",
+  "te",
+  "trailer",
+  "transfer-encoding",
+  "upgrade"
+]
+
+/** RFC 9110 §7.6.1 */
+const endToEnd = (headers: Headers.Headers): Headers.Headers =>
+  Headers.remove(headers, [...hopByHop, ...(headers["connection"] ?? "").split(",").map((name) => name.trim())])
+
+/** RFC 9110 §7.6.3, RFC 7239 §4 */
+const requestHeaders = ({ headers, remoteAddress }: HttpServerRequest.HttpServerRequest): Headers.Headers => {
+  const add = (name: string, value: string) => [headers[name], value].filter((part) => part !== undefined).join(", ")
+  const client = remoteAddress._tag === "Some" ? remoteAddress.value : "unknown"
+  return Headers.setAll(Headers.remove(endToEnd(headers), ["host", "content-length"]), {
+    via: add("via", "1.1 effect-http-cache"),
+    forwarded: add("forwarded", `for="${client}";host="${headers["host"] ?? ""}";proto=http`)
+  })
+}
+
+/** Interim responses go on as they come (RFC 9110 §15.2). */
+const passInterim = (response: ServerResponse) =>
+({ headers, statusCode }: {
+  readonly statusCode: number
+  readonly headers: Record<string, string | Array<string>>
+}) => {
+  if (response.headersSent) return
+  if (statusCode === 102) response.writeProcessing()
+  if (statusCode === 103 && headers["link"] !== undefined) {
+    response.writeEarlyHints({ ...headers, link: headers["link"] })
+  }
+}
+
+/** A body that ends within the limit as bytes, so that it can be stored; a larger one goes on as it comes. */
+const responseBody = (request: HttpServerRequest.HttpServerRequest, response: HttpClientResponse.HttpClientResponse) =>
+  Effect.gen(function*() {
+    const contentType = response.headers["content-type"]
+    const length = response.headers["content-length"] === undefined
+      ? undefined
+      : Number(response.headers["content-length"])
+    // A client whose response breaks off must not take it for the whole: its connection is broken too.
+    const whole = Stream.tapErrorCause(
+      response.stream,
+      () => Effect.sync(() => NodeHttpServerRequest.toIncomingMessage(request).destroy())
+    )
+    const passOn = (stream: typeof whole) => HttpBody.stream(stream, contentType, length)
+    if (length !== undefined && length > maxBodyBytes) return passOn(whole)
+    const start = { chunks: [] as ReadonlyArray<Uint8Array>, size: 0 }
+    const upToLimit = Sink.fold(start, ({ size }) => size <= maxBodyBytes, ({ chunks, size }, chunk: Uint8Array) => ({
+      chunks: [...chunks, chunk],
+      size: size + chunk.byteLength
+    }))
+    const [{ chunks, size }, rest] = yield* Stream.peel(whole, upToLimit)
+    if (size > maxBodyBytes) return passOn(Stream.concat(Stream.fromIterable(chunks), rest))
+    const bytes = Buffer.concat(chunks)
+    if (bytes.byteLength === 0) return HttpBody.empty
+    return contentType === undefined ? HttpBody.raw(bytes) : HttpBody.uint8Array(bytes, contentType)
+  })
+
+const forwardTo = (origin: URL) =>
+  Effect.gen(function*() {
+    const request = yield* HttpServerRequest.HttpServerRequest
+    const client = HttpClient.withTracerPropagation(yield* HttpClient.HttpClient, false)
+    const headers = requestHeaders(request)
+    const path = request.originalUrl.replace(/^[a-z]+:\/\/[^/]*/i, "")
+    const length = request.headers["content-length"]
+    const hasBody = length !== undefined || request.headers["transfer-encoding"] !== undefined
+    const forwarded = HttpClientRequest.make(request.method)(`${origin.origin}${path}`, {
+      body: hasBody
+        ? HttpBody.stream(request.stream, headers["content-type"], length === undefined ? undefined : Number(length))
+        : HttpBody.empty,
+      headers
+    })
+    const response = yield* client.execute(forwarded).pipe(
+      Effect.provideService(NodeHttpClient.UndiciRequestOptions, {
+        path: "",
+        method: request.method,
+        onInfo: passInterim(NodeHttpServerRequest.toServerResponse(request))
+      }),
+      Effect.timeoutFail({ duration: patience, onTimeout: () => "slow" as const })
+    )
+    const fields = Headers.remove(endToEnd(response.headers), "set-cookie")
+    const answer = HttpServerResponse.empty({ status: response.status, headers: fields, cookies: response.cookies })
+    const body = yield* responseBody(request, response)
+    return body._tag === "Empty" ? answer : HttpServerResponse.setBody(answer, body)
+  }).pipe(
+    Effect.catchAll((error) => Effect.succeed(HttpServerResponse.empty({ status: error === "slow" ? 504 : 502 })))
+  )
+
+const server = Effect.flatMap(settings, ({ cookies, origin, port }) => {
+  const app = forwardTo(origin).pipe(HttpCache.middleware({ cookies, maxBodyBytes, cacheStatus: { detail: true } }))
+  return HttpServer.serve(app).pipe(
+    HttpServer.withLogAddress,
+    Layer.provide([
+      InMemoryCacheStorage.layerCollectable,
+      NodeHttpClient.layerUndici,
+      NodeHttpServer.layer(createServer, { port })
+    ]),
+    Layer.launch
+  )
+})
+
+const main = server.pipe(
+  Effect.catchAll((error) =>
+    Effect.zipRight(
+      Console.error(ConfigError.isConfigError(error) ? `${String(error)}\n${help}` : String(error.cause)),
+      Effect.sync(() => process.exitCode = 1)
+    )
+  )
+)
+
+NodeRuntime.runMain(main)

@@ -1,0 +1,136 @@
+/**
+ * The public suite of HTTP cache tests against the reverse proxy: `npm run conformance`.
+ *
+ * Starts the suite's own origin and the proxy, runs each case, and holds the results against `conformance/expected.json`:
+ * whoever fails is named there with a reason. `npm run conformance -- ID` runs one case and shows what was on the wire.
+ */
+import { type ChildProcess, spawn } from "node:child_process"
+import { once } from "node:events"
+import { readFileSync } from "node:fs"
+import { createRequire } from "node:module"
+import { createServer } from "node:net"
+import { tmpdir } from "node:os"
+import { dirname, join } from "node:path"
+import { fileURLToPath, pathToFileURL } from "node:url"
+
+interface Case {
+  readonly id: string
+  readonly kind?: "required" | "optimal" | "check"
+  readonly browser_only?: boolean
+  dump?: boolean
+}
+interface Group {
+  readonly id: string
+  readonly name: string
+  readonly tests: ReadonlyArray<Case>
+}
+type Results = { readonly [id: string]: true | readonly [string, string] }
+type Kind = "required" | "optimal" | "check"
+
+const root = fileURLToPath(new URL("..", import.meta.url))
+const suite = dirname(createRequire(import.meta.url).resolve("http-cache-tests/package.json"))
+const load = (path: string) => import(pathToFileURL(join(suite, path)).href)
+
+/** Each exception with its reason, and our answer to each check with why. */
+const expected: {
+  readonly exceptions: { readonly [id: string]: string }
+  readonly checks: { readonly [id: string]: string }
+} = JSON.parse(readFileSync(join(root, "conformance/expected.json"), "utf8"))
+
+const freePort = async (): Promise<number> => {
+  const server = createServer().listen(0, "127.0.0.1")
+  await once(server, "listening")
+  const { port } = server.address() as { port: number }
+  server.close()
+  await once(server, "close")
+  return port
+}
+
+const children: Array<ChildProcess> = []
+
+const start = async (args: ReadonlyArray<string>, env: { readonly [name: string]: string }, isReady: RegExp) => {
+  const child = spawn(process.execPath, args, {
+    cwd: root,
+    env: { ...process.env, ...env },
+    stdio: ["ignore", "pipe", "inherit"]
+  })
+  children.push(child)
+  let output = ""
+  child.stdout.on("data", (chunk) => output += chunk)
+  while (!isReady.test(output)) {
+    await Promise.race([once(child.stdout, "data"), once(child, "exit").then(() => Promise.reject(new Error(output)))])
+  }
+}
+
+const originPort = await freePort()
+const proxyPort = await freePort()
+await start([join(suite, "server/server.mjs")], {
+  npm_config_protocol: "http",
+  npm_config_port: String(originPort),
+  npm_config_pidfile: join(tmpdir(), `http-cache-tests-${process.pid}.pid`)
+}, /Listening/)
+// The suite wants responses that set cookies to be stored, as RFC 9111 §7.3 permits; it is no setting for the public.
+await start(["--import", "tsx", "examples/reverse-proxy.ts"], {
+  ORIGIN: `http://127.0.0.1:${originPort}`,
+  PORT: String(proxyPort),
+  COOKIES: "store"
+}, /Listening/)
+
+try {
+  const groups: ReadonlyArray<Group> = [
+    ...(await load("tests/index.mjs")).default,
+    (await load("tests/surrogate-control.mjs")).default
+  ]
+  const { runTests, getResults } = await load("client/runner.mjs")
+  const { determineTestResult } = await load("lib/display.mjs")
+  const fetch =
+    (await import(pathToFileURL(createRequire(join(suite, "package.json")).resolve("node-fetch")).href)).default
+
+  const only = process.argv[2]
+  const chosen = only === undefined ? groups : groups.map((group) => ({
+    ...group,
+    tests: group.tests.filter(({ id }) => id === only).map((test) => ({ ...test, dump: true }))
+  }))
+  await runTests(chosen, fetch, false, `http://127.0.0.1:${proxyPort}`)
+  const results: Results = getResults()
+
+  const wrong: Array<string> = []
+  const table: Array<readonly [string, { [K in Kind]: [passed: number, all: number] }]> = []
+  for (const group of chosen) {
+    const counts: { [K in Kind]: [number, number] } = { required: [0, 0], optimal: [0, 0], check: [0, 0] }
+    for (const { browser_only, id, kind = "required" } of group.tests) {
+      if (browser_only === true) continue
+      const symbol: string = determineTestResult(groups, id, results)[2]
+      const isPass = symbol === "✅" || symbol === "Y"
+      counts[kind][0] += Number(isPass)
+      counts[kind][1] += 1
+      const result = results[id]
+      const why = result === true || result === undefined ? symbol : `${symbol} ${result[1]}`
+      if (kind === "check") {
+        const answer = expected.checks[id]
+        if (answer === undefined || answer.startsWith("yes") !== isPass) {
+          wrong.push(`${id} (check): ${why}, expected: ${answer}`)
+        }
+      } else if (isPass === id in expected.exceptions) {
+        wrong.push(`${id} (${kind}): ${why}${isPass ? ", though it is an exception" : ""}`)
+      }
+    }
+    table.push([group.name, counts])
+  }
+
+  const total = { required: [0, 0], optimal: [0, 0], check: [0, 0] }
+  const cell = ([passed, all]: ReadonlyArray<number>) => `${passed}/${all}`.padStart(10)
+  console.log(`${"".padEnd(48)}${"required".padStart(10)}${"optimal".padStart(10)}${"check".padStart(10)}`)
+  for (const [name, counts] of table) {
+    for (const kind of ["required", "optimal", "check"] as const) {
+      for (const index of [0, 1]) total[kind][index]! += counts[kind][index]!
+    }
+    console.log(`${name.padEnd(48)}${cell(counts.required)}${cell(counts.optimal)}${cell(counts.check)}`)
+  }
+  console.log(`${"all".padEnd(48)}${cell(total.required)}${cell(total.optimal)}${cell(total.check)}`)
+  for (const line of wrong) console.log(line)
+  console.log(wrong.length === 0 ? "every case is as expected" : `${wrong.length} cases are not as expected`)
+  if (only === undefined && wrong.length > 0) process.exitCode = 1
+} finally {
+  for (const child of children) child.kill()
+}
