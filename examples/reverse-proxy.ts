@@ -85,6 +85,7 @@ const passInterim = (response: ServerResponse) =>
 /** A body that ends within the limit as bytes, so that it can be stored; a larger one goes on as it comes. */
 const responseBody = (request: HttpServerRequest.HttpServerRequest, response: HttpClientResponse.HttpClientResponse) =>
   Effect.gen(function*() {
+    if (request.method === "HEAD" || response.status === 204 || response.status === 304) return HttpBody.empty
     const contentType = response.headers["content-type"]
     const length = response.headers["content-length"] === undefined
       ? undefined
@@ -138,8 +139,8 @@ const forwardTo = (origin: URL) =>
     Effect.catchAll((error) => Effect.succeed(HttpServerResponse.empty({ status: error === "slow" ? 504 : 502 })))
   )
 
-const server = Effect.flatMap(settings, ({ cookies, origin, port }) => {
-  const app = forwardTo(origin).pipe(HttpCache.middleware({ cookies, maxBodyBytes, cacheStatus: { detail: true } }))
+const server = Effect.flatMap(settings, ({ origin, port, ...options }) => {
+  const app = forwardTo(origin).pipe(HttpCache.middleware({ ...options, maxBodyBytes }))
   return HttpServer.serve(app).pipe(
     HttpServer.withLogAddress,
     Layer.provide([

@@ -78,8 +78,7 @@ await start(["--import", "tsx", "examples/reverse-proxy.ts"], {
 
 try {
   const groups: ReadonlyArray<Group> = [
-    ...(await load("tests/index.mjs")).default,
-    (await load("tests/surrogate-control.mjs")).default
+    ...(await load("tests/index.mjs")).default
   ]
   const { runTests, getResults } = await load("client/runner.mjs")
   const { determineTestResult } = await load("lib/display.mjs")

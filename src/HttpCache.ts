@@ -18,18 +18,19 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Option from "effect/Option"
-import { randomUUID } from "node:crypto"
 import { CacheMiss } from "./CacheError.js"
-import { CacheStorage, type Lookup } from "./CacheStorage.js"
+import { CacheStorage } from "./CacheStorage.js"
 import { CollectableCacheStorage } from "./CollectableCacheStorage.js"
+import { ask } from "./internal/asking.js"
 import { resolve } from "./internal/byUri.js"
 import * as handlers from "./internal/handler.js"
+import { freshenByHead, keep } from "./internal/keeping.js"
 import * as routeOptions from "./internal/options.js"
 import * as report from "./internal/report.js"
-import * as serverRequest from "./internal/serverRequest.js"
+import { respond, respondFromBeneath, respondStored } from "./internal/responding.js"
 import * as serverResponse from "./internal/serverResponse.js"
 import * as storages from "./internal/storages.js"
-import * as CacheControl from "./protocol/CacheControl.js"
+import { lookupOf, type Policies, type Visit, visit } from "./internal/visit.js"
 import * as CacheKey from "./protocol/CacheKey.js"
 import type * as CacheStatus from "./protocol/CacheStatus.js"
 import * as Fields from "./protocol/Fields.js"
@@ -37,7 +38,6 @@ import * as Invalidation from "./protocol/Invalidation.js"
 import * as Preconditions from "./protocol/Preconditions.js"
 import * as Reuse from "./protocol/Reuse.js"
 import * as Storability from "./protocol/Storability.js"
-import * as Vary from "./protocol/Vary.js"
 
 export {
   /**
@@ -62,24 +62,6 @@ export {
   type Options
 } from "./internal/options.js"
 
-type Policies<R> = (defaults: routeOptions.DefaultOptions) => routeOptions.Policy<R>
-
-/** One request at one cache. */
-interface Visit<R> {
-  readonly request: HttpServerRequest
-  readonly view: serverRequest.View
-  readonly policy: routeOptions.Policy<R>
-  readonly key: CacheKey.CacheKey
-}
-
-const visit = <R>(policies: Policies<R>): Effect.Effect<Visit<R>, never, HttpServerRequest> =>
-  Effect.gen(function*() {
-    const request = yield* HttpServerRequest
-    const policy = policies(yield* routeOptions.Defaults)
-    const view = serverRequest.view(request, policy.origin)
-    return { request, view, policy, key: CacheKey.make(view.target, policy.query, policy.version) }
-  })
-
 /** The page to read first. */
 const cached = <RP>(policies: Policies<RP>) =>
 <A extends Respondable.Respondable, E, R>(
@@ -87,81 +69,62 @@ const cached = <RP>(policies: Policies<RP>) =>
 ): HttpApp.Default<E, R | RP | CacheStorage> =>
   Effect.gen(function*() {
     const here = yield* visit(policies)
-    const { key, policy, request, view } = here
+    const { asks, key, policy, view } = here
     const aside = yield* passesBy(here)
-    if (aside !== undefined) return yield* pass(handler, here, aside)
+    if (aside !== undefined) return yield* pass(keepingForGet(handler, here), here, aside)
     const whose = policy.partition === undefined ? Option.some("") : yield* orNone(policy.partition)
     if (Option.isNone(whose)) return yield* pass(handler, here, { reason: "bypass", detail: "partition" })
     const partition = String(whose.value ?? "")
 
     // Look up
-    const storage = yield* CacheStorage
-    const depth = yield* handlers.depth
-    const lookup: Lookup = { key, partition, variantOf: (vary) => Vary.variant(vary, view.fields, depth) }
-    const found = yield* storages.read(storage, lookup)
+    const place = yield* storages.look(yield* CacheStorage, lookupOf(here, partition))
+    const { item } = place.found
 
     // May I answer without the handler?
     const requestTime = yield* Clock.currentTimeMillis
-    const asks = policy.honorsRequest ? CacheControl.request(view.fields) : CacheControl.noRequestDirectives
-    const reuse = found.item === undefined
-      ? Reuse.forward(found.reason)
-      : Reuse.decide(found.item, { ...asks, forOrigin: Preconditions.isForOrigin(view.fields) }, requestTime)
+    const reuse = place.found.item === undefined
+      ? Reuse.forward(place.found.reason)
+      : Reuse.decide(place.found.item, { ...asks, forOrigin: Preconditions.isForOrigin(view.fields) }, requestTime)
     if (reuse._tag === "Fresh") {
-      const answer = serverResponse.fromItem(reuse.stored, reuse.age)
-      const told = Storability.answerOf(reuse.stored, policy)
-      return yield* respond(here, answer, told, { _tag: "Hit", ttl: reuse.ttl }, requestTime)
+      return yield* respondStored(here, reuse.stored, { _tag: "Hit", ttl: reuse.ttl }, requestTime)
     }
     if (asks.onlyIfCached) return yield* Respondable.toResponse(new CacheMiss({ key, reason: reuse.reason, fence: "" }))
 
-    // Run the handler
-    const mayKeep = view.method === "GET" && !asks.noStore && found.fence !== undefined
-    const asked = mayKeep ? serverRequest.without(request, Preconditions.clientCopy) : request
-    const answered = yield* handlers.run(handler, asked, policy.expiry !== undefined)
-    const { responseTime } = answered
-    const answer = serverResponse.fromHandler(answered.response, view.method, policy, responseTime)
-    if (answered.isFromBeneath) {
-      const judge = { now: responseTime, isOrigin: false, isCache: false }
-      const verdict = Preconditions.evaluateResponse(view.method, view.fields, answer, judge)
-      return yield* handlers.sign(
-        verdict === "proceed" ? answered.response : serverResponse.render(answer, view.method, verdict)
-      )
+    // Run the handler, and ask whether what is stored is still current
+    const mayKeep = view.method === "GET" && !asks.noStore && place.found.fence !== undefined
+    const asked = yield* ask(handler, here, place.found, mayKeep)
+    const { answer, own, responseTime } = asked
+    if (asked.isFromBeneath) return yield* respondFromBeneath(here, asked.response, own, responseTime)
+    if (item !== undefined && Reuse.insteadOfError(item, own.status, asks, responseTime)) {
+      const outcome = { _tag: "Forwarded", reason: reuse.reason, stored: false, status: own.status } as const
+      return yield* respondStored(here, item, outcome, responseTime)
     }
 
     // May I keep what it answered?
-    const cookies = serverResponse.cookieLines(answer)
-    const content = serverResponse.bytes(answer)
-    const storability = Storability.decide({
-      ...answered,
-      method: view.method,
-      request: view.fields,
-      requestNoStore: asks.noStore,
-      requestTime,
-      partition,
-      status: answer.status,
-      response: answer.fields,
-      setsCookies: policy.cookies === "refuse" && cookies.length > 0,
-      bodyBytes: content?.byteLength
-    }, policy)
-    const keep = (kept: Storability.Kept, body: Uint8Array, fence: string) =>
-      storages.write(storage, {
-        ...kept,
-        ...(found.item === undefined ? {} : { replaces: found.item.id }),
-        id: randomUUID(),
-        fence,
-        key,
-        partition,
-        variant: lookup.variantOf(kept.vary),
-        cookies: policy.cookies === "store" ? cookies : [],
-        body: serverResponse.copy(body)
-      }, lookup)
-    const detail = storability._tag === "Refuse"
-      ? storability.detail
-      : content === undefined || found.fence === undefined
-      ? "storage"
-      : yield* keep(storability.kept, content, found.fence)
+    const exchange = { ...asked, method: view.method, requestTime }
+    const { detail, told } = yield* keep(here, place, exchange, answer)
+    if (view.method === "HEAD") yield* freshenByHead(here, place, exchange, own)
     if (detail === "pre-response-handler") yield* handlers.warnOfPreResponseHandler(handler, key)
-    const outcome = { _tag: "Forwarded", reason: reuse.reason, stored: detail === undefined, detail } as const
-    return yield* respond(here, answer, storability.answer, outcome, responseTime)
+    const status = answer === own ? undefined : own.status
+    const outcome = { _tag: "Forwarded", reason: reuse.reason, stored: detail === undefined, detail, status } as const
+    return yield* respond(here, answer, told, outcome, responseTime)
+  })
+
+/** A `POST` may answer later requests with `GET`, where it says so (RFC 9110 §9.3.3) and the origin's fields decide. */
+const keepingForGet = <A extends Respondable.Respondable, E, R, RP>(
+  handler: Effect.Effect<A, E, R>,
+  here: Visit<RP>
+): Effect.Effect<HttpServerResponse.HttpServerResponse, E, R | CacheStorage> =>
+  Effect.tap(Effect.flatMap(handler, Respondable.toResponse), (response) => {
+    const { policy, view } = here
+    if (policy.expiry !== undefined || policy.partition !== undefined) return Effect.void
+    if (!Storability.answersGet(view.method, view.target, response.status, response.headers)) return Effect.void
+    return Effect.gen(function*() {
+      const place = yield* storages.look(yield* CacheStorage, lookupOf(here, ""))
+      const now = yield* Clock.currentTimeMillis
+      const exchange = { requestTime: now, responseTime: now, setsPreResponseHandler: false, readsCredentials: false }
+      yield* keep(here, place, { ...exchange, method: "GET" }, serverResponse.fromHandler(response, "GET", policy, now))
+    })
   })
 
 interface Aside {
@@ -202,29 +165,8 @@ const pass = <A extends Respondable.Respondable, E, R, RP>(
     return handlers.sign(HttpServerResponse.setHeaders(response, fields))
   })
 
-/** What does this client need of it? */
-const respond = <R>(
-  here: Visit<R>,
-  answer: serverResponse.Answer,
-  told: CacheControl.Answer,
-  outcome: CacheStatus.Outcome,
-  now: number
-): Effect.Effect<HttpServerResponse.HttpServerResponse> => {
-  const { policy, view } = here
-  const isHit = outcome._tag === "Hit"
-  const isOrigin = policy.expiry !== undefined
-  const verdict = Preconditions.evaluateResponse(view.method, view.fields, answer, {
-    now,
-    isOrigin: isOrigin && !isHit,
-    isCache: isHit && !isOrigin
-  })
-  const status = outcome._tag === "Forwarded" && verdict !== "proceed" ? { status: answer.status } : {}
-  report.tell(answer.fields, here, told, { ...outcome, ...status })
-  return handlers.sign(serverResponse.render(answer, view.method, verdict))
-}
-
 const collecting =
-  <RP>(policies: Policies<RP>, also: CollectOptions["also"]) =>
+  <RP>(policies: Policies<RP>, also: CollectOptions["also"], tells: boolean) =>
   <A extends Respondable.Respondable, E, R>(
     handler: Effect.Effect<A, E, R>
   ): HttpApp.Default<E, R | CacheStorage | CollectableCacheStorage> =>
@@ -253,7 +195,7 @@ const collecting =
           return Effect.flatMap(HttpServerError.causeResponse(exit.cause), ([response]) => forget(response))
         })
       )
-      return yield* pass(collects, here, { reason: "method" })
+      return yield* tells ? pass(collects, here, { reason: "method" }) : collects
     })
 
 /** What must be forgotten? */
@@ -321,7 +263,7 @@ export interface CollectOptions {
 export const withCollect = (options: CollectOptions = {}): <A extends Respondable.Respondable, E, R>(
   handler: Effect.Effect<A, E, R>
 ) => HttpApp.Default<E, R | CacheStorage | CollectableCacheStorage> =>
-  collecting(routeOptions.resolve<never>("withCollect", { query: options.query }), options.also)
+  collecting(routeOptions.resolve<never>("withCollect", { query: options.query }), options.also, true)
 
 /**
  * `withCache` and `withCollect` in one, for a router or an app. A cache beneath it, around a single route, wins there.
@@ -334,7 +276,7 @@ export const middleware = <RP = never>(
 ): <E, R>(app: HttpApp.Default<E, R>) => HttpApp.Default<E, R | RP | CacheStorage | CollectableCacheStorage> => {
   const policies = routeOptions.resolve("HttpCache.middleware", options)
   const cache = cached(policies)
-  const collect = collecting(policies, undefined)
+  const collect = collecting(policies, undefined, false)
   return (app) => cache(collect(app))
 }
 

@@ -47,8 +47,8 @@ const keysOf = (where: string, uri: string): Effect.Effect<ReadonlyArray<CacheKe
 
 const policies = options.resolve<never>("HttpCache", {})
 
-/** A route within a cached router is one deeper. */
-const depths = [0, 1]
+/** What keeps an item can't be known: a route within a cached router is one deeper, and one with `expiry` keeps the order. */
+const selections = [0, 1].flatMap((depth) => [{ depth, keepsOrder: true }, { depth, keepsOrder: false }])
 
 /**
  * The fresh item that a `GET` for a URI would be answered with: everybody's, unless `partition` says whose. `headers` are
@@ -68,11 +68,11 @@ export const lookup = (uri: string, request: {
     )
     const keys = yield* keysOf("HttpCache.lookup", uri)
     const item = yield* Effect.firstSuccessOf(keys.flatMap((key) =>
-      depths.map((depth) =>
+      selections.map((selection) =>
         storage.get({
           key,
           partition: request.partition ?? "",
-          variantOf: (vary) => Vary.variant(vary, fields, depth)
+          variantOf: (vary) => Vary.variant(vary, fields, selection)
         })
       )
     ))

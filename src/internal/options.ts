@@ -19,6 +19,16 @@ export interface Options<R = never> {
   readonly expiry?: Seconds | undefined
   /** How long shared caches keep it, this one too: `s-maxage`; `expiry` is 0 where it isn't set. Default: as `expiry`. */
   readonly sharedExpiry?: Seconds | undefined
+  /**
+   * How long after its expiry a stale response stands in for a `500`, `502`, `503` or `504` (RFC 5861 §4). The response's own
+   * `no-cache`, `must-revalidate`, `proxy-revalidate` and `s-maxage` forbid it. Default: not at all.
+   */
+  readonly staleIfError?: Seconds | undefined
+  /**
+   * How long a stale response is kept to be validated. Default: the larger of `staleIfError` and the lifetime, at most a
+   * day; a day where the lifetime is 0.
+   */
+  readonly retain?: Seconds | undefined
   /** Said to clients, and binding here: a private response is stored only with a `partition`. Default: neither. */
   readonly cacheControl?: "public" | "private" | undefined
   /**
@@ -43,6 +53,11 @@ export interface Options<R = never> {
   readonly cookies?: "refuse" | "strip" | "store" | undefined
   /** A client's `Cache-Control`. Default `"ignore"` with `expiry`, else `"honor"` (RFC 9111 §5.2.1). */
   readonly requestDirectives?: "honor" | "ignore" | undefined
+  /**
+   * Targeted fields to obey instead of `Cache-Control`, such as `CDN-Cache-Control`, the first first (RFC 9213). Default:
+   * none; those of a CDN do not bind an origin.
+   */
+  readonly targets?: ReadonlyArray<string> | undefined
   /** Requests to leave alone. Default: none. */
   readonly bypass?: ((request: HttpServerRequest) => boolean) | undefined
   /** A larger body is not stored. Bytes. Default 4 MiB. */
@@ -108,6 +123,8 @@ const toMillis = (input: Seconds): number | undefined => {
   return Option.getOrUndefined(Option.map(millis, (millis) => Math.min(millis, maxSeconds * 1000)))
 }
 
+const millisOf = (input: Seconds | undefined) => input === undefined ? undefined : toMillis(input)
+
 const seconds = unless(
   (value) => toMillis(value as Seconds) !== undefined,
   "a number of seconds, 0 or more, or a Duration such as \"10 seconds\""
@@ -149,6 +166,8 @@ const isOrigin = (value: unknown): boolean => {
 const optionChecks: { readonly [Name in keyof Required<Options>]: Check } = {
   expiry: seconds,
   sharedExpiry: seconds,
+  staleIfError: seconds,
+  retain: seconds,
   cacheControl: oneOf("public", "private"),
   clients: oneOf("expiry", "revalidate", "nothing"),
   vary,
@@ -158,6 +177,10 @@ const optionChecks: { readonly [Name in keyof Required<Options>]: Check } = {
   statuses: unless(listOf(isStatus), "a list of statuses from 200 to 599 without 206 and 304"),
   cookies: oneOf("refuse", "strip", "store"),
   requestDirectives: oneOf("honor", "ignore"),
+  targets: unless(
+    listOf((name) => isString(name) && Fields.isToken(name)),
+    "a list of response field names, such as [\"CDN-Cache-Control\"]"
+  ),
   bypass: unless((value) => typeof value === "function", "a function from the request to a boolean"),
   maxBodyBytes: unless((value) => Number.isInteger(value) && Number(value) >= 0, "a whole number of bytes, 0 or more"),
   cacheStatus: unless(
@@ -197,8 +220,10 @@ const merge = <R>(route: Options<R>, defaults: DefaultOptions): Policy<R> => {
   const expiry = route.expiry ?? defaults.expiry ?? (sharedExpiry === undefined ? undefined : 0)
   const cacheStatus = route.cacheStatus ?? defaults.cacheStatus ?? {}
   return {
-    expiry: expiry === undefined ? undefined : toMillis(expiry),
-    sharedExpiry: sharedExpiry === undefined ? undefined : toMillis(sharedExpiry),
+    expiry: millisOf(expiry),
+    sharedExpiry: millisOf(sharedExpiry),
+    staleIfError: millisOf(route.staleIfError ?? defaults.staleIfError),
+    retain: millisOf(route.retain ?? defaults.retain),
     cacheControl: route.cacheControl ?? defaults.cacheControl,
     clients: route.clients ?? defaults.clients ?? "expiry",
     vary: Vary.union(Vary.of(route.vary ?? []), Vary.of(defaults.vary ?? [])),
@@ -217,6 +242,7 @@ const merge = <R>(route: Options<R>, defaults: DefaultOptions): Policy<R> => {
       detail: cacheStatus.detail ?? false,
       key: cacheStatus.key ?? false
     },
+    targets: route.targets ?? defaults.targets ?? [],
     origin: defaults.origin === "request" ? undefined : defaults.origin,
     version: defaults.version,
     enabled: defaults.enabled

@@ -42,9 +42,16 @@ export const view = (watched: HttpServerRequest, origin: string | undefined): Vi
   }
 }
 
-export const without = (request: HttpServerRequest, names: ReadonlySet<string>): HttpServerRequest => {
-  const present = [...names].filter((name) => Fields.get(request.headers, name) !== undefined)
-  return present.length === 0 ? request : request.modify({ headers: Headers.remove(request.headers, present) })
+/** The request without what the client has, and with what the cache asks for itself. */
+export const asking = (
+  request: HttpServerRequest,
+  clientCopy: ReadonlySet<string>,
+  conditions: Fields.Fields | undefined
+): HttpServerRequest => {
+  const present = [...clientCopy].filter((name) => Fields.get(request.headers, name) !== undefined)
+  if (present.length === 0 && conditions === undefined) return request
+  const headers = Headers.remove(request.headers, present)
+  return request.modify({ headers: conditions === undefined ? headers : Headers.setAll(headers, conditions) })
 }
 
 const credentials: ReadonlySet<PropertyKey> = new Set(["cookie", "authorization"])

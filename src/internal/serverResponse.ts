@@ -2,13 +2,15 @@
 import * as Cookies from "@effect/platform/Cookies"
 import * as HttpBody from "@effect/platform/HttpBody"
 import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
-import { createHash } from "node:crypto"
+import { createHash, randomUUID } from "node:crypto"
 import type { CacheItem } from "../CacheItem.js"
 import { inSeconds } from "../protocol/CacheControl.js"
 import * as EntityTag from "../protocol/EntityTag.js"
 import * as Fields from "../protocol/Fields.js"
 import * as HttpDate from "../protocol/HttpDate.js"
 import type { Verdict } from "../protocol/Preconditions.js"
+import * as Range from "../protocol/Range.js"
+import * as Validation from "../protocol/Validation.js"
 
 /** A response on its way to the client. Its fields are its own and may be changed. */
 export interface Answer {
@@ -17,6 +19,8 @@ export interface Answer {
   readonly fields: { [name: string]: string }
   readonly cookies: Cookies.Cookies
   readonly body: HttpBody.HttpBody
+  /** The content is that of a storage: it is copied before it is sent. */
+  readonly isStored: boolean
 }
 
 // RFC 9110 §15.3.5, §15.3.6, §15.4.5
@@ -47,7 +51,7 @@ export const fromHandler = (
   }
   if (options.cookies === "strip") delete fields["set-cookie"]
   const cookies = options.cookies === "strip" ? Cookies.empty : response.cookies
-  return { status, statusText, fields, cookies, body }
+  return { status, statusText, fields, cookies, body, isStored: false }
 }
 
 /** `age` in milliseconds; a stored response says how old it is (RFC 9111 §5.1). */
@@ -59,17 +63,33 @@ export const fromItem = (item: CacheItem, age: number): Answer => {
     statusText: undefined,
     fields,
     cookies: item.cookies.length === 0 ? Cookies.empty : Cookies.fromSetCookie(item.cookies),
-    body: bodyOf(item)
+    body: bodyOf(item.body, Fields.get(item.headers, "content-type")),
+    isStored: true
   }
 }
 
-/** A copy, so that nothing served is what is stored. A type that the handler did not state is not made up. */
-const bodyOf = ({ body, headers }: CacheItem): HttpBody.HttpBody => {
-  if (body.byteLength === 0) return HttpBody.empty
-  const contentType = Fields.get(headers, "content-type")
+/** What is stored, with the fields of a newer answer about it: the whole that a `304` stands for. */
+export const freshened = (item: CacheItem, newer: Answer): Answer => {
+  const fields = Validation.update(item.headers, newer.fields)
+  const cookies = Cookies.isEmpty(newer.cookies) && item.cookies.length > 0
+    ? Cookies.fromSetCookie(item.cookies)
+    : newer.cookies
+  return {
+    status: item.status,
+    statusText: undefined,
+    fields,
+    cookies,
+    body: bodyOf(item.body, Fields.get(fields, "content-type")),
+    isStored: true
+  }
+}
+
+/** A type that the handler did not state is not made up. */
+const bodyOf = (content: Uint8Array, contentType: string | undefined): HttpBody.HttpBody => {
+  if (content.byteLength === 0) return HttpBody.empty
   return contentType === undefined
-    ? HttpBody.raw(copy(body), { contentLength: body.byteLength })
-    : HttpBody.uint8Array(copy(body), contentType)
+    ? HttpBody.raw(content, { contentLength: content.byteLength })
+    : HttpBody.uint8Array(content, contentType)
 }
 
 /** Not `slice`: that of a `Buffer` is a view. */
@@ -78,7 +98,8 @@ export const copy = (body: Uint8Array): Uint8Array => new Uint8Array(body)
 /** The content, where it is bytes: not a copy. */
 export const bytes = ({ body }: Pick<Answer, "body">): Uint8Array | undefined => {
   if (body._tag === "Empty") return new Uint8Array()
-  return body._tag === "Uint8Array" ? body.body : undefined
+  if (body._tag === "Uint8Array") return body.body
+  return body._tag === "Raw" && body.body instanceof Uint8Array ? body.body : undefined
 }
 
 export const cookieLines = ({ cookies, fields }: Answer): ReadonlyArray<string> => {
@@ -127,6 +148,45 @@ export const render = (answer: Answer, method: string, verdict: Verdict): HttpSe
     headers: headersOf(answer, verdict),
     cookies: answer.cookies
   })
-  const sendsContent = verdict === "proceed" && method !== "HEAD" && answer.body._tag !== "Empty"
-  return sendsContent ? HttpServerResponse.setBody(response, answer.body) : response
+  if (verdict !== "proceed" || method === "HEAD" || answer.body._tag === "Empty") return response
+  const content = answer.isStored ? bytes(answer) : undefined
+  const body = content === undefined ? answer.body : bodyOf(copy(content), Fields.get(answer.fields, "content-type"))
+  return HttpServerResponse.setBody(response, body)
+}
+
+/** A `206` with one part, or several in `multipart/byteranges`; a `416` when there is none (RFC 9110 §15.3.7, §15.5.17). */
+export const renderParts = (
+  answer: Answer,
+  content: Uint8Array,
+  parts: ReadonlyArray<Range.Part>
+): HttpServerResponse.HttpServerResponse => {
+  const { cookies, fields } = answer
+  const size = content.byteLength
+  const contentType = Fields.get(fields, "content-type")
+  const slice = ({ first, last }: Range.Part) => copy(content.subarray(first, last + 1))
+  if (parts.length === 0) {
+    const headers = { ...Fields.without(fields, aboutContent), "content-range": Range.contentRange(undefined, size) }
+    return HttpServerResponse.empty({ status: 416, headers, cookies })
+  }
+  const [part] = parts
+  if (parts.length === 1 && part !== undefined) {
+    const headers = { ...fields, "content-range": Range.contentRange(part, size) }
+    return HttpServerResponse.setBody(
+      HttpServerResponse.empty({ status: 206, headers, cookies }),
+      bodyOf(slice(part), contentType)
+    )
+  }
+  const boundary = randomUUID()
+  const chunks = parts.flatMap((part) => [
+    Buffer.from(
+      `\r\n--${boundary}\r\n${contentType === undefined ? "" : `content-type: ${contentType}\r\n`}` +
+        `content-range: ${Range.contentRange(part, size)}\r\n\r\n`
+    ),
+    slice(part)
+  ])
+  const body = copy(Buffer.concat([...chunks, Buffer.from(`\r\n--${boundary}--\r\n`)]))
+  return HttpServerResponse.setBody(
+    HttpServerResponse.empty({ status: 206, headers: fields, cookies }),
+    HttpBody.uint8Array(body, `multipart/byteranges; boundary=${boundary}`)
+  )
 }

@@ -13,6 +13,13 @@ export type Found =
   | { readonly item: CacheItem; readonly fence: string }
   | { readonly item: undefined; readonly reason: ForwardReason; readonly fence: string | undefined }
 
+/** Where the response to a request is kept, and what is there. */
+export interface Place {
+  readonly storage: CacheStorage.Service
+  readonly lookup: CacheStorage.Lookup
+  readonly found: Found
+}
+
 const warn = (method: CacheStorageError["method"], key: CacheStorage.CacheKey, cause: Cause.Cause<unknown>) => {
   const failure = Cause.squash(cause)
   const error = failure instanceof CacheStorageError
@@ -38,7 +45,10 @@ const canBeBelieved = (item: CacheItem, lookup: CacheStorage.Lookup): boolean =>
 
 const failed: Found = { item: undefined, reason: "miss", fence: undefined }
 
-export const read = (storage: CacheStorage.Service, lookup: CacheStorage.Lookup): Effect.Effect<Found> =>
+export const look = (storage: CacheStorage.Service, lookup: CacheStorage.Lookup): Effect.Effect<Place> =>
+  Effect.map(read(storage, lookup), (found) => ({ storage, lookup, found }))
+
+const read = (storage: CacheStorage.Service, lookup: CacheStorage.Lookup): Effect.Effect<Found> =>
   Effect.suspend(() => storage.get(lookup)).pipe(
     Effect.map((item): Found =>
       canBeBelieved(item, lookup)

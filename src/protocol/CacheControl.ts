@@ -1,4 +1,5 @@
 /** The `Cache-Control` field (RFC 9111 §5.2): read, told apart from what can't be read, and written for clients. */
+import { type Dictionary, parseDictionary } from "structured-headers"
 import * as Fields from "./Fields.js"
 
 export interface Directive {
@@ -47,6 +48,7 @@ export interface ResponseDirectives {
   readonly noStore: boolean
   readonly noCache: Restriction
   readonly private: Restriction
+  readonly public: boolean
   /** `public`, or an `s-maxage` that can be read: it may be shared. */
   readonly shareable: boolean
   /** What permits to share the response to a request with `Authorization` (RFC 9111 §3.5). */
@@ -56,6 +58,8 @@ export interface ResponseDirectives {
   readonly mustUnderstand: boolean
   readonly maxAge: number | undefined
   readonly sMaxAge: number | undefined
+  /** RFC 5861 §4; `undefined` when it can't be read. */
+  readonly staleIfError: number | undefined
 }
 
 const has = (directives: ReadonlyArray<Directive>, name: string): boolean => directives.some((d) => d.name === name)
@@ -79,8 +83,41 @@ const freshness = (directives: ReadonlyArray<Directive>, name: string): number |
   return values.every((value) => value === values[0]) ? values[0] : 0
 }
 
-export const response = (value: string | undefined): ResponseDirectives => {
-  const directives = value === undefined ? [] : parse(value)
+export const response = (value: string | undefined): ResponseDirectives =>
+  bindingOf(value === undefined ? [] : parse(value))
+
+/**
+ * The directives of the first of the targeted fields that has any, in place of those of `Cache-Control` and of `Expires`
+ * (RFC 9213 §2.2); `undefined` when none has.
+ */
+export const targeted = (fields: Fields.Fields, targets: ReadonlyArray<string>): ResponseDirectives | undefined => {
+  for (const target of targets) {
+    const value = Fields.get(fields, target.toLowerCase())
+    const directives = value === undefined ? [] : readDictionary(value)
+    if (directives.length > 0) return bindingOf(directives)
+  }
+  return undefined
+}
+
+const deltas = new Set(["max-age", "s-maxage", "stale-if-error", "stale-while-revalidate"])
+
+/** What can't be read as a dictionary says nothing; a value of a type that a directive doesn't have is unreadable. */
+const readDictionary = (value: string): ReadonlyArray<Directive> => {
+  let dictionary: Dictionary
+  try {
+    dictionary = parseDictionary(value)
+  } catch {
+    return []
+  }
+  return Array.from(dictionary, ([name, [item]]): Directive => {
+    if (item === true) return { name, valid: true }
+    if (typeof item === "string" && !deltas.has(name)) return { name, value: item, valid: true }
+    if (typeof item === "number" && Number.isInteger(item)) return { name, value: String(item), valid: true }
+    return { name, valid: false }
+  })
+}
+
+const bindingOf = (directives: ReadonlyArray<Directive>): ResponseDirectives => {
   // A permission that can't be read permits nothing.
   const says = (name: string) => directives.some((d) => d.name === name && d.valid)
   const shareable = says("public") ||
@@ -89,13 +126,15 @@ export const response = (value: string | undefined): ResponseDirectives => {
     noStore: has(directives, "no-store"),
     noCache: restriction(directives, "no-cache"),
     private: restriction(directives, "private"),
+    public: says("public"),
     shareable,
     permitsAuthorization: shareable || says("must-revalidate"),
     mustRevalidate: has(directives, "must-revalidate"),
     proxyRevalidate: has(directives, "proxy-revalidate"),
     mustUnderstand: says("must-understand"),
     maxAge: freshness(directives, "max-age"),
-    sMaxAge: freshness(directives, "s-maxage")
+    sMaxAge: freshness(directives, "s-maxage"),
+    staleIfError: seconds(directives.find((d) => d.name === "stale-if-error" && d.valid)?.value)
   }
 }
 

@@ -15,19 +15,44 @@ export const date = (response: Fields.Fields, { responseTime }: Times): number =
   return (value === undefined ? undefined : HttpDate.parse(value, responseTime)) ?? responseTime
 }
 
-/** The lifetime that the response itself states; `undefined` when it states none (RFC 9111 §4.2.1). */
+/**
+ * The lifetime that the response itself states; `undefined` when it states none (RFC 9111 §4.2.1). A targeted field
+ * states it without `Expires` (RFC 9213 §2.2).
+ */
 export const explicitLifetime = (
   response: Fields.Fields,
   directives: ResponseDirectives,
+  isTargeted: boolean,
   times: Times
 ): number | undefined => {
   const stated = directives.sMaxAge ?? directives.maxAge
   if (stated !== undefined) return stated * 1000
-  const expires = Fields.get(response, "expires")
+  const expires = isTargeted ? undefined : Fields.get(response, "expires")
   if (expires === undefined) return undefined
   // An invalid date is in the past (RFC 9111 §5.3).
   const time = HttpDate.parse(expires, times.responseTime)
   return time === undefined ? 0 : Math.max(0, time - date(response, times))
+}
+
+// RFC 9110 §15.1
+const heuristicallyCacheable = new Set([200, 203, 204, 300, 301, 308, 404, 405, 410, 414, 501])
+const day = 86_400_000
+
+/**
+ * The lifetime of a response that states none (RFC 9111 §4.2.2): a tenth of the time since it was modified, at most a
+ * day; 0 when it can only be kept to be validated; `undefined` when it can't be kept.
+ */
+export const heuristicLifetime = (
+  status: number,
+  response: Fields.Fields,
+  directives: ResponseDirectives,
+  times: Times
+): number | undefined => {
+  if (!heuristicallyCacheable.has(status) && !directives.public) return undefined
+  const lastModified = Fields.get(response, "last-modified")
+  const modified = lastModified === undefined ? undefined : HttpDate.parse(lastModified, times.responseTime)
+  if (modified !== undefined) return Math.min(day, Math.max(0, date(response, times) - modified) / 10)
+  return Fields.get(response, "etag") === undefined ? undefined : 0
 }
 
 /** The first member of `Age`; 0 when it isn't a number of seconds (RFC 9111 §5.1). */

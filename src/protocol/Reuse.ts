@@ -10,6 +10,8 @@ export interface Terms extends Freshness.Aged {
   readonly alwaysValidate: boolean
   /** Never served once it is stale, whatever the client accepts. */
   readonly staleForbidden: boolean
+  /** Until then it stands in for an answer that is an error; 0 when it never does. */
+  readonly staleIfErrorUntil: number
   readonly retainUntil: number
 }
 
@@ -45,3 +47,10 @@ export const decide = <Stored extends Terms>(
   if (request.minFresh !== undefined && ttl < request.minFresh * 1000) return forward("request")
   return { _tag: "Fresh", stored, age, ttl }
 }
+
+/** Errors that a stale response may stand in for; another status is an answer (RFC 5861 §4). */
+const errors = new Set([500, 502, 503, 504])
+
+/** May I answer with what is stale, now that the handler has failed? (RFC 9111 §4.2.4) */
+export const insteadOfError = (stored: Terms, status: number, request: RequestDirectives, now: number): boolean =>
+  errors.has(status) && now < stored.staleIfErrorUntil && !request.noCache

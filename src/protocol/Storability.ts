@@ -1,5 +1,6 @@
 /** May I keep what the handler answered? (RFC 9111 §3) */
 import * as CacheControl from "./CacheControl.js"
+import * as CacheKey from "./CacheKey.js"
 import type { Detail } from "./CacheStatus.js"
 import * as Fields from "./Fields.js"
 import * as Freshness from "./Freshness.js"
@@ -14,6 +15,10 @@ export interface Policy {
   readonly cacheControl: "public" | "private" | undefined
   readonly maxBodyBytes: number
   readonly vary: Vary.Vary
+  /** Targeted fields that are obeyed (RFC 9213), the first first. */
+  readonly targets: ReadonlyArray<string>
+  readonly staleIfError: number | undefined
+  readonly retain: number | undefined
 }
 
 export interface Exchange extends Freshness.Times {
@@ -83,6 +88,19 @@ const withheld = (directives: CacheControl.ResponseDirectives, partition: string
 const expiryApplies = (status: number, stated: number | undefined, policy: Policy): boolean =>
   stated === undefined && policy.expiry !== undefined && policy.statuses.has(status)
 
+interface Binding {
+  readonly directives: CacheControl.ResponseDirectives
+  readonly isTargeted: boolean
+}
+
+const bindingOf = (response: Fields.Fields, { targets }: Policy): Binding => {
+  const targeted = CacheControl.targeted(response, targets)
+  return {
+    directives: targeted ?? CacheControl.response(Fields.get(response, "cache-control")),
+    isTargeted: targeted !== undefined
+  }
+}
+
 const isShareable = (directives: CacheControl.ResponseDirectives, policy: Policy): boolean =>
   directives.shareable || policy.cacheControl === "public"
 
@@ -91,24 +109,29 @@ export const answerOf = (
   stored: Pick<Kept, "status" | "headers" | "responseTime" | "requestTime"> & { readonly partition: string },
   policy: Policy
 ): CacheControl.Answer => {
-  const directives = CacheControl.response(Fields.get(stored.headers, "cache-control"))
+  const { directives, isTargeted } = bindingOf(stored.headers, policy)
+  const stated = Freshness.explicitLifetime(stored.headers, directives, isTargeted, stored)
   return {
     private: stored.partition !== "" && !isShareable(directives, policy),
-    expires: expiryApplies(stored.status, Freshness.explicitLifetime(stored.headers, directives, stored), policy)
+    expires: expiryApplies(stored.status, stated, policy)
   }
 }
 
 export const decide = (exchange: Exchange, policy: Policy): Storability => {
   const { responseTime, status } = exchange
-  const directives = CacheControl.response(Fields.get(exchange.response, "cache-control"))
+  const { directives, isTargeted } = bindingOf(exchange.response, policy)
   const named = Vary.parse(Fields.get(exchange.response, "vary"))
   const vary = named === "*" ? policy.vary : Vary.union(named, policy.vary)
 
   // With `expiry` we are the origin: age counts from the moment the handler answered.
   const times = policy.expiry === undefined ? exchange : { requestTime: responseTime, responseTime }
-  const stated = Freshness.explicitLifetime(exchange.response, directives, times)
+  const stated = Freshness.explicitLifetime(exchange.response, directives, isTargeted, times)
   const applies = expiryApplies(status, stated, policy)
-  const lifetime = applies ? policy.sharedExpiry ?? policy.expiry : stated
+  const lifetime = applies
+    ? policy.sharedExpiry ?? policy.expiry
+    : stated ?? (policy.expiry === undefined
+      ? Freshness.heuristicLifetime(status, exchange.response, directives, times)
+      : undefined)
 
   const shareable = isShareable(directives, policy)
   const detail = personal(exchange, policy, directives, vary, shareable)
@@ -134,6 +157,12 @@ export const decide = (exchange: Exchange, policy: Policy): Storability => {
 
   const initialAge = applies ? 0 : Freshness.initialAge(exchange.response, times)
   const freshUntil = responseTime + Math.max(0, lifetime - initialAge)
+  // RFC 9111 §4.2.4: the response's own restriction is stronger than the route's window.
+  const staleForbidden = directives.mustRevalidate || directives.proxyRevalidate || directives.sMaxAge !== undefined
+  const window = Math.max(policy.staleIfError ?? 0, (directives.staleIfError ?? 0) * 1000)
+  const mayBeStale = !staleForbidden && directives.noCache !== "all" && window > 0
+  // What is never fresh is there to be validated.
+  const retain = policy.retain ?? Math.min(Math.max(lifetime, mayBeStale ? window : 0) || day, day)
   return {
     _tag: "Keep",
     answer,
@@ -147,10 +176,25 @@ export const decide = (exchange: Exchange, policy: Policy): Storability => {
       initialAge,
       lifetime,
       alwaysValidate: directives.noCache === "all",
-      // RFC 9111 §4.2.4
-      staleForbidden: directives.mustRevalidate || directives.proxyRevalidate || directives.sMaxAge !== undefined,
-      // What is never fresh is there to be validated.
-      retainUntil: freshUntil + (lifetime === 0 ? day : Math.min(lifetime, day))
+      staleForbidden,
+      staleIfErrorUntil: mayBeStale ? freshUntil + window : 0,
+      retainUntil: freshUntil + retain
     }
   }
+}
+
+/** Whether a `POST` says that its answer is what a `GET` would have: how long, and of which URI (RFC 9110 §9.3.3). */
+export const answersGet = (
+  method: string,
+  target: CacheKey.Target,
+  status: number,
+  response: Fields.Fields
+): boolean => {
+  if (method !== "POST" || status !== 200) return false
+  const location = Fields.get(response, "content-location")
+  const named = location === undefined ? [] : CacheKey.resolveAll(location, target)
+  const directives = CacheControl.response(Fields.get(response, "cache-control"))
+  const isExplicit = directives.maxAge !== undefined || directives.sMaxAge !== undefined ||
+    Fields.get(response, "expires") !== undefined
+  return isExplicit && named.some((other) => CacheKey.make(other) === CacheKey.make(target))
 }

@@ -31,17 +31,42 @@ export const told = (own: string | undefined, route: Vary): string | undefined =
 /** Nominates who is asking, so what it selects is private. */
 export const isPersonal = (vary: Vary): boolean => vary.includes("cookie") || vary.includes("authorization")
 
-/** White space around a list's commas says nothing (RFC 9111 §4.1). */
-const normalise = (value: string): string => Fields.split(value).join(",")
+/** Fields whose members are ranked by weights, not by their order, and are read without regard to case (RFC 9110 §12.5). */
+const preferences = new Set(["accept", "accept-encoding", "accept-language"])
 
-/**
- * The variant that a request selects: injective over names and values; `""` when nothing is nominated. A cache beneath
- * others, so many as `depth` says, has variants of its own: what one keeps is nothing for the next to answer with.
- */
-export const variant = (vary: Vary, request: Fields.Fields, depth: number = 0): string => {
+/** `en; Q=0.50` as `en;q=0.5`. A quoted parameter keeps its case; a weight of 1 says nothing. */
+const normalisePreference = (member: string): string =>
+  member.split(";").map((part) => {
+    const text = Fields.trim(part)
+    const weight = /^q[ \t]*=[ \t]*(\d(?:\.\d*)?)$/i.exec(text)
+    if (weight !== null) return Number(weight[1]) === 1 ? "" : `q=${Number(weight[1])}`
+    return text.includes("\"") ? text : text.toLowerCase()
+  }).filter((part) => part !== "").join(";")
+
+/** What says the same selects the same (RFC 9111 §4.1): white space around commas, and more where a field is known. */
+const normalise = (name: string, value: string, keepsOrder: boolean): string => {
+  if (!preferences.has(name)) return Fields.split(value).join(",")
+  const members = Fields.members(value).map(normalisePreference)
+  return (keepsOrder ? members : members.sort()).join(",")
+}
+
+/** Which cache selects, and how it reads what is selected by. */
+export interface Selection {
+  /** How many caches are above it: each has variants of its own, so that none answers with what another keeps. */
+  readonly depth: number
+  /** The handler may take the first of several preferences. */
+  readonly keepsOrder: boolean
+}
+
+/** The variant that a request selects: injective over names and values; `""` when nothing is nominated. */
+export const variant = (
+  vary: Vary,
+  request: Fields.Fields,
+  { depth, keepsOrder }: Selection = { depth: 0, keepsOrder: true }
+): string => {
   const selected = vary.length === 0 ? "" : JSON.stringify(vary.map((name) => {
     const value = Fields.get(request, name)
-    return value === undefined ? [name] : [name, normalise(value)]
+    return value === undefined ? [name] : [name, normalise(name, value, keepsOrder)]
   }))
   return depth === 0 ? selected : `${depth}${selected}`
 }

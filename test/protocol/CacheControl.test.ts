@@ -9,13 +9,15 @@ const nothing: CacheControl.ResponseDirectives = {
   noStore: false,
   noCache: undefined,
   private: undefined,
+  public: false,
   shareable: false,
   permitsAuthorization: false,
   mustRevalidate: false,
   proxyRevalidate: false,
   mustUnderstand: false,
   maxAge: undefined,
-  sMaxAge: undefined
+  sMaxAge: undefined,
+  staleIfError: undefined
 }
 
 describe("CacheControl.parse", () => {
@@ -93,7 +95,7 @@ describe("CacheControl.response", () => {
     ["foo=\"a, private", { private: "all" }],
     ["foo=\"a\\\", private", { private: "all" }],
     ["foo=\"a, private, bar=\"b\"", { private: "all" }],
-    ["public, private", { private: "all", shareable: true, permitsAuthorization: true }],
+    ["public, private", { private: "all", public: true, shareable: true, permitsAuthorization: true }],
     ["no-cache", { noCache: "all" }],
     ["no-cache=\"A, b\"", { noCache: ["a", "b"] }],
     ["no-cache=\"a", { noCache: "all" }],

@@ -69,6 +69,7 @@ describe("EntityTag", () => {
     ["\"a\"", [strong("a")]],
     ["\"a\",W/\"b\"", [strong("a"), weak("b")]],
     [" ,\t\"a\" , ,\t\"b\"\t,", [strong("a"), strong("b")]],
+    ["\",\",\",\"", [strong(","), strong(",")]],
     ["\"a,b\", \",\", \"c\"", [strong("a,b"), strong(","), strong("c")]]
   ])("the list %j is read", (text, expected) => {
     expect(EntityTag.parseList(text)).toEqual(expected)

@@ -11,7 +11,7 @@ const at = (seconds: number): string => HttpDate.format(now + seconds * 1000)
 const times = { requestTime: now, responseTime: now }
 
 const lifetime = (response: Fields.Fields): number | undefined =>
-  Freshness.explicitLifetime(response, CacheControl.response(response["cache-control"]), times)
+  Freshness.explicitLifetime(response, CacheControl.response(response["cache-control"]), false, times)
 
 describe("Freshness.explicitLifetime", () => {
   it.each<[string, Fields.Fields, number | undefined]>([

@@ -12,6 +12,7 @@ const stored: Reuse.Terms = {
   lifetime: 10_000,
   alwaysValidate: false,
   staleForbidden: false,
+  staleIfErrorUntil: 0,
   retainUntil: received + 18_000
 }
 
@@ -86,6 +87,7 @@ describe("Reuse.decide", () => {
       lifetime: millis,
       alwaysValidate: fc.boolean(),
       staleForbidden: fc.boolean(),
+      staleIfErrorUntil: fc.constant(0),
       retainUntil: millis.map((later) => received + later)
     })
     const asked = fc.record({

@@ -14,7 +14,10 @@ const proxy: Storability.Policy = {
   statuses: new Set([200, 404]),
   cacheControl: undefined,
   maxBodyBytes: 100,
-  vary: []
+  vary: [],
+  targets: [],
+  staleIfError: undefined,
+  retain: undefined
 }
 const origin: Storability.Policy = { ...proxy, expiry: 10_000 }
 const plain: Storability.Exchange = {

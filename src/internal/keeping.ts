@@ -1,0 +1,73 @@
+/** What is kept of what a handler answered, and what is removed for it. */
+import * as Effect from "effect/Effect"
+import { randomUUID } from "node:crypto"
+import type { CacheItem } from "../CacheItem.js"
+import type * as CacheControl from "../protocol/CacheControl.js"
+import type * as CacheStatus from "../protocol/CacheStatus.js"
+import * as Storability from "../protocol/Storability.js"
+import * as Validation from "../protocol/Validation.js"
+import * as serverResponse from "./serverResponse.js"
+import { type Place, write } from "./storages.js"
+import type { Visit } from "./visit.js"
+
+type Exchange = Pick<
+  Storability.Exchange,
+  "method" | "requestTime" | "responseTime" | "setsPreResponseHandler" | "readsCredentials"
+>
+
+/** What to tell of it, and why it is not kept; an answer in full that may not be kept removes what is stale. */
+export const keep = <R>(
+  { asks, policy, view }: Visit<R>,
+  { found, lookup, storage }: Place,
+  exchange: Exchange,
+  answer: serverResponse.Answer
+): Effect.Effect<{ readonly told: CacheControl.Answer; readonly detail: CacheStatus.Detail | undefined }> =>
+  Effect.gen(function*() {
+    const cookies = serverResponse.cookieLines(answer)
+    const content = serverResponse.bytes(answer)
+    const storability = Storability.decide({
+      ...exchange,
+      request: view.fields,
+      requestNoStore: asks.noStore,
+      partition: lookup.partition,
+      status: answer.status,
+      response: answer.fields,
+      setsCookies: policy.cookies === "refuse" && cookies.length > 0,
+      bodyBytes: content?.byteLength
+    }, policy)
+    const told = storability.answer
+    if (storability._tag === "Refuse" || content === undefined) {
+      const detail = storability._tag === "Refuse" ? storability.detail : "not-bytes"
+      if (found.item !== undefined && Validation.supersedes(exchange.method, answer.status)) {
+        yield* write(storage, { ...found.item, replaces: found.item.id, retainUntil: 0 }, lookup)
+      }
+      return { told, detail }
+    }
+    if (found.fence === undefined) return { told, detail: "storage" as const }
+    const item: CacheItem = {
+      ...storability.kept,
+      ...(found.item === undefined ? {} : { replaces: found.item.id }),
+      id: randomUUID(),
+      fence: found.fence,
+      key: lookup.key,
+      partition: lookup.partition,
+      variant: lookup.variantOf(storability.kept.vary),
+      cookies: policy.cookies === "store" ? cookies : [],
+      body: serverResponse.copy(content)
+    }
+    return { told, detail: yield* write(storage, item, lookup) }
+  })
+
+/** What a `HEAD` says of the stored response to `GET` (RFC 9111 §4.3.5). */
+export const freshenByHead = <R>(
+  here: Visit<R>,
+  place: Place,
+  exchange: Exchange,
+  head: serverResponse.Answer
+): Effect.Effect<unknown> => {
+  const { item } = place.found
+  if (item === undefined || head.status !== 200) return Effect.void
+  return Validation.headIsAbout(item.headers, head.fields)
+    ? keep(here, place, { ...exchange, method: "GET" }, serverResponse.freshened(item, head))
+    : write(place.storage, { ...item, replaces: item.id, retainUntil: 0 }, place.lookup)
+}

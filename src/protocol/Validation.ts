@@ -1,0 +1,53 @@
+/** Is what is stored still current? Asking the origin, and what its answer says (RFC 9111 §4.3). */
+import * as EntityTag from "./EntityTag.js"
+import * as Fields from "./Fields.js"
+
+/** The conditions that ask for a stored response; `undefined` when it has no validator (RFC 9111 §4.3.1). */
+export const conditions = (stored: Fields.Fields): { readonly [name: string]: string } | undefined => {
+  const etag = Fields.get(stored, "etag")
+  const lastModified = Fields.get(stored, "last-modified")
+  if (etag === undefined && lastModified === undefined) return undefined
+  return {
+    ...(etag === undefined ? {} : { "if-none-match": etag }),
+    ...(lastModified === undefined ? {} : { "if-modified-since": lastModified })
+  }
+}
+
+const tagOf = (fields: Fields.Fields): EntityTag.EntityTag | undefined => {
+  const etag = Fields.get(fields, "etag")
+  return etag === undefined ? undefined : EntityTag.parse(etag)
+}
+
+/**
+ * Whether a `304` is about the stored response that was asked for: its validator is that one's, or it has none
+ * (RFC 9111 §4.3.4).
+ */
+export const isAbout = (stored: Fields.Fields, notModified: Fields.Fields): boolean => {
+  const theirs = tagOf(notModified)
+  if (theirs !== undefined) {
+    const ours = tagOf(stored)
+    const equals = theirs.weak ? EntityTag.weakEquals : EntityTag.strongEquals
+    return ours !== undefined && equals(ours, theirs)
+  }
+  const lastModified = Fields.get(notModified, "last-modified")
+  return lastModified === undefined || Fields.get(stored, "etag") !== undefined ||
+    lastModified === Fields.get(stored, "last-modified")
+}
+
+/** An answer in full, after which what was stored is out of date; an error is none (RFC 9111 §4.3.3). */
+export const supersedes = (method: string, status: number): boolean =>
+  method === "GET" && status < 500 && !new Set([206, 304, 412, 416, 417]).has(status)
+
+/** Whether a `200` to `HEAD` is about the stored response to `GET` (RFC 9111 §4.3.5). */
+export const headIsAbout = (stored: Fields.Fields, head: Fields.Fields): boolean =>
+  ["etag", "last-modified", "content-length"].every((name) => {
+    const value = Fields.get(head, name)
+    return value === undefined || value === Fields.get(stored, name)
+  })
+
+/** The length is that of the content, and a range is of the answer that had it. */
+const kept = new Set(["content-length", "content-range"])
+
+/** The fields of a stored response, updated by those of a newer answer about it (RFC 9111 §3.2). */
+export const update = (stored: Fields.Fields, newer: Fields.Fields): { [name: string]: string } =>
+  Fields.from([...Object.entries(stored), ...Object.entries(Fields.without(Fields.endToEnd(newer), kept))])
