@@ -8,6 +8,7 @@ import * as EntityTag from "../src/protocol/EntityTag.js"
 import * as Fields from "../src/protocol/Fields.js"
 import * as HttpDate from "../src/protocol/HttpDate.js"
 import * as Preconditions from "../src/protocol/Preconditions.js"
+import * as Range from "../src/protocol/Range.js"
 import * as Vary from "../src/protocol/Vary.js"
 
 const sizes = [64 * 1024, 256 * 1024] as const
@@ -39,7 +40,8 @@ const parsers: { readonly [name: string]: (text: string) => unknown } = {
   "CacheKey.make": (text) => CacheKey.make({ ...base, query: text }, { except: ["a"] }),
   "CacheKey.resolve": (text) => CacheKey.resolve(text, base),
   "Preconditions.evaluate": (text) =>
-    Preconditions.evaluate("GET", { "if-match": text, "if-none-match": text }, current, { now, isOrigin: true })
+    Preconditions.evaluate("GET", { "if-match": text, "if-none-match": text }, current, { now, isOrigin: true }),
+  "Range.select": (text) => Range.select("GET", { range: `bytes=${text}` }, { status: 200, fields: {} }, 100, now)
 }
 
 const repeated = (unit: string) => (size: number) => unit.repeat(Math.ceil(size / unit.length)).slice(0, size)

@@ -12,6 +12,7 @@ const Headers = Schema.Record({ key: Schema.String, value: FieldValue }).pipe(
   Schema.filter((headers) => Object.keys(headers).every((name) => Fields.isToken(name) && name === name.toLowerCase()))
 )
 const Millis = Schema.JsonNumber.pipe(Schema.greaterThanOrEqualTo(0))
+const Position = Schema.NonNegativeInt
 const Time = Schema.JsonNumber
 
 /**
@@ -41,6 +42,8 @@ export const CacheItem = Schema.Struct({
   /** `Set-Cookie` lines; empty unless the route says `cookies: "store"`. */
   cookies: Schema.Array(FieldValue),
   body: Schema.Uint8ArrayFromBase64,
+  /** Which bytes of the whole the body is, where it is not the whole: the item was a `206` (RFC 9111 §3.3). */
+  range: Schema.optionalWith(Schema.Struct({ first: Position, last: Position, size: Position }), { exact: true }),
   /** The `Date` of the response. Epoch milliseconds, as are the times below. */
   date: Time,
   requestTime: Time,

@@ -82,9 +82,14 @@ const cached = <RP>(policies: Policies<RP>) =>
 
     // May I answer without the handler?
     const requestTime = yield* Clock.currentTimeMillis
+    const wanted = {
+      ...asks,
+      forOrigin: Preconditions.isForOrigin(view.fields),
+      isHeld: item === undefined || serverResponse.isHeld(item, view, requestTime)
+    }
     const reuse = place.found.item === undefined
       ? Reuse.forward(place.found.reason)
-      : Reuse.decide(place.found.item, { ...asks, forOrigin: Preconditions.isForOrigin(view.fields) }, requestTime)
+      : Reuse.decide(place.found.item, wanted, requestTime)
     if (reuse._tag === "Fresh") {
       return yield* respondStored(here, reuse.stored, { _tag: "Hit", ttl: reuse.ttl }, requestTime)
     }
@@ -95,7 +100,7 @@ const cached = <RP>(policies: Policies<RP>) =>
     const asked = yield* ask(handler, here, place.found, mayKeep)
     const { answer, own, responseTime } = asked
     if (asked.isFromBeneath) return yield* respondFromBeneath(here, asked.response, own, responseTime)
-    if (item !== undefined && Reuse.insteadOfError(item, own.status, asks, responseTime)) {
+    if (item !== undefined && Reuse.insteadOfError(item, own.status, wanted, responseTime)) {
       const outcome = { _tag: "Forwarded", reason: reuse.reason, stored: false, status: own.status } as const
       return yield* respondStored(here, item, outcome, responseTime)
     }

@@ -1,8 +1,10 @@
 /** The handler asked, and whether what is stored is still current with it (RFC 9111 §4.3). */
 import type * as Respondable from "@effect/platform/HttpServerRespondable"
 import * as Effect from "effect/Effect"
-import type * as Fields from "../protocol/Fields.js"
+import type { CacheItem } from "../CacheItem.js"
+import * as Fields from "../protocol/Fields.js"
 import * as Preconditions from "../protocol/Preconditions.js"
+import * as Range from "../protocol/Range.js"
 import * as Validation from "../protocol/Validation.js"
 import * as handlers from "./handler.js"
 import * as serverRequest from "./serverRequest.js"
@@ -17,9 +19,32 @@ export interface Asked extends handlers.Answered {
   readonly answer: serverResponse.Answer
 }
 
+/** Is it still current, or, of a part, what is the rest of it? */
+const question = (item: CacheItem, request: Fields.Fields): Fields.Fields | undefined => {
+  if (Preconditions.isForOrigin(request)) return undefined
+  if (item.range === undefined) return Validation.conditions(item.headers)
+  if (Fields.get(request, "range") !== undefined) return undefined
+  return Range.completing(item.range, Fields.get(item.headers, "etag") ?? "")
+}
+
+/** What is stored as the answer makes it: freshened by a `304`, completed by a `206`; `undefined` when it is about another. */
+const resolved = (item: CacheItem, own: serverResponse.Answer): serverResponse.Answer | undefined => {
+  if (own.status === 304) {
+    return Validation.isAbout(item.headers, own.fields) ? serverResponse.freshened(item, own) : undefined
+  }
+  const rest = serverResponse.bytes(own)
+  const extent = rest === undefined
+    ? undefined
+    : Range.extentOf(Fields.get(own.fields, "content-range"), rest.byteLength)
+  if (item.range === undefined || rest === undefined || extent === undefined) return undefined
+  if (!Validation.isOfSame(item.headers, own.fields)) return undefined
+  const whole = Range.join([item.range, item.body], [extent, rest])
+  return whole === undefined ? undefined : serverResponse.freshened(item, own, whole)
+}
+
 /**
- * `mayKeep`: the answer is wanted whole, whatever the client has already. A `304` about another response than ours says
- * nothing that is of use: the handler is asked once more without conditions.
+ * `mayKeep`: the answer is wanted whole, whatever the client has already. A `304` or a `206` about another response than
+ * ours is of no use: the handler is asked once more without our question.
  */
 export const ask = <A extends Respondable.Respondable, E, R, RP>(
   handler: Effect.Effect<A, E, R>,
@@ -34,14 +59,12 @@ export const ask = <A extends Respondable.Respondable, E, R, RP>(
       return { ...answered, own, answer: own }
     })
   }
-  const conditions = item === undefined || !mayKeep || Preconditions.isForOrigin(view.fields)
-    ? undefined
-    : Validation.conditions(item.headers)
-  if (item === undefined || conditions === undefined) return run(undefined)
-  return Effect.flatMap(run(conditions), (asked) => {
-    if (asked.isFromBeneath || asked.own.status !== 304) return Effect.succeed(asked)
-    return Validation.isAbout(item.headers, asked.own.fields)
-      ? Effect.succeed({ ...asked, answer: serverResponse.freshened(item, asked.own) })
-      : run(undefined)
+  const asks = item === undefined || !mayKeep ? undefined : question(item, view.fields)
+  if (item === undefined || asks === undefined) return run(undefined)
+  const expected = item.range === undefined ? 304 : 206
+  return Effect.flatMap(run(asks), (asked) => {
+    if (asked.isFromBeneath || asked.own.status !== expected) return Effect.succeed(asked)
+    const answer = resolved(item, asked.own)
+    return answer === undefined ? run(undefined) : Effect.succeed({ ...asked, answer })
   })
 }

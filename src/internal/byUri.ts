@@ -77,7 +77,11 @@ export const lookup = (uri: string, request: {
       )
     ))
     const now = yield* Clock.currentTimeMillis
-    const reuse = Reuse.decide(item, { ...CacheControl.noRequestDirectives, forOrigin: false }, now)
+    const reuse = Reuse.decide(item, {
+      ...CacheControl.noRequestDirectives,
+      forOrigin: false,
+      isHeld: item.range === undefined
+    }, now)
     if (reuse._tag === "Forward") {
       return yield* new CacheMiss({ key: item.key, reason: reuse.reason, fence: item.fence })
     }

@@ -33,7 +33,8 @@ export const keep = <R>(
       status: answer.status,
       response: answer.fields,
       setsCookies: policy.cookies === "refuse" && cookies.length > 0,
-      bodyBytes: content?.byteLength
+      bodyBytes: content?.byteLength,
+      hasWhole: found.item !== undefined && found.item.range === undefined
     }, policy)
     const told = storability.answer
     if (storability._tag === "Refuse" || content === undefined) {
@@ -66,7 +67,7 @@ export const freshenByHead = <R>(
   head: serverResponse.Answer
 ): Effect.Effect<unknown> => {
   const { item } = place.found
-  if (item === undefined || head.status !== 200) return Effect.void
+  if (item === undefined || item.range !== undefined || head.status !== 200) return Effect.void
   return Validation.headIsAbout(item.headers, head.fields)
     ? keep(here, place, { ...exchange, method: "GET" }, serverResponse.freshened(item, head))
     : write(place.storage, { ...item, replaces: item.id, retainUntil: 0 }, place.lookup)

@@ -57,7 +57,7 @@ export const respond = <R>(
     ? serverResponse.bytes(answer)
     : undefined
   const parts = verdict === "proceed" && content !== undefined
-    ? Range.select(view.method, view.fields, answer, content.byteLength, now)
+    ? Range.select(view.method, view.fields, answer, answer.range?.size ?? content.byteLength, now)
     : undefined
   const isAsItIs = verdict === "proceed" && parts === undefined
   const status = outcome._tag === "Hit" || isAsItIs ? {} : { status: outcome.status ?? answer.status }

@@ -21,6 +21,8 @@ export interface Answer {
   readonly body: HttpBody.HttpBody
   /** The content is that of a storage: it is copied before it is sent. */
   readonly isStored: boolean
+  /** Which bytes of the whole the content is, where a part is stored. */
+  readonly range?: Range.Extent | undefined
 }
 
 // RFC 9110 §15.3.5, §15.3.6, §15.4.5
@@ -59,27 +61,45 @@ export const fromItem = (item: CacheItem, age: number): Answer => {
   const fields = Fields.from(Object.entries(item.headers))
   fields["age"] = String(inSeconds(age))
   return {
-    status: item.status,
+    // A part is of a 200, and rendered as what is asked of it.
+    status: item.range === undefined ? item.status : 200,
     statusText: undefined,
     fields,
     cookies: item.cookies.length === 0 ? Cookies.empty : Cookies.fromSetCookie(item.cookies),
     body: bodyOf(item.body, Fields.get(item.headers, "content-type")),
-    isStored: true
+    isStored: true,
+    range: item.range
   }
 }
 
-/** What is stored, with the fields of a newer answer about it: the whole that a `304` stands for. */
-export const freshened = (item: CacheItem, newer: Answer): Answer => {
+/** Whether all that a request is for is stored: of a part, the ranges within it. */
+export const isHeld = (
+  item: CacheItem,
+  request: { readonly method: string; readonly fields: Fields.Fields },
+  now: number
+): boolean => {
+  if (item.range === undefined) return true
+  const answer = { status: 200, fields: item.headers }
+  const parts = Range.select(request.method, request.fields, answer, item.range.size, now)
+  return parts !== undefined && parts.length > 0 && Range.holds(item.range, parts)
+}
+
+/**
+ * What is stored, with the fields of a newer answer about it: the whole that a `304` stands for, or that a `206` completes
+ * to `content`.
+ */
+export const freshened = (item: CacheItem, newer: Answer, content: Uint8Array = item.body): Answer => {
   const fields = Validation.update(item.headers, newer.fields)
   const cookies = Cookies.isEmpty(newer.cookies) && item.cookies.length > 0
     ? Cookies.fromSetCookie(item.cookies)
     : newer.cookies
+  if (content !== item.body) fields["content-length"] = String(content.byteLength)
   return {
-    status: item.status,
+    status: content === item.body ? item.status : 200,
     statusText: undefined,
     fields,
     cookies,
-    body: bodyOf(item.body, Fields.get(fields, "content-type")),
+    body: bodyOf(content, Fields.get(fields, "content-type")),
     isStored: true
   }
 }
@@ -160,10 +180,11 @@ export const renderParts = (
   content: Uint8Array,
   parts: ReadonlyArray<Range.Part>
 ): HttpServerResponse.HttpServerResponse => {
-  const { cookies, fields } = answer
-  const size = content.byteLength
+  const { cookies, fields, range } = answer
+  const size = range?.size ?? content.byteLength
+  const start = range?.first ?? 0
   const contentType = Fields.get(fields, "content-type")
-  const slice = ({ first, last }: Range.Part) => copy(content.subarray(first, last + 1))
+  const slice = ({ first, last }: Range.Part) => copy(content.subarray(first - start, last + 1 - start))
   if (parts.length === 0) {
     const headers = { ...Fields.without(fields, aboutContent), "content-range": Range.contentRange(undefined, size) }
     return HttpServerResponse.empty({ status: 416, headers, cookies })

@@ -25,7 +25,7 @@ export const details = {
   "not-bytes": "the content is a stream, or something else that isn't bytes",
   "not-kept": "the storage did not keep it: collected or replaced meanwhile, or too large for the storage",
   "not-modified": "a 304 that answers the client, not the cache",
-  "partial": "a 206",
+  "partial": "a 206 that is no one part of a known size with a strong tag, or where the whole is stored",
   "partition": "the route's partition failed",
   "pre-response-handler": "a pre-response handler (cors, a cookie) was set inside withCache; it belongs outside",
   "private": "the response is private, and the route has no partition",

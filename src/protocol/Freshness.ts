@@ -35,7 +35,7 @@ export const explicitLifetime = (
 }
 
 // RFC 9110 §15.1
-const heuristicallyCacheable = new Set([200, 203, 204, 300, 301, 308, 404, 405, 410, 414, 501])
+const heuristicallyCacheable = new Set([200, 203, 204, 206, 300, 301, 308, 404, 405, 410, 414, 501])
 const day = 86_400_000
 
 /**

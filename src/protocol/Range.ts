@@ -68,6 +68,48 @@ export const select = (
   return parse(range, size)
 }
 
+/** What is there of a representation. */
+export interface Extent extends Part {
+  /** Of the whole. */
+  readonly size: number
+}
+
+/** The extent that a `206` says it has; `undefined` when it says none that its content can have (RFC 9110 §14.4). */
+export const extentOf = (contentRange: string | undefined, bytes: number): Extent | undefined => {
+  const match = /^bytes (\d+)-(\d+)\/(\d+)$/.exec(contentRange ?? "")
+  if (match === null) return undefined
+  const [first, last, size] = [Number(match[1]), Number(match[2]), Number(match[3])]
+  return last < size && last - first + 1 === bytes ? { first, last, size } : undefined
+}
+
+export const holds = (extent: Extent, parts: ReadonlyArray<Part>): boolean =>
+  parts.every(({ first, last }) => first >= extent.first && last <= extent.last)
+
+/** Asks for what is missing at one end, of this representation only (RFC 9111 §3.3); `undefined` when both are missing. */
+export const completing = (
+  { first, last, size }: Extent,
+  etag: string
+): { readonly [name: string]: string } | undefined => {
+  if (first === 0) return { "range": `bytes=${last + 1}-`, "if-range": etag }
+  return last === size - 1 ? { "range": `bytes=0-${first - 1}`, "if-range": etag } : undefined
+}
+
+/** The whole of two extents that meet (RFC 9111 §3.4). */
+export const join = (
+  [stored, one]: readonly [Extent, Uint8Array],
+  [added, other]: readonly [Extent, Uint8Array]
+): Uint8Array | undefined => {
+  const [head, tail] = stored.first === 0 ? [one, other] : [other, one]
+  const meets = stored.first === 0
+    ? added.first === stored.last + 1 && added.last === added.size - 1
+    : added.first === 0 && added.last === stored.first - 1
+  if (!meets || stored.size !== added.size) return undefined
+  const whole = new Uint8Array(stored.size)
+  whole.set(head)
+  whole.set(tail, head.byteLength)
+  return whole
+}
+
 /** `Content-Range` of a part, or of none (RFC 9110 §14.4). */
 export const contentRange = (part: Part | undefined, size: number): string =>
   part === undefined ? `bytes */${size}` : `bytes ${part.first}-${part.last}/${size}`

@@ -26,15 +26,22 @@ export interface Forward {
 
 export const forward = (reason: ForwardReason): Forward => ({ _tag: "Forward", reason })
 
-/** `forOrigin`: the request has a precondition that only the origin may judge. */
+export interface Request extends RequestDirectives {
+  /** It has a precondition that only the origin may judge. */
+  readonly forOrigin: boolean
+  /** All that it is for is stored (RFC 9111 §3.3). */
+  readonly isHeld: boolean
+}
+
 export const decide = <Stored extends Terms>(
   stored: Stored,
-  request: RequestDirectives & { readonly forOrigin: boolean },
+  request: Request,
   now: number
 ): Reuse<Stored> => {
   const age = Freshness.currentAge(stored, now)
   const ttl = stored.lifetime - age
   if (now >= stored.retainUntil) return forward("uri-miss")
+  if (!request.isHeld) return forward("partial")
   if (stored.alwaysValidate) return forward("stale")
   if (ttl <= 0) {
     // RFC 9111 §5.2.1.2, §4.2.4
@@ -52,5 +59,5 @@ export const decide = <Stored extends Terms>(
 const errors = new Set([500, 502, 503, 504])
 
 /** May I answer with what is stale, now that the handler has failed? (RFC 9111 §4.2.4) */
-export const insteadOfError = (stored: Terms, status: number, request: RequestDirectives, now: number): boolean =>
-  errors.has(status) && now < stored.staleIfErrorUntil && !request.noCache
+export const insteadOfError = (stored: Terms, status: number, request: Request, now: number): boolean =>
+  errors.has(status) && now < stored.staleIfErrorUntil && !request.noCache && !request.forOrigin && request.isHeld

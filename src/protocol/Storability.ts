@@ -2,8 +2,10 @@
 import * as CacheControl from "./CacheControl.js"
 import * as CacheKey from "./CacheKey.js"
 import type { Detail } from "./CacheStatus.js"
+import * as EntityTag from "./EntityTag.js"
 import * as Fields from "./Fields.js"
 import * as Freshness from "./Freshness.js"
+import * as Range from "./Range.js"
 import type { Terms } from "./Reuse.js"
 import * as Vary from "./Vary.js"
 
@@ -35,10 +37,13 @@ export interface Exchange extends Freshness.Times {
   readonly readsCredentials: boolean
   /** `undefined` when the content isn't bytes. */
   readonly bodyBytes: number | undefined
+  /** A complete response is stored, which no part takes the place of. */
+  readonly hasWhole: boolean
 }
 
 /** What is stored with the content. */
 export interface Kept extends Terms, Freshness.Times {
+  readonly range?: Range.Extent
   readonly status: number
   readonly headers: { readonly [name: string]: string }
   readonly vary: Vary.Vary
@@ -79,10 +84,14 @@ const personal = (
 const withheld = (directives: CacheControl.ResponseDirectives, partition: string): ReadonlySet<string> =>
   new Set([
     "age",
+    "content-range",
     "set-cookie",
     ...(typeof directives.noCache === "object" ? directives.noCache : []),
     ...(typeof directives.private === "object" && partition === "" ? directives.private : [])
   ])
+
+const hasStrongTag = (response: Fields.Fields): boolean =>
+  EntityTag.parse(Fields.get(response, "etag") ?? "")?.weak === false
 
 /** The route's `expiry` is the freshness of a response that states none, where its status allows it. */
 const expiryApplies = (status: number, stated: number | undefined, policy: Policy): boolean =>
@@ -143,7 +152,6 @@ export const decide = (exchange: Exchange, policy: Policy): Storability => {
 
   // RFC 9111 §3
   if (exchange.method !== "GET") return refuse("head")
-  if (status === 206) return refuse("partial")
   if (status === 304) return refuse("not-modified")
   if (ofThisRequest.has(status)) return refuse("status")
   if (directives.mustUnderstand && !understood.has(status)) return refuse("status")
@@ -154,6 +162,13 @@ export const decide = (exchange: Exchange, policy: Policy): Storability => {
   if (lifetime === undefined) return refuse("no-freshness")
   if (exchange.bodyBytes === undefined) return refuse("not-bytes")
   if (exchange.bodyBytes > policy.maxBodyBytes) return refuse("too-large")
+  const extent = status === 206
+    ? Range.extentOf(Fields.get(exchange.response, "content-range"), exchange.bodyBytes)
+    : undefined
+  // A part is of use only where others can be told to be of the same whole (RFC 9111 §3.4).
+  if (status === 206 && (extent === undefined || exchange.hasWhole || !hasStrongTag(exchange.response))) {
+    return refuse("partial")
+  }
 
   const initialAge = applies ? 0 : Freshness.initialAge(exchange.response, times)
   const freshUntil = responseTime + Math.max(0, lifetime - initialAge)
@@ -168,6 +183,7 @@ export const decide = (exchange: Exchange, policy: Policy): Storability => {
     answer,
     kept: {
       status,
+      ...(extent === undefined ? {} : { range: extent }),
       headers: Fields.without(Fields.endToEnd(exchange.response), withheld(directives, exchange.partition)),
       vary,
       date: Freshness.date(exchange.response, times),

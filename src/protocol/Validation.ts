@@ -30,13 +30,19 @@ export const isAbout = (stored: Fields.Fields, notModified: Fields.Fields): bool
     return ours !== undefined && equals(ours, theirs)
   }
   const lastModified = Fields.get(notModified, "last-modified")
-  return lastModified === undefined || Fields.get(stored, "etag") !== undefined ||
-    lastModified === Fields.get(stored, "last-modified")
+  const ours = Fields.get(stored, "last-modified")
+  return lastModified === undefined || ours === undefined || lastModified === ours
 }
 
 /** An answer in full, after which what was stored is out of date; an error is none (RFC 9111 §4.3.3). */
 export const supersedes = (method: string, status: number): boolean =>
   method === "GET" && status < 500 && !new Set([206, 304, 412, 416, 417]).has(status)
+
+/** Whether a `206` is of the stored representation: they share a strong validator (RFC 9111 §3.4). */
+export const isOfSame = (stored: Fields.Fields, part: Fields.Fields): boolean => {
+  const [ours, theirs] = [tagOf(stored), tagOf(part)]
+  return ours !== undefined && theirs !== undefined && EntityTag.strongEquals(ours, theirs)
+}
 
 /** Whether a `200` to `HEAD` is about the stored response to `GET` (RFC 9111 §4.3.5). */
 export const headIsAbout = (stored: Fields.Fields, head: Fields.Fields): boolean =>
