@@ -30,7 +30,7 @@ import * as report from "./internal/report.js"
 import { respond, respondFromBeneath, respondStored } from "./internal/responding.js"
 import * as serverResponse from "./internal/serverResponse.js"
 import * as storages from "./internal/storages.js"
-import { lookupOf, type Policies, type Visit, visit } from "./internal/visit.js"
+import { lookupOf, type Policies, type Visit, visit, withContent } from "./internal/visit.js"
 import * as CacheKey from "./protocol/CacheKey.js"
 import type * as CacheStatus from "./protocol/CacheStatus.js"
 import * as Fields from "./protocol/Fields.js"
@@ -68,10 +68,12 @@ const cached = <RP>(policies: Policies<RP>) =>
   handler: Effect.Effect<A, E, R>
 ): HttpApp.Default<E, R | RP | CacheStorage> =>
   Effect.gen(function*() {
-    const here = yield* visit(policies)
-    const { asks, key, policy, view } = here
-    const aside = yield* passesBy(here)
-    if (aside !== undefined) return yield* pass(keepingForGet(handler, here), here, aside)
+    const visited = yield* visit(policies)
+    const { asks, key, policy, view } = visited
+    const aside = yield* passesBy(visited)
+    if (aside !== undefined) return yield* pass(keepingForGet(handler, visited), visited, aside)
+    const here = view.method === "QUERY" ? yield* withContent(visited) : visited
+    if (here === undefined) return yield* pass(handler, visited, { reason: "bypass", detail: "body" })
     const whose = policy.partition === undefined ? Option.some("") : yield* orNone(policy.partition)
     if (Option.isNone(whose)) return yield* pass(handler, here, { reason: "bypass", detail: "partition" })
     const partition = String(whose.value ?? "")
@@ -96,7 +98,7 @@ const cached = <RP>(policies: Policies<RP>) =>
     if (asks.onlyIfCached) return yield* Respondable.toResponse(new CacheMiss({ key, reason: reuse.reason, fence: "" }))
 
     // Run the handler, and ask whether what is stored is still current
-    const mayKeep = view.method === "GET" && !asks.noStore && place.found.fence !== undefined
+    const mayKeep = view.method !== "HEAD" && !asks.noStore && place.found.fence !== undefined
     const asked = yield* ask(handler, here, place.found, mayKeep)
     const { answer, own, responseTime } = asked
     if (asked.isFromBeneath) return yield* respondFromBeneath(here, asked.response, own, responseTime)
@@ -137,13 +139,15 @@ interface Aside {
   readonly detail?: CacheStatus.Detail
 }
 
+const answered = new Set(["GET", "HEAD", "QUERY"])
+
 /** Requests that are not ours to answer. */
 const passesBy = <R>({ policy, request, view }: Visit<R>): Effect.Effect<Aside | undefined> => {
-  if (view.method !== "GET" && view.method !== "HEAD") return Effect.succeed({ reason: "method" })
+  if (!answered.has(view.method)) return Effect.succeed({ reason: "method" })
   if (view.isAmbiguous || Either.getOrElse(Either.try(() => policy.bypass(request)), () => true)) {
     return Effect.succeed({ reason: "bypass" })
   }
-  if (view.hasBody) return Effect.succeed({ reason: "bypass", detail: "body" })
+  if (view.hasBody && view.method !== "QUERY") return Effect.succeed({ reason: "bypass", detail: "body" })
   if (policy.enabled === undefined) return Effect.succeed(undefined)
   return Effect.map(
     orNone(policy.enabled),
@@ -228,7 +232,7 @@ const toForget = <R>(
  * must run for each request go outside it; a handler that answers by who is asking needs a `partition` then. With no
  * `expiry` the response's own fields decide. What it keeps is the response to the request, not a part of one.
  *
- * Only `GET` and `HEAD` are answered. A typed failure is not stored. Throws a `TypeError` when an option is wrong.
+ * Only `GET`, `HEAD` and `QUERY` are answered; `HttpRouter` routes no `QUERY`, a bare app does. A typed failure is not stored. Throws a `TypeError` when an option is wrong.
  *
  * @since 0.1.0
  * @category middleware

@@ -1,8 +1,14 @@
 /** RFC 9111 through the door, where the origin's fields decide: validation, parts, preferences, targeted fields. */
-import { HttpRouter, HttpServerRequest, HttpServerResponse } from "@effect/platform"
+import { HttpApp, HttpRouter, HttpServerRequest, HttpServerResponse } from "@effect/platform"
 import { describe, expect, it } from "@effect/vitest"
 import { Deferred, Effect, Fiber, TestClock } from "effect"
-import { HttpCache, withCache } from "effect-http-cache"
+import {
+  type CacheStorage,
+  type CollectableCacheStorage,
+  HttpCache,
+  InMemoryCacheStorage,
+  withCache
+} from "effect-http-cache"
 import { type Ask, serve, TestServer } from "./harness.js"
 
 type Fields = { readonly [name: string]: string }
@@ -422,6 +428,63 @@ describe("POST", () => {
       yield* ask("/other", { method: "POST" })
       expect((yield* ask("/other")).cacheStatus).toBe("fwd=uri-miss")
       expect((yield* ask("/a")).headers["cache-status"]).toBe("effect-http-cache; hit; ttl=60")
+    }).pipe(Effect.provide(TestServer)))
+})
+
+describe("QUERY", () => {
+  it.scoped("is answered by its content and type, which the handler reads as if the cache had not", () =>
+    Effect.gen(function*() {
+      let runs = 0
+      const handler = Effect.flatMap(
+        HttpServerRequest.HttpServerRequest,
+        (request) =>
+          Effect.map(
+            Effect.all([request.text, request.json]),
+            ([body, parsed]) =>
+              HttpServerResponse.text(`${++runs} ${body} ${JSON.stringify(parsed)}`, {
+                headers: { "cache-control": "max-age=60" }
+              })
+          )
+      )
+      const app = Effect.orDie(handler).pipe(HttpCache.middleware())
+      const handle = HttpApp.toWebHandlerRuntime(
+        yield* Effect.runtime<CacheStorage.CacheStorage | CollectableCacheStorage.CollectableCacheStorage>()
+      )(app)
+      const query = (method: string, body: string, type = "application/json") =>
+        Effect.promise(async () => {
+          const init = { method, body, headers: { "content-type": type, "content-length": String(body.length) } }
+          const response = await handle(new Request("http://localhost/", init))
+          return [await response.text(), response.headers.get("cache-status")?.slice(19)]
+        })
+      expect(yield* query("QUERY", "[1]")).toEqual(["1 [1] [1]", "fwd=uri-miss; stored"])
+      expect(yield* query("QUERY", "[1]")).toEqual(["1 [1] [1]", "hit; ttl=60"])
+      expect(yield* query("QUERY", "[2]")).toEqual(["2 [2] [2]", "fwd=vary-miss; stored"])
+      expect(yield* query("QUERY", "[1]", "application/x-json")).toEqual(["3 [1] [1]", "fwd=vary-miss; stored"])
+      expect((yield* query("POST", "[1]"))[1]).toBe("fwd=method")
+      expect(yield* query("QUERY", "[1]")).toEqual(["5 [1] [1]", "fwd=uri-miss; stored"])
+      const long = JSON.stringify("x".repeat(70_000))
+      expect((yield* query("QUERY", long))[1]).toBe("fwd=bypass")
+    }).pipe(Effect.provide(InMemoryCacheStorage.layerCollectable)))
+})
+
+describe("No-Vary-Search", () => {
+  it.scoped("tells clients which search parameters say nothing", () =>
+    Effect.gen(function*() {
+      const told: ReadonlyArray<readonly [HttpCache.Options["query"], string | undefined]> = [
+        ["all", undefined],
+        ["none", "params"],
+        [{ except: ["utm", "ü"] }, "params=(\"utm\" \"%C3%BC\")"],
+        [{ only: ["q"] }, "params, except=(\"q\")"],
+        [{ except: [] }, undefined]
+      ]
+      const ask = yield* serve(HttpRouter.fromIterable(told.map(([query], index) =>
+        HttpRouter.makeRoute("GET", `/${index}`, HttpServerResponse.text("x").pipe(withCache({ expiry: 10, query })))
+      )))
+      for (const [index, [, expected]] of told.entries()) {
+        for (const asked of ["miss", "hit"]) {
+          expect([asked, (yield* ask(`/${index}`)).headers["no-vary-search"]]).toEqual([asked, expected])
+        }
+      }
     }).pipe(Effect.provide(TestServer)))
 })
 

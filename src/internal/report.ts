@@ -3,6 +3,7 @@ import * as CacheControl from "../protocol/CacheControl.js"
 import type { CacheKey } from "../protocol/CacheKey.js"
 import * as CacheStatus from "../protocol/CacheStatus.js"
 import * as Fields from "../protocol/Fields.js"
+import * as NoVarySearch from "../protocol/NoVarySearch.js"
 import * as Vary from "../protocol/Vary.js"
 import type { Policy } from "./options.js"
 
@@ -35,5 +36,8 @@ export const tell = (
   if (answer.expires && outcome._tag === "Forwarded") delete fields["age"]
   set(fields, "cache-control", CacheControl.forClients(Fields.get(fields, "cache-control"), policy, answer))
   set(fields, "vary", Vary.told(Fields.get(fields, "vary"), policy.vary))
+  if (Fields.get(fields, "no-vary-search") === undefined) {
+    set(fields, "no-vary-search", NoVarySearch.told(policy.query))
+  }
   tellStatus(fields, place, outcome)
 }

@@ -1,6 +1,10 @@
 /** `HttpServerRequest` to the protocol's view of a request, and the request that the handler gets. */
 import * as Headers from "@effect/platform/Headers"
+import { RequestError } from "@effect/platform/HttpServerError"
 import type { HttpServerRequest } from "@effect/platform/HttpServerRequest"
+import * as UrlParams from "@effect/platform/UrlParams"
+import * as Effect from "effect/Effect"
+import * as Stream from "effect/Stream"
 import * as CacheKey from "../protocol/CacheKey.js"
 import * as Fields from "../protocol/Fields.js"
 
@@ -52,6 +56,43 @@ export const asking = (
   if (present.length === 0 && conditions === undefined) return request
   const headers = Headers.remove(request.headers, present)
   return request.modify({ headers: conditions === undefined ? headers : Headers.setAll(headers, conditions) })
+}
+
+/** A longer query is no part of a variant. Bytes. */
+const maxQueryBytes = 64 * 1024
+
+/** The request with its content read, for a handler to read again; `undefined` when it is long, or its length isn't said. */
+export const readContent = (
+  request: HttpServerRequest
+): Effect.Effect<{ readonly request: HttpServerRequest; readonly content: Uint8Array } | undefined, RequestError> => {
+  const length = Number(
+    Fields.get(request.headers, "content-length") ??
+      (Fields.get(request.headers, "transfer-encoding") === undefined ? 0 : NaN)
+  )
+  if (!(length <= maxQueryBytes)) return Effect.succeed(undefined)
+  const content = length === 0 ? Effect.succeed(new ArrayBuffer(0)) : request.arrayBuffer
+  return Effect.map(content, (buffer) => ({ request: withContent(request, buffer), content: new Uint8Array(buffer) }))
+}
+
+const withContent = (request: HttpServerRequest, content: ArrayBuffer): HttpServerRequest => {
+  const text = Effect.sync(() => new TextDecoder().decode(content))
+  const unreadable = (cause: unknown) => new RequestError({ request, reason: "Decode", cause })
+  const readers: { readonly [name: PropertyKey]: unknown } = {
+    arrayBuffer: Effect.sync(() => content.slice()),
+    text,
+    json: Effect.tryMap(text, { try: (text) => text === "" ? null : JSON.parse(text) as unknown, catch: unreadable }),
+    urlParamsBody: Effect.map(text, (text) => UrlParams.fromInput(new URLSearchParams(text))),
+    stream: Stream.sync(() => new Uint8Array(content.slice()))
+  }
+  const readable = new Proxy(request, {
+    get: (target, name) => {
+      if (Object.hasOwn(readers, name)) return readers[name]
+      if (name !== "modify") return Reflect.get(target, name, target)
+      return (options: Parameters<HttpServerRequest["modify"]>[0]) => withContent(target.modify(options), content)
+    }
+  })
+  originals.set(readable, originals.get(request) ?? request)
+  return readable
 }
 
 const credentials: ReadonlySet<PropertyKey> = new Set(["cookie", "authorization"])

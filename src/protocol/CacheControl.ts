@@ -73,6 +73,8 @@ const restriction = (directives: ReadonlyArray<Directive>, name: string): Restri
     const names = value === undefined ? [] : Fields.members(value)
     if (!valid || names.length === 0 || !names.every(Fields.isToken)) return "all"
     for (const field of names) fields.push(field.toLowerCase())
+    // Without them what is stored would be another response to the next cache.
+    if (fields.includes("vary") || fields.includes("cache-control") || fields.includes("expires")) return "all"
   }
   return fields
 }
@@ -119,7 +121,7 @@ const readDictionary = (value: string): ReadonlyArray<Directive> => {
 
 const bindingOf = (directives: ReadonlyArray<Directive>): ResponseDirectives => {
   // A permission that can't be read permits nothing.
-  const says = (name: string) => directives.some((d) => d.name === name && d.valid)
+  const says = (name: string) => directives.some((d) => d.name === name && d.valid && d.value === undefined)
   const shareable = says("public") ||
     directives.some((d) => d.name === "s-maxage" && d.valid && seconds(d.value) !== undefined)
   return {
@@ -169,7 +171,7 @@ export const request = (fields: Fields.Fields): RequestDirectives => {
   return {
     noStore: has(directives, "no-store"),
     noCache: has(directives, "no-cache"),
-    onlyIfCached: has(directives, "only-if-cached"),
+    onlyIfCached: directives.some((d) => d.name === "only-if-cached" && d.valid),
     maxAge: freshness(directives, "max-age"),
     minFresh: seconds(minFresh?.value),
     maxStale: maxStale === undefined || !maxStale.valid
@@ -203,29 +205,31 @@ export const forClients = (
   answer: Answer
 ): string | undefined => {
   const directives = own === undefined ? [] : parse(own)
-  const isPrivate = restriction(directives, "private") === "all"
-  const noStore = has(directives, "no-store")
+  const says = (name: string) => directives.some((d) => d.name === name && d.valid && d.value === undefined)
+  const isPrivate = says("private")
+  // A cache that understands the status does not heed it then (RFC 9111 §5.2.2.3).
+  const noStore = says("no-store") && !says("must-understand")
   const told: Array<Directive> = []
   const say = (name: string, value?: number) => {
     told.push(value === undefined ? { name, valid: true } : { name, value: String(value), valid: true })
   }
 
   if (answer.private && !isPrivate && !noStore) say("private")
-  if (!answer.private && advice.cacheControl === "public" && !has(directives, "public") && !isPrivate && !noStore) {
-    say("public")
-  }
-  if (answer.expires && advice.expiry !== undefined && !noStore && !has(directives, "no-cache")) {
+  const mayBePublic = !answer.private && restriction(directives, "private") !== "all" && !noStore
+  if (mayBePublic && advice.cacheControl === "public" && !has(directives, "public")) say("public")
+  const isFresh = has(directives, "max-age") || has(directives, "s-maxage")
+  if (answer.expires && !isFresh && advice.expiry !== undefined && !noStore && !has(directives, "no-cache")) {
     if (advice.clients === "revalidate") say("no-cache")
     if (advice.clients === "expiry") {
       say("max-age", inSeconds(advice.expiry))
-      if (!answer.private && !isPrivate && advice.sharedExpiry !== undefined) {
+      if (mayBePublic && advice.sharedExpiry !== undefined) {
         say("s-maxage", inSeconds(advice.sharedExpiry))
       }
     }
   }
   if (answer.private && !isPrivate) {
     const shared = new Set(["public", "private", "s-maxage"])
-    const kept = directives.filter((directive) => !shared.has(directive.name))
+    const kept = directives.filter((directive) => directive.valid && !shared.has(directive.name))
     if (kept.length < directives.length) return format([...told, ...kept])
   }
   if (told.length === 0) return own

@@ -64,12 +64,7 @@ const select = (query: string | undefined, selection: QuerySelection): string | 
 
 /** Leaves letters, digits and what a host is made of; the rest of UTF-16 becomes `%` and four hexadecimal digits. */
 const escape = (text: string): string =>
-  text.replace(
-    /[^A-Za-z0-9.\-_:[\]]/gu,
-    (character) =>
-      Array.from({ length: character.length }, (_, unit) =>
-        `%${character.charCodeAt(unit).toString(16).padStart(4, "0")}`).join("")
-  )
+  text.replace(/[^A-Za-z0-9.\-_:[\]]/g, (unit) => `%${unit.charCodeAt(0).toString(16).padStart(4, "0")}`)
 
 export const make = (
   { origin, path, query }: Target,
@@ -84,18 +79,23 @@ export const make = (
     (selected === undefined ? path : `${path}?${selected}`)
 }
 
-/** Stands for the host while a reference is resolved: the real one may be missing, or none that a URL can have. */
-const anyHost = "base.invalid"
+/** Stand for the host while a reference is resolved, for the real one may be missing, or none that a URL can have. */
+const anyHosts = ["a.invalid", "b.invalid"] as const
 
-/** A reference as in `Location` or `HttpCache.collect`, resolved against a target (RFC 3986 §5.2); `undefined` when it can't be. */
+/** A reference as in `Location`, resolved against a target (RFC 3986 §5.2); `undefined` when it can't be. */
 export const resolve = (reference: string, base: Target | undefined): Target | undefined => {
-  const scheme = base === undefined ? "" : base.origin.slice(0, base.origin.indexOf("://"))
-  const from = base === undefined ? undefined : `${scheme}://${anyHost}${base.path}?${base.query ?? ""}`
-  if (!URL.canParse(reference, from)) return undefined
-  const url = new URL(reference, from)
-  if (url.host === "") return undefined
+  if (base === undefined) {
+    const url = URL.canParse(reference) ? new URL(reference) : undefined
+    return url === undefined || url.host === "" ? undefined : target(url.href, "")
+  }
+  const scheme = base.origin.slice(0, base.origin.indexOf("://"))
+  const [url, other] = anyHosts.map((host) => {
+    const from = `${scheme}://${host}${base.path}?${base.query ?? ""}`
+    return URL.canParse(reference, from) ? new URL(reference, from) : undefined
+  })
+  if (url === undefined || other === undefined || url.host === "") return undefined
   const resolved = target(url.href, "")
-  return base !== undefined && url.host === anyHost ? { ...resolved, origin: base.origin } : resolved
+  return url.host === other.host ? resolved : { ...resolved, origin: base.origin }
 }
 
 /**

@@ -83,5 +83,5 @@ const member = (outcome: Outcome, style: Style, key: string): string => {
 export const append = (response: Fields.Fields, outcome: Outcome, style: Style, key: string): string => {
   const upstream = Fields.get(response, "cache-status")
   const ours = member(outcome, style, key)
-  return upstream === undefined ? ours : `${upstream}, ${ours}`
+  return upstream === undefined || upstream === "" ? ours : `${upstream}, ${ours}`
 }

@@ -23,8 +23,6 @@ const time = (
   return midnight.getTime() + ((Number(hour) * 60 + Number(minute)) * 60 + Math.min(Number(second), 59)) * 1000
 }
 
-const fiftyYears = 50 * 365.25 * 86_400_000
-
 /**
  * Strict in form, without regard to case or to the day's name (RFC 9111 §4.2); `undefined` when it is no date.
  * `now` places the two-digit year of the RFC 850 form.
@@ -39,7 +37,8 @@ export const parse = (text: string, now: number): number | undefined => {
   const century = Math.floor(new Date(now).getUTCFullYear() / 100) * 100
   const inYear = (year: number) => time(year, match![2]!, match![1]!, match![4]!, match![5]!, match![6]!)
   const recent = inYear(century + Number(match[3]))
-  return recent !== undefined && recent > now + fiftyYears ? inYear(century - 100 + Number(match[3])) : recent
+  const inFiftyYears = new Date(now).setUTCFullYear(new Date(now).getUTCFullYear() + 50)
+  return recent !== undefined && recent > inFiftyYears ? inYear(century - 100 + Number(match[3])) : recent
 }
 
 /** The IMF-fixdate of the second that `time` lies in. */

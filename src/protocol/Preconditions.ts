@@ -53,7 +53,9 @@ export const evaluate = (
   current: Validators | undefined,
   options: { readonly now: number; readonly isOrigin: boolean }
 ): Verdict => {
-  const readsOnly = method === "GET" || method === "HEAD"
+  // RFC 9110 §13.2.1
+  if (method === "CONNECT" || method === "OPTIONS" || method === "TRACE") return "proceed"
+  const readsOnly = method === "GET" || method === "HEAD" || method === "QUERY"
   const field = (name: string) => Fields.get(request, name)
   if (options.isOrigin) {
     const ifMatch = field("if-match")

@@ -79,7 +79,7 @@ export const extentOf = (contentRange: string | undefined, bytes: number): Exten
   const match = /^bytes (\d+)-(\d+)\/(\d+)$/.exec(contentRange ?? "")
   if (match === null) return undefined
   const [first, last, size] = [Number(match[1]), Number(match[2]), Number(match[3])]
-  return last < size && last - first + 1 === bytes ? { first, last, size } : undefined
+  return first <= last && last < size && last - first + 1 === bytes ? { first, last, size } : undefined
 }
 
 export const holds = (extent: Extent, parts: ReadonlyArray<Part>): boolean =>

@@ -111,7 +111,7 @@ const bindingOf = (response: Fields.Fields, { targets }: Policy): Binding => {
 }
 
 const isShareable = (directives: CacheControl.ResponseDirectives, policy: Policy): boolean =>
-  directives.shareable || policy.cacheControl === "public"
+  policy.cacheControl === "public" || (directives.shareable && policy.cacheControl !== "private")
 
 /** What clients may be told of a stored response. */
 export const answerOf = (
@@ -151,7 +151,7 @@ export const decide = (exchange: Exchange, policy: Policy): Storability => {
   const refuse = (detail: Detail): Storability => ({ _tag: "Refuse", detail, answer })
 
   // RFC 9111 §3
-  if (exchange.method !== "GET") return refuse("head")
+  if (exchange.method !== "GET" && exchange.method !== "QUERY") return refuse("head")
   if (status === 304) return refuse("not-modified")
   if (ofThisRequest.has(status)) return refuse("status")
   if (directives.mustUnderstand && !understood.has(status)) return refuse("status")

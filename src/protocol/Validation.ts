@@ -36,7 +36,7 @@ export const isAbout = (stored: Fields.Fields, notModified: Fields.Fields): bool
 
 /** An answer in full, after which what was stored is out of date; an error is none (RFC 9111 §4.3.3). */
 export const supersedes = (method: string, status: number): boolean =>
-  method === "GET" && status < 500 && !new Set([206, 304, 412, 416, 417]).has(status)
+  method !== "HEAD" && status < 500 && !new Set([206, 304, 412, 416, 417]).has(status)
 
 /** Whether a `206` is of the stored representation: they share a strong validator (RFC 9111 §3.4). */
 export const isOfSame = (stored: Fields.Fields, part: Fields.Fields): boolean => {

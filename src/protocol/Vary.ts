@@ -34,14 +34,19 @@ export const isPersonal = (vary: Vary): boolean => vary.includes("cookie") || va
 /** Fields whose members are ranked by weights, not by their order, and are read without regard to case (RFC 9110 §12.5). */
 const preferences = new Set(["accept", "accept-encoding", "accept-language"])
 
-/** `en; Q=0.50` as `en;q=0.5`. A quoted parameter keeps its case; a weight of 1 says nothing. */
-const normalisePreference = (member: string): string =>
-  member.split(";").map((part) => {
-    const text = Fields.trim(part)
-    const weight = /^q[ \t]*=[ \t]*(\d(?:\.\d*)?)$/i.exec(text)
-    if (weight !== null) return Number(weight[1]) === 1 ? "" : `q=${Number(weight[1])}`
-    return text.includes("\"") ? text : text.toLowerCase()
-  }).filter((part) => part !== "").join(";")
+/** `en; Q=0.50` as `en;q=0.5`. The value of a parameter keeps its case, a quoted one all of it; a weight of 1 says nothing. */
+const normalisePreference = (member: string): string => {
+  if (member.includes("\"")) return member
+  const [choice = "", ...parameters] = member.split(";").map(Fields.trim)
+  const normal = parameters.map((parameter) => {
+    const [name = "", value] = parameter.split("=", 2).map(Fields.trim)
+    if (name.toLowerCase() !== "q" || !/^\d(?:\.\d*)?$/.test(value ?? "")) {
+      return value === undefined ? name.toLowerCase() : `${name.toLowerCase()}=${value}`
+    }
+    return Number(value) === 1 ? "" : `q=${Number(value)}`
+  })
+  return [choice.toLowerCase(), ...normal].filter((part) => part !== "").join(";")
+}
 
 /** What says the same selects the same (RFC 9111 §4.1): white space around commas, and more where a field is known. */
 const normalise = (name: string, value: string, keepsOrder: boolean): string => {
@@ -56,17 +61,19 @@ export interface Selection {
   readonly depth: number
   /** The handler may take the first of several preferences. */
   readonly keepsOrder: boolean
+  /** What a request with content selects by: `QUERY` (its draft's section on caching). */
+  readonly content?: string | undefined
 }
 
 /** The variant that a request selects: injective over names and values; `""` when nothing is nominated. */
 export const variant = (
   vary: Vary,
   request: Fields.Fields,
-  { depth, keepsOrder }: Selection = { depth: 0, keepsOrder: true }
+  { content, depth, keepsOrder }: Selection = { depth: 0, keepsOrder: true }
 ): string => {
   const selected = vary.length === 0 ? "" : JSON.stringify(vary.map((name) => {
     const value = Fields.get(request, name)
     return value === undefined ? [name] : [name, normalise(name, value, keepsOrder)]
   }))
-  return depth === 0 ? selected : `${depth}${selected}`
+  return `${depth === 0 ? "" : depth}${content ?? ""}${selected}`
 }

@@ -235,6 +235,72 @@ describe("CacheControl.response", () => {
   })
 })
 
+describe("CacheControl.response: stale-if-error", () => {
+  it.each([
+    ["stale-if-error=60", 60],
+    ["Stale-If-Error=\"60\"", 60],
+    ["stale-if-error=99999999999", 2_147_483_648],
+    ["stale-if-error", undefined],
+    ["stale-if-error=x", undefined],
+    ["stale-if-error=-1", undefined],
+    ["x stale-if-error=60", undefined]
+  ])("%s: %s seconds", (value, seconds) => {
+    expect(CacheControl.response(value).staleIfError).toBe(seconds)
+  })
+})
+
+describe("CacheControl.targeted", () => {
+  const targets = ["Example-Cache-Control", "CDN-Cache-Control"]
+  const of = (cdn: string) => CacheControl.targeted({ "cdn-cache-control": cdn, "cache-control": "no-store" }, targets)
+
+  it.each<[string, Binding]>([
+    ["max-age=60", { maxAge: 60 }],
+    ["max-age=60;x=1", { maxAge: 60 }],
+    ["max-age=60, max-age=10", { maxAge: 10 }],
+    ["max-age=1.5", { maxAge: 0 }],
+    ["max-age=-1", { maxAge: 0 }],
+    ["max-age", { maxAge: 0 }],
+    ["max-age=x", { maxAge: 0 }],
+    ["max-age=\"60\"", { maxAge: 0 }],
+    ["s-maxage=?0", { sMaxAge: 0 }],
+    ["no-store, must-revalidate", { noStore: true, mustRevalidate: true, permitsAuthorization: true }],
+    ["private", { private: "all" }],
+    ["private=\"A, b\"", { private: ["a", "b"] }],
+    ["no-cache=\"\"", { noCache: "all" }],
+    ["no-cache=(\"a\")", { noCache: "all" }],
+    ["private=x", { private: "all" }],
+    ["private=?0", { private: "all" }],
+    ["public=?0", {}],
+    ["public", { public: true, shareable: true, permitsAuthorization: true }],
+    ["x=1", {}]
+  ])("%s binds in place of Cache-Control", (value, binding) => {
+    expect(of(value)).toEqual({ ...nothing, ...binding })
+  })
+
+  it.each(["", " ", "max-age=60,", "max-age=60 private", "MAX-AGE=60", "max-age=\"", "max-age=", "caf\u00e9"])(
+    "%j is no dictionary and says nothing",
+    (value) => {
+      expect(of(value)).toBeUndefined()
+    }
+  )
+
+  it("the first that says something binds, and only those that are obeyed", () => {
+    const fields = { "example-cache-control": "max-age=1", "cdn-cache-control": "max-age=2" }
+    expect(CacheControl.targeted(fields, targets)?.maxAge).toBe(1)
+    expect(CacheControl.targeted({ ...fields, "example-cache-control": "=" }, targets)?.maxAge).toBe(2)
+    expect(CacheControl.targeted(fields, ["CDN-Cache-Control"])?.maxAge).toBe(2)
+    expect(CacheControl.targeted(fields, [])).toBeUndefined()
+    expect(CacheControl.targeted(Object.create(fields), targets)).toBeUndefined()
+  })
+
+  it("any text binds or says nothing", () => {
+    fc.assert(fc.property(text, (value) => {
+      const { maxAge = 0, sMaxAge = 0 } = of(value) ?? {}
+      expect(maxAge + sMaxAge).toBeGreaterThanOrEqual(0)
+    }))
+  })
+})
+
 describe("CacheControl.inSeconds", () => {
   it.each([[0, 0], [999, 0], [1000, 1], [1999, 1], [1e15, 2_147_483_648], [Infinity, 2_147_483_648]])(
     "%s ms are %s delta-seconds",
@@ -348,7 +414,7 @@ describe("CacheControl.forClients", () => {
     ["public, max-age=5, s-maxage=9", {}, refused, "private, max-age=5"],
     ["PUBLIC", {}, refused, "private"],
     ["private=\"x\", max-age=5", {}, refused, "private, max-age=5"],
-    ["public x, no-cache=\"a, b\"", {}, refused, "private, x, no-cache=\"a, b\""],
+    ["public x, no-cache=\"a, b\"", {}, refused, "private, no-cache=\"a, b\""],
     ["no-store", {}, refused, "no-store"],
     ["no-store, public", {}, refused, "no-store"]
   ])("own %j, advice %j, answer %j: clients are told %j", (own, advice, answer, told) => {

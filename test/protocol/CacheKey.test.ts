@@ -121,7 +121,7 @@ describe("CacheKey", () => {
     const parts = ["/", ":", "%", "%002f", "f", "?", " ", "a", "\u0002", "\ud83d", "\ude00", "\u{1f601}"]
     const texts = ["", ...parts, ...parts.flatMap((one) => parts.map((other) => one + other))]
     const paths = texts.filter((text) => !text.includes("?")).map((text) => `/${text}`)
-    const components = {
+    const components: { readonly [name: string]: ReadonlyArray<string | undefined> } = {
       version: [undefined, ...texts],
       scheme: texts,
       host: texts,
@@ -129,14 +129,14 @@ describe("CacheKey", () => {
       query: [undefined, ...texts]
     }
     const plain = { version: undefined, scheme: "http", host: "a", path: "/", query: undefined }
-    const names = Object.keys(components) as Array<keyof typeof components>
+    const names = Object.keys(components)
     const collisions: Array<readonly [string, string]> = []
     for (const [index, one] of names.entries()) {
       for (const other of names.slice(index + 1)) {
         const keys = new Map<string, string>()
-        for (const a of components[one]) {
-          for (const b of components[other]) {
-            const { host, path, query, scheme, version } = { ...plain, [one]: a, [other]: b }
+        for (const a of components[one]!) {
+          for (const b of components[other]!) {
+            const { host, path, query, scheme, version }: typeof plain = { ...plain, [one]: a, [other]: b }
             const origin = `${scheme}://${host}`
             const address = JSON.stringify([version ?? null, origin, path, query ?? null])
             const key = CacheKey.make({ origin, path, query }, "all", version)

@@ -60,6 +60,38 @@ describe("Freshness.explicitLifetime", () => {
       expect(lifetime({ "cache-control": control, expires, date })).toBeGreaterThanOrEqual(0)
     }))
   })
+
+  it("a targeted field states it without Expires", () => {
+    const stated = (value: string) =>
+      Freshness.explicitLifetime({ expires: at(30) }, CacheControl.response(value), true, times)
+    expect([stated("no-cache"), stated("max-age=10")]).toEqual([undefined, 10_000])
+  })
+})
+
+describe("Freshness.heuristicLifetime", () => {
+  const guess = (status: number, response: Fields.Fields): number | undefined =>
+    Freshness.heuristicLifetime(status, response, CacheControl.response(response["cache-control"]), times)
+  const dated = (seconds: number): Fields.Fields => ({ "date": at(0), "last-modified": at(-seconds) })
+
+  it.each<[string, number, Fields.Fields, number | undefined]>([
+    ["a tenth of the time since it was modified", 200, dated(600), 60],
+    ["a day at most", 200, dated(8_640_010), 86_400],
+    ["counted from Date, not from now", 200, { "date": at(-100), "last-modified": at(-600) }, 50],
+    ["counted from now without Date", 200, { "last-modified": at(-600) }, 60],
+    ["none when it was modified after its Date", 200, dated(-600), 0],
+    ["none with an ETag alone: it is there to be validated", 200, { etag: "\"a\"" }, 0],
+    ["of a redirect", 308, dated(600), 60],
+    ["of a 404", 404, dated(600), 60],
+    ["not kept without a validator", 200, { date: at(0) }, undefined],
+    ["not kept with a Last-Modified that can't be read", 200, { "last-modified": "yesterday" }, undefined],
+    ["not kept with a status that isn't heuristically cacheable", 302, dated(600), undefined],
+    ["not kept with an error", 500, dated(600), undefined],
+    ["any status that is public", 302, { ...dated(600), "cache-control": "public" }, 60],
+    ["not any status for its s-maxage", 302, { ...dated(600), "cache-control": "s-maxage=60" }, undefined],
+    ["not any status where public can't be read", 302, { ...dated(600), "cache-control": "x public" }, undefined]
+  ])("%s: %s %j", (_, status, response, seconds) => {
+    expect(guess(status, response)).toBe(seconds === undefined ? undefined : seconds * 1000)
+  })
 })
 
 describe("Freshness.initialAge", () => {

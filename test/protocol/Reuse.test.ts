@@ -17,7 +17,11 @@ const stored: Reuse.Terms = {
 }
 
 const decide = (now: number, asked: Asked = {}, terms: Partial<Reuse.Terms> = {}) =>
-  Reuse.decide({ ...stored, ...terms }, { ...noRequestDirectives, forOrigin: false, ...asked }, received + now)
+  Reuse.decide(
+    { ...stored, ...terms },
+    { ...noRequestDirectives, forOrigin: false, isHeld: true, ...asked },
+    received + now
+  )
 
 const word = (reuse: Reuse.Reuse<Reuse.Terms>): string => reuse._tag === "Fresh" ? "fresh" : reuse.reason
 
@@ -95,6 +99,7 @@ describe("Reuse.decide", () => {
       noCache: fc.boolean(),
       onlyIfCached: fc.boolean(),
       forOrigin: fc.boolean(),
+      isHeld: fc.constant(true),
       maxAge: seconds,
       minFresh: seconds,
       maxStale: seconds
@@ -114,5 +119,28 @@ describe("Reuse.decide", () => {
       }),
       { numRuns: 2000 }
     )
+  })
+})
+
+describe("Reuse.insteadOfError", () => {
+  const instead = (status: number, later: number, asked: Asked = {}, staleIfErrorUntil = received + 9000) =>
+    Reuse.insteadOfError(
+      { ...stored, staleIfErrorUntil },
+      status,
+      { ...noRequestDirectives, forOrigin: false, isHeld: true, ...asked },
+      received + later
+    )
+
+  it.each([500, 502, 503, 504])("what is stale stands in for a %s until its window ends", (status) => {
+    expect([0, 8999, 9000, 9001].map((later) => instead(status, later))).toEqual([true, true, false, false])
+  })
+
+  it.each([200, 304, 400, 403, 404, 410, 501, 505, 511])("a %s is an answer", (status) => {
+    expect(instead(status, 0)).toBe(false)
+  })
+
+  it("neither without a window, nor for a client that says no-cache", () => {
+    expect(instead(503, 0, {}, 0)).toBe(false)
+    expect(instead(503, 0, { noCache: true })).toBe(false)
   })
 })

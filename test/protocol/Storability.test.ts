@@ -1,5 +1,6 @@
 import { describe, expect, it } from "@effect/vitest"
 import * as fc from "fast-check"
+import * as CacheKey from "../../src/protocol/CacheKey.js"
 import type { Detail } from "../../src/protocol/CacheStatus.js"
 import * as HttpDate from "../../src/protocol/HttpDate.js"
 import * as Storability from "../../src/protocol/Storability.js"
@@ -31,6 +32,7 @@ const plain: Storability.Exchange = {
   setsPreResponseHandler: false,
   readsCredentials: false,
   bodyBytes: 100,
+  hasWhole: false,
   requestTime: now,
   responseTime: now
 }
@@ -62,7 +64,6 @@ interface Cause {
 
 const causes: ReadonlyArray<readonly [Detail, Cause]> = [
   ["head", { exchange: { method: "HEAD" } }],
-  ["partial", { exchange: { status: 206 } }],
   ["not-modified", { exchange: { status: 304 } }],
   ["status", { exchange: { status: 299 }, control: "must-understand" }],
   ["no-store", { control: "no-store" }],
@@ -75,7 +76,8 @@ const causes: ReadonlyArray<readonly [Detail, Cause]> = [
   ["vary", { vary: "*" }],
   ["no-freshness", { isUnstated: true }],
   ["not-bytes", { exchange: { bodyBytes: undefined } }],
-  ["too-large", { exchange: { bodyBytes: 101 } }]
+  ["too-large", { exchange: { bodyBytes: 101 } }],
+  ["partial", { exchange: { status: 206 } }]
 ]
 
 /** Of two causes that set the same, the first counts. */
@@ -106,7 +108,7 @@ describe("Storability.decide: refusals", () => {
     expect(pairs.filter(({ detail, word }) => word !== detail)).toEqual([])
   })
 
-  it.each(["POST", "PUT", "QUERY", "get", ""])("only what answers a GET is kept, not %j", (method) => {
+  it.each(["POST", "PUT", "get", ""])("only what answers a GET is kept, not %j", (method) => {
     expect(refusal({ ...control("max-age=60"), method })).toBe("head")
   })
 
@@ -280,6 +282,102 @@ describe("Storability.decide: freshness", () => {
 
   it("the route's own sharedExpiry does not forbid stale", () => {
     expect(keep({}, { ...origin, sharedExpiry: 30_000 }).staleForbidden).toBe(false)
+  })
+})
+
+describe("Storability.decide: windows", () => {
+  const minute = 60_000
+  it.each<[string, string, Partial<Storability.Policy>, number, number]>([
+    ["none", "max-age=60", {}, 0, 2 * minute],
+    ["the response's own", "max-age=60, stale-if-error=30", {}, 90_000, 2 * minute],
+    ["the response's own, longer than its lifetime", "max-age=60, stale-if-error=600", {}, 660_000, 660_000],
+    ["the route's", "max-age=60", { staleIfError: 30_000 }, 90_000, 2 * minute],
+    ["the longer of both", "max-age=60, stale-if-error=30", { staleIfError: 600_000 }, 660_000, 660_000],
+    ["the route's, never fresh", "max-age=0", { staleIfError: 30_000 }, 30_000, 30_000],
+    ["forbidden by no-cache", "max-age=60, no-cache, stale-if-error=30", { staleIfError: 30_000 }, 0, 2 * minute],
+    ["forbidden by must-revalidate", "max-age=60, must-revalidate", { staleIfError: 30_000 }, 0, 2 * minute],
+    ["forbidden by proxy-revalidate", "max-age=60, proxy-revalidate", { staleIfError: 30_000 }, 0, 2 * minute],
+    ["forbidden by s-maxage", "s-maxage=60, stale-if-error=30", { staleIfError: 30_000 }, 0, 2 * minute],
+    [
+      "not forbidden by a qualified no-cache",
+      "max-age=60, no-cache=\"x\"",
+      { staleIfError: 30_000 },
+      90_000,
+      2 * minute
+    ],
+    ["none, retained as the route says", "max-age=60", { retain: 1000 }, 0, 61_000],
+    ["none, retained longer than a day", "max-age=60", { retain: 2 * day }, 0, 2 * day + minute]
+  ])("on error, %s: %s", (_, value, policy, onError, retained) => {
+    const kept = keep(control(value), { ...proxy, ...policy })
+    expect(kept.staleIfErrorUntil).toBe(onError === 0 ? 0 : now + onError)
+    expect(kept.retainUntil).toBe(now + retained)
+  })
+})
+
+describe("Storability.decide: no freshness of its own, and no expiry", () => {
+  const modified = { "last-modified": HttpDate.format(now - 600_000) }
+
+  it("is guessed from Last-Modified, and kept to be validated with an ETag", () => {
+    expect(keep({ response: modified }).lifetime).toBe(60_000)
+    expect(keep({ response: { etag: "\"a\"" } })).toMatchObject({ lifetime: 0, retainUntil: now + day })
+  })
+
+  it("is not guessed where the route has an expiry, whatever its status", () => {
+    expect(keep({ response: modified }, origin).lifetime).toBe(10_000)
+    expect(refusal({ response: modified, status: 410 }, origin)).toBe("no-freshness")
+  })
+
+  it("is not guessed where it is stated and can't be read", () => {
+    expect(keep({ response: { ...modified, "cache-control": "max-age=x" } }).lifetime).toBe(0)
+    expect(keep({ response: { ...modified, expires: "0" } }).lifetime).toBe(0)
+  })
+})
+
+describe("Storability.decide: targeted fields", () => {
+  const policy = { ...proxy, targets: ["CDN-Cache-Control"] }
+
+  it.each<[string, string, Detail | undefined]>([
+    ["max-age=60", "no-store", undefined],
+    ["max-age=60", "private", undefined],
+    ["no-store", "public, max-age=60", "no-store"],
+    ["private, max-age=60", "public", "private"],
+    ["must-revalidate", "max-age=60", "no-freshness"],
+    ["", "max-age=60", undefined],
+    ["max-age=60,", "no-store", "no-store"]
+  ])("%j over Cache-Control: %s", (targeted, value, detail) => {
+    const response = { "cdn-cache-control": targeted, "cache-control": value }
+    expect(refusal({ response }, policy)).toBe(detail)
+  })
+
+  it("one that isn't obeyed changes nothing", () => {
+    expect(refusal({ response: { "cdn-cache-control": "no-store", "cache-control": "max-age=60" } })).toBeUndefined()
+  })
+})
+
+describe("Storability.answersGet", () => {
+  const target = CacheKey.target("/a?b", "https://example.com")
+  const answers = (response: { readonly [name: string]: string }, method = "POST", status = 200) =>
+    Storability.answersGet(method, target, status, response)
+  const fresh = { "cache-control": "max-age=60" }
+
+  it.each(["/a?b", "?b", "https://example.com/a?b", "HTTPS://EXAMPLE.COM:443/a?b#c"])(
+    "with freshness, and %s as its Content-Location",
+    (location) => {
+      expect(answers({ ...fresh, "content-location": location })).toBe(true)
+      expect(answers({ "expires": HttpDate.format(now), "content-location": location })).toBe(true)
+      expect(answers({ "cache-control": "s-maxage=60", "content-location": location })).toBe(true)
+    }
+  )
+
+  it("not without either, with another URI, another method or another status", () => {
+    expect(answers(fresh)).toBe(false)
+    expect(answers({ "content-location": "/a?b" })).toBe(false)
+    expect(answers({ "cache-control": "public", "content-location": "/a?b" })).toBe(false)
+    for (const location of ["/a", "/a?b&c", "http://example.com/a?b", "https://other.com/a?b", "http://["]) {
+      expect(answers({ ...fresh, "content-location": location })).toBe(false)
+    }
+    expect(answers({ ...fresh, "content-location": "/a?b" }, "PUT")).toBe(false)
+    expect(answers({ ...fresh, "content-location": "/a?b" }, "POST", 201)).toBe(false)
   })
 })
 

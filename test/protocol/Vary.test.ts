@@ -80,6 +80,44 @@ describe("Vary", () => {
     expect(variant(["x"], { x: one })).toBe(variant(["x"], { x: other }))
   })
 
+  it.each([
+    ["en;q=0.5", "EN ; Q=0.50"],
+    ["en;q=1", "en"],
+    ["en;q=1.000, de", "en,de"],
+    ["en;q=0", "en;q=0.0"],
+    ["en, , de,", "en,de"]
+  ])("of preferences %j says the same as %j", (one, other) => {
+    for (const name of ["accept", "accept-encoding", "accept-language"]) {
+      expect(variant([name], { [name]: one })).toBe(variant([name], { [name]: other }))
+    }
+    expect(variant(["x"], { x: one })).not.toBe(variant(["x"], { x: other }))
+  })
+
+  it.each<[string | undefined, string | undefined]>([
+    ["en;q=0.5", "en;q=0.6"],
+    ["en;q=0.5", "en"],
+    ["en;q=0", "en"],
+    ["en", "de"],
+    ["en,de", "en"],
+    ["a/b;c=\"D\"", "a/b;c=\"d\""],
+    ["", undefined],
+    ["*", ""]
+  ])("preferences %j and %j select apart", (one, other) => {
+    for (const keepsOrder of [true, false]) {
+      const select = (accept: string | undefined) =>
+        Vary.variant(["accept"], accept === undefined ? {} : { accept }, { depth: 0, keepsOrder })
+      expect(select(one)).not.toBe(select(other))
+    }
+  })
+
+  it("the order of preferences counts where the handler may take the first, and nowhere else", () => {
+    const select = (name: string, value: string, keepsOrder: boolean) =>
+      Vary.variant([name], { [name]: value }, { depth: 0, keepsOrder })
+    expect(select("accept-language", "en, de", true)).not.toBe(select("accept-language", "de, en", true))
+    expect(select("accept-language", "en, de", false)).toBe(select("accept-language", "de, en", false))
+    expect(select("x", "en, de", false)).not.toBe(select("x", "de, en", false))
+  })
+
   it.each<[string | undefined, string | undefined]>([
     ["a,b", "ab"],
     ["a,b", "b,a"],
