@@ -62,7 +62,8 @@ const endToEnd = (headers: Headers.Headers): Headers.Headers =>
 /** RFC 9110 §7.6.3, RFC 7239 §4 */
 const requestHeaders = ({ headers, remoteAddress }: HttpServerRequest.HttpServerRequest): Headers.Headers => {
   const add = (name: string, value: string) => [headers[name], value].filter((part) => part !== undefined).join(", ")
-  const client = remoteAddress._tag === "Some" ? remoteAddress.value : "unknown"
+  const address = (remoteAddress._tag === "Some" ? remoteAddress.value : "unknown").replace(/^::ffff:(?=\d+\.)/, "")
+  const client = address.includes(":") ? `[${address}]` : address
   return Headers.setAll(Headers.remove(endToEnd(headers), ["host", "content-length"]), {
     via: add("via", "1.1 effect-http-cache"),
     forwarded: add("forwarded", `for="${client}";host="${headers["host"] ?? ""}";proto=http`)

@@ -6,6 +6,7 @@ import { Effect, Layer } from "effect"
 import { InMemoryCacheStorage, withCache } from "effect-http-cache"
 import { spawn } from "node:child_process"
 import { once } from "node:events"
+import { createServer as createHttpServer, get, type IncomingHttpHeaders } from "node:http"
 import { createServer } from "node:net"
 import { fileURLToPath } from "node:url"
 import * as conditionalRequests from "../examples/conditional-requests.js"
@@ -18,17 +19,16 @@ import { serve, TestServer } from "./harness.js"
 
 const root = fileURLToPath(new URL("..", import.meta.url))
 
-/** The quickstart as `npm start` runs it. */
-const quickstart = (port: string) => {
-  const child = spawn(process.execPath, ["--import", "tsx", "examples/quickstart.ts"], {
-    cwd: root,
-    env: { ...process.env, PORT: port }
-  })
+/** An example as a user runs it. */
+const started = (example: string, env: NodeJS.ProcessEnv) => {
+  const child = spawn(process.execPath, ["--import", "tsx", example], { cwd: root, env })
   let output = ""
   child.stdout.on("data", (chunk) => output += chunk)
   child.stderr.on("data", (chunk) => output += chunk)
   return { child, exited: once(child, "exit"), output: () => output }
 }
+
+const quickstart = (port: string) => started("examples/quickstart.ts", { ...process.env, PORT: port })
 
 const freePort = async (): Promise<number> => {
   const server = createServer().listen(0, "127.0.0.1")
@@ -94,6 +94,64 @@ describe("quickstart", () => {
       /^Can't listen on port \d+: Error: listen EADDRINUSE: .*; try another, as in PORT=3001 npm start\n$/
     )
     server.close()
+  }, 60_000)
+})
+
+describe("reverse proxy", () => {
+  const proxy = (env: { readonly [name: string]: string }) => {
+    const { ORIGIN: _, PORT: __, ...rest } = process.env
+    return started("examples/reverse-proxy.ts", { ...rest, ...env })
+  }
+
+  it("names the variable that is missing or wrong, and says what there is", async () => {
+    const without = proxy({})
+    expect(await without.exited).toEqual([1, null])
+    expect(without.output()).toMatch(/ORIGIN[\s\S]*COOKIES[\s\S]*TARGETS[\s\S]*STALE_IF_ERROR/)
+    const wrong = proxy({ ORIGIN: "http://127.0.0.1:1/path" })
+    expect(await wrong.exited).toEqual([1, null])
+    expect(wrong.output()).toContain("ORIGIN")
+    expect(wrong.output()).toContain("expected http:// or https://, a host, and no path")
+  }, 60_000)
+
+  it("forwards, caches, passes interim responses on, and answers 502 where nobody is", async () => {
+    let asked = 0
+    const origin = createHttpServer((request, response) => {
+      asked++
+      response.writeEarlyHints({ link: "</style.css>; rel=preload" })
+      response.writeHead(200, {
+        "cache-control": "max-age=60",
+        "x-via": request.headers["via"] ?? "",
+        "x-forwarded": String(request.headers["forwarded"])
+      })
+      response.end(`${request.method} ${request.url}`)
+    }).listen(0, "127.0.0.1")
+    await once(origin, "listening")
+    const { port: originPort } = origin.address() as { port: number }
+    const port = await freePort()
+    const { child, exited, output } = proxy({ ORIGIN: `http://127.0.0.1:${originPort}`, PORT: String(port) })
+    while (!output().includes("Listening")) await Promise.race([once(child.stdout, "data"), exited])
+    const hints: Array<unknown> = []
+    const ask = (path: string) =>
+      new Promise<readonly [number | undefined, string, IncomingHttpHeaders]>((resolve, reject) =>
+        get({ host: "127.0.0.1", port, path }, (response) => {
+          let text = ""
+          response.on("data", (chunk) => text += chunk)
+          response.on("end", () => resolve([response.statusCode, text, response.headers]))
+        }).on("information", ({ headers, statusCode }) => hints.push([statusCode, headers["link"]])).on("error", reject)
+      )
+    const [status, text, headers] = await ask("/a?b=%20c")
+    expect([status, text, headers["x-via"]]).toEqual([200, "GET /a?b=%20c", "1.1 effect-http-cache"])
+    expect(headers["x-forwarded"]).toMatch(/^for="127\.0\.0\.1";host="127\.0\.0\.1:\d+";proto=http$/)
+    expect(hints).toEqual([[103, "</style.css>; rel=preload"]])
+    expect((await ask("/a?b=%20c"))[2]["cache-status"]).toMatch(/^effect-http-cache; hit; ttl=/)
+    expect(asked).toBe(1)
+    origin.close()
+    origin.closeAllConnections()
+    await once(origin, "close")
+    expect((await ask("/other"))[0]).toBe(502)
+    expect((await ask("/a?b=%20c"))[0]).toBe(200)
+    child.kill("SIGTERM")
+    expect(await exited).toEqual([0, null])
   }, 60_000)
 })
 
