@@ -24,7 +24,7 @@ import { CollectableCacheStorage } from "./CollectableCacheStorage.js"
 import { ask } from "./internal/asking.js"
 import { resolve } from "./internal/byUri.js"
 import * as handlers from "./internal/handler.js"
-import { freshenByHead, keep } from "./internal/keeping.js"
+import { freshenByHead, keep, keepForGet } from "./internal/keeping.js"
 import * as routeOptions from "./internal/options.js"
 import * as report from "./internal/report.js"
 import { respond, respondFromBeneath, respondStored } from "./internal/responding.js"
@@ -37,7 +37,6 @@ import * as Fields from "./protocol/Fields.js"
 import * as Invalidation from "./protocol/Invalidation.js"
 import * as Preconditions from "./protocol/Preconditions.js"
 import * as Reuse from "./protocol/Reuse.js"
-import * as Storability from "./protocol/Storability.js"
 
 export {
   /**
@@ -71,7 +70,10 @@ const cached = <RP>(policies: Policies<RP>) =>
     const visited = yield* visit(policies)
     const { asks, key, policy, view } = visited
     const aside = yield* passesBy(visited)
-    if (aside !== undefined) return yield* pass(keepingForGet(handler, visited), visited, aside)
+    if (aside !== undefined) {
+      const response = Effect.flatMap(handler, Respondable.toResponse)
+      return yield* pass(Effect.tap(response, (own) => keepForGet(visited, own)), visited, aside)
+    }
     const here = view.method === "QUERY" ? yield* withContent(visited) : visited
     if (here === undefined) return yield* pass(handler, visited, { reason: "bypass", detail: "body" })
     const whose = policy.partition === undefined ? Option.some("") : yield* orNone(policy.partition)
@@ -115,23 +117,6 @@ const cached = <RP>(policies: Policies<RP>) =>
     const status = answer === own ? undefined : own.status
     const outcome = { _tag: "Forwarded", reason: reuse.reason, stored: detail === undefined, detail, status } as const
     return yield* respond(here, answer, told, outcome, responseTime)
-  })
-
-/** A `POST` may answer later requests with `GET`, where it says so (RFC 9110 §9.3.3) and the origin's fields decide. */
-const keepingForGet = <A extends Respondable.Respondable, E, R, RP>(
-  handler: Effect.Effect<A, E, R>,
-  here: Visit<RP>
-): Effect.Effect<HttpServerResponse.HttpServerResponse, E, R | CacheStorage> =>
-  Effect.tap(Effect.flatMap(handler, Respondable.toResponse), (response) => {
-    const { policy, view } = here
-    if (policy.expiry !== undefined || policy.partition !== undefined) return Effect.void
-    if (!Storability.answersGet(view.method, view.target, response.status, response.headers)) return Effect.void
-    return Effect.gen(function*() {
-      const place = yield* storages.look(yield* CacheStorage, lookupOf(here, ""))
-      const now = yield* Clock.currentTimeMillis
-      const exchange = { requestTime: now, responseTime: now, setsPreResponseHandler: false, readsCredentials: false }
-      yield* keep(here, place, { ...exchange, method: "GET" }, serverResponse.fromHandler(response, "GET", policy, now))
-    })
   })
 
 interface Aside {

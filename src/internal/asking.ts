@@ -63,8 +63,9 @@ export const ask = <A extends Respondable.Respondable, E, R, RP>(
   if (item === undefined || asks === undefined) return run(undefined)
   const expected = item.range === undefined ? 304 : 206
   return Effect.flatMap(run(asks), (asked) => {
-    if (asked.isFromBeneath || asked.own.status !== expected) return Effect.succeed(asked)
+    if (asked.own.status !== expected) return Effect.succeed(asked)
     const answer = resolved(item, asked.own)
-    return answer === undefined ? run(undefined) : Effect.succeed({ ...asked, answer })
+    // A cache beneath that answered our question did not answer the client.
+    return answer === undefined ? run(undefined) : Effect.succeed({ ...asked, isFromBeneath: false, answer })
   })
 }

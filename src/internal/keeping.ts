@@ -1,14 +1,17 @@
 /** What is kept of what a handler answered, and what is removed for it. */
+import type { HttpServerResponse } from "@effect/platform/HttpServerResponse"
+import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import { randomUUID } from "node:crypto"
 import type { CacheItem } from "../CacheItem.js"
+import { CacheStorage } from "../CacheStorage.js"
 import type * as CacheControl from "../protocol/CacheControl.js"
 import type * as CacheStatus from "../protocol/CacheStatus.js"
 import * as Storability from "../protocol/Storability.js"
 import * as Validation from "../protocol/Validation.js"
 import * as serverResponse from "./serverResponse.js"
-import { type Place, write } from "./storages.js"
-import type { Visit } from "./visit.js"
+import { look, type Place, write } from "./storages.js"
+import { lookupOf, type Visit } from "./visit.js"
 
 type Exchange = Pick<
   Storability.Exchange,
@@ -71,4 +74,20 @@ export const freshenByHead = <R>(
   return Validation.headIsAbout(item.headers, head.fields)
     ? keep(here, place, { ...exchange, method: "GET" }, serverResponse.freshened(item, head))
     : write(place.storage, { ...item, replaces: item.id, retainUntil: 0 }, place.lookup)
+}
+
+/** A `POST` may answer later requests with `GET`, where it says so (RFC 9110 §9.3.3) and the origin's fields decide. */
+export const keepForGet = <R>(
+  here: Visit<R>,
+  response: HttpServerResponse
+): Effect.Effect<unknown, never, CacheStorage> => {
+  const { policy, view } = here
+  if (policy.expiry !== undefined || policy.partition !== undefined || policy.enabled !== undefined) return Effect.void
+  if (!Storability.answersGet(view.method, view.target, response.status, response.headers)) return Effect.void
+  return Effect.gen(function*() {
+    const place = yield* look(yield* CacheStorage, lookupOf(here, ""))
+    const now = yield* Clock.currentTimeMillis
+    const exchange = { requestTime: now, responseTime: now, setsPreResponseHandler: false, readsCredentials: false }
+    yield* keep(here, place, { ...exchange, method: "GET" }, serverResponse.fromHandler(response, "GET", policy, now))
+  })
 }
