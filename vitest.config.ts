@@ -12,6 +12,8 @@ export default defineConfig({
   },
   test: {
     include: ["test/**/*.test.ts"],
+    // A slow machine is no failure.
+    testTimeout: 60_000,
     typecheck: { include: ["test/**/*.test-d.ts"], tsconfig: "./tsconfig.json" }
   }
 })

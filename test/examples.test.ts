@@ -121,8 +121,10 @@ describe("reverse proxy", () => {
       response.writeHead(200, {
         "cache-control": "max-age=60",
         "x-via": request.headers["via"] ?? "",
-        "x-forwarded": String(request.headers["forwarded"])
+        "x-forwarded": String(request.headers["forwarded"]),
+        "trailer": "x-trailer"
       })
+      response.addTrailers({ "x-trailer": "1" })
       response.end(`${request.method} ${request.url}`)
     }).listen(0, "127.0.0.1")
     await once(origin, "listening")
@@ -142,6 +144,7 @@ describe("reverse proxy", () => {
     const [status, text, headers] = await ask("/a?b=%20c")
     expect([status, text, headers["x-via"]]).toEqual([200, "GET /a?b=%20c", "1.1 effect-http-cache"])
     expect(headers["x-forwarded"]).toMatch(/^for="127\.0\.0\.1";host="127\.0\.0\.1:\d+";proto=http$/)
+    expect([headers["x-trailer"], headers["trailer"]]).toEqual([undefined, undefined])
     expect(hints).toEqual([[103, "</style.css>; rel=preload"]])
     expect((await ask("/a?b=%20c"))[2]["cache-status"]).toMatch(/^effect-http-cache; hit; ttl=/)
     expect(asked).toBe(1)

@@ -30,7 +30,8 @@ export const details = {
   "pre-response-handler": "a pre-response handler (cors, a cookie) was set inside withCache; it belongs outside",
   "private": "the response is private, and the route has no partition",
   "request-no-store": "the client's Cache-Control: no-store",
-  "status": "412, 416 or 417, which answer this request only; or must-understand, and it is not understood",
+  "status":
+    "412, 416 or 417, which answer this request only; no final status; or must-understand, and it is not understood",
   "storage": "the storage failed",
   "too-large": "the content is larger than maxBodyBytes",
   "vary": "Vary: *"

@@ -153,7 +153,7 @@ export const decide = (exchange: Exchange, policy: Policy): Storability => {
   // RFC 9111 §3
   if (exchange.method !== "GET" && exchange.method !== "QUERY") return refuse("head")
   if (status === 304) return refuse("not-modified")
-  if (ofThisRequest.has(status)) return refuse("status")
+  if (ofThisRequest.has(status) || status < 200 || status > 599) return refuse("status")
   if (directives.mustUnderstand && !understood.has(status)) return refuse("status")
   if (directives.noStore && !directives.mustUnderstand) return refuse("no-store")
   if (exchange.requestNoStore) return refuse("request-no-store")
