@@ -325,7 +325,7 @@ describe("ranges", () => {
         const ask = yield* origin((_, asked) => {
           if (asked["range"] === first) return partial(from, to)
           if (asked["range"] === missing && asked["if-range"] === tag) {
-            return partial(from === 0 ? 4 : 0, from === 0 ? 9 : 5)
+            return partial(from === 0 ? 4 : 0, from === 0 ? 9 : 5, { "x-a": "new" })
           }
           return text("changed", { ...headers, etag: tag })
         })
@@ -333,6 +333,7 @@ describe("ranges", () => {
         const completed = yield* ask("/same")
         expect([completed.status, completed.text, completed.headers["content-length"], completed.cacheStatus])
           .toEqual([200, whole, "10", "fwd=partial; fwd-status=206; stored"])
+        expect(completed.headers["x-a"]).toBe("new")
         expect((yield* ask("/same")).cacheStatus).toBe("hit; ttl=60")
         yield* ask("/changed", { headers: { range: first } })
         tag = "\"2\""

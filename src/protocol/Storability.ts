@@ -144,8 +144,10 @@ export const decide = (exchange: Exchange, policy: Policy): Storability => {
 
   const shareable = isShareable(directives, policy)
   const detail = personal(exchange, policy, directives, vary, shareable)
+  // The directives of an origin that is not us are passed on as they are (RFC 9111 §5.2).
+  const isOurs = policy.expiry !== undefined || policy.cacheControl === "private"
   const answer = {
-    private: detail !== undefined || (exchange.partition !== "" && !shareable),
+    private: (detail !== undefined && isOurs) || (exchange.partition !== "" && !shareable),
     expires: applies && (detail === undefined || (detail === "private" && policy.cacheControl === "private"))
   }
   const refuse = (detail: Detail): Storability => ({ _tag: "Refuse", detail, answer })

@@ -503,11 +503,16 @@ describe("Storability: the answer", () => {
     expect(decide(exchange, policy).answer).toEqual({ private: isPrivate, expires })
   })
 
-  it("what is refused for privacy is told to be private", () => {
+  it("what is refused for privacy is told to be private, by an origin; what is passed on stays as it is", () => {
     const reasons = new Set<Detail>(["authorization", "cookies", "credentials", "pre-response-handler", "private"])
     for (const [detail, cause] of causes) {
-      expect([detail, decide(caused(cause)).answer.private]).toEqual([detail, reasons.has(detail)])
+      expect([detail, decide(caused(cause), origin).answer.private]).toEqual([detail, reasons.has(detail)])
+      expect([detail, decide(caused(cause)).answer.private]).toEqual([detail, false])
     }
+  })
+
+  it.each([100, 103, 199, 600, 999])("a status that is not final, or none, is not kept: %s", (status) => {
+    expect(refusal({ ...control("max-age=60"), status })).toBe("status")
   })
 
   it("of a stored response the same is told as when it was stored", () => {
