@@ -95,27 +95,32 @@ export const response = (value: string | undefined): ResponseDirectives =>
 export const targeted = (fields: Fields.Fields, targets: ReadonlyArray<string>): ResponseDirectives | undefined => {
   for (const target of targets) {
     const value = Fields.get(fields, target.toLowerCase())
-    const directives = value === undefined ? [] : readDictionary(value)
-    if (directives.length > 0) return bindingOf(directives)
+    const directives = value === undefined ? undefined : readDictionary(value)
+    if (directives !== undefined) return bindingOf(directives)
   }
   return undefined
 }
 
 const deltas = new Set(["max-age", "s-maxage", "stale-if-error", "stale-while-revalidate"])
 
-/** What can't be read as a dictionary says nothing; a value of a type that a directive doesn't have is unreadable. */
-const readDictionary = (value: string): ReadonlyArray<Directive> => {
+/**
+ * `undefined` when it is empty, or no dictionary. A value of a type that a directive doesn't have is unreadable
+ * (RFC 9213 §2.1); what is false isn't said.
+ */
+const readDictionary = (value: string): ReadonlyArray<Directive> | undefined => {
   let dictionary: Dictionary
   try {
     dictionary = parseDictionary(value)
   } catch {
-    return []
+    return undefined
   }
-  return Array.from(dictionary, ([name, [item]]): Directive => {
-    if (item === true) return { name, valid: true }
-    if (typeof item === "string" && !deltas.has(name)) return { name, value: item, valid: true }
-    if (typeof item === "number" && Number.isInteger(item)) return { name, value: String(item), valid: true }
-    return { name, valid: false }
+  if (dictionary.size === 0) return undefined
+  return Array.from(dictionary).flatMap(([name, [item]]): ReadonlyArray<Directive> => {
+    if (item === false) return []
+    if (item === true) return [{ name, valid: true }]
+    if (typeof item === "string" && !deltas.has(name)) return [{ name, value: item, valid: true }]
+    if (typeof item === "number" && Number.isInteger(item)) return [{ name, value: String(item), valid: true }]
+    return [{ name, valid: false }]
   })
 }
 
