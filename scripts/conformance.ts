@@ -46,6 +46,8 @@ const freePort = async (): Promise<number> => {
   return port
 }
 
+const cell = ([passed, all]: ReadonlyArray<number>) => `${passed}/${all}`.padStart(10)
+
 const children: Array<ChildProcess> = []
 
 const start = async (args: ReadonlyArray<string>, env: { readonly [name: string]: string }, isReady: RegExp) => {
@@ -118,7 +120,6 @@ try {
   }
 
   const total = { required: [0, 0], optimal: [0, 0], check: [0, 0] }
-  const cell = ([passed, all]: ReadonlyArray<number>) => `${passed}/${all}`.padStart(10)
   console.log(`${"".padEnd(48)}${"required".padStart(10)}${"optimal".padStart(10)}${"check".padStart(10)}`)
   for (const [name, counts] of table) {
     for (const kind of ["required", "optimal", "check"] as const) {
