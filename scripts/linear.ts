@@ -1,5 +1,5 @@
 /**
- * Four times the text may take four times as long: each parser is timed with 64 KB and 256 KB of what might make it
+ * 46: four times the text may take four times as long: each parser is timed with 64 KB and 256 KB of what might make it
  * look twice. The exit code is 1 when the larger takes more than six times the smaller.
  */
 import * as CacheControl from "../src/protocol/CacheControl.js"

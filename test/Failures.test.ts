@@ -209,6 +209,23 @@ describe("keys and poisoning", () => {
       }
     }).pipe(Effect.provide(TestServer)))
 
+  it.scoped("13: ten thousand values of a field that selects are so many variants at most, and memory stays bounded", () =>
+    Effect.gen(function*() {
+      const route = counted().pipe(withCache({ expiry: 10, vary: ["Accept-Language"] }))
+      const ask = (language: string) =>
+        Effect.scoped(route).pipe(
+          Effect.provideService(
+            HttpServerRequest.HttpServerRequest,
+            HttpServerRequest.fromWeb(new Request("http://localhost/", { headers: { "accept-language": language } }))
+          ),
+          Effect.map(({ headers }) => headers["cache-status"]!.includes("hit"))
+        )
+      for (let i = 0; i < 10_000; i++) yield* ask(`x-${i}`)
+      const hits = yield* Effect.forEach(Array.from({ length: 100 }, (_, i) => `x-${9_999 - i}`), ask)
+      expect(hits.filter((isHit) => isHit).length).toBeLessThanOrEqual(8)
+      expect(hits.slice(0, 8)).toEqual(Array(8).fill(true))
+    }).pipe(Effect.provide(InMemoryCacheStorage.layerWith({ maxVariants: 8 }))))
+
   it.scoped("14: what was answered to origin A is not served to B with A's field, with cors outside and inside", () =>
     Effect.gen(function*() {
       const log: Array<Logged> = []
@@ -231,6 +248,23 @@ describe("keys and poisoning", () => {
           "/inside is not stored, since a pre-response handler (cors, a cookie) was set inside the cache"
         )
       ])
+    }).pipe(Effect.provide(TestServer)))
+
+  it.scoped("15: a gzip body never reaches a client that did not ask for it, and codings have different tags", () =>
+    Effect.gen(function*() {
+      const handler = answering(({ headers }, run) =>
+        (headers["accept-encoding"] ?? "").includes("gzip")
+          ? HttpServerResponse.text(`gzip ${run}`, {
+            headers: { "content-encoding": "gzip", "vary": "Accept-Encoding" }
+          })
+          : HttpServerResponse.text(`plain ${run}`, { headers: { vary: "Accept-Encoding" } })
+      )
+      const ask = yield* serve(HttpRouter.empty.pipe(HttpRouter.get("/", handler.pipe(withCache({ expiry: 10 })))))
+      const gzip = { headers: { "accept-encoding": "gzip" } }
+      const tags = [(yield* ask("/", gzip)).headers["etag"], (yield* ask("/")).headers["etag"]]
+      expect(new Set(tags).size).toBe(2)
+      expect([(yield* ask("/", gzip)).text, (yield* ask("/")).text]).toEqual(["gzip 1", "plain 2"])
+      expect((yield* ask("/", { headers: { "if-none-match": tags[0] } })).status).toBe(200)
     }).pipe(Effect.provide(TestServer)))
 })
 
@@ -738,6 +772,19 @@ describe("invalidation", () => {
       expect(log.map(({ message }) => message)).toEqual([
         expect.stringContaining("withCollect: also: \"http://\" is no URI")
       ])
+    }).pipe(Effect.provide(TestServer)))
+
+  it.scoped("34: a collect removes stale copies too", () =>
+    Effect.gen(function*() {
+      const ask = yield* serve(HttpRouter.empty.pipe(
+        route("/", { retain: 3600 }, { headers: { "cache-control": "max-age=10", "etag": "\"1\"" } }),
+        HttpRouter.post("/", HttpServerResponse.empty().pipe(withCollect()))
+      ))
+      yield* ask("/")
+      yield* TestClock.adjust("10 seconds")
+      yield* ask("/", { method: "POST" })
+      const after = yield* ask("/", { headers: { "cache-control": "max-stale" } })
+      expect([after.text, after.cacheStatus]).toEqual(["run 2", "fwd=uri-miss; stored"])
     }).pipe(Effect.provide(TestServer)))
 
   it.scoped("30: a URI is forgotten under the key that its route gives it, and as it was sent", () =>

@@ -268,7 +268,7 @@ describe("partition", () => {
 })
 
 describe("requests to leave alone", () => {
-  it.scoped("are those with content, those that bypass names, and all where the switch says no or fails", () =>
+  it.scoped("10: are those with content, those that bypass names, and all where the switch says no or fails", () =>
     Effect.gen(function*() {
       let isEnabled = true
       const detail = { cacheStatus: { detail: true } }

@@ -208,7 +208,7 @@ describe("freshness where none is stated", () => {
 })
 
 describe("stale responses in place of errors", () => {
-  it.scoped("stand in within the window, of the route or of the response; nothing else is an error", () =>
+  it.scoped("48: stand in within the window, of the route or of the response; nothing else is an error", () =>
     Effect.gen(function*() {
       const ask = yield* origin((run, _, { url }) => {
         const [, control, status] = decodeURIComponent(url).split("/")
@@ -429,6 +429,36 @@ describe("POST", () => {
       yield* ask("/other", { method: "POST" })
       expect((yield* ask("/other")).cacheStatus).toBe("fwd=uri-miss")
       expect((yield* ask("/a")).headers["cache-status"]).toBe("effect-http-cache; hit; ttl=60")
+    }).pipe(Effect.provide(TestServer)))
+})
+
+describe("clocks and dates", () => {
+  it.scoped("45: a clock that goes back, an Age beyond 2^31, a missing Date and broken Expires are all safe", () =>
+    Effect.gen(function*() {
+      yield* TestClock.setTime(1_000_000)
+      const expires = [
+        "0",
+        "-1",
+        "",
+        "never",
+        "Thu, 32 Jan 1970 00:00:00 GMT",
+        "Thu, 01 Jan 2070",
+        "1e9",
+        "Thu, 01 Jan 2070 00:00:00 PST",
+        "Fri, 01 Jan 2100 00:00:00"
+      ]
+      const ask = yield* origin((_, asked) => text("x", JSON.parse(asked["x-fields"]!) as Fields))
+      const request = (fields: Fields): Ask => ({ headers: { "x-fields": JSON.stringify(fields) } })
+      for (const [index, value] of expires.entries()) {
+        yield* ask(`/${index}`, request({ expires: value, etag: "\"1\"" }))
+        expect([value, (yield* ask(`/${index}`, request({}))).cacheStatus]).toEqual([value, "fwd=stale"])
+      }
+      yield* ask("/age", request({ "age": "99999999999", "cache-control": "max-age=99999999999" }))
+      expect((yield* ask("/age", request({}))).cacheStatus).toBe("fwd=stale")
+      yield* ask("/back", request({ "cache-control": "max-age=60" }))
+      yield* TestClock.setTime(900_000)
+      const back = yield* ask("/back", request({}))
+      expect([back.headers["age"], back.cacheStatus]).toEqual(["0", "hit; ttl=60"])
     }).pipe(Effect.provide(TestServer)))
 })
 
