@@ -481,9 +481,14 @@ describe("QUERY", () => {
       const handle = HttpApp.toWebHandlerRuntime(
         yield* Effect.runtime<CacheStorage.CacheStorage | CollectableCacheStorage.CollectableCacheStorage>()
       )(app)
-      const query = (method: string, body: string, type = "application/json") =>
+      const query = (
+        method: string,
+        body: string,
+        type = "application/json",
+        length: object = { "content-length": String(body.length) }
+      ) =>
         Effect.promise(async () => {
-          const init = { method, body, headers: { "content-type": type, "content-length": String(body.length) } }
+          const init = { method, body, headers: { "content-type": type, ...length } }
           const response = await handle(new Request("http://localhost/", init))
           return [await response.text(), response.headers.get("cache-status")?.slice(19)]
         })
@@ -493,6 +498,7 @@ describe("QUERY", () => {
       expect(yield* query("QUERY", "[1]", "application/x-json")).toEqual(["3 [1] [1]", "fwd=vary-miss; stored"])
       expect((yield* query("POST", "[1]"))[1]).toBe("fwd=method")
       expect(yield* query("QUERY", "[1]")).toEqual(["5 [1] [1]", "fwd=uri-miss; stored"])
+      expect(yield* query("QUERY", "[1]", "application/json", {})).toEqual(["6 [1] [1]", "fwd=bypass"])
       const long = JSON.stringify("x".repeat(70_000))
       expect((yield* query("QUERY", long))[1]).toBe("fwd=bypass")
     }).pipe(Effect.provide(InMemoryCacheStorage.layerCollectable)))

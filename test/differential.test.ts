@@ -35,7 +35,13 @@ interface Pair {
 
 type Verdict = "refused" | "stored" | "reusable"
 
-const unset = { expiry: undefined, sharedExpiry: undefined, cacheControl: undefined, staleIfError: undefined }
+const unset = {
+  shared: true,
+  expiry: undefined,
+  sharedExpiry: undefined,
+  cacheControl: undefined,
+  staleIfError: undefined
+}
 /** What is stored is kept for ever, as theirs is. */
 const policy = { ...unset, statuses: new Set<number>(), maxBodyBytes: 1e6, vary: [], targets: [], retain: 1e12 }
 const usual = { partition: "", setsPreResponseHandler: false, readsCredentials: false, bodyBytes: 10, hasWhole: false }

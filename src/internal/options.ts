@@ -220,6 +220,7 @@ const merge = <R>(route: Options<R>, defaults: DefaultOptions): Policy<R> => {
   const expiry = route.expiry ?? defaults.expiry ?? (sharedExpiry === undefined ? undefined : 0)
   const cacheStatus = route.cacheStatus ?? defaults.cacheStatus ?? {}
   return {
+    shared: true,
     expiry: millisOf(expiry),
     sharedExpiry: millisOf(sharedExpiry),
     staleIfError: millisOf(route.staleIfError ?? defaults.staleIfError),

@@ -65,10 +65,10 @@ const maxQueryBytes = 64 * 1024
 export const readContent = (
   request: HttpServerRequest
 ): Effect.Effect<{ readonly request: HttpServerRequest; readonly content: Uint8Array } | undefined, RequestError> => {
-  const length = Number(
-    Fields.get(request.headers, "content-length") ??
-      (Fields.get(request.headers, "transfer-encoding") === undefined ? 0 : NaN)
-  )
+  const { body } = request.source as { readonly body?: unknown }
+  const isUnsaid = Fields.get(request.headers, "transfer-encoding") !== undefined ||
+    (body !== undefined && body !== null)
+  const length = Number(Fields.get(request.headers, "content-length") ?? (isUnsaid ? NaN : 0))
   if (!(length <= maxQueryBytes)) return Effect.succeed(undefined)
   const content = length === 0 ? Effect.succeed(new ArrayBuffer(0)) : request.arrayBuffer
   return Effect.map(content, (buffer) => ({ request: withContent(request, buffer), content: new Uint8Array(buffer) }))

@@ -145,6 +145,15 @@ const bindingOf = (directives: ReadonlyArray<Directive>): ResponseDirectives => 
   }
 }
 
+/** Without what is for shared caches only (RFC 9111 §5.2.2.7, §5.2.2.8, §5.2.2.10). A `private` one may always be kept. */
+export const forOneUser = (directives: ResponseDirectives): ResponseDirectives => ({
+  ...directives,
+  private: undefined,
+  public: directives.public || directives.private !== undefined,
+  proxyRevalidate: false,
+  sMaxAge: undefined
+})
+
 /** Seconds; `maxStale` is `Infinity` when no number was given. */
 export interface RequestDirectives {
   readonly noStore: boolean

@@ -11,6 +11,8 @@ import * as Vary from "./Vary.js"
 
 /** What a route allows. Milliseconds. */
 export interface Policy {
+  /** Whether several users are answered; the cache of one user is bound by less. */
+  readonly shared: boolean
   readonly expiry: number | undefined
   readonly sharedExpiry: number | undefined
   readonly statuses: ReadonlySet<number>
@@ -70,6 +72,7 @@ const personal = (
   vary: Vary.Vary,
   shareable: boolean
 ): Detail | undefined => {
+  if (!policy.shared) return undefined
   if (exchange.setsCookies) return "cookies"
   if (exchange.setsPreResponseHandler) return "pre-response-handler"
   if (exchange.partition !== "") return undefined
@@ -102,10 +105,11 @@ interface Binding {
   readonly isTargeted: boolean
 }
 
-const bindingOf = (response: Fields.Fields, { targets }: Policy): Binding => {
+const bindingOf = (response: Fields.Fields, { shared, targets }: Policy): Binding => {
   const targeted = CacheControl.targeted(response, targets)
+  const directives = targeted ?? CacheControl.response(Fields.get(response, "cache-control"))
   return {
-    directives: targeted ?? CacheControl.response(Fields.get(response, "cache-control")),
+    directives: shared ? directives : CacheControl.forOneUser(directives),
     isTargeted: targeted !== undefined
   }
 }

@@ -10,6 +10,7 @@ const now = Date.UTC(2026, 10, 22, 12)
 const day = 86_400_000
 
 const proxy: Storability.Policy = {
+  shared: true,
   expiry: undefined,
   sharedExpiry: undefined,
   statuses: new Set([200, 404]),
@@ -90,6 +91,47 @@ const caused = (...causes: ReadonlyArray<Cause>): Partial<Storability.Exchange> 
     response: { "cache-control": directives.join(", "), ...(vary === undefined ? {} : { vary }) }
   }
 }
+
+describe("Storability.decide: the cache of one user", () => {
+  const oneUser: Storability.Policy = { ...proxy, shared: false }
+
+  it.each<[string, Partial<Storability.Exchange>]>([
+    ["private", control("private, max-age=60")],
+    ["a field list of private", control("private=\"x\", max-age=60")],
+    ["Authorization", { ...authorized, ...control("max-age=60") }],
+    ["cookies", { setsCookies: true, ...control("max-age=60") }],
+    ["Vary: Cookie", { response: { "cache-control": "max-age=60", "vary": "cookie" } }]
+  ])("keeps what a shared one does not: %s", (_, exchange) => {
+    expect(refusal(exchange, oneUser)).toBeUndefined()
+  })
+
+  it("heeds max-age, not s-maxage, and no proxy-revalidate", () => {
+    const kept = (value: string, policy: Storability.Policy) => {
+      const storability = decide(control(value), policy)
+      return storability._tag === "Keep"
+        ? [storability.kept.lifetime, storability.kept.staleForbidden]
+        : storability.detail
+    }
+    expect(kept("max-age=10, s-maxage=60", oneUser)).toEqual([10_000, false])
+    expect(kept("max-age=10, s-maxage=60", proxy)).toEqual([60_000, true])
+    expect(kept("max-age=10, proxy-revalidate", oneUser)).toEqual([10_000, false])
+    expect(kept("max-age=10, must-revalidate", oneUser)).toEqual([10_000, true])
+    expect(kept("s-maxage=60", oneUser)).toBe("no-freshness")
+  })
+
+  it("keeps the fields that a qualified private names", () => {
+    const response = { "cache-control": "private=\"x-a\", max-age=60", "x-a": "1" }
+    const headers = (policy: Storability.Policy) => {
+      const storability = decide({ response }, policy)
+      return storability._tag === "Keep" ? storability.kept.headers["x-a"] : storability.detail
+    }
+    expect([headers(oneUser), headers(proxy)]).toEqual(["1", undefined])
+  })
+
+  it("refuses no-store all the same", () => {
+    expect(refusal(control("no-store, max-age=60"), oneUser)).toBe("no-store")
+  })
+})
 
 describe("Storability.decide: refusals", () => {
   it("with none of the causes below it is kept", () => {
