@@ -162,4 +162,4 @@ const main = server.pipe(
   )
 )
 
-NodeRuntime.runMain(main)
+NodeRuntime.runMain(process.argv.includes("--help") ? Console.log(help) : main)

@@ -20,8 +20,8 @@ import { serve, TestServer } from "./harness.js"
 const root = fileURLToPath(new URL("..", import.meta.url))
 
 /** An example as a user runs it. */
-const started = (example: string, env: NodeJS.ProcessEnv) => {
-  const child = spawn(process.execPath, ["--import", "tsx", example], { cwd: root, env })
+const started = (example: string, env: NodeJS.ProcessEnv, ...args: ReadonlyArray<string>) => {
+  const child = spawn(process.execPath, ["--import", "tsx", example, ...args], { cwd: root, env })
   let output = ""
   child.stdout.on("data", (chunk) => output += chunk)
   child.stderr.on("data", (chunk) => output += chunk)
@@ -107,6 +107,9 @@ describe("reverse proxy", () => {
     const without = proxy({})
     expect(await without.exited).toEqual([1, null])
     expect(without.output()).toMatch(/ORIGIN[\s\S]*COOKIES[\s\S]*TARGETS[\s\S]*STALE_IF_ERROR/)
+    const help = started("examples/reverse-proxy.ts", process.env, "--help")
+    expect(await help.exited).toEqual([0, null])
+    expect(help.output()).toMatch(/ORIGIN[\s\S]*PORT[\s\S]*COOKIES[\s\S]*TARGETS[\s\S]*STALE_IF_ERROR/)
     const wrong = proxy({ ORIGIN: "http://127.0.0.1:1/path" })
     expect(await wrong.exited).toEqual([1, null])
     expect(wrong.output()).toContain("ORIGIN")
