@@ -1,10 +1,10 @@
 /** Every example runs. */
 import { HttpApiBuilder, HttpLayerRouter, HttpServerResponse } from "@effect/platform"
 import { NodeHttpServer } from "@effect/platform-node"
-import { describe, expect, it } from "@effect/vitest"
+import { afterAll, describe, expect, it } from "@effect/vitest"
 import { Effect, Layer } from "effect"
 import { InMemoryCacheStorage, withCache } from "effect-http-cache"
-import { spawn } from "node:child_process"
+import { type ChildProcess, spawn } from "node:child_process"
 import { once } from "node:events"
 import { createServer as createHttpServer, get, type IncomingHttpHeaders } from "node:http"
 import { createServer } from "node:net"
@@ -19,9 +19,14 @@ import { serve, TestServer } from "./harness.js"
 
 const root = fileURLToPath(new URL("..", import.meta.url))
 
+const children: Array<ChildProcess> = []
+
+afterAll(() => children.forEach((child) => child.kill()))
+
 /** An example as a user runs it. */
 const started = (example: string, env: NodeJS.ProcessEnv, ...args: ReadonlyArray<string>) => {
   const child = spawn(process.execPath, ["--import", "tsx", example, ...args], { cwd: root, env })
+  children.push(child)
   let output = ""
   child.stdout.on("data", (chunk) => output += chunk)
   child.stderr.on("data", (chunk) => output += chunk)
