@@ -1,5 +1,7 @@
 /**
- * A caching reverse proxy: `ORIGIN=http://127.0.0.1:8000 PORT=8080 npx tsx examples/reverse-proxy.ts`
+ * A caching reverse proxy: `ORIGIN=http://127.0.0.1:8000 PORT=8080 npx tsx --max-semi-space-size=4 examples/reverse-proxy.ts`
+ *
+ * The flag keeps down what downloads leave to be collected.
  *
  * `HttpCache.middleware()` with no `expiry`, around a handler that forwards: what the origin's fields say is done.
  */

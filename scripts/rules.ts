@@ -43,7 +43,7 @@ const negations: ReadonlyArray<Negation> = [
     ["3-freshness", "if (lifetime === undefined)", "if (false)"],
     [
       "3.1-all-fields",
-      "Fields.without(Fields.endToEnd(exchange.response), withheld(directives, exchange.partition))",
+      "storedFields(exchange, directives, extent)",
       "Fields.from([[\"cache-control\", exchange.response[\"cache-control\"]!]])"
     ],
     ["3.5-authorization", "Fields.get(exchange.request, \"authorization\") !== undefined", "false"],

@@ -87,11 +87,20 @@ const personal = (
 const withheld = (directives: CacheControl.ResponseDirectives, partition: string): ReadonlySet<string> =>
   new Set([
     "age",
-    "content-range",
     "set-cookie",
     ...(typeof directives.noCache === "object" ? directives.noCache : []),
     ...(typeof directives.private === "object" && partition === "" ? directives.private : [])
   ])
+
+/** A part keeps its range apart, since it is answered with others. */
+const storedFields = (
+  { partition, response }: Exchange,
+  directives: CacheControl.ResponseDirectives,
+  extent: Range.Extent | undefined
+): { readonly [name: string]: string } => {
+  const names = withheld(directives, partition)
+  return Fields.without(Fields.endToEnd(response), extent === undefined ? names : new Set([...names, "content-range"]))
+}
 
 const hasStrongTag = (response: Fields.Fields): boolean =>
   EntityTag.parse(Fields.get(response, "etag") ?? "")?.weak === false
@@ -190,7 +199,7 @@ export const decide = (exchange: Exchange, policy: Policy): Storability => {
     kept: {
       status,
       ...(extent === undefined ? {} : { range: extent }),
-      headers: Fields.without(Fields.endToEnd(exchange.response), withheld(directives, exchange.partition)),
+      headers: storedFields(exchange, directives, extent),
       vary,
       date: Freshness.date(exchange.response, times),
       requestTime: times.requestTime,
