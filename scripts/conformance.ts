@@ -71,7 +71,7 @@ await start([join(suite, "server/server.mjs")], {
   npm_config_port: String(originPort),
   npm_config_pidfile: join(tmpdir(), `http-cache-tests-${process.pid}.pid`)
 }, /Listening/)
-// The suite wants responses that set cookies to be stored, as RFC 9111 §7.3 permits; it is no setting for the public.
+console.log("COOKIES=store: the suite wants responses that set cookies to be stored, as RFC 9111 §7.3 permits")
 await start(["--import", "tsx", "examples/reverse-proxy.ts"], {
   ORIGIN: `http://127.0.0.1:${originPort}`,
   PORT: String(proxyPort),

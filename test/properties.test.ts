@@ -57,7 +57,11 @@ const plain = fc.oneof(
 const quoted = fc.constantFrom("max-age=\"60\"", "private=\"x-a\"", "no-cache=\"x-a, x-b\"", "a=\"b, c\"", "a=\"\\\"\"")
 const unclosed = fc.constantFrom("\"", "foo=\"", "a\"b", "max-age=\"3600", "private=\"x-a", "no-store=\"")
 
-const separator = fc.constantFrom(", ", ",", "\t,\t", " ", "\t", ";", "; ", ",,")
+const comma = fc.constantFrom(", ", ",", "\t,\t", ",,")
+const separator = fc.oneof({ weight: 8, arbitrary: comma }, {
+  weight: 1,
+  arbitrary: fc.constantFrom(" ", "\t", ";", "; ")
+})
 
 const restrictionWith = (argument: fc.Arbitrary<string>) =>
   fc.oneof(
@@ -71,12 +75,14 @@ const soup = (...ingredients: ReadonlyArray<fc.Arbitrary<ReadonlyArray<string>>>
     .chain((members) => fc.tuple(...members.map((member) => separator.map((separator) => member + separator))))
     .map((members) => members.join(""))
 
-const few = <A>(arbitrary: fc.Arbitrary<A>, minLength: number) =>
-  fc.array(arbitrary, { minLength, maxLength: minLength + 3 })
+const upTo = <A>(maxLength: number, arbitrary: fc.Arbitrary<A>, minLength = 0) =>
+  fc.array(arbitrary, { minLength, maxLength })
+/** Without the restrictions it would be stored. */
+const fresh = fc.constantFrom([], ["max-age=60"], ["public", "Max-Age=60"], ["s-maxage=60"])
 
 const restricted = fc.oneof(
-  soup(few(restrictionWith(fc.oneof(plainJunk, quotedJunk)), 1), few(fc.oneof(plain, quoted), 0)),
-  soup(few(restrictionWith(plainJunk), 1), few(plain, 0), unclosed.map((text) => [text]))
+  soup(fresh, upTo(2, restrictionWith(fc.oneof(plainJunk, quotedJunk)), 1), upTo(3, fc.oneof(plain, quoted))),
+  soup(fresh, upTo(2, restrictionWith(plainJunk), 1), upTo(3, plain), unclosed.map((text) => [text]))
 )
 
 const options = fc.constantFrom<Options>(
