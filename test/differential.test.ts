@@ -35,15 +35,10 @@ interface Pair {
 
 type Verdict = "refused" | "stored" | "reusable"
 
-const unset = {
-  shared: true,
-  expiry: undefined,
-  sharedExpiry: undefined,
-  cacheControl: undefined,
-  staleIfError: undefined
-}
+const unset = { expiry: undefined, sharedExpiry: undefined, cacheControl: undefined, staleIfError: undefined }
+const none = { statuses: new Set<number>(), vary: [], targets: [] }
 /** What is stored is kept for ever, as theirs is. */
-const policy = { ...unset, statuses: new Set<number>(), maxBodyBytes: 1e6, vary: [], targets: [], retain: 1e12 }
+const policy = { ...unset, ...none, shared: true, maxBodyBytes: 1e6, retain: 1e12 }
 const usual = { partition: "", setsPreResponseHandler: false, readsCredentials: false, bodyBytes: 10, hasWhole: false }
 
 const ours = ({ answeredAt, askedAt, method, nextRequest, request, response, sentAt, status }: Pair): Verdict => {
@@ -91,7 +86,6 @@ const pick = <A>(list: ReadonlyArray<A>): A => list[Math.floor(random() * list.l
 const maybe = (percent: number, name: string, value: () => string): Fields => chance(percent) ? { [name]: value() } : {}
 
 const seconds = [0, 10, 30, 60, 600, 600, 3600, 86_400]
-const waits = [1, 5, 10, 20, 30, 50, 60]
 const statuses = [200, 203, 204, 299, 301, 302, 307, 403, 404, 410, 416, 451, 500, 501, 503]
 
 /** With their percentages. */
@@ -199,7 +193,7 @@ const generate = (): Pair => {
     ...maybe(3, pick(["if-match", "if-unmodified-since"]), () => "\"v1\""),
     ...selectingFields()
   }
-  const askedAt = answeredAt + pick(chance(10) ? [100_000, 200_000] : waits) * second
+  const askedAt = answeredAt + pick(chance(10) ? [100_000, 200_000] : [1, 5, 10, 20, 30, 50, 60]) * second
   const status = chance(86) ? 200 : pick(statuses)
   const nextMethod = chance(96) ? "GET" : "HEAD"
   return { method, request, sentAt, answeredAt, status, response, nextMethod, nextRequest, askedAt }
