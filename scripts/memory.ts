@@ -44,6 +44,7 @@ const fill = (bodyBytes: number) =>
         lifetime: 60_000,
         alwaysValidate: false,
         staleForbidden: false,
+        staleWhileRevalidateUntil: 0,
         staleIfErrorUntil: 0,
         retainUntil: i + 120_000
       }, { key, partition: "", variantOf: () => "" })

@@ -56,6 +56,8 @@ export const CacheItem = Schema.Struct({
   alwaysValidate: Schema.Boolean,
   /** It is never served stale: `must-revalidate` and its kin. */
   staleForbidden: Schema.Boolean,
+  /** Until then it is served stale while it is validated in the background (RFC 5861 §3); 0 when it never is. */
+  staleWhileRevalidateUntil: Time,
   /** Until then it stands in for an error of the handler (RFC 5861 §4); 0 when it never does. */
   staleIfErrorUntil: Time,
   /** From then on a storage may drop it. An item whose time was over when it was made clears its place. */

@@ -4,11 +4,12 @@
  * @since 0.1.0
  */
 import * as Context from "effect/Context"
-import type * as Effect from "effect/Effect"
+import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import type { CacheMiss, CacheStorageError } from "./CacheError.js"
 import type { CacheItem } from "./CacheItem.js"
+import { adopt } from "./internal/home.js"
 import type { CacheKey as Key } from "./protocol/CacheKey.js"
 
 /**
@@ -64,14 +65,15 @@ export interface Service {
 export class CacheStorage extends Context.Tag("effect-http-cache/CacheStorage")<CacheStorage, Service>() {}
 
 /**
- * A storage of your own. What `make` acquires is released with the layer.
+ * A storage of your own. What `make` acquires is released with the layer, after what runs on behalf of the storage, such
+ * as refreshes in the background, has ended; it is waited for at most 5 seconds.
  *
  * @since 0.1.0
  * @category layers
  */
 export const layer = <E, R>(
   make: Effect.Effect<Service, E, R>
-): Layer.Layer<CacheStorage, E, Exclude<R, Scope.Scope>> => Layer.scoped(CacheStorage, make)
+): Layer.Layer<CacheStorage, E, Exclude<R, Scope.Scope>> => Layer.scoped(CacheStorage, Effect.tap(make, adopt))
 
 /**
  * Of the items of one key and partition, the one that the request selects: one with a Vary before one without, then

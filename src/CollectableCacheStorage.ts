@@ -4,9 +4,12 @@
  * @since 0.1.0
  */
 import * as Context from "effect/Context"
-import type * as Effect from "effect/Effect"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import type * as Scope from "effect/Scope"
 import type { CacheStorageError } from "./CacheError.js"
-import type * as CacheStorage from "./CacheStorage.js"
+import * as CacheStorage from "./CacheStorage.js"
+import { adopt } from "./internal/home.js"
 
 /**
  * @since 0.1.0
@@ -29,3 +32,18 @@ export interface Service extends CacheStorage.Service {
 export class CollectableCacheStorage
   extends Context.Tag("effect-http-cache/CollectableCacheStorage")<CollectableCacheStorage, Service>()
 {}
+
+/**
+ * A storage of your own that can collect, behind both tags. What `make` acquires is released as with
+ * `CacheStorage.layer`.
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const layer = <E, R>(
+  make: Effect.Effect<Service, E, R>
+): Layer.Layer<CacheStorage.CacheStorage | CollectableCacheStorage, E, Exclude<R, Scope.Scope>> =>
+  Layer.scopedContext(
+    Effect.map(Effect.tap(make, adopt), (service) =>
+      Context.make(CollectableCacheStorage, service).pipe(Context.add(CacheStorage.CacheStorage, service)))
+  )

@@ -19,15 +19,18 @@ import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Option from "effect/Option"
 import { CacheMiss } from "./CacheError.js"
-import { CacheStorage } from "./CacheStorage.js"
+import { CacheStorage, type Lookup, type Service } from "./CacheStorage.js"
 import { CollectableCacheStorage } from "./CollectableCacheStorage.js"
-import { ask } from "./internal/asking.js"
 import { resolve } from "./internal/byUri.js"
+import { fill, type Filled, late } from "./internal/filling.js"
+import * as flights from "./internal/flights.js"
 import * as handlers from "./internal/handler.js"
-import { freshenByHead, keep, keepForGet } from "./internal/keeping.js"
+import * as joining from "./internal/joining.js"
+import { keepForGet } from "./internal/keeping.js"
 import * as routeOptions from "./internal/options.js"
+import { refresh } from "./internal/refreshing.js"
 import * as report from "./internal/report.js"
-import { respond, respondFromBeneath, respondStored } from "./internal/responding.js"
+import { respondFailed, respondFilled, respondShared, respondStored } from "./internal/responding.js"
 import * as serverResponse from "./internal/serverResponse.js"
 import * as storages from "./internal/storages.js"
 import { lookupOf, type Policies, type Visit, visit, withContent } from "./internal/visit.js"
@@ -68,7 +71,7 @@ const cached = <RP>(policies: Policies<RP>) =>
 ): HttpApp.Default<E, R | RP | CacheStorage> =>
   Effect.gen(function*() {
     const visited = yield* visit(policies)
-    const { asks, key, policy, view } = visited
+    const { policy, view } = visited
     const aside = yield* passesBy(visited)
     if (aside !== undefined) {
       const response = Effect.flatMap(handler, Respondable.toResponse)
@@ -80,43 +83,68 @@ const cached = <RP>(policies: Policies<RP>) =>
     if (Option.isNone(whose)) return yield* pass(handler, here, { reason: "bypass", detail: "partition" })
     const partition = String(whose.value ?? "")
 
+    const since = yield* Clock.currentTimeMillis
+    return yield* attend(handler, here, lookupOf(here, partition), yield* CacheStorage, { count: 0, since })
+  })
+
+/** Whoever waited for another request, and for nothing, takes another turn: a few times with others, then alone. */
+const attend = <A extends Respondable.Respondable, E, R, RP>(
+  handler: Effect.Effect<A, E, R>,
+  here: Visit<RP>,
+  lookup: Lookup,
+  storage: Service,
+  turn: joining.Turn
+): Effect.Effect<HttpServerResponse.HttpServerResponse, E, R> =>
+  Effect.gen(function*() {
+    const { asks, key, policy, view } = here
+
     // Look up
-    const place = yield* storages.look(yield* CacheStorage, lookupOf(here, partition))
+    const place = yield* storages.look(storage, lookup, policy.storageTimeout)
     const { item } = place.found
 
     // May I answer without the handler?
-    const requestTime = yield* Clock.currentTimeMillis
+    const now = yield* Clock.currentTimeMillis
     const wanted = {
       ...asks,
       forOrigin: Preconditions.isForOrigin(view.fields),
-      isHeld: item === undefined || serverResponse.isHeld(item, view, requestTime)
+      isHeld: item === undefined || serverResponse.isHeld(item, view, now),
+      isRepeatable: view.method !== "QUERY"
     }
     const reuse = place.found.item === undefined
       ? Reuse.forward(place.found.reason)
-      : Reuse.decide(place.found.item, wanted, requestTime)
-    if (reuse._tag === "Fresh") {
-      return yield* respondStored(here, reuse.stored, { _tag: "Hit", ttl: reuse.ttl }, requestTime)
+      : Reuse.decide(place.found.item, wanted, now)
+    if (reuse._tag !== "Forward") {
+      if (reuse._tag === "Revalidate") yield* refresh(handler, here, place, reuse.stored)
+      return yield* respondStored(here, reuse.stored, { _tag: "Hit", ttl: reuse.ttl }, now)
     }
     if (asks.onlyIfCached) return yield* Respondable.toResponse(new CacheMiss({ key, reason: reuse.reason, fence: "" }))
 
-    // Run the handler, and ask whether what is stored is still current
-    const mayKeep = view.method !== "HEAD" && !asks.noStore && place.found.fence !== undefined
-    const asked = yield* ask(handler, here, place.found, mayKeep)
-    const { answer, own, responseTime } = asked
-    if (asked.isFromBeneath) return yield* respondFromBeneath(here, asked.response, own, responseTime)
-    if (item !== undefined && Reuse.insteadOfError(item, own.status, wanted, responseTime)) {
-      const outcome = { _tag: "Forwarded", reason: reuse.reason, stored: false, status: own.status } as const
-      return yield* respondStored(here, item, outcome, responseTime)
+    // Run the handler, once for all who wait for the same, and keep what it answers
+    const order = joining.orderOf(here, place, wanted, reuse.reason, turn, now)
+    const { exit, isJoined } = yield* flights.board<Filled<E>, R>(storage, policy.maxWaiters, {
+      name: order.isJoined ? joining.nameOf(here, place) : undefined,
+      deadline: policy.deadline,
+      late,
+      fly: fill(handler, order)
+    })
+    const filled = yield* exit
+    if (filled._tag === "Found") return yield* attend(handler, here, lookup, storage, joining.another(turn))
+    const responseTime = yield* Clock.currentTimeMillis
+    const outcome = { _tag: "Forwarded", reason: reuse.reason, stored: false, collapsed: joining.toldOf(turn) } as const
+    if (item !== undefined && Reuse.insteadOfError(item, filled.status, wanted, responseTime)) {
+      return yield* respondStored(here, item, { ...outcome, status: filled.status }, responseTime)
     }
+    if (!isJoined) return yield* respondFilled(here, filled, outcome)
 
-    // May I keep what it answered?
-    const exchange = { ...asked, method: view.method, requestTime }
-    const { detail, told } = yield* keep(here, place, exchange, answer)
-    if (view.method === "HEAD") yield* freshenByHead(here, place, exchange, own)
-    if (detail === "pre-response-handler") yield* handlers.warnOfPreResponseHandler(handler, key)
-    const status = answer === own ? undefined : own.status
-    const outcome = { _tag: "Forwarded", reason: reuse.reason, stored: detail === undefined, detail, status } as const
-    return yield* respond(here, answer, told, outcome, responseTime)
+    // It waited for another request: is that one's answer its own too?
+    const shared = joining.shared(filled, lookup, wanted, responseTime)
+    if (shared !== undefined) {
+      return yield* respondShared(here, shared, { ...outcome, collapsed: true }, responseTime)
+    }
+    const next = joining.nextTurn(turn, filled, lookup, responseTime, policy.deadline)
+    return yield* next === undefined
+      ? respondFailed(here, filled.status, outcome)
+      : attend(handler, here, lookup, storage, next)
   })
 
 interface Aside {
@@ -178,7 +206,7 @@ const collecting =
       const forget = (response: HttpServerResponse.HttpServerResponse) =>
         Effect.flatMap(
           toForget(here, response, also),
-          Effect.forEach((key) => storages.forget(storage, key), { discard: true })
+          Effect.forEach((key) => storages.forget(storage, key, here.policy.storageTimeout), { discard: true })
         )
       // Once the handler has succeeded nothing interrupts the collect, and the answer goes out after it. A handler that
       // was interrupted may have written before.

@@ -3,9 +3,8 @@
  *
  * @since 0.1.0
  */
-import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
-import * as Layer from "effect/Layer"
+import type * as Layer from "effect/Layer"
 import { LRUCache } from "lru-cache"
 import { CacheMiss } from "./CacheError.js"
 import type { CacheItem } from "./CacheItem.js"
@@ -196,12 +195,7 @@ export const layerWith = (
   limits: Limits
 ): Layer.Layer<CacheStorage.CacheStorage | CollectableCacheStorage.CollectableCacheStorage> => {
   const bounds = boundsOf(limits)
-  return Layer.effectContext(Effect.sync(() => {
-    const memory = new Memory(bounds)
-    return Context.make(CacheStorage.CacheStorage, memory).pipe(
-      Context.add(CollectableCacheStorage.CollectableCacheStorage, memory)
-    )
-  }))
+  return CollectableCacheStorage.layer(Effect.sync(() => new Memory(bounds)))
 }
 
 /**
@@ -220,7 +214,6 @@ export const layerCollectable: Layer.Layer<
  * @since 0.1.0
  * @category layers
  */
-export const layer: Layer.Layer<CacheStorage.CacheStorage> = Layer.sync(
-  CacheStorage.CacheStorage,
-  () => new Memory(defaults)
+export const layer: Layer.Layer<CacheStorage.CacheStorage> = CacheStorage.layer(
+  Effect.sync(() => new Memory(defaults))
 )

@@ -365,7 +365,9 @@ describe("what is not stored", () => {
         "vary": own({ vary: "*" }),
         "partial": own({ "cache-control": "max-age=9" }, 206),
         "not-modified": own({ "cache-control": "max-age=9" }, 304),
-        "not-bytes": HttpServerResponse.stream(Stream.make(new TextEncoder().encode("x"))),
+        "live": HttpServerResponse.stream(Stream.make(new TextEncoder().encode("x")), {
+          contentType: "text/event-stream"
+        }),
         "too-large": HttpServerResponse.text("x".repeat(101)),
         "cookies": own({ "set-cookie": "a=1" }),
         "private": own({ "cache-control": "private" }),
@@ -381,6 +383,14 @@ describe("what is not stored", () => {
           )
         )
       ))
+      const opaque = HttpServerResponse.raw({ nothing: "that can be sent" }).pipe(
+        withCache({ expiry: 10, cacheStatus: { detail: true } }),
+        Effect.provideService(
+          HttpServerRequest.HttpServerRequest,
+          HttpServerRequest.fromWeb(new Request("http://localhost/not-bytes"))
+        )
+      )
+      expect((yield* opaque).headers["cache-status"]).toMatch(/; fwd=uri-miss; detail=not-bytes$/)
       for (const word of Object.keys(answers)) {
         yield* ask(`/${word}`)
         expect((yield* ask(`/${word}`)).cacheStatus).toBe(`fwd=uri-miss; detail=${word}`)

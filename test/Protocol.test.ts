@@ -134,7 +134,7 @@ describe("validation", () => {
       yield* TestClock.adjust("10 seconds")
       const late = yield* Effect.fork(ask("/"))
       yield* Deferred.await(started)
-      expect((yield* other("/")).text).toBe("new")
+      expect((yield* other("/", { headers: { "cache-control": "no-cache" } })).text).toBe("new")
       yield* Deferred.succeed(go, undefined)
       expect((yield* Fiber.join(late)).text).toBe("old")
       expect((yield* other("/")).text).toBe("new")

@@ -38,8 +38,24 @@ type Verdict = "refused" | "stored" | "reusable"
 const unset = { expiry: undefined, sharedExpiry: undefined, cacheControl: undefined, staleIfError: undefined }
 const none = { statuses: new Set<number>(), vary: [], targets: [] }
 /** What is stored is kept for ever, as theirs is. */
-const policy = { ...unset, ...none, shared: true, maxBodyBytes: 1e6, retain: 1e12 }
-const usual = { partition: "", setsPreResponseHandler: false, readsCredentials: false, bodyBytes: 10, hasWhole: false }
+const policy = {
+  ...unset,
+  ...none,
+  shared: true,
+  maxBodyBytes: 1e6,
+  retain: 1e12,
+  staleWhileRevalidate: undefined,
+  jitter: 0
+}
+const usual = {
+  partition: "",
+  setsPreResponseHandler: false,
+  readsCredentials: false,
+  bodyBytes: 10,
+  isOpaque: false,
+  chance: 0,
+  hasWhole: false
+}
 
 const ours = ({ answeredAt, askedAt, method, nextRequest, request, response, sentAt, status }: Pair): Verdict => {
   const answersGet = Storability.answersGet(method, CacheKey.target(url, "http://localhost"), status, response)
@@ -49,7 +65,12 @@ const ours = ({ answeredAt, askedAt, method, nextRequest, request, response, sen
   const storability = Storability.decide({ ...exchange, ...asked, setsCookies }, policy)
   if (storability._tag === "Refuse") return "refused"
   const { kept } = storability
-  const asks = { ...CacheControl.request(nextRequest), forOrigin: Preconditions.isForOrigin(nextRequest), isHeld: true }
+  const asks = {
+    ...CacheControl.request(nextRequest),
+    forOrigin: Preconditions.isForOrigin(nextRequest),
+    isHeld: true,
+    isRepeatable: false
+  }
   const variant = (fields: Fields) => Vary.variant(kept.vary, fields, { depth: 0, keepsOrder: false })
   const isFresh = Reuse.decide(kept, asks, askedAt)._tag === "Fresh"
   return isFresh && variant(request) === variant(nextRequest) ? "reusable" : "stored"

@@ -6,6 +6,7 @@ import * as Fields from "../protocol/Fields.js"
 import * as Preconditions from "../protocol/Preconditions.js"
 import * as Range from "../protocol/Range.js"
 import * as Validation from "../protocol/Validation.js"
+import * as Body from "./body.js"
 import * as handlers from "./handler.js"
 import * as serverRequest from "./serverRequest.js"
 import * as serverResponse from "./serverResponse.js"
@@ -32,7 +33,7 @@ const resolved = (item: CacheItem, own: serverResponse.Answer): serverResponse.A
   if (own.status === 304) {
     return Validation.isAbout(item.headers, own.fields) ? serverResponse.freshened(item, own) : undefined
   }
-  const rest = serverResponse.bytes(own)
+  const rest = Body.bytes(own.body)
   const extent = rest === undefined
     ? undefined
     : Range.extentOf(Fields.get(own.fields, "content-range"), rest.byteLength)

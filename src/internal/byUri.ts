@@ -80,7 +80,8 @@ export const lookup = (uri: string, request: {
     const reuse = Reuse.decide(item, {
       ...CacheControl.noRequestDirectives,
       forOrigin: false,
-      isHeld: item.range === undefined
+      isHeld: item.range === undefined,
+      isRepeatable: false
     }, now)
     if (reuse._tag === "Forward") {
       return yield* new CacheMiss({ key: item.key, reason: reuse.reason, fence: item.fence })

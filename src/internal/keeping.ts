@@ -2,32 +2,43 @@
 import type { HttpServerResponse } from "@effect/platform/HttpServerResponse"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
+import * as Random from "effect/Random"
 import { randomUUID } from "node:crypto"
 import type { CacheItem } from "../CacheItem.js"
 import { CacheStorage } from "../CacheStorage.js"
-import type * as CacheControl from "../protocol/CacheControl.js"
+import * as CacheControl from "../protocol/CacheControl.js"
 import type * as CacheStatus from "../protocol/CacheStatus.js"
+import * as Fields from "../protocol/Fields.js"
 import * as Storability from "../protocol/Storability.js"
 import * as Validation from "../protocol/Validation.js"
+import * as Body from "./body.js"
 import * as serverResponse from "./serverResponse.js"
 import { look, type Place, write } from "./storages.js"
 import { lookupOf, type Visit } from "./visit.js"
 
-type Exchange = Pick<
+export type Exchange = Pick<
   Storability.Exchange,
   "method" | "requestTime" | "responseTime" | "setsPreResponseHandler" | "readsCredentials"
 >
 
-/** What to tell of it, and why it is not kept; an answer in full that may not be kept removes what is stale. */
-export const keep = <R>(
+export interface Judged {
+  readonly told: CacheControl.Answer
+  /** Why it may not be kept. */
+  readonly detail?: CacheStatus.Detail | undefined
+  /** What may be kept; without content while that is a stream. */
+  readonly item?: CacheItem | undefined
+}
+
+/** May it be kept? */
+export const judge = <R>(
   { asks, policy, view }: Visit<R>,
-  { found, lookup, storage }: Place,
+  { found, lookup }: Place,
   exchange: Exchange,
   answer: serverResponse.Answer
-): Effect.Effect<{ readonly told: CacheControl.Answer; readonly detail: CacheStatus.Detail | undefined }> =>
-  Effect.gen(function*() {
+): Effect.Effect<Judged> =>
+  Effect.map(policy.jitter === 0 ? Effect.succeed(0) : Random.next, (chance) => {
     const cookies = serverResponse.cookieLines(answer)
-    const content = serverResponse.bytes(answer)
+    const content = Body.bytes(answer.body)
     const storability = Storability.decide({
       ...exchange,
       request: view.fields,
@@ -36,31 +47,36 @@ export const keep = <R>(
       status: answer.status,
       response: answer.fields,
       setsCookies: policy.cookies === "refuse" && cookies.length > 0,
-      bodyBytes: content?.byteLength,
-      hasWhole: found.item !== undefined && found.item.range === undefined
+      bodyBytes: content?.byteLength ?? CacheControl.seconds(Fields.get(answer.fields, "content-length")),
+      isOpaque: content === undefined && answer.body._tag !== "Stream",
+      hasWhole: found.item !== undefined && found.item.range === undefined,
+      chance
     }, policy)
     const told = storability.answer
-    if (storability._tag === "Refuse" || content === undefined) {
-      const detail = storability._tag === "Refuse" ? storability.detail : "not-bytes"
-      if (found.item !== undefined && Validation.supersedes(exchange.method, answer.status)) {
-        yield* write(storage, { ...found.item, replaces: found.item.id, retainUntil: 0 }, lookup)
-      }
-      return { told, detail }
-    }
-    if (found.fence === undefined) return { told, detail: "storage" as const }
+    if (storability._tag === "Refuse") return { told, detail: storability.detail }
     const item: CacheItem = {
       ...storability.kept,
       ...(found.item === undefined ? {} : { replaces: found.item.id }),
       id: randomUUID(),
-      fence: found.fence,
+      fence: found.fence ?? "",
       key: lookup.key,
       partition: lookup.partition,
       variant: lookup.variantOf(storability.kept.vary),
       cookies: policy.cookies === "store" ? cookies : [],
-      body: serverResponse.copy(content)
+      body: Body.copy(content ?? new Uint8Array())
     }
-    return { told, detail: yield* write(storage, item, lookup) }
+    return { told, item }
   })
+
+/** Keeps it, or says why the storage did not. */
+export const store = (place: Place, item: CacheItem): Effect.Effect<CacheStatus.Detail | undefined> =>
+  place.found.fence === undefined ? Effect.succeed("storage") : write(place, item)
+
+/** What is stored is out of date. */
+export const forget = (place: Place): Effect.Effect<unknown> => {
+  const { item } = place.found
+  return item === undefined ? Effect.void : write(place, { ...item, replaces: item.id, retainUntil: 0 })
+}
 
 /** What a `HEAD` says of the stored response to `GET` (RFC 9111 §4.3.5). */
 export const freshenByHead = <R>(
@@ -73,8 +89,14 @@ export const freshenByHead = <R>(
   if (item === undefined || item.range !== undefined || head.status !== 200) return Effect.void
   return Validation.headIsAbout(item.headers, head.fields)
     ? keep(here, place, { ...exchange, method: "GET" }, serverResponse.freshened(item, head))
-    : write(place.storage, { ...item, replaces: item.id, retainUntil: 0 }, place.lookup)
+    : forget(place)
 }
+
+const keep = <R>(here: Visit<R>, place: Place, exchange: Exchange, answer: serverResponse.Answer) =>
+  Effect.flatMap(
+    judge(here, place, exchange, answer),
+    ({ item }) => item === undefined ? forget(place) : store(place, item)
+  )
 
 /** A `POST` may answer later requests with `GET`, where it says so (RFC 9110 §9.3.3) and the origin's fields decide. */
 export const keepForGet = <R>(
@@ -84,8 +106,9 @@ export const keepForGet = <R>(
   const { policy, view } = here
   if (policy.expiry !== undefined || policy.partition !== undefined || policy.enabled !== undefined) return Effect.void
   if (!Storability.answersGet(view.method, view.target, response.status, response.headers)) return Effect.void
+  if (Body.bytes(response.body) === undefined) return Effect.void
   return Effect.gen(function*() {
-    const place = yield* look(yield* CacheStorage, lookupOf(here, ""))
+    const place = yield* look(yield* CacheStorage, lookupOf(here, ""), policy.storageTimeout)
     const now = yield* Clock.currentTimeMillis
     const exchange = { requestTime: now, responseTime: now, setsPreResponseHandler: false, readsCredentials: false }
     yield* keep(here, place, { ...exchange, method: "GET" }, serverResponse.fromHandler(response, "GET", policy, now))

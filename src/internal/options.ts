@@ -20,15 +20,33 @@ export interface Options<R = never> {
   /** How long shared caches keep it, this one too: `s-maxage`; `expiry` is 0 where it isn't set. Default: as `expiry`. */
   readonly sharedExpiry?: Seconds | undefined
   /**
-   * How long after its expiry a stale response stands in for a `500`, `502`, `503` or `504` (RFC 5861 §4). The response's own
-   * `no-cache`, `must-revalidate`, `proxy-revalidate` and `s-maxage` forbid it. Default: not at all.
+   * How long after its expiry a stale response is served at once, while one request for it, without what is the client's
+   * own, runs in the background (RFC 5861 §3). The response's own `no-cache`, `must-revalidate`, `proxy-revalidate` and
+   * `s-maxage` forbid it. Default: not at all.
+   */
+  readonly staleWhileRevalidate?: Seconds | undefined
+  /**
+   * How long after its expiry a stale response stands in for a `500`, `502`, `503` or `504`, answered or from a failure or a
+   * defect of the handler (RFC 5861 §4). What forbids it is the same. Default: not at all.
    */
   readonly staleIfError?: Seconds | undefined
   /**
-   * How long a stale response is kept to be validated. Default: the larger of `staleIfError` and the lifetime, at most a
+   * How long a stale response is kept to be validated. Default: the largest of the two windows and the lifetime, at most a
    * day; a day where the lifetime is 0.
    */
   readonly retain?: Seconds | undefined
+  /**
+   * From 0 to 1: how large a part of `expiry` is taken off by chance, with Effect's `Random`, so that what was stored at
+   * one time does not expire at one time. Clients are told the whole. Default 0.
+   */
+  readonly jitter?: number | undefined
+  /**
+   * How long the handler may take for a request that others may wait for; then it is interrupted, and all get a `504`.
+   * Default 60 seconds.
+   */
+  readonly deadline?: Seconds | undefined
+  /** How many may wait for one run of the handler; further requests run it for themselves. Default 10,000. */
+  readonly maxWaiters?: number | undefined
   /** Said to clients, and binding here: a private response is stored only with a `partition`. Default: neither. */
   readonly cacheControl?: "public" | "private" | undefined
   /**
@@ -81,6 +99,8 @@ export interface DefaultOptions extends Options<HttpServerRequest> {
   readonly origin?: string | undefined
   /** Part of the key: a deploy with another one forgets the old responses. Default: none. */
   readonly version?: string | undefined
+  /** How long a request waits for the storage, for each call; then the handler answers. Default 0.25 seconds. */
+  readonly storageTimeout?: Seconds | undefined
   /** A switch: where it says `false`, or fails, every request passes by the cache. Default: on. */
   readonly enabled?: Effect.Effect<boolean, unknown> | undefined
 }
@@ -97,6 +117,9 @@ export interface Policy<R> extends Storability.Policy, Advice {
   readonly cookies: "refuse" | "strip" | "store"
   readonly honorsRequest: boolean
   readonly bypass: (request: HttpServerRequest) => boolean
+  readonly deadline: number
+  readonly maxWaiters: number
+  readonly storageTimeout: number
   readonly cacheStatus: Style | undefined
   readonly origin: string | undefined
   readonly version: string | undefined
@@ -105,6 +128,9 @@ export interface Policy<R> extends Storability.Policy, Advice {
 
 const defaultStatuses = [200, 203, 204, 300, 301, 308, 404, 410]
 const defaultMaxBodyBytes = 4 * 1024 * 1024
+const defaultDeadline = 60_000
+const defaultMaxWaiters = 10_000
+const defaultStorageTimeout = 250
 const defaultName = "effect-http-cache"
 
 type Check = (value: unknown) => string | undefined
@@ -166,8 +192,12 @@ const isOrigin = (value: unknown): boolean => {
 const optionChecks: { readonly [Name in keyof Required<Options>]: Check } = {
   expiry: seconds,
   sharedExpiry: seconds,
+  staleWhileRevalidate: seconds,
   staleIfError: seconds,
   retain: seconds,
+  jitter: unless((value) => typeof value === "number" && value >= 0 && value <= 1, "a number from 0 to 1"),
+  deadline: seconds,
+  maxWaiters: unless((value) => Number.isInteger(value) && Number(value) >= 0, "a whole number, 0 or more"),
   cacheControl: oneOf("public", "private"),
   clients: oneOf("expiry", "revalidate", "nothing"),
   vary,
@@ -195,6 +225,7 @@ const defaultsChecks: { readonly [Name in keyof Required<DefaultOptions>]: Check
   ...optionChecks,
   origin: unless(isOrigin, "\"request\", or scheme and host such as \"https://api.example.com\""),
   version: unless((value) => isString(value) && value !== "", "a text that isn't empty"),
+  storageTimeout: seconds,
   enabled: unless(Effect.isEffect, "an Effect that answers a boolean")
 }
 
@@ -223,7 +254,12 @@ const merge = <R>(route: Options<R>, defaults: DefaultOptions): Policy<R> => {
     shared: true,
     expiry: millisOf(expiry),
     sharedExpiry: millisOf(sharedExpiry),
+    staleWhileRevalidate: millisOf(route.staleWhileRevalidate ?? defaults.staleWhileRevalidate),
     staleIfError: millisOf(route.staleIfError ?? defaults.staleIfError),
+    jitter: route.jitter ?? defaults.jitter ?? 0,
+    deadline: millisOf(route.deadline ?? defaults.deadline) ?? defaultDeadline,
+    maxWaiters: route.maxWaiters ?? defaults.maxWaiters ?? defaultMaxWaiters,
+    storageTimeout: millisOf(defaults.storageTimeout) ?? defaultStorageTimeout,
     retain: millisOf(route.retain ?? defaults.retain),
     cacheControl: route.cacheControl ?? defaults.cacheControl,
     clients: route.clients ?? defaults.clients ?? "expiry",

@@ -1,14 +1,20 @@
 /** What does this client need of it? */
-import type * as HttpServerResponse from "@effect/platform/HttpServerResponse"
-import type * as Effect from "effect/Effect"
+import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
+import type { HttpServerRequest } from "@effect/platform/HttpServerRequest"
+import * as Effect from "effect/Effect"
 import type { CacheItem } from "../CacheItem.js"
-import type * as CacheControl from "../protocol/CacheControl.js"
+import * as CacheControl from "../protocol/CacheControl.js"
 import type * as CacheStatus from "../protocol/CacheStatus.js"
+import * as Fields from "../protocol/Fields.js"
 import * as Freshness from "../protocol/Freshness.js"
 import * as Preconditions from "../protocol/Preconditions.js"
 import * as Range from "../protocol/Range.js"
 import * as Storability from "../protocol/Storability.js"
+import * as Body from "./body.js"
+import type { Filled } from "./filling.js"
 import * as handlers from "./handler.js"
+import type { Shared } from "./joining.js"
+import type { Judged } from "./keeping.js"
 import * as report from "./report.js"
 import * as serverResponse from "./serverResponse.js"
 import type { Visit } from "./visit.js"
@@ -17,18 +23,92 @@ export const respondStored = <R>(
   here: Visit<R>,
   item: CacheItem,
   outcome: CacheStatus.Outcome,
-  now: number
+  now: number,
+  /** Its content, where that is still coming. */
+  content?: Body.ByteStream
 ): Effect.Effect<HttpServerResponse.HttpServerResponse> =>
   respond(
     here,
-    serverResponse.fromItem(item, Freshness.currentAge(item, now)),
+    streaming(serverResponse.fromItem(item, Freshness.currentAge(item, now)), content, here.request),
     Storability.answerOf(item, here.policy),
     outcome,
     now
   )
 
+const streaming = (
+  answer: serverResponse.Answer,
+  content: Body.ByteStream | undefined,
+  request: HttpServerRequest
+): serverResponse.Answer => {
+  if (content === undefined) return answer
+  const contentType = Fields.get(answer.fields, "content-type")
+  return { ...answer, body: Body.ofStream(Body.breaking(content, request), contentType, lengthOf(answer)) }
+}
+
+const lengthOf = ({ fields }: serverResponse.Answer): number | undefined =>
+  CacheControl.seconds(Fields.get(fields, "content-length"))
+
+type Forwarded = Extract<CacheStatus.Outcome, { readonly _tag: "Forwarded" }>
+
+/** What the handler answered to this request, or failed with. */
+export const respondFilled = <R, E>(
+  here: Visit<R>,
+  filled: Exclude<Filled<E>, { readonly _tag: "Found" }>,
+  outcome: Forwarded
+): Effect.Effect<HttpServerResponse.HttpServerResponse, E> =>
+  Effect.gen(function*() {
+    if (filled._tag === "Failed") {
+      return yield* filled.cause === undefined
+        ? respondFailed(here, filled.status, outcome)
+        : Effect.failCause(filled.cause)
+    }
+    const { asked, fill, judged = unjudged } = filled
+    const { answer, own, response, responseTime } = asked
+    if (asked.isFromBeneath) return yield* respondFromBeneath(here, response, own, responseTime)
+    const content = fill !== undefined ? yield* fill.reader : answer.body._tag === "Stream"
+      ? Body.measured(answer.body.stream, lengthOf(answer))
+      : undefined
+    const { detail, item, told } = judged
+    const stored = item !== undefined && detail === undefined && fill === undefined
+    const status = answer === own ? undefined : own.status
+    return yield* respond(
+      here,
+      streaming(answer, content, here.request),
+      told,
+      { ...outcome, stored, detail, status },
+      responseTime
+    )
+  })
+
+/** An error for which something stored was to stand in. */
+const unjudged: Judged = { told: { private: true, expires: false } }
+
+/** The answer to another request. */
+export const respondShared = <R>(
+  here: Visit<R>,
+  { fill, item }: Shared,
+  outcome: Forwarded,
+  now: number
+): Effect.Effect<HttpServerResponse.HttpServerResponse> =>
+  Effect.flatMap(
+    fill === undefined ? Effect.succeed(undefined) : fill.reader,
+    (content) => respondStored(here, item, outcome, now, content)
+  )
+
+/** The handler has failed for another request, whose answer is not to be told, or has taken too long. */
+export const respondFailed = <R>(
+  here: Visit<R>,
+  status: number,
+  outcome: Forwarded
+): Effect.Effect<HttpServerResponse.HttpServerResponse> => {
+  const fields = Fields.from([["cache-control", "no-store"]])
+  report.tellStatus(fields, here, { ...outcome, status })
+  const text = status === 504 ? "The request took too long.\n" : "The request failed.\n"
+  return handlers.sign(HttpServerResponse.text(text, { status, headers: fields }))
+}
+
 /** A cache beneath has told what is to be told; only what this one withheld from it is left. */
-export const respondFromBeneath = <R>(
+const respondFromBeneath = <R>(
   { view }: Visit<R>,
   response: HttpServerResponse.HttpServerResponse,
   answer: serverResponse.Answer,
@@ -39,7 +119,7 @@ export const respondFromBeneath = <R>(
   return handlers.sign(verdict === "proceed" ? response : serverResponse.render(answer, view.method, verdict))
 }
 
-export const respond = <R>(
+const respond = <R>(
   here: Visit<R>,
   answer: serverResponse.Answer,
   told: CacheControl.Answer,
@@ -54,7 +134,7 @@ export const respond = <R>(
     isCache: answer.isStored && !isOrigin
   })
   const content = answer.isStored || (outcome._tag === "Forwarded" && outcome.stored)
-    ? serverResponse.bytes(answer)
+    ? Body.bytes(answer.body)
     : undefined
   const parts = verdict === "proceed" && content !== undefined
     ? Range.select(view.method, view.fields, answer, answer.range?.size ?? content.byteLength, now)

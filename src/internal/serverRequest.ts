@@ -58,6 +58,26 @@ export const asking = (
   return request.modify({ headers: conditions === undefined ? headers : Headers.setAll(headers, conditions) })
 }
 
+/** A `GET` of the same target with these fields and no others. */
+export const withOnly = (request: HttpServerRequest, fields: Fields.Fields): HttpServerRequest => {
+  const { source } = request
+  const others: { readonly [name: PropertyKey]: unknown } = {
+    method: "GET",
+    // The web adapter's readers look at this one.
+    source: source instanceof Request ? new Request(source.url, { headers: fields }) : source
+  }
+  const modified = request.modify({ headers: Headers.fromInput(fields) })
+  const withOthers = (request: HttpServerRequest): HttpServerRequest =>
+    new Proxy(request, {
+      get: (target, name) => {
+        if (Object.hasOwn(others, name)) return others[name]
+        if (name !== "modify") return Reflect.get(target, name, target)
+        return (options: Parameters<HttpServerRequest["modify"]>[0]) => withOthers(target.modify(options))
+      }
+    })
+  return withOthers(modified)
+}
+
 /** A longer query is no part of a variant. Bytes. */
 const maxQueryBytes = 64 * 1024
 

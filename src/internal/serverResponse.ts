@@ -11,6 +11,7 @@ import * as HttpDate from "../protocol/HttpDate.js"
 import type { Verdict } from "../protocol/Preconditions.js"
 import * as Range from "../protocol/Range.js"
 import * as Validation from "../protocol/Validation.js"
+import * as Body from "./body.js"
 
 /** A response on its way to the client. Its fields are its own and may be changed. */
 export interface Answer {
@@ -40,8 +41,8 @@ export const fromHandler = (
 ): Answer => {
   const { status, statusText } = response
   const fields = Fields.from(Object.entries(response.headers))
-  const body = hasNoContent(status) ? HttpBody.empty : response.body
-  const content = bytes({ body })
+  const body = hasNoContent(status) ? HttpBody.empty : Body.readable(response.body, fields)
+  const content = Body.bytes(body)
   if (status === 204 || status === 304) delete fields["content-length"]
   else if (status === 205) fields["content-length"] = "0"
   else if (method === "GET" && content !== undefined) fields["content-length"] = String(content.byteLength)
@@ -66,7 +67,7 @@ export const fromItem = (item: CacheItem, age: number): Answer => {
     statusText: undefined,
     fields,
     cookies: item.cookies.length === 0 ? Cookies.empty : Cookies.fromSetCookie(item.cookies),
-    body: bodyOf(item.body, Fields.get(item.headers, "content-type")),
+    body: Body.of(item.body, Fields.get(item.headers, "content-type")),
     isStored: true,
     range: item.range
   }
@@ -99,27 +100,9 @@ export const freshened = (item: CacheItem, newer: Answer, content: Uint8Array = 
     statusText: undefined,
     fields,
     cookies,
-    body: bodyOf(content, Fields.get(fields, "content-type")),
+    body: Body.of(content, Fields.get(fields, "content-type")),
     isStored: true
   }
-}
-
-/** A type that the handler did not state is not made up. */
-const bodyOf = (content: Uint8Array, contentType: string | undefined): HttpBody.HttpBody => {
-  if (content.byteLength === 0) return HttpBody.empty
-  return contentType === undefined
-    ? HttpBody.raw(content, { contentLength: content.byteLength })
-    : HttpBody.uint8Array(content, contentType)
-}
-
-/** Not `slice`: that of a `Buffer` is a view. */
-export const copy = (body: Uint8Array): Uint8Array => new Uint8Array(body)
-
-/** The content, where it is bytes: not a copy. */
-export const bytes = ({ body }: Pick<Answer, "body">): Uint8Array | undefined => {
-  if (body._tag === "Empty") return new Uint8Array()
-  if (body._tag === "Uint8Array") return body.body
-  return body._tag === "Raw" && body.body instanceof Uint8Array ? body.body : undefined
 }
 
 export const cookieLines = ({ cookies, fields }: Answer): ReadonlyArray<string> => {
@@ -128,7 +111,7 @@ export const cookieLines = ({ cookies, fields }: Answer): ReadonlyArray<string> 
 }
 
 /** The same bytes under another type or coding are another representation (RFC 9110 §8.8.3.3). */
-const entityTag = (fields: Fields.Fields, content: Uint8Array, strength: "strong" | "weak"): string => {
+export const entityTag = (fields: Fields.Fields, content: Uint8Array, strength: "strong" | "weak"): string => {
   const digest = createHash("sha256")
   for (const name of ["content-type", "content-encoding", "content-language"]) {
     digest.update(`${Fields.get(fields, name) ?? ""}\n`)
@@ -168,9 +151,14 @@ export const render = (answer: Answer, method: string, verdict: Verdict): HttpSe
     headers: headersOf(answer, verdict),
     cookies: answer.cookies
   })
-  if (verdict !== "proceed" || method === "HEAD" || answer.body._tag === "Empty") return response
-  const content = answer.isStored ? bytes(answer) : undefined
-  const body = content === undefined ? answer.body : bodyOf(copy(content), Fields.get(answer.fields, "content-type"))
+  if (verdict !== "proceed" || method === "HEAD" || answer.body._tag === "Empty") {
+    Body.discard(answer.body)
+    return response
+  }
+  const content = answer.isStored ? Body.bytes(answer.body) : undefined
+  const body = content === undefined
+    ? answer.body
+    : Body.of(Body.copy(content), Fields.get(answer.fields, "content-type"))
   return HttpServerResponse.setBody(response, body)
 }
 
@@ -184,7 +172,7 @@ export const renderParts = (
   const size = range?.size ?? content.byteLength
   const start = range?.first ?? 0
   const contentType = Fields.get(fields, "content-type")
-  const slice = ({ first, last }: Range.Part) => copy(content.subarray(first - start, last + 1 - start))
+  const slice = ({ first, last }: Range.Part) => Body.copy(content.subarray(first - start, last + 1 - start))
   if (parts.length === 0) {
     const headers = { ...Fields.without(fields, aboutContent), "content-range": Range.contentRange(undefined, size) }
     return HttpServerResponse.empty({ status: 416, headers, cookies })
@@ -194,7 +182,7 @@ export const renderParts = (
     const headers = { ...fields, "content-range": Range.contentRange(part, size) }
     return HttpServerResponse.setBody(
       HttpServerResponse.empty({ status: 206, headers, cookies }),
-      bodyOf(slice(part), contentType)
+      Body.of(slice(part), contentType)
     )
   }
   const boundary = randomUUID()
@@ -205,7 +193,7 @@ export const renderParts = (
     ),
     slice(part)
   ])
-  const body = copy(Buffer.concat([...chunks, Buffer.from(`\r\n--${boundary}--\r\n`)]))
+  const body = Body.copy(Buffer.concat([...chunks, Buffer.from(`\r\n--${boundary}--\r\n`)]))
   return HttpServerResponse.setBody(
     HttpServerResponse.empty({ status: 206, headers: fields, cookies }),
     HttpBody.uint8Array(body, `multipart/byteranges; boundary=${boundary}`)

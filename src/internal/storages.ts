@@ -1,12 +1,21 @@
-/** A storage as the hub uses it: what fails or can't be believed is logged once and passed by. */
+/**
+ * A storage as the hub uses it. What fails or can't be believed is logged and passed by; what hangs is waited for so long;
+ * what fails again and again is left alone for a while; a collect that was not delivered is delivered before anything else.
+ */
 import * as Cause from "effect/Cause"
+import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as Runtime from "effect/Runtime"
 import * as Schema from "effect/Schema"
 import { CacheStorageError, type ForwardReason } from "../CacheError.js"
 import { CacheItem } from "../CacheItem.js"
 import type * as CacheStorage from "../CacheStorage.js"
 import type * as CollectableCacheStorage from "../CollectableCacheStorage.js"
 import type { Detail } from "../protocol/CacheStatus.js"
+import { perStorage } from "./home.js"
+import { limitReached } from "./limits.js"
 
 /** `fence` is `undefined` when the storage failed: nothing can be stored then. */
 export type Found =
@@ -18,7 +27,31 @@ export interface Place {
   readonly storage: CacheStorage.Service
   readonly lookup: CacheStorage.Lookup
   readonly found: Found
+  /** Milliseconds that each call may take. */
+  readonly timeout: number
 }
+
+const maxFailures = 3
+const pause = 10_000
+const maxUndelivered = 10_000
+
+/** What is known of a storage's trouble. */
+class Trouble {
+  failures = 0
+  /** Epoch milliseconds; then one call is tried. */
+  leftAloneUntil = 0
+  readonly undelivered = new Set<CacheStorage.CacheKey>()
+  isDelivering = false
+  /** What was stored until then may have been collected by more than could be remembered. Epoch milliseconds. */
+  distrustedUntil = -Infinity
+  /** How many collects there were. */
+  collects = 0
+}
+
+const troubles = perStorage("trouble", () => new Trouble())
+
+/** Distinguishes what was asked for before a collect from what was asked for after it, where the storage can't say. */
+export const fenceWithout = (storage: object): string => `- ${troubles.of(storage).collects}`
 
 const warn = (method: CacheStorageError["method"], key: CacheStorage.CacheKey, cause: Cause.Cause<unknown>) => {
   const failure = Cause.squash(cause)
@@ -30,48 +63,150 @@ const warn = (method: CacheStorageError["method"], key: CacheStorage.CacheKey, c
   )
 }
 
+const slow = (timeout: number) => new Error(`no answer within ${timeout} ms (storageTimeout of HttpCache.Defaults)`)
+
+/**
+ * At most so long, also for what can't be interrupted. What answers at once, as memory does, starts no timer, which would
+ * cost ten times as much as the answer.
+ */
+const within = <A, E>(effect: Effect.Effect<A, E>, timeout: number): Effect.Effect<A, E | Error> =>
+  Effect.withFiberRuntime((caller) => {
+    const fiber = Runtime.runFork(Runtime.make({
+      context: Context.empty(),
+      fiberRefs: caller.getFiberRefs(),
+      runtimeFlags: Runtime.defaultRuntimeFlags
+    }))(effect)
+    const exit = fiber.unsafePoll()
+    if (exit !== null) return exit
+    return Effect.interruptible(Fiber.join(fiber)).pipe(
+      Effect.onInterrupt(() => Fiber.interruptFork(fiber)),
+      Effect.timeoutFail({ duration: timeout, onTimeout: () => slow(timeout) }),
+      Effect.interruptible
+    )
+  })
+
+/** One call; `undefined` when it failed, or the storage is left alone. */
+const call = <A extends {}>(
+  storage: CacheStorage.Service,
+  timeout: number,
+  method: CacheStorageError["method"],
+  key: CacheStorage.CacheKey,
+  evaluate: () => Effect.Effect<A, CacheStorageError>
+): Effect.Effect<A | undefined> =>
+  Effect.flatMap(Clock.currentTimeMillis, (now) => {
+    const trouble = troubles.of(storage)
+    if (now < trouble.leftAloneUntil) return Effect.succeed(undefined)
+    // This one tries it again; the others go on leaving it alone.
+    if (trouble.failures >= maxFailures) trouble.leftAloneUntil = now + pause
+    return Effect.matchCauseEffect(within(Effect.suspend(evaluate), timeout), {
+      onSuccess: (answer) => {
+        trouble.failures = 0
+        trouble.leftAloneUntil = 0
+        return Effect.succeed(answer)
+      },
+      onFailure: (cause) =>
+        Effect.gen(function*() {
+          yield* warn(method, key, cause)
+          if (++trouble.failures !== maxFailures) return undefined
+          trouble.leftAloneUntil = (yield* Clock.currentTimeMillis) + pause
+          yield* Effect.logWarning(`effect-http-cache: the storage is left alone for ${pause / 1000} seconds`)
+          return undefined
+        })
+    })
+  })
+
+/** Whether nothing is left to be delivered. Only one request delivers at a time. */
+const deliver = (storage: CacheStorage.Service, timeout: number): Effect.Effect<boolean> => {
+  const trouble = troubles.of(storage)
+  if (trouble.undelivered.size === 0) return Effect.succeed(true)
+  if (trouble.isDelivering || !canCollect(storage)) return Effect.succeed(false)
+  trouble.isDelivering = true
+  return Effect.gen(function*() {
+    for (const key of trouble.undelivered) {
+      const fence = yield* call(storage, timeout, "collect", key, () => storage.collect(key))
+      if (fence === undefined) return false
+      trouble.undelivered.delete(key)
+    }
+    return true
+  }).pipe(Effect.ensuring(Effect.sync(() => trouble.isDelivering = false)))
+}
+
+const canCollect = (storage: CacheStorage.Service): storage is CollectableCacheStorage.Service => "collect" in storage
+
 const isItem = Schema.is(Schema.typeSchema(CacheItem))
 
 /** Items that were found to be items: what is served again is not looked through again. */
 const sound = new WeakSet<CacheItem>()
 
-const canBeBelieved = (item: CacheItem, lookup: CacheStorage.Lookup): boolean => {
+const canBeBelieved = (item: CacheItem, lookup: CacheStorage.Lookup, trouble: Trouble): boolean => {
   if (!sound.has(item)) {
     if (!isItem(item)) return false
     sound.add(item)
   }
-  return item.key === lookup.key && item.partition === lookup.partition && lookup.variantOf(item.vary) === item.variant
+  return item.key === lookup.key && item.partition === lookup.partition &&
+    lookup.variantOf(item.vary) === item.variant && item.responseTime > trouble.distrustedUntil
 }
 
-const failed: Found = { item: undefined, reason: "miss", fence: undefined }
+const missed = (reason: ForwardReason, fence: string | undefined): Found => ({ item: undefined, reason, fence })
 
-export const look = (storage: CacheStorage.Service, lookup: CacheStorage.Lookup): Effect.Effect<Place> =>
-  Effect.map(read(storage, lookup), (found) => ({ storage, lookup, found }))
-
-const read = (storage: CacheStorage.Service, lookup: CacheStorage.Lookup): Effect.Effect<Found> =>
-  Effect.suspend(() => storage.get(lookup)).pipe(
-    Effect.map((item): Found =>
-      canBeBelieved(item, lookup)
-        ? { item, fence: item.fence }
-        : { item: undefined, reason: "miss", fence: item.fence }
-    ),
-    Effect.catchTag("CacheMiss", ({ fence, reason }) => Effect.succeed<Found>({ item: undefined, reason, fence })),
-    Effect.catchAllCause((cause) => Effect.as(warn("get", lookup.key, cause), failed))
+export const look = (
+  storage: CacheStorage.Service,
+  lookup: CacheStorage.Lookup,
+  timeout: number
+): Effect.Effect<Place> =>
+  Effect.map(
+    Effect.flatMap(deliver(storage, timeout), (isDelivered) =>
+      isDelivered
+        ? call(storage, timeout, "get", lookup.key, () => read(storage, lookup))
+        : Effect.succeed(undefined)),
+    (found) => ({ storage, lookup, timeout, found: found ?? missed("miss", undefined) })
   )
+
+const read = (storage: CacheStorage.Service, lookup: CacheStorage.Lookup): Effect.Effect<Found, CacheStorageError> =>
+  Effect.matchEffect(storage.get(lookup), {
+    onSuccess: (item) =>
+      Effect.succeed<Found>(
+        canBeBelieved(item, lookup, troubles.of(storage)) ? { item, fence: item.fence } : missed("miss", item.fence)
+      ),
+    onFailure: (error) =>
+      error._tag === "CacheMiss" ? Effect.succeed(missed(error.reason, error.fence)) : Effect.fail(error)
+  })
 
 /** Why it was not kept; `undefined` when it was. */
 export const write = (
-  storage: CacheStorage.Service,
-  item: CacheItem,
-  lookup: CacheStorage.Lookup
+  { lookup, storage, timeout }: Place,
+  item: CacheItem
 ): Effect.Effect<Detail | undefined> =>
-  Effect.suspend(() => storage.set(item, lookup)).pipe(
-    Effect.map((isKept): Detail | undefined => isKept ? undefined : "not-kept"),
-    Effect.catchAllCause((cause) => Effect.as(warn("set", lookup.key, cause), "storage" as const))
-  )
+  Effect.gen(function*() {
+    if (item.requestTime <= troubles.of(storage).distrustedUntil) return "not-kept"
+    if (!(yield* deliver(storage, timeout))) return "storage"
+    const isKept = yield* call(storage, timeout, "set", lookup.key, () => storage.set(item, lookup))
+    return isKept === undefined ? "storage" : isKept ? undefined : "not-kept"
+  })
 
+/** A collect that fails is kept until it can be delivered; the key is not served before. */
 export const forget = (
   storage: CollectableCacheStorage.Service,
-  key: CacheStorage.CacheKey
-): Effect.Effect<void> =>
-  Effect.catchAllCause(Effect.suspend(() => storage.collect(key)), (cause) => warn("collect", key, cause))
+  key: CacheStorage.CacheKey,
+  timeout: number
+): Effect.Effect<void> => {
+  const trouble = troubles.of(storage)
+  trouble.collects++
+  const collect = Effect.flatMap(
+    call(storage, timeout, "collect", key, () => storage.collect(key)),
+    (fence) => fence === undefined ? keepForLater(storage, key) : Effect.void
+  )
+  // A client that leaves does not end it: only its own fiber waits in a way that can be interrupted.
+  return Effect.uninterruptible(Effect.flatMap(Effect.forkDaemon(Effect.interruptible(collect)), Fiber.join))
+}
+
+const keepForLater = (storage: object, key: CacheStorage.CacheKey): Effect.Effect<void> =>
+  Effect.flatMap(Clock.currentTimeMillis, (now) => {
+    const trouble = troubles.of(storage)
+    if (trouble.undelivered.size < maxUndelivered) {
+      trouble.undelivered.add(key)
+      return Effect.void
+    }
+    trouble.distrustedUntil = now
+    return limitReached(storage, "undelivered collects", "and nothing that was stored until now is served any more")
+  })

@@ -58,6 +58,8 @@ export interface ResponseDirectives {
   readonly mustUnderstand: boolean
   readonly maxAge: number | undefined
   readonly sMaxAge: number | undefined
+  /** RFC 5861 §3; `undefined` when it can't be read. */
+  readonly staleWhileRevalidate: number | undefined
   /** RFC 5861 §4; `undefined` when it can't be read. */
   readonly staleIfError: number | undefined
 }
@@ -141,6 +143,7 @@ const bindingOf = (directives: ReadonlyArray<Directive>): ResponseDirectives => 
     mustUnderstand: says("must-understand"),
     maxAge: freshness(directives, "max-age"),
     sMaxAge: freshness(directives, "s-maxage"),
+    staleWhileRevalidate: seconds(directives.find((d) => d.name === "stale-while-revalidate" && d.valid)?.value),
     staleIfError: seconds(directives.find((d) => d.name === "stale-if-error" && d.valid)?.value)
   }
 }

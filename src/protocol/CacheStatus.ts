@@ -20,9 +20,10 @@ export const details = {
   "credentials": "the handler read Cookie or Authorization",
   "disabled": "Defaults.enabled says no",
   "head": "a response to HEAD has no content to store",
+  "live": "a stream of events (text/event-stream) is for whoever listens now",
   "no-freshness": "the response states no freshness, and no expiry applies to its status",
   "no-store": "Cache-Control: no-store",
-  "not-bytes": "the content is a stream, or something else that isn't bytes",
+  "not-bytes": "the content is neither bytes nor a stream of them, such as a web Response as a raw body",
   "not-kept": "the storage did not keep it: collected or replaced meanwhile, or too large for the storage",
   "not-modified": "a 304 that answers the client, not the cache",
   "partial": "a 206 that is no one part of a known size with a strong tag, or where the whole is stored",
@@ -33,7 +34,7 @@ export const details = {
   "status":
     "412, 416 or 417, which answer this request only; no final status; or must-understand, and it is not understood",
   "storage": "the storage failed",
-  "too-large": "the content is larger than maxBodyBytes",
+  "too-large": "the content is larger than maxBodyBytes, or the fields than 64 KiB",
   "vary": "Vary: *"
 } as const
 
@@ -50,6 +51,8 @@ export type Outcome =
     /** The handler's status, where another one is sent. */
     readonly status?: number | undefined
     readonly detail?: Detail | undefined
+    /** It waited for another request; whether that one's response answers it (RFC 9211 §2.6). */
+    readonly collapsed?: boolean | undefined
   }
 
 export interface Style {
@@ -72,6 +75,7 @@ const member = (outcome: Outcome, style: Style, key: string): string => {
     parts.push(`fwd=${outcome.reason}`)
     if (outcome.status !== undefined) parts.push(`fwd-status=${outcome.status}`)
     if (outcome.stored) parts.push("stored")
+    if (outcome.collapsed !== undefined) parts.push(outcome.collapsed ? "collapsed" : "collapsed=?0")
   }
   if (style.key) parts.push(`key=${string(key)}`)
   if (style.detail && outcome._tag === "Forwarded" && outcome.detail !== undefined) {

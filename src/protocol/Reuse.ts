@@ -10,6 +10,8 @@ export interface Terms extends Freshness.Aged {
   readonly alwaysValidate: boolean
   /** Never served once it is stale, whatever the client accepts. */
   readonly staleForbidden: boolean
+  /** Until then it is served stale while it is validated; 0 when it never is. */
+  readonly staleWhileRevalidateUntil: number
   /** Until then it stands in for an answer that is an error; 0 when it never does. */
   readonly staleIfErrorUntil: number
   readonly retainUntil: number
@@ -17,6 +19,8 @@ export interface Terms extends Freshness.Aged {
 
 export type Reuse<Stored extends Terms> =
   | { readonly _tag: "Fresh"; readonly stored: Stored; readonly age: number; readonly ttl: number }
+  /** It answers, and is to be validated in the background. */
+  | { readonly _tag: "Revalidate"; readonly stored: Stored; readonly age: number; readonly ttl: number }
   | Forward
 
 export interface Forward {
@@ -31,6 +35,8 @@ export interface Request extends RequestDirectives {
   readonly forOrigin: boolean
   /** All that it is for is stored (RFC 9111 §3.3). */
   readonly isHeld: boolean
+  /** It can be asked again without its client: it has no content. */
+  readonly isRepeatable: boolean
 }
 
 export const decide = <Stored extends Terms>(
@@ -43,21 +49,25 @@ export const decide = <Stored extends Terms>(
   if (now >= stored.retainUntil) return forward("uri-miss")
   if (!request.isHeld) return forward("partial")
   if (stored.alwaysValidate) return forward("stale")
+  // RFC 5861 §3
+  const isInWindow = ttl <= 0 && request.isRepeatable && now < stored.staleWhileRevalidateUntil
   if (ttl <= 0) {
     // RFC 9111 §5.2.1.2, §4.2.4
-    const accepted = request.maxStale !== undefined && -ttl <= request.maxStale * 1000
-    if (!accepted || stored.staleForbidden) return forward("stale")
+    const isAccepted = request.maxStale !== undefined && -ttl <= request.maxStale * 1000
+    if (!(isAccepted || isInWindow) || stored.staleForbidden) return forward("stale")
   }
   // RFC 9111 §4.3.2, §5.2.1: what the client asks of it
   if (request.forOrigin || request.noCache) return forward("request")
   if (request.maxAge !== undefined && age > request.maxAge * 1000) return forward("request")
   if (request.minFresh !== undefined && ttl < request.minFresh * 1000) return forward("request")
-  return { _tag: "Fresh", stored, age, ttl }
+  return { _tag: isInWindow ? "Revalidate" : "Fresh", stored, age, ttl }
 }
 
 /** Errors that a stale response may stand in for; another status is an answer (RFC 5861 §4). */
 const errors = new Set([500, 502, 503, 504])
 
+export const isError = (status: number): boolean => errors.has(status)
+
 /** May I answer with what is stale, now that the handler has failed? (RFC 9111 §4.2.4) */
 export const insteadOfError = (stored: Terms, status: number, request: Request, now: number): boolean =>
-  errors.has(status) && now < stored.staleIfErrorUntil && !request.noCache && !request.forOrigin && request.isHeld
+  isError(status) && now < stored.staleIfErrorUntil && !request.noCache && !request.forOrigin && request.isHeld

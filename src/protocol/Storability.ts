@@ -21,7 +21,10 @@ export interface Policy {
   readonly vary: Vary.Vary
   /** Targeted fields that are obeyed (RFC 9213), the first first. */
   readonly targets: ReadonlyArray<string>
+  readonly staleWhileRevalidate: number | undefined
   readonly staleIfError: number | undefined
+  /** The largest part of `expiry` that is taken off by chance. */
+  readonly jitter: number
   readonly retain: number | undefined
 }
 
@@ -37,8 +40,12 @@ export interface Exchange extends Freshness.Times {
   /** It adds to the response later what can't be seen now: a cookie, the fields of CORS. */
   readonly setsPreResponseHandler: boolean
   readonly readsCredentials: boolean
-  /** `undefined` when the content isn't bytes. */
+  /** `undefined` when it isn't known before the stream has ended. */
   readonly bodyBytes: number | undefined
+  /** The content is neither bytes nor a stream of them. */
+  readonly isOpaque: boolean
+  /** From 0 to 1. */
+  readonly chance: number
   /** A complete response is stored, which no part takes the place of. */
   readonly hasWhole: boolean
 }
@@ -57,6 +64,9 @@ export type Storability =
   & ({ readonly _tag: "Keep"; readonly kept: Kept } | { readonly _tag: "Refuse"; readonly detail: Detail })
 
 const day = 86_400_000
+
+/** What fields may take, in UTF-16 units. */
+const maxFields = 65_536
 
 /** Statuses whose caching requirements are implemented (RFC 9111 §5.2.2.3). */
 const understood = new Set([200, 203, 204, 300, 301, 302, 303, 307, 308, 404, 405, 410, 414, 451, 501])
@@ -101,6 +111,13 @@ const storedFields = (
   const names = withheld(directives, partition)
   return Fields.without(Fields.endToEnd(response), extent === undefined ? names : new Set([...names, "content-range"]))
 }
+
+/** Events are for whoever listens now; the stream of them has no end. */
+const isLive = (response: Fields.Fields): boolean =>
+  /^text\/event-stream\b/i.test(Fields.get(response, "content-type") ?? "")
+
+const sizeOf = (response: Fields.Fields): number =>
+  Object.entries(response).reduce((size, [name, value]) => size + name.length + value.length, 0)
 
 const hasStrongTag = (response: Fields.Fields): boolean =>
   EntityTag.parse(Fields.get(response, "etag") ?? "")?.weak === false
@@ -149,8 +166,9 @@ export const decide = (exchange: Exchange, policy: Policy): Storability => {
   const times = policy.expiry === undefined ? exchange : { requestTime: responseTime, responseTime }
   const stated = Freshness.explicitLifetime(exchange.response, directives, isTargeted, times)
   const applies = expiryApplies(status, stated, policy)
+  const expiry = policy.sharedExpiry ?? policy.expiry ?? 0
   const lifetime = applies
-    ? policy.sharedExpiry ?? policy.expiry
+    ? Math.ceil(expiry * (1 - policy.jitter * exchange.chance))
     : stated ?? (policy.expiry === undefined
       ? Freshness.heuristicLifetime(status, exchange.response, directives, times)
       : undefined)
@@ -175,9 +193,12 @@ export const decide = (exchange: Exchange, policy: Policy): Storability => {
   if (detail !== undefined) return refuse(detail)
   if (named === "*") return refuse("vary")
   if (lifetime === undefined) return refuse("no-freshness")
-  if (exchange.bodyBytes === undefined) return refuse("not-bytes")
-  if (exchange.bodyBytes > policy.maxBodyBytes) return refuse("too-large")
-  const extent = status === 206
+  if (exchange.isOpaque) return refuse("not-bytes")
+  if (isLive(exchange.response)) return refuse("live")
+  if ((exchange.bodyBytes ?? 0) > policy.maxBodyBytes || sizeOf(exchange.response) > maxFields) {
+    return refuse("too-large")
+  }
+  const extent = status === 206 && exchange.bodyBytes !== undefined
     ? Range.extentOf(Fields.get(exchange.response, "content-range"), exchange.bodyBytes)
     : undefined
   // A part is of use only where others can be told to be of the same whole (RFC 9111 §3.4).
@@ -189,10 +210,13 @@ export const decide = (exchange: Exchange, policy: Policy): Storability => {
   const freshUntil = responseTime + Math.max(0, lifetime - initialAge)
   // RFC 9111 §4.2.4: the response's own restriction is stronger than the route's window.
   const staleForbidden = directives.mustRevalidate || directives.proxyRevalidate || directives.sMaxAge !== undefined
-  const window = Math.max(policy.staleIfError ?? 0, (directives.staleIfError ?? 0) * 1000)
-  const mayBeStale = !staleForbidden && directives.noCache !== "all" && window > 0
+  const mayBeStale = !staleForbidden && directives.noCache !== "all"
+  const window = (route: number | undefined, directive: number | undefined) =>
+    mayBeStale ? Math.max(route ?? 0, (directive ?? 0) * 1000) : 0
+  const whileRevalidate = window(policy.staleWhileRevalidate, directives.staleWhileRevalidate)
+  const ifError = window(policy.staleIfError, directives.staleIfError)
   // What is never fresh is there to be validated.
-  const retain = policy.retain ?? Math.min(Math.max(lifetime, mayBeStale ? window : 0) || day, day)
+  const retain = policy.retain ?? Math.min(Math.max(lifetime, whileRevalidate, ifError) || day, day)
   return {
     _tag: "Keep",
     answer,
@@ -208,7 +232,8 @@ export const decide = (exchange: Exchange, policy: Policy): Storability => {
       lifetime,
       alwaysValidate: directives.noCache === "all",
       staleForbidden,
-      staleIfErrorUntil: mayBeStale ? freshUntil + window : 0,
+      staleWhileRevalidateUntil: whileRevalidate > 0 ? freshUntil + whileRevalidate : 0,
+      staleIfErrorUntil: ifError > 0 ? freshUntil + ifError : 0,
       retainUntil: freshUntil + retain
     }
   }

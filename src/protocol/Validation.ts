@@ -34,9 +34,12 @@ export const isAbout = (stored: Fields.Fields, notModified: Fields.Fields): bool
   return lastModified === undefined || ours === undefined || lastModified === ours
 }
 
-/** An answer in full, after which what was stored is out of date; an error is none (RFC 9111 §4.3.3). */
+/**
+ * An answer in full, after which what was stored is out of date (RFC 9111 §4.3.3). An error is none, and of what is
+ * refused to one client only `404` and `410` say that nobody is to have it.
+ */
 export const supersedes = (method: string, status: number): boolean =>
-  method !== "HEAD" && status < 500 && !new Set([206, 304, 412, 416, 417]).has(status)
+  method !== "HEAD" && (status === 404 || status === 410 || (status < 400 && status !== 206 && status !== 304))
 
 /** Whether a `206` is of the stored representation: they share a strong validator (RFC 9111 §3.4). */
 export const isOfSame = (stored: Fields.Fields, part: Fields.Fields): boolean => {

@@ -17,6 +17,7 @@ const nothing: CacheControl.ResponseDirectives = {
   mustUnderstand: false,
   maxAge: undefined,
   sMaxAge: undefined,
+  staleWhileRevalidate: undefined,
   staleIfError: undefined
 }
 

@@ -12,6 +12,7 @@ const stored: Reuse.Terms = {
   lifetime: 10_000,
   alwaysValidate: false,
   staleForbidden: false,
+  staleWhileRevalidateUntil: 0,
   staleIfErrorUntil: 0,
   retainUntil: received + 18_000
 }
@@ -19,11 +20,12 @@ const stored: Reuse.Terms = {
 const decide = (now: number, asked: Asked = {}, terms: Partial<Reuse.Terms> = {}) =>
   Reuse.decide(
     { ...stored, ...terms },
-    { ...noRequestDirectives, forOrigin: false, isHeld: true, ...asked },
+    { ...noRequestDirectives, forOrigin: false, isHeld: true, isRepeatable: true, ...asked },
     received + now
   )
 
-const word = (reuse: Reuse.Reuse<Reuse.Terms>): string => reuse._tag === "Fresh" ? "fresh" : reuse.reason
+const word = (reuse: Reuse.Reuse<Reuse.Terms>): string =>
+  reuse._tag === "Forward" ? reuse.reason : reuse._tag.toLowerCase()
 
 describe("Reuse.decide", () => {
   it("what is fresh is answered with its age and what is left of its lifetime", () => {
@@ -91,6 +93,7 @@ describe("Reuse.decide", () => {
       lifetime: millis,
       alwaysValidate: fc.boolean(),
       staleForbidden: fc.boolean(),
+      staleWhileRevalidateUntil: millis.map((later) => received + later),
       staleIfErrorUntil: fc.constant(0),
       retainUntil: millis.map((later) => received + later)
     })
@@ -100,6 +103,7 @@ describe("Reuse.decide", () => {
       onlyIfCached: fc.boolean(),
       forOrigin: fc.boolean(),
       isHeld: fc.constant(true),
+      isRepeatable: fc.boolean(),
       maxAge: seconds,
       minFresh: seconds,
       maxStale: seconds
@@ -114,7 +118,9 @@ describe("Reuse.decide", () => {
         expect(received + later).toBeLessThan(terms.retainUntil)
         if (reuse.ttl <= 0) {
           expect(terms.staleForbidden).toBe(false)
-          expect(-reuse.ttl).toBeLessThanOrEqual((asked.maxStale ?? -1) * 1000)
+          const isInWindow = asked.isRepeatable && received + later < terms.staleWhileRevalidateUntil
+          expect(reuse._tag).toBe(isInWindow ? "Revalidate" : "Fresh")
+          if (!isInWindow) expect(-reuse.ttl).toBeLessThanOrEqual((asked.maxStale ?? -1) * 1000)
         }
       }),
       { numRuns: 2000 }
@@ -127,7 +133,7 @@ describe("Reuse.insteadOfError", () => {
     Reuse.insteadOfError(
       { ...stored, staleIfErrorUntil },
       status,
-      { ...noRequestDirectives, forOrigin: false, isHeld: true, ...asked },
+      { ...noRequestDirectives, forOrigin: false, isHeld: true, isRepeatable: true, ...asked },
       received + later
     )
 

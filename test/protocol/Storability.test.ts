@@ -18,7 +18,9 @@ const proxy: Storability.Policy = {
   maxBodyBytes: 100,
   vary: [],
   targets: [],
+  staleWhileRevalidate: undefined,
   staleIfError: undefined,
+  jitter: 0,
   retain: undefined
 }
 const origin: Storability.Policy = { ...proxy, expiry: 10_000 }
@@ -33,6 +35,8 @@ const plain: Storability.Exchange = {
   setsPreResponseHandler: false,
   readsCredentials: false,
   bodyBytes: 100,
+  isOpaque: false,
+  chance: 0,
   hasWhole: false,
   requestTime: now,
   responseTime: now
@@ -76,7 +80,7 @@ const causes: ReadonlyArray<readonly [Detail, Cause]> = [
   ["authorization", { exchange: authorized }],
   ["vary", { vary: "*" }],
   ["no-freshness", { isUnstated: true }],
-  ["not-bytes", { exchange: { bodyBytes: undefined } }],
+  ["not-bytes", { exchange: { isOpaque: true } }],
   ["too-large", { exchange: { bodyBytes: 101 } }],
   ["partial", { exchange: { status: 206 } }]
 ]

@@ -1,0 +1,162 @@
+/** One streamed body, pulled once and read by many: an append-only list of chunks, and a bell. */
+import * as Cause from "effect/Cause"
+import * as Chunk from "effect/Chunk"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as FiberId from "effect/FiberId"
+import * as Option from "effect/Option"
+import * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+
+interface Reader {
+  /** The number of the next chunk. */
+  at: number
+  isCutOff: boolean
+}
+
+/** How long a body that has grown past the limit waits for a client that takes nothing. */
+const patience = "30 seconds"
+
+const newBell = (): Deferred.Deferred<void> => Deferred.unsafeMake(FiberId.none)
+
+export class Fill {
+  /** Bytes. */
+  private readonly limit: number
+  private readonly onAbandoned: Effect.Effect<unknown>
+  private readonly readers = new Set<Reader>()
+  private chunks: Array<Uint8Array> = []
+  /** How many chunks are no longer held. */
+  private dropped = 0
+  private held = 0
+  private size = 0
+  private bell = newBell()
+  private exit: Exit.Exit<unknown, unknown> | undefined
+
+  /** `onAbandoned` is run when the last reader leaves before the end. */
+  constructor(limit: number, onAbandoned: Effect.Effect<unknown>) {
+    this.limit = limit
+    this.onAbandoned = onAbandoned
+  }
+
+  /** It may be stored, and whoever comes late still gets its beginning. */
+  get isWhole(): boolean {
+    return this.size <= this.limit && (this.exit === undefined || Exit.isSuccess(this.exit))
+  }
+
+  get bytes(): Uint8Array {
+    const bytes = new Uint8Array(this.size)
+    let at = 0
+    for (const chunk of this.chunks) {
+      bytes.set(chunk, at)
+      at += chunk.byteLength
+    }
+    return bytes
+  }
+
+  /**
+   * At the pace of the source while the body is within the limit, then at that of the slowest reader. Its readers see the
+   * end when `atEnd` has run.
+   */
+  pump<E, R, R2>(
+    source: Stream.Stream<Uint8Array, E, R>,
+    atEnd: Effect.Effect<unknown, never, R2>
+  ): Effect.Effect<void, never, R | R2> {
+    return Stream.runForEach(source, (chunk) => this.push(chunk)).pipe(
+      Effect.zipLeft(atEnd),
+      Effect.onExit((exit) =>
+        Effect.sync(() => {
+          this.exit = exit
+          this.ring()
+        })
+      ),
+      // Its readers are told.
+      Effect.catchAllCause(() => Effect.void)
+    )
+  }
+
+  /** A place in the audience, for as long as the request. */
+  readonly reader: Effect.Effect<Stream.Stream<Uint8Array, unknown>> = Effect.suspend(() => {
+    const reader: Reader = { at: this.dropped, isCutOff: false }
+    this.readers.add(reader)
+    const leave = Effect.suspend(() => {
+      this.readers.delete(reader)
+      this.trim()
+      return this.readers.size === 0 && this.exit === undefined ? this.onAbandoned : Effect.void
+    })
+    const stream = Stream.repeatEffectChunkOption(this.pull(reader))
+    return Effect.flatMap(Effect.serviceOption(Scope.Scope), (scope) =>
+      Option.isSome(scope)
+        ? Effect.as(Scope.addFinalizer(scope.value, leave), stream)
+        : Effect.succeed(Stream.ensuring(stream, leave)))
+  })
+
+  private pull(reader: Reader): Effect.Effect<Chunk.Chunk<Uint8Array>, Option.Option<unknown>> {
+    return Effect.suspend(() => {
+      if (reader.isCutOff) return Effect.fail(Option.some(new Error("the client took nothing for too long")))
+      const chunk = this.chunks[reader.at - this.dropped]
+      if (chunk !== undefined) {
+        reader.at++
+        this.trim()
+        return Effect.succeed(Chunk.of(chunk))
+      }
+      if (this.exit === undefined) return Effect.zipRight(Deferred.await(this.bell), this.pull(reader))
+      return Exit.isSuccess(this.exit)
+        ? Effect.fail(Option.none())
+        : Effect.failCause(Cause.map(this.exit.cause, Option.some))
+    })
+  }
+
+  private push(chunk: Uint8Array): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      this.chunks.push(chunk)
+      this.size += chunk.byteLength
+      this.held += chunk.byteLength
+      this.trim()
+      this.ring()
+      return this.room
+    })
+  }
+
+  private readonly room: Effect.Effect<void> = Effect.suspend(() => {
+    if (this.isWhole || this.held <= this.limit) return Effect.void
+    return Deferred.await(this.bell).pipe(
+      Effect.timeoutTo({
+        duration: patience,
+        onSuccess: () => Effect.void,
+        onTimeout: () => this.cutOff
+      }),
+      Effect.flatten,
+      Effect.zipRight(this.room)
+    )
+  })
+
+  /** The readers that hold it up are given up. */
+  private readonly cutOff = Effect.suspend(() => {
+    const slowest = Math.min(...Array.from(this.readers, ({ at }) => at))
+    for (const reader of this.readers) {
+      if (reader.at > slowest) continue
+      reader.isCutOff = true
+      this.readers.delete(reader)
+    }
+    this.trim()
+    return this.readers.size === 0 ? this.onAbandoned : Effect.void
+  })
+
+  /** Past the limit nothing is held that every reader has; before there is one, all of it. */
+  private trim(): void {
+    if (this.isWhole || this.readers.size === 0) return
+    const slowest = Math.min(...Array.from(this.readers, ({ at }) => at))
+    while (this.chunks.length > 0 && this.dropped < slowest) {
+      this.held -= this.chunks.shift()!.byteLength
+      this.dropped++
+    }
+    this.ring()
+  }
+
+  private ring(): void {
+    const { bell } = this
+    this.bell = newBell()
+    Deferred.unsafeDone(bell, Effect.void)
+  }
+}

@@ -1,0 +1,166 @@
+/** A place filled: the handler asked, what may be kept of its answer kept, once for all who wait for it. */
+import * as HttpApiSchema from "@effect/platform/HttpApiSchema"
+import * as HttpServerError from "@effect/platform/HttpServerError"
+import type * as Respondable from "@effect/platform/HttpServerRespondable"
+import * as Cause from "effect/Cause"
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import * as Option from "effect/Option"
+import * as Schema from "effect/Schema"
+import type { CacheItem } from "../CacheItem.js"
+import * as CacheControl from "../protocol/CacheControl.js"
+import * as Fields from "../protocol/Fields.js"
+import * as Reuse from "../protocol/Reuse.js"
+import * as Validation from "../protocol/Validation.js"
+import * as Vary from "../protocol/Vary.js"
+import { ask, type Asked } from "./asking.js"
+import * as Body from "./body.js"
+import { Fill } from "./fill.js"
+import type { Land } from "./flights.js"
+import { forget, freshenByHead, judge, type Judged, store } from "./keeping.js"
+import * as handlers from "./handler.js"
+import * as notes from "./notes.js"
+import { entityTag } from "./serverResponse.js"
+import * as storages from "./storages.js"
+import type { Visit } from "./visit.js"
+
+/** What became of it. */
+export type Filled<E> =
+  /** Somebody else has filled it meanwhile. */
+  | { readonly _tag: "Found" }
+  | {
+    readonly _tag: "Answered"
+    readonly status: number
+    readonly asked: Asked
+    /** `undefined` where what is stored answers instead, or a cache beneath has answered. */
+    readonly judged?: Judged | undefined
+    /** The content, where it is a stream that may be kept. */
+    readonly fill?: Fill | undefined
+  }
+  /** `status` is what the platform answers; there is no cause where the handler took too long. */
+  | { readonly _tag: "Failed"; readonly status: number; readonly cause: Cause.Cause<E> | undefined }
+
+export const late: Filled<never> = { _tag: "Failed", status: 504, cause: undefined }
+
+export interface Order<RP> {
+  readonly here: Visit<RP>
+  readonly place: storages.Place
+  /** What the request asks of what is stored. */
+  readonly wanted: Reuse.Request
+  /** The handler's answer is wanted whole. */
+  readonly mayKeep: boolean
+  /** Of requests that may be joined: it is remembered where that was for nothing. */
+  readonly group: string | undefined
+  /** Others may join it, and may have filled the place since it was looked at. */
+  readonly isJoined: boolean
+}
+
+/** A request with nothing of its own, which a response that can be shared answers. */
+const anyRequest: Reuse.Request = {
+  ...CacheControl.noRequestDirectives,
+  forOrigin: false,
+  isHeld: true,
+  isRepeatable: true
+}
+
+/** How long requests of a group are not joined after one was for nothing. Milliseconds. */
+const unjoinedFor = 60_000
+
+/** What is known of a group from one answer. An error says nothing of the next answer. */
+const remember = (
+  { group, place }: Pick<Order<unknown>, "group" | "place">,
+  item: CacheItem | undefined,
+  status: number,
+  now: number
+): void => {
+  if (group === undefined) return
+  const { lookup, storage } = place
+  const unjoined = notes.unjoined.of(storage)
+  if (item !== undefined && Reuse.decide(item, anyRequest, now)._tag === "Fresh") {
+    unjoined.delete(group)
+    const nominated = notes.nominated.of(storage)
+    nominated.set(lookup.key, Vary.union(nominated.get(lookup.key) ?? [], item.vary))
+  } else if (!Reuse.isError(status)) {
+    unjoined.set(group, now + unjoinedFor)
+  }
+}
+
+/** As the platform would answer it, also for the errors of an `HttpApi`, which it answers further outside. */
+const statusOf = <E>(cause: Cause.Cause<E>): Effect.Effect<number> =>
+  Effect.map(HttpServerError.causeResponse(cause), ([{ status }]) => {
+    const error: unknown = Option.getOrUndefined(Cause.failureOption(cause))
+    const schema = typeof error === "object" && error !== null ? error.constructor : undefined
+    return status === 500 && Schema.isSchema(schema) ? HttpApiSchema.getStatusError(schema) : status
+  })
+
+/** A stored stream has the length and the tag that it could not have while it was one. */
+const withContent = (item: CacheItem, body: Uint8Array, etag: "strong" | "weak" | "none"): CacheItem => {
+  const headers = { ...item.headers, "content-length": String(body.byteLength) }
+  const isTagged = item.status !== 200 || etag === "none" || Fields.get(headers, "etag") !== undefined
+  return { ...item, body, headers: isTagged ? headers : { ...headers, etag: entityTag(headers, body, etag) } }
+}
+
+/** Lands when the handler has answered; ends when a streamed body has, and is kept. */
+export const fill = <A extends Respondable.Respondable, E, R, RP>(
+  handler: Effect.Effect<A, E, R>,
+  order: Order<RP>
+) =>
+(land: Land<Filled<E>>): Effect.Effect<void, never, R> =>
+  Effect.gen(function*() {
+    const { here, mayKeep, wanted } = order
+    const { method } = here.view
+    const { lookup, storage, timeout } = order.place
+    const looksAgain = order.isJoined && order.place.found.fence !== undefined
+    const place = looksAgain ? yield* storages.look(storage, lookup, timeout) : order.place
+    const { item } = place.found
+    const requestTime = yield* Clock.currentTimeMillis
+    if (looksAgain && item !== undefined && Reuse.decide(item, wanted, requestTime)._tag === "Fresh") {
+      return yield* land({ _tag: "Found" })
+    }
+
+    const exit = yield* Effect.exit(ask(handler, here, place.found, mayKeep))
+    if (Exit.isFailure(exit)) {
+      const status = yield* statusOf(exit.cause)
+      if (Validation.supersedes(method, status)) yield* forget(place)
+      return yield* land({ _tag: "Failed", status, cause: exit.cause })
+    }
+    const asked = exit.value
+    const { answer, own, responseTime } = asked
+    const answered = { _tag: "Answered", status: own.status, asked } as const
+    if (asked.isFromBeneath || (item !== undefined && Reuse.insteadOfError(item, own.status, wanted, responseTime))) {
+      remember(order, undefined, own.status, responseTime)
+      return yield* land(answered)
+    }
+
+    const exchange = { ...asked, method, requestTime }
+    const judged = yield* judge(here, place, exchange, answer)
+    remember(order, judged.item, answer.status, responseTime)
+    if (judged.detail === "pre-response-handler") yield* handlers.warnOfPreResponseHandler(handler, lookup.key)
+    if (judged.item === undefined) {
+      if (Validation.supersedes(method, answer.status)) yield* forget(place)
+      if (method === "HEAD") yield* freshenByHead(here, place, exchange, own)
+      return yield* land({ ...answered, judged })
+    }
+    const kept = judged.item
+    if (answer.body._tag !== "Stream") {
+      const detail = yield* store(place, kept)
+      return yield* land({ ...answered, judged: { ...judged, detail } })
+    }
+    const { maxBodyBytes, etag } = here.policy
+    const source = Body.measured(answer.body.stream, CacheControl.seconds(Fields.get(answer.fields, "content-length")))
+    const filled = new Fill(
+      maxBodyBytes,
+      yield* Effect.withFiberRuntime<Effect.Effect<void>>((self) => Effect.succeed(Fiber.interruptFork(self)))
+    )
+    yield* land({ ...answered, judged, fill: filled })
+    yield* filled.pump(
+      source,
+      Effect.suspend(() => {
+        if (filled.isWhole) return Effect.asVoid(store(place, withContent(kept, filled.bytes, etag)))
+        remember(order, undefined, answer.status, responseTime)
+        return Effect.asVoid(forget(place))
+      })
+    )
+  })

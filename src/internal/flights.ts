@@ -1,0 +1,138 @@
+/** Requests that ask for the same at the same time, joined into one: a flight, which belongs to none of them. */
+import * as HttpServerError from "@effect/platform/HttpServerError"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import * as HashSet from "effect/HashSet"
+import * as Option from "effect/Option"
+import * as Tracer from "effect/Tracer"
+import { fork, lend, perStorage } from "./home.js"
+import { limitReached } from "./limits.js"
+
+/** Tells all who wait what it came to. The flight may go on, as for the rest of a streamed body. */
+export type Land<A> = (landing: A) => Effect.Effect<void>
+
+export interface Plan<A, R> {
+  /** What is asked for, in which others join; `undefined` is flown alone. */
+  readonly name: string | undefined
+  readonly fly: (land: Land<A>) => Effect.Effect<void, never, R>
+  /** A flight that others may join is interrupted after so many milliseconds, and lands with `late`. */
+  readonly deadline: number
+  readonly late: A
+}
+
+export interface Arrival<A> {
+  /** A failure is an interruption: the storage's layer has closed. */
+  readonly exit: Exit.Exit<A>
+  /** It waited for the flight of another request. */
+  readonly isJoined: boolean
+}
+
+interface Flight<A> {
+  waiters: number
+  readonly landing: Deferred.Deferred<Exit.Exit<A>>
+  readonly trace: string | undefined
+  readonly fiber: Fiber.RuntimeFiber<void>
+}
+
+/** What lands under a name is what was asked for under it. */
+const tables = perStorage("flights", () => new Map<string, unknown>())
+
+const maxFlights = 10_000
+
+/** How many are under way. */
+export const count = (storage: object): number => tables.of(storage).size
+
+export const isFlying = (storage: object, name: string): boolean => tables.of(storage).has(name)
+
+/** `HttpClient` sends the trace along: a handler that asks for its own URL does not wait for itself. */
+const currentTrace = Effect.map(
+  Effect.serviceOption(Tracer.ParentSpan),
+  (span) => Option.isSome(span) ? span.value.traceId : undefined
+)
+
+const launch = <A, R>(
+  storage: object,
+  { deadline, fly, late, name }: Plan<A, R>,
+  waiters: number
+): Effect.Effect<Flight<A>, never, R> =>
+  Effect.gen(function*() {
+    const landing = yield* Deferred.make<Exit.Exit<A>>()
+    const fiber = yield* lend(storage, fly((value) => Deferred.succeed(landing, Exit.succeed(value))))
+    const flight: Flight<A> = { waiters, landing, trace: yield* currentTrace, fiber }
+    const flights = tables.of(storage)
+    if (name !== undefined) flights.set(name, flight)
+    const free = () => {
+      if (name !== undefined && flights.get(name) === flight) flights.delete(name)
+    }
+    fiber.addObserver((exit) => {
+      free()
+      const grounded = Exit.zipRight(exit, Exit.die("a flight ended before it landed"))
+      Deferred.unsafeDone(landing, Effect.succeed(grounded))
+    })
+    if (name === undefined) return flight
+    const end = Effect.suspend(() => {
+      free()
+      return Effect.zipRight(Deferred.succeed(landing, Exit.succeed(late)), Fiber.interruptFork(fiber))
+    })
+    yield* fork(
+      storage,
+      Effect.flatMap(
+        Effect.timeoutOption(Deferred.await(landing), deadline),
+        (landed) => Option.isSome(landed) ? Effect.void : end
+      )
+    )
+    return flight
+  })
+
+/** Whoever leaves ends nothing for the others; the last to leave before it has landed interrupts it. */
+const wait = <A>(flight: Flight<A>): Effect.Effect<Exit.Exit<A>> =>
+  Effect.interruptible(Deferred.await(flight.landing)).pipe(
+    Effect.ensuring(Effect.sync(() => flight.waiters--)),
+    Effect.onInterrupt(() =>
+      Effect.flatMap(
+        Deferred.isDone(flight.landing),
+        (isDone) => isDone || flight.waiters > 0 ? Effect.void : Fiber.interruptFork(flight.fiber)
+      )
+    )
+  )
+
+/** The request that it started with holds what it uses, also when its client has left. */
+const lead = <A>(flight: Flight<A>): Effect.Effect<Exit.Exit<A>> =>
+  Effect.onInterrupt(
+    wait(flight),
+    (by) => HashSet.has(by, HttpServerError.clientAbortFiberId) ? Fiber.await(flight.fiber) : Effect.void
+  ).pipe(
+    // What the handler left in fiber references, such as a pre-response handler.
+    Effect.zipLeft(Fiber.inheritAll(flight.fiber))
+  )
+
+/** Starts it with nobody who waits: its deadline ends it, and the storage's layer. */
+export const send = <A, R>(storage: object, plan: Plan<A, R>): Effect.Effect<void, never, R> =>
+  Effect.asVoid(Effect.uninterruptible(launch(storage, plan, Infinity)))
+
+/** Joins the flight of this name, or starts one. */
+export const board = <A, R>(
+  storage: object,
+  maxWaiters: number,
+  plan: Plan<A, R>
+): Effect.Effect<Arrival<A>, never, R> =>
+  Effect.uninterruptible(Effect.gen(function*() {
+    const flights = tables.of(storage)
+    const running = plan.name === undefined ? undefined : flights.get(plan.name) as Flight<A> | undefined
+    const isOwn = running?.trace !== undefined && running.trace === (yield* currentTrace)
+    if (running !== undefined && !isOwn && running.waiters < maxWaiters) {
+      running.waiters++
+      return { exit: yield* wait(running), isJoined: true }
+    }
+    const limit = running !== undefined && !isOwn
+      ? "waiters"
+      : plan.name !== undefined && flights.size >= maxFlights
+      ? "flights"
+      : undefined
+    if (limit !== undefined) yield* limitReached(storage, limit, "and requests run the handler for themselves")
+    const isAlone = running !== undefined || limit !== undefined
+    const flight = yield* launch(storage, isAlone ? { ...plan, name: undefined } : plan, 1)
+    return { exit: yield* lead(flight), isJoined: false }
+  }))

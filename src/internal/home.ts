@@ -1,0 +1,69 @@
+/** What belongs to a storage and to no request: where its fibers live, and what is remembered of it. */
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as ExecutionStrategy from "effect/ExecutionStrategy"
+import * as Fiber from "effect/Fiber"
+import * as GlobalValue from "effect/GlobalValue"
+import * as Option from "effect/Option"
+import * as Scope from "effect/Scope"
+
+/** One value for each storage, made when it is first asked for. Two copies of this module share them. */
+export const perStorage = <A>(name: string, make: () => A) => {
+  const values = GlobalValue.globalValue(Symbol.for(`effect-http-cache/${name}`), () => new WeakMap<object, A>())
+  return {
+    of: (storage: object): A => {
+      const value = values.get(storage) ?? make()
+      values.set(storage, value)
+      return value
+    },
+    set: (storage: object, value: A): void => void values.set(storage, value)
+  }
+}
+
+type Fork = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<Fiber.RuntimeFiber<A, E>, never, R>
+
+/** Of a storage that no layer of ours made nothing ends the fibers but their deadline. */
+const forks = perStorage<Fork>("fork", () => Effect.forkDaemon)
+
+const patience = "5 seconds"
+
+/** The fibers of the storage end with the scope, which waits for them, though not for ever. */
+export const adopt = (storage: object): Effect.Effect<void, never, Scope.Scope> =>
+  Effect.flatMap(Scope.make(ExecutionStrategy.parallel), (scope) => {
+    forks.set(storage, Effect.forkIn(scope))
+    // In this order: what can't be interrupted is left behind.
+    return Effect.addFinalizer((exit) =>
+      Scope.close(scope, exit).pipe(Effect.disconnect, Effect.interruptible, Effect.timeoutOption(patience))
+    )
+  })
+
+/** A fork inherits that it can't be interrupted, as the fiber of a request outside a route can't. */
+export const fork = <A, E, R>(storage: object, effect: Effect.Effect<A, E, R>) =>
+  forks.of(storage)(Effect.interruptible(effect))
+
+/**
+ * Forks a fiber that may outlive its request, and lends it what the request holds: the request's scope closes after the
+ * fiber has ended. Finalizers run last in, first out, so what the fiber acquires goes into a scope that is made first.
+ */
+export const lend = <A, E, R>(
+  storage: object,
+  effect: Effect.Effect<A, E, R>
+): Effect.Effect<Fiber.RuntimeFiber<A, E>, never, R> =>
+  Effect.flatMap(
+    Effect.serviceOption(Scope.Scope),
+    Option.match({
+      onNone: () => fork(storage, effect),
+      onSome: (scope) =>
+        Effect.flatMap(Scope.fork(scope, ExecutionStrategy.sequential), (own) =>
+          Effect.tap(
+            fork(
+              storage,
+              Effect.mapInputContext(
+                effect,
+                (context: Context.Context<R>) => Context.add(context, Scope.Scope, own) as Context.Context<R>
+              )
+            ),
+            (fiber) => Scope.addFinalizer(scope, Fiber.await(fiber))
+          ))
+    })
+  )

@@ -1,0 +1,89 @@
+/** What is stale is asked for again in the background, on behalf of nobody (RFC 5861 §3). */
+import type * as Respondable from "@effect/platform/HttpServerRespondable"
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import type { CacheItem } from "../CacheItem.js"
+import * as CacheControl from "../protocol/CacheControl.js"
+import * as Fields from "../protocol/Fields.js"
+import type * as Vary from "../protocol/Vary.js"
+import { fill, type Filled, late } from "./filling.js"
+import { groupOf, nameOf } from "./joining.js"
+import * as flights from "./flights.js"
+import { perStorage } from "./home.js"
+import { limitReached } from "./limits.js"
+import * as notes from "./notes.js"
+import * as serverRequest from "./serverRequest.js"
+import type { Place } from "./storages.js"
+import type { Visit } from "./visit.js"
+
+const running = perStorage("refreshes", () => ({ count: 0 }))
+
+const maxRefreshes = 100
+const firstPause = 1000
+const longestPause = 60_000
+
+/** What a request must have to be for the stored response, and whose it is. */
+const nominated = (item: CacheItem, vary: Vary.Vary): ReadonlySet<string> =>
+  new Set(["host", ":authority", ...item.vary, ...vary, ...(item.partition === "" ? [] : ["cookie", "authorization"])])
+
+const onBehalfOfNobody = <R>(here: Visit<R>, item: CacheItem, vary: Vary.Vary): Visit<R> => {
+  const names = nominated(item, vary)
+  const fields = Fields.from(Object.entries(here.view.fields).filter(([name]) => names.has(name)))
+  return {
+    ...here,
+    request: serverRequest.withOnly(here.request, fields),
+    view: { ...here.view, method: "GET", fields },
+    asks: CacheControl.noRequestDirectives
+  }
+}
+
+/** An answer that says of the resource what it is now, or that it is gone. */
+const isAnswered = <E>(filled: Filled<E>): boolean => {
+  if (filled._tag === "Found") return true
+  const status = filled._tag === "Failed" ? filled.status : filled.asked.answer.status
+  return status < 400 || status === 404 || status === 410
+}
+
+/** One at a time for what `name` says, a bounded number for all, and after a failure a pause that grows. */
+export const refresh = <A extends Respondable.Respondable, E, R, RP>(
+  handler: Effect.Effect<A, E, R>,
+  here: Visit<RP>,
+  place: Place,
+  item: CacheItem
+): Effect.Effect<void, never, R> =>
+  Effect.gen(function*() {
+    const { lookup, storage } = place
+    const name = nameOf(here, place)
+    const refused = notes.refused.of(storage)
+    const now = yield* Clock.currentTimeMillis
+    const { failures, until } = refused.get(name) ?? { failures: 0, until: now }
+    if (now < until || flights.isFlying(storage, name)) return
+    const refreshes = running.of(storage)
+    if (refreshes.count >= maxRefreshes) {
+      return yield* limitReached(storage, "refreshes", "and stale responses are refreshed later")
+    }
+    // Until it has been answered it counts as failed: so does what hangs, or is interrupted.
+    const pause = Math.min(firstPause * 2 ** failures, longestPause)
+    refused.set(name, { failures: failures + 1, until: now + pause })
+    refreshes.count++
+    const anonymous = onBehalfOfNobody(here, item, notes.nominated.of(storage).get(lookup.key) ?? [])
+    const wanted = { ...anonymous.asks, forOrigin: false, isHeld: true, isRepeatable: false }
+    const fly = fill(handler, {
+      here: anonymous,
+      place,
+      wanted,
+      mayKeep: true,
+      group: groupOf(anonymous, lookup),
+      isJoined: true
+    })
+    yield* flights.send<Filled<E>, R>(storage, {
+      name,
+      deadline: here.policy.deadline,
+      late,
+      fly: (land) =>
+        fly((filled) => {
+          if (isAnswered(filled)) refused.delete(name)
+          return land(filled)
+        }).pipe(Effect.ensuring(Effect.sync(() => refreshes.count--)))
+    })
+  })
