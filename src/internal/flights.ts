@@ -37,12 +37,19 @@ interface Flight<A> {
 }
 
 /** What lands under a name is what was asked for under it. */
-const tables = perStorage("flights", () => new Map<string, unknown>())
+const tables = perStorage("flights", () => new Map<string, Pick<Flight<unknown>, "waiters">>())
 
 const maxFlights = 10_000
 
 /** How many are under way. */
 export const count = (storage: object): number => tables.of(storage).size
+
+/** How many requests wait for them. */
+export const waiting = (storage: object): number => {
+  let waiters = 0
+  for (const flight of tables.of(storage).values()) waiters += flight.waiters
+  return waiters
+}
 
 export const isFlying = (storage: object, name: string): boolean => tables.of(storage).has(name)
 
