@@ -28,6 +28,7 @@ import * as handlers from "./internal/handler.js"
 import * as joining from "./internal/joining.js"
 import { keepForGet } from "./internal/keeping.js"
 import * as routeOptions from "./internal/options.js"
+import * as recorder from "./internal/recorder.js"
 import { refresh } from "./internal/refreshing.js"
 import * as report from "./internal/report.js"
 import { respondFailed, respondFilled, respondShared, respondStored } from "./internal/responding.js"
@@ -101,6 +102,7 @@ const attend = <A extends Respondable.Respondable, E, R, RP>(
     // Look up
     const place = yield* storages.look(storage, lookup, policy.storageTimeout)
     const { item } = place.found
+    if (item !== undefined) recorder.countAsRead(here.request, item.vary)
 
     // May I answer without the handler?
     const now = yield* Clock.currentTimeMillis
@@ -178,7 +180,7 @@ const pass = <A extends Respondable.Respondable, E, R, RP>(
   here: Visit<RP>,
   aside: Aside
 ): Effect.Effect<HttpServerResponse.HttpServerResponse, E, R> =>
-  Effect.flatMap(handlers.run(handler, here.request, false), ({ isFromBeneath, response }) => {
+  Effect.flatMap(handlers.run(handler, here.request), ({ isFromBeneath, response }) => {
     if (isFromBeneath) return handlers.sign(response)
     const fields = Fields.from(Object.entries(response.headers))
     const outcome = { _tag: "Forwarded", stored: false, ...aside } as const
@@ -301,6 +303,26 @@ export const middleware = <RP = never>(
   const collect = collecting(policies, undefined, false)
   return (app) => cache(collect(app))
 }
+
+/**
+ * For a handler, at any depth: "do not keep this response". It goes out with `Cache-Control: no-store`, so that no other cache
+ * keeps it either. What was said once is not taken back; without a cache above nothing happens.
+ *
+ * @since 0.1.0
+ * @category handlers
+ */
+export const refuse: Effect.Effect<void> = handlers.refuse
+
+/**
+ * For a handler, at any depth: what it knows late of its response. `expiry` is its freshness, in seconds where it is a bare
+ * number, as if its `Cache-Control` said `max-age`; freshness that the response states itself is left alone. Of several calls
+ * the last counts. Dies with a `TypeError` when it is no duration.
+ *
+ * @since 0.1.0
+ * @category handlers
+ */
+export const annotate = ({ expiry }: { readonly expiry: routeOptions.Seconds }): Effect.Effect<void> =>
+  Effect.suspend(() => handlers.annotate(routeOptions.durationOf("HttpCache.annotate", "expiry", expiry)))
 
 /**
  * `middleware` with its services resolved now, for `HttpApiBuilder.middleware`. It runs outside the security of the

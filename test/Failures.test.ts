@@ -2,7 +2,7 @@
 import { HttpApp, HttpMiddleware, HttpRouter, HttpServerRequest, HttpServerResponse } from "@effect/platform"
 import { NodeHttpServer } from "@effect/platform-node"
 import { describe, expect, it } from "@effect/vitest"
-import { Deferred, Effect, Fiber, TestClock } from "effect"
+import { Deferred, Effect, Fiber, Schema, TestClock } from "effect"
 import {
   CacheStorage,
   CollectableCacheStorage,
@@ -34,6 +34,44 @@ const answering = (
 }
 
 describe("keys and poisoning", () => {
+  it.scoped("1: a field that is reflected and that nothing names is never served to others, for the response varies by it", () =>
+    Effect.gen(function*() {
+      const names = ["x-forwarded-host", "x-original-url", "x-rewrite-url", "x-forwarded-scheme"]
+      const ask = yield* serve(HttpRouter.fromIterable(names.map((name) => {
+        const links = answering(({ headers }) => HttpServerResponse.text(`links to ${headers[name] ?? "itself"}`))
+        return HttpRouter.makeRoute("GET", `/${name}`, links.pipe(withCache({ expiry: 10 })))
+      })))
+      for (const name of names) {
+        const evil = { headers: { [name]: "evil.example" } }
+        const first = yield* ask(`/${name}`, evil)
+        expect([first.text, first.headers["vary"]]).toEqual(["links to evil.example", name])
+        expect((yield* ask(`/${name}`)).text).toBe("links to itself")
+        expect((yield* ask(`/${name}`, { headers: { [name]: "other.example" } })).text).toBe("links to other.example")
+        const again = yield* ask(`/${name}`, evil)
+        expect([again.text, again.cacheStatus]).toEqual(["links to evil.example", "hit; ttl=10"])
+      }
+    }).pipe(Effect.provide(TestServer)))
+
+  it.scoped("1: a parameter or a fragment that the key leaves out is reflected by nobody", () =>
+    Effect.gen(function*() {
+      const links = Effect.zipWith(
+        HttpServerRequest.HttpServerRequest,
+        Effect.orDie(HttpRouter.schemaParams(Schema.Record({ key: Schema.String, value: Schema.String }))),
+        ({ originalUrl, url }, params) => HttpServerResponse.unsafeJson({ originalUrl, url, params })
+      )
+      const ask = yield* serve(HttpRouter.empty.pipe(
+        HttpRouter.get("/none", links.pipe(withCache({ expiry: 10, query: "none" }))),
+        HttpRouter.get("/all", links.pipe(withCache({ expiry: 10 })))
+      ))
+      for (const target of ["/none?q=evil", "/none#q=evil", "/all#q=evil"]) {
+        yield* ask(target)
+        const [path] = target.split(/[?#]/)
+        const victim = yield* ask(path!)
+        expect(victim.cacheStatus).toBe("hit; ttl=10")
+        expect(JSON.parse(victim.text)).toEqual({ originalUrl: path, url: path, params: {} })
+      }
+    }).pipe(Effect.provide(TestServer)))
+
   it.scoped("2: one path on two hosts is two entries, and so are two mounts", () =>
     Effect.gen(function*() {
       const x = HttpRouter.empty.pipe(route("/x", { expiry: 10 }))
@@ -225,6 +263,27 @@ describe("keys and poisoning", () => {
       expect(hits.filter((isHit) => isHit).length).toBeLessThanOrEqual(8)
       expect(hits.slice(0, 8)).toEqual(Array(8).fill(true))
     }).pipe(Effect.provide(InMemoryCacheStorage.layerWith({ maxVariants: 8 }))))
+
+  it.scoped("13: a handler that reads what the client names makes so many lists of fields at most", () =>
+    Effect.gen(function*() {
+      const named = answering(({ headers }, run) =>
+        HttpServerResponse.text(`${headers[headers["x-name"] ?? ""]} ${run}`)
+      )
+      const ask = yield* serve(named.pipe(
+        withCache({ expiry: 10 }),
+        Effect.provideService(HttpCache.Defaults, { cacheStatus: { detail: true } })
+      )).pipe(Effect.provide(logged([])))
+      const by = (index: number) => ask("/", { headers: { "x-name": `x-${index}`, [`x-${index}`]: "value" } })
+      for (let index = 0; index < 8; index++) {
+        expect((yield* by(index)).cacheStatus).toBe(index === 0 ? "fwd=uri-miss; stored" : "fwd=vary-miss; stored")
+      }
+      for (let index = 8; index < 20; index++) {
+        const reply = yield* by(index)
+        expect([reply.text, reply.cacheStatus]).toEqual([`value ${index + 1}`, "fwd=vary-miss; detail=unkeyed"])
+        expect([reply.headers["cache-control"], reply.headers["vary"]]).toEqual(["max-age=10", `x-${index}, x-name`])
+      }
+      for (let index = 0; index < 8; index++) expect((yield* by(index)).cacheStatus).toBe("hit; ttl=10")
+    }).pipe(Effect.provide(TestServer)))
 
   it.scoped("14: what was answered to origin A is not served to B with A's field, with cors outside and inside", () =>
     Effect.gen(function*() {

@@ -51,6 +51,7 @@ const usual = {
   partition: "",
   setsPreResponseHandler: false,
   readsCredentials: false,
+  readsUnkeyed: false,
   bodyBytes: 10,
   isOpaque: false,
   chance: 0,

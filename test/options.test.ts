@@ -21,6 +21,7 @@ describe("withCache", () => {
     [{ vary: "Accept" }, `vary is "Accept"; it must be ${fieldNames}`],
     [{ vary: ["Accept Language"] }, `vary is ["Accept Language"]; it must be ${fieldNames}`],
     [{ vary: ["*"] }, `vary is ["*"]; it must be ${fieldNames}`],
+    [{ unkeyed: "refused" }, "unkeyed is \"refused\"; it must be one of \"vary\", \"refuse\", \"ignore\""],
     [{ partition: "user" }, "partition is \"user\"; it must be an Effect that names whose response it is"],
     [{ query: "some" }, "query is \"some\"; it must be \"all\", \"none\", { only: [names] } or { except: [names] }"],
     [{ query: { only: ["q"], except: [] } }, "query is {\"only\":[\"q\"],\"except\":[]}; it must be"],
@@ -62,6 +63,7 @@ describe("Defaults", () => {
     [{ origin: "https://api.example.com/" }, "origin is \"https://api.example.com/\"; it must be"],
     [{ version: "" }, "version is \"\"; it must be a text that isn't empty"],
     [{ enabled: false }, "enabled is false; it must be an Effect that answers a boolean"],
+    [{ unkeyed: true }, "unkeyed is true; it must be one of"],
     [{ vary: ["Cookie"] }, "vary is [\"Cookie\"]; it must be without Cookie"]
   ]
 

@@ -2,12 +2,15 @@
 import type * as Respondable from "@effect/platform/HttpServerRespondable"
 import * as Effect from "effect/Effect"
 import type { CacheItem } from "../CacheItem.js"
+import * as CacheControl from "../protocol/CacheControl.js"
 import * as Fields from "../protocol/Fields.js"
 import * as Preconditions from "../protocol/Preconditions.js"
 import * as Range from "../protocol/Range.js"
 import * as Validation from "../protocol/Validation.js"
+import * as Vary from "../protocol/Vary.js"
 import * as Body from "./body.js"
 import * as handlers from "./handler.js"
+import * as recorder from "./recorder.js"
 import * as serverRequest from "./serverRequest.js"
 import * as serverResponse from "./serverResponse.js"
 import type { Found } from "./storages.js"
@@ -43,6 +46,9 @@ const resolved = (item: CacheItem, own: serverResponse.Answer): serverResponse.A
   return whole === undefined ? undefined : serverResponse.freshened(item, own, whole)
 }
 
+/** An answer about what is stored: it may be made of less than that was. */
+const isOfStored = (method: string, status: number): boolean => method === "HEAD" || status === 304 || status === 206
+
 /**
  * `mayKeep`: the answer is wanted whole, whatever the client has already. A `304` or a `206` about another response than
  * ours is of no use: the handler is asked once more without our question.
@@ -55,8 +61,14 @@ export const ask = <A extends Respondable.Respondable, E, R, RP>(
 ): Effect.Effect<Asked, E, R> => {
   const run = (conditions: Fields.Fields | undefined): Effect.Effect<Asked, E, R> => {
     const asked = mayKeep ? serverRequest.asking(request, Preconditions.clientCopy, conditions) : request
-    return Effect.map(handlers.run(handler, asked, policy.expiry !== undefined), (answered) => {
+    return Effect.map(handlers.run(handler, asked, policy), (answered) => {
       const own = serverResponse.fromHandler(answered.response, view.method, policy, answered.responseTime)
+      const control = CacheControl.annotated(Fields.get(own.fields, "cache-control"), answered.said)
+      if (control !== undefined) own.fields["cache-control"] = control
+      if (policy.unkeyed === "vary") {
+        const stored = isOfStored(view.method, own.status) ? item?.vary ?? [] : []
+        serverResponse.nominate(own, Vary.union(recorder.unkeyedFields(answered.reads, policy), stored))
+      }
       return { ...answered, own, answer: own }
     })
   }

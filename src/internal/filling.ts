@@ -20,11 +20,12 @@ import * as Body from "./body.js"
 import { Fill } from "./fill.js"
 import type { Land } from "./flights.js"
 import { forget, freshenByHead, judge, type Judged, store } from "./keeping.js"
-import * as handlers from "./handler.js"
 import * as notes from "./notes.js"
+import * as recorder from "./recorder.js"
 import { entityTag } from "./serverResponse.js"
 import * as storages from "./storages.js"
 import type { Visit } from "./visit.js"
+import { warn } from "./warning.js"
 
 /** What became of it. */
 export type Filled<E> =
@@ -137,7 +138,7 @@ export const fill = <A extends Respondable.Respondable, E, R, RP>(
     const exchange = { ...asked, method, requestTime }
     const judged = yield* judge(here, place, exchange, answer)
     remember(order, judged.item, answer.status, responseTime)
-    if (judged.detail === "pre-response-handler") yield* handlers.warnOfPreResponseHandler(handler, lookup.key)
+    yield* warn(handler, lookup.key, judged.detail, judged.unkeyed)
     if (judged.item === undefined) {
       if (Validation.supersedes(method, answer.status)) yield* forget(place)
       if (method === "HEAD") yield* freshenByHead(here, place, exchange, own)
@@ -157,10 +158,15 @@ export const fill = <A extends Respondable.Respondable, E, R, RP>(
     yield* land({ ...answered, judged, fill: filled })
     yield* filled.pump(
       source,
-      Effect.suspend(() => {
-        if (filled.isWhole) return Effect.asVoid(store(place, withContent(kept, filled.bytes, etag)))
-        remember(order, undefined, answer.status, responseTime)
-        return Effect.asVoid(forget(place))
+      Effect.gen(function*() {
+        // The handler may have read more since it landed, and said more.
+        const isSame = (yield* judge(here, place, exchange, answer)).item !== undefined &&
+          asked.said.isRefused !== true &&
+          recorder.unkeyedFields(asked.reads, here.policy, kept.headers).length === 0
+        if (!isSame || !filled.isWhole) remember(order, undefined, answer.status, responseTime)
+        yield* isSame && filled.isWhole
+          ? store(place, withContent(kept, filled.bytes, etag))
+          : forget(place)
       })
     )
   })

@@ -1,22 +1,32 @@
 /** The handler, run on behalf of a cache: what it answered, and what it looked at. */
 import { currentPreResponseHandlers } from "@effect/platform/HttpApp"
 import type { HttpBody } from "@effect/platform/HttpBody"
-import { HttpServerRequest } from "@effect/platform/HttpServerRequest"
+import { HttpServerRequest, ParsedSearchParams } from "@effect/platform/HttpServerRequest"
 import * as Respondable from "@effect/platform/HttpServerRespondable"
 import type { HttpServerResponse } from "@effect/platform/HttpServerResponse"
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as FiberRef from "effect/FiberRef"
-import { watchCredentials } from "./serverRequest.js"
+import type { Policy } from "./options.js"
+import type * as CacheControl from "../protocol/CacheControl.js"
+import * as recorder from "./recorder.js"
 
 /**
  * The cache above. The one beneath leaves the body here that it answered with, and the one above steps aside for it: a
  * body stays the same through `setHeader` and `setStatus`; a handler that only calls a cached effect makes another.
  */
 class CacheAbove extends Context.Reference<CacheAbove>()("effect-http-cache/CacheAbove", {
-  defaultValue: (): { readonly depth: number; body: HttpBody | undefined } => ({ depth: -1, body: undefined })
+  defaultValue: (): Cell => ({ depth: -1 })
 }) {}
+
+interface Cell extends CacheControl.Said {
+  readonly depth: number
+  readonly above?: Cell
+  body?: HttpBody
+  isRefused?: boolean
+  expiry?: number
+}
 
 /** How many caches are above this one. */
 export const depth: Effect.Effect<number> = Effect.map(CacheAbove, (above) => above.depth + 1)
@@ -24,31 +34,42 @@ export const depth: Effect.Effect<number> = Effect.map(CacheAbove, (above) => ab
 export interface Answered {
   readonly response: HttpServerResponse
   readonly isFromBeneath: boolean
-  readonly readsCredentials: boolean
+  /** Goes on for as long as the handler says more. */
+  readonly said: CacheControl.Said
+  /** Goes on for as long as the handler reads. */
+  readonly reads: recorder.Reads | undefined
   readonly setsPreResponseHandler: boolean
   /** Epoch milliseconds. */
   readonly responseTime: number
 }
 
-/** `watches`: whether it is of interest that the handler reads `Cookie` or `Authorization`. */
+/** `policy`: what the handler is to see, and whether it is told what it read; without one it gets the request itself. */
 export const run = <A extends Respondable.Respondable, E, R>(
   handler: Effect.Effect<A, E, R>,
   request: HttpServerRequest,
-  watches: boolean
+  policy?: Policy<unknown>
 ): Effect.Effect<Answered, E, R> =>
   Effect.gen(function*() {
-    const watched = watches ? watchCredentials(request) : { request, wereRead: () => false }
-    const here = { depth: yield* depth, body: undefined as HttpBody | undefined }
+    const shown = policy === undefined
+      ? { request, searchParams: undefined, reads: undefined }
+      : recorder.show(request, policy)
+    const above = yield* CacheAbove
+    const here: Cell = { depth: above.depth + 1, above }
     const before = yield* FiberRef.get(currentPreResponseHandlers)
     const response = yield* Effect.mapInputContext(
       Effect.flatMap(handler, Respondable.toResponse),
-      (context: Context.Context<R>) =>
-        Context.add(Context.add(context, CacheAbove, here), HttpServerRequest, watched.request)
+      (context: Context.Context<R>) => {
+        const inner = Context.add(Context.add(context, CacheAbove, here), HttpServerRequest, shown.request)
+        return shown.searchParams === undefined || !inner.unsafeMap.has(ParsedSearchParams.key)
+          ? inner
+          : Context.add(inner, ParsedSearchParams, shown.searchParams)
+      }
     )
     return {
       response,
       isFromBeneath: here.body === response.body,
-      readsCredentials: watched.wereRead(),
+      reads: shown.reads,
+      said: here,
       setsPreResponseHandler: before !== (yield* FiberRef.get(currentPreResponseHandlers)),
       responseTime: yield* Clock.currentTimeMillis
     }
@@ -61,15 +82,15 @@ export const sign = (response: HttpServerResponse): Effect.Effect<HttpServerResp
     return response
   })
 
-const warned = new WeakSet<object>()
+/** For all caches above: what one beneath does not keep is part of what the others would. */
+export const refuse: Effect.Effect<void> = Effect.map(CacheAbove, (nearest) => {
+  for (let cell: Cell | undefined = nearest; cell !== undefined && cell.depth >= 0; cell = cell.above) {
+    cell.isRefused = true
+  }
+})
 
-/** Once per route. */
-export const warnOfPreResponseHandler = (handler: object, key: string): Effect.Effect<void> =>
-  Effect.suspend(() => {
-    if (warned.has(handler)) return Effect.void
-    warned.add(handler)
-    return Effect.logWarning(
-      `effect-http-cache: ${key} is not stored, since a pre-response handler (cors, a cookie) was set inside the cache; ` +
-        "put it outside: handler.pipe(withCache(), HttpMiddleware.cors())"
-    )
+/** Milliseconds. */
+export const annotate = (expiry: number): Effect.Effect<void> =>
+  Effect.map(CacheAbove, (nearest) => {
+    if (nearest.depth >= 0) nearest.expiry = expiry
   })

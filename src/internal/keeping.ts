@@ -12,14 +12,15 @@ import * as Fields from "../protocol/Fields.js"
 import * as Storability from "../protocol/Storability.js"
 import * as Validation from "../protocol/Validation.js"
 import * as Body from "./body.js"
+import type { Answered } from "./handler.js"
+import * as recorder from "./recorder.js"
 import * as serverResponse from "./serverResponse.js"
 import { look, type Place, write } from "./storages.js"
 import { lookupOf, type Visit } from "./visit.js"
 
-export type Exchange = Pick<
-  Storability.Exchange,
-  "method" | "requestTime" | "responseTime" | "setsPreResponseHandler" | "readsCredentials"
->
+export type Exchange =
+  & Pick<Storability.Exchange, "method" | "requestTime" | "responseTime" | "setsPreResponseHandler">
+  & Pick<Answered, "reads">
 
 export interface Judged {
   readonly told: CacheControl.Answer
@@ -27,20 +28,25 @@ export interface Judged {
   readonly detail?: CacheStatus.Detail | undefined
   /** What may be kept; without content while that is a stream. */
   readonly item?: CacheItem | undefined
+  /** What was read that is why: fields, or in words. */
+  readonly unkeyed: ReadonlyArray<string>
 }
 
 /** May it be kept? */
 export const judge = <R>(
   { asks, policy, view }: Visit<R>,
-  { found, lookup }: Place,
+  { found, lookup, storage }: Place,
   exchange: Exchange,
   answer: serverResponse.Answer
 ): Effect.Effect<Judged> =>
   Effect.map(policy.jitter === 0 ? Effect.succeed(0) : Random.next, (chance) => {
     const cookies = serverResponse.cookieLines(answer)
     const content = Body.bytes(answer.body)
+    const { added, credentials, unkeyed } = recorder.judge(exchange.reads, policy, answer.fields)
     const storability = Storability.decide({
       ...exchange,
+      readsCredentials: credentials,
+      readsUnkeyed: unkeyed.length > 0,
       request: view.fields,
       requestNoStore: asks.noStore,
       partition: lookup.partition,
@@ -53,7 +59,10 @@ export const judge = <R>(
       chance
     }, policy)
     const told = storability.answer
-    if (storability._tag === "Refuse") return { told, detail: storability.detail }
+    if (storability._tag === "Refuse") return { told, detail: storability.detail, unkeyed }
+    if (added.length > 0 && !recorder.admits(storage, lookup.key, storability.kept.vary)) {
+      return { told, detail: "unkeyed", unkeyed: added }
+    }
     const item: CacheItem = {
       ...storability.kept,
       ...(found.item === undefined ? {} : { replaces: found.item.id }),
@@ -65,7 +74,7 @@ export const judge = <R>(
       cookies: policy.cookies === "store" ? cookies : [],
       body: Body.copy(content ?? new Uint8Array())
     }
-    return { told, item }
+    return { told, item, unkeyed }
   })
 
 /** Keeps it, or says why the storage did not. */
@@ -110,7 +119,7 @@ export const keepForGet = <R>(
   return Effect.gen(function*() {
     const place = yield* look(yield* CacheStorage, lookupOf(here, ""), policy.storageTimeout)
     const now = yield* Clock.currentTimeMillis
-    const exchange = { requestTime: now, responseTime: now, setsPreResponseHandler: false, readsCredentials: false }
+    const exchange = { requestTime: now, responseTime: now, setsPreResponseHandler: false, reads: undefined }
     yield* keep(here, place, { ...exchange, method: "GET" }, serverResponse.fromHandler(response, "GET", policy, now))
   })
 }

@@ -57,11 +57,19 @@ export interface Options<R = never> {
   /** Request fields that select the representation, in union with those of `Defaults`. Default: none. */
   readonly vary?: ReadonlyArray<string> | undefined
   /**
+   * When the handler reads a request field that nothing names: `"vary"` adds it to `Vary`, `"refuse"` does not store,
+   * `"ignore"` looks at none but `Cookie` and `Authorization`. Default `"vary"` with `expiry`, else `"ignore"`.
+   */
+  readonly unkeyed?: "vary" | "refuse" | "ignore" | undefined
+  /**
    * Names whose response this is; with it, and only with it, private responses are stored, a copy per partition.
    * `undefined` and `""` are nobody: the copy is everybody's. When it fails, the request passes by the cache.
    */
   readonly partition?: Effect.Effect<string | undefined, unknown, R> | undefined
-  /** Which search parameters are part of the key. Default `"all"`, in the order they were sent. */
+  /**
+   * Which search parameters are part of the key; a handler does not see the others. Default `"all"`, in the order they
+   * were sent.
+   */
   readonly query?: QuerySelection | undefined
   /** The `ETag` where the handler sets none: a digest of body, type and coding. Default `"strong"` with `expiry`. */
   readonly etag?: "strong" | "weak" | "none" | undefined
@@ -112,6 +120,7 @@ export class Defaults extends Context.Reference<Defaults>()("effect-http-cache/H
 /** The options in force for one route. Milliseconds. */
 export interface Policy<R> extends Storability.Policy, Advice {
   readonly partition: Effect.Effect<string | undefined, unknown, R | HttpServerRequest> | undefined
+  readonly unkeyed: "vary" | "refuse" | "ignore"
   readonly query: QuerySelection
   readonly etag: "strong" | "weak" | "none"
   readonly cookies: "refuse" | "strip" | "store"
@@ -147,6 +156,12 @@ const toMillis = (input: Seconds): number | undefined => {
   if (typeof input === "string" && input.startsWith("-")) return undefined
   const millis = Option.map(Duration.decodeUnknown(input), Duration.toMillis)
   return Option.getOrUndefined(Option.map(millis, (millis) => Math.min(millis, maxSeconds * 1000)))
+}
+
+/** Milliseconds of a duration that a caller gives. Throws a `TypeError` that says what is expected. */
+export const durationOf = (where: string, name: string, input: Seconds): number => {
+  check(where, { [name]: input }, { [name]: seconds })
+  return toMillis(input) ?? 0
 }
 
 const millisOf = (input: Seconds | undefined) => input === undefined ? undefined : toMillis(input)
@@ -201,6 +216,7 @@ const optionChecks: { readonly [Name in keyof Required<Options>]: Check } = {
   cacheControl: oneOf("public", "private"),
   clients: oneOf("expiry", "revalidate", "nothing"),
   vary,
+  unkeyed: oneOf("vary", "refuse", "ignore"),
   partition: unless(Effect.isEffect, "an Effect that names whose response it is"),
   query: unless(isQuerySelection, "\"all\", \"none\", { only: [names] } or { except: [names] }"),
   etag: oneOf("strong", "weak", "none"),
@@ -264,6 +280,7 @@ const merge = <R>(route: Options<R>, defaults: DefaultOptions): Policy<R> => {
     cacheControl: route.cacheControl ?? defaults.cacheControl,
     clients: route.clients ?? defaults.clients ?? "expiry",
     vary: Vary.union(Vary.of(route.vary ?? []), Vary.of(defaults.vary ?? [])),
+    unkeyed: route.unkeyed ?? defaults.unkeyed ?? (expiry === undefined ? "ignore" : "vary"),
     partition: route.partition ?? defaults.partition,
     query: route.query ?? defaults.query ?? "all",
     etag: route.etag ?? defaults.etag ?? (expiry === undefined ? "none" : "strong"),

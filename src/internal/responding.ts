@@ -81,7 +81,7 @@ export const respondFilled = <R, E>(
   })
 
 /** An error for which something stored was to stand in. */
-const unjudged: Judged = { told: { private: true, expires: false } }
+const unjudged: Judged = { told: { private: true, expires: false }, unkeyed: [] }
 
 /** The answer to another request. */
 export const respondShared = <R>(

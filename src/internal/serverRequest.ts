@@ -17,8 +17,16 @@ export interface View {
   readonly isAmbiguous: boolean
 }
 
-/** What a watched request is of: the cache's own reads are not the handler's. */
+/** What a handler is shown instead of: the cache's own reads are not the handler's. */
 const originals = new WeakMap<HttpServerRequest, HttpServerRequest>()
+
+const original = (request: HttpServerRequest): HttpServerRequest => originals.get(request) ?? request
+
+export const isStandIn = (request: HttpServerRequest): boolean => originals.has(request)
+
+export const standsFor = (standIn: HttpServerRequest, request: HttpServerRequest): void => {
+  originals.set(standIn, original(request))
+}
 
 /** Node's request knows whether its connection is encrypted; the web adapter's target is absolute. */
 const isEncrypted = (request: HttpServerRequest): boolean => {
@@ -27,8 +35,8 @@ const isEncrypted = (request: HttpServerRequest): boolean => {
 }
 
 /** `origin` replaces what the request says of scheme and host. */
-export const view = (watched: HttpServerRequest, origin: string | undefined): View => {
-  const request = originals.get(watched) ?? watched
+export const view = (given: HttpServerRequest, origin: string | undefined): View => {
+  const request = original(given)
   const fields = request.headers
   const host = Fields.get(fields, "host") ?? Fields.get(fields, ":authority")
   const target = CacheKey.target(
@@ -52,9 +60,10 @@ export const asking = (
   clientCopy: ReadonlySet<string>,
   conditions: Fields.Fields | undefined
 ): HttpServerRequest => {
-  const present = [...clientCopy].filter((name) => Fields.get(request.headers, name) !== undefined)
+  const own = original(request).headers
+  const present = [...clientCopy].filter((name) => Fields.get(own, name) !== undefined)
   if (present.length === 0 && conditions === undefined) return request
-  const headers = Headers.remove(request.headers, present)
+  const headers = Headers.remove(own, present)
   return request.modify({ headers: conditions === undefined ? headers : Headers.setAll(headers, conditions) })
 }
 
@@ -85,10 +94,10 @@ const maxQueryBytes = 64 * 1024
 export const readContent = (
   request: HttpServerRequest
 ): Effect.Effect<{ readonly request: HttpServerRequest; readonly content: Uint8Array } | undefined, RequestError> => {
-  const { body } = request.source as { readonly body?: unknown }
-  const isUnsaid = Fields.get(request.headers, "transfer-encoding") !== undefined ||
-    (body !== undefined && body !== null)
-  const length = Number(Fields.get(request.headers, "content-length") ?? (isUnsaid ? NaN : 0))
+  const { headers, source } = original(request)
+  const { body } = source as { readonly body?: unknown }
+  const isUnsaid = Fields.get(headers, "transfer-encoding") !== undefined || (body !== undefined && body !== null)
+  const length = Number(Fields.get(headers, "content-length") ?? (isUnsaid ? NaN : 0))
   if (!(length <= maxQueryBytes)) return Effect.succeed(undefined)
   const content = length === 0 ? Effect.succeed(new ArrayBuffer(0)) : request.arrayBuffer
   return Effect.map(content, (buffer) => ({ request: withContent(request, buffer), content: new Uint8Array(buffer) }))
@@ -111,58 +120,6 @@ const withContent = (request: HttpServerRequest, content: ArrayBuffer): HttpServ
       return (options: Parameters<HttpServerRequest["modify"]>[0]) => withContent(target.modify(options), content)
     }
   })
-  originals.set(readable, originals.get(request) ?? request)
+  standsFor(readable, request)
   return readable
-}
-
-const credentials: ReadonlySet<PropertyKey> = new Set(["cookie", "authorization"])
-/** Whoever holds these can see every field. */
-const everything: ReadonlySet<PropertyKey> = new Set(["cookies", "source", "response", "resolvedResponse"])
-
-/**
- * The request as a handler sees it, and whether it read `Cookie` or `Authorization` through it: by name, or by copying
- * all fields.
- */
-export const watchCredentials = (
-  request: HttpServerRequest
-): { readonly request: HttpServerRequest; readonly wereRead: () => boolean } => {
-  let read = false
-  const note = (name: PropertyKey) => {
-    if (credentials.has(name)) read = true
-  }
-  const watchFields = (fields: Headers.Headers): Headers.Headers =>
-    new Proxy(fields, {
-      get: (target, name) => {
-        note(name)
-        return Reflect.get(target, name)
-      },
-      has: (target, name) => {
-        note(name)
-        return Reflect.has(target, name)
-      },
-      getOwnPropertyDescriptor: (target, name) => {
-        note(name)
-        return Reflect.getOwnPropertyDescriptor(target, name)
-      },
-      ownKeys: (target) => {
-        read = true
-        return Reflect.ownKeys(target)
-      }
-    })
-  const watch = (request: HttpServerRequest): HttpServerRequest => {
-    const fields = watchFields(request.headers)
-    const watched = new Proxy(request, {
-      get: (target, name) => {
-        if (name === "headers") return fields
-        if (name === "modify") {
-          return (options: Parameters<HttpServerRequest["modify"]>[0]) => watch(target.modify(options))
-        }
-        if (everything.has(name)) read = true
-        return Reflect.get(target, name, target)
-      }
-    })
-    originals.set(watched, originals.get(request) ?? request)
-    return watched
-  }
-  return { request: watch(request), wereRead: () => read }
 }

@@ -11,6 +11,7 @@ import * as HttpDate from "../protocol/HttpDate.js"
 import type { Verdict } from "../protocol/Preconditions.js"
 import * as Range from "../protocol/Range.js"
 import * as Validation from "../protocol/Validation.js"
+import * as Vary from "../protocol/Vary.js"
 import * as Body from "./body.js"
 
 /** A response on its way to the client. Its fields are its own and may be changed. */
@@ -55,6 +56,12 @@ export const fromHandler = (
   if (options.cookies === "strip") delete fields["set-cookie"]
   const cookies = options.cookies === "strip" ? Cookies.empty : response.cookies
   return { status, statusText, fields, cookies, body, isStored: false }
+}
+
+/** Adds to the `Vary` of an answer. */
+export const nominate = ({ fields }: Answer, names: Vary.Vary): void => {
+  const vary = Vary.told(Fields.get(fields, "vary"), names)
+  if (vary !== undefined) fields["vary"] = vary
 }
 
 /** `age` in milliseconds; a stored response says how old it is (RFC 9111 §5.1). */

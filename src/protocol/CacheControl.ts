@@ -199,6 +199,24 @@ export const request = (fields: Fields.Fields): RequestDirectives => {
   }
 }
 
+/** What a handler says of its response, beside its fields. Milliseconds. */
+export interface Said {
+  readonly isRefused?: boolean
+  readonly expiry?: number
+}
+
+/** As if the response said it itself; freshness that it states is left alone. */
+export const annotated = (own: string | undefined, { expiry, isRefused }: Said): string | undefined => {
+  const directives = own === undefined ? [] : parse(own)
+  const isFresh = has(directives, "max-age") || has(directives, "s-maxage")
+  const added: ReadonlyArray<Directive> = [
+    ...(isRefused === true ? [{ name: "no-store", valid: true }] : []),
+    ...(expiry === undefined || isFresh ? [] : [{ name: "max-age", value: String(inSeconds(expiry)), valid: true }])
+  ]
+  if (added.length === 0) return own
+  return [...(own === undefined ? [] : [own]), format(added)].join(", ")
+}
+
 /** What a route says to clients where the handler says nothing. Milliseconds. */
 export interface Advice {
   readonly expiry: number | undefined

@@ -62,6 +62,17 @@ const select = (query: string | undefined, selection: QuerySelection): string | 
   return pairs.length === 0 ? undefined : pairs.join("&")
 }
 
+/** A request target without what the key leaves out: the parameters that are not selected, and a fragment, which none has. */
+export const narrow = (requestTarget: string, selection: QuerySelection): string => {
+  const hash = requestTarget.indexOf("#")
+  if (hash === -1 && selection === "all") return requestTarget
+  const text = hash === -1 ? requestTarget : requestTarget.slice(0, hash)
+  const mark = text.indexOf("?")
+  const selected = mark === -1 ? undefined : select(text.slice(mark + 1), selection)
+  const path = mark === -1 ? text : text.slice(0, mark)
+  return selected === undefined ? path : `${path}?${selected}`
+}
+
 /** Leaves letters, digits and what a host is made of; the rest of UTF-16 becomes `%` and four hexadecimal digits. */
 const escape = (text: string): string =>
   text.replace(/[^A-Za-z0-9.\-_:[\]]/g, (unit) => `%${unit.charCodeAt(0).toString(16).padStart(4, "0")}`)

@@ -35,6 +35,8 @@ export const details = {
     "412, 416 or 417, which answer this request only; no final status; or must-understand, and it is not understood",
   "storage": "the storage failed",
   "too-large": "the content is larger than maxBodyBytes, or the fields than 64 KiB",
+  "unkeyed":
+    "the handler read all fields, the remote address or the source; other fields each time; or (refuse) an unnamed one",
   "vary": "Vary: *"
 } as const
 

@@ -40,6 +40,8 @@ export interface Exchange extends Freshness.Times {
   /** It adds to the response later what can't be seen now: a cookie, the fields of CORS. */
   readonly setsPreResponseHandler: boolean
   readonly readsCredentials: boolean
+  /** It was made of what neither the key nor `Vary` tells apart. */
+  readonly readsUnkeyed: boolean
   /** `undefined` when it isn't known before the stream has ended. */
   readonly bodyBytes: number | undefined
   /** The content is neither bytes nor a stream of them. */
@@ -85,9 +87,11 @@ const personal = (
   if (!policy.shared) return undefined
   if (exchange.setsCookies) return "cookies"
   if (exchange.setsPreResponseHandler) return "pre-response-handler"
-  if (exchange.partition !== "") return undefined
-  if (directives.private === "all" || policy.cacheControl === "private" || Vary.isPersonal(vary)) return "private"
+  const isPrivate = directives.private === "all" || policy.cacheControl === "private" || Vary.isPersonal(vary)
+  if (isPrivate && exchange.partition === "") return "private"
   if (shareable) return undefined
+  if (exchange.readsUnkeyed) return "unkeyed"
+  if (exchange.partition !== "") return undefined
   if (exchange.readsCredentials) return "credentials"
   const isAuthorized = Fields.get(exchange.request, "authorization") !== undefined
   return isAuthorized && !directives.permitsAuthorization ? "authorization" : undefined

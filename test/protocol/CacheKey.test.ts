@@ -117,6 +117,35 @@ describe("CacheKey", () => {
     expect(keyOf(requestTarget, selection)).toBe(keyOf(expected))
   })
 
+  it.each<[CacheKey.QuerySelection, string, string]>([
+    ["all", "/p?b=2&a=1", "/p?b=2&a=1"],
+    ["all", "/p?#x", "/p?"],
+    ["all", "/p#x?b", "/p"],
+    ["none", "/p?b=2", "/p"],
+    ["none", "*", "*"],
+    [{ only: ["a"] }, "/p;a=1?b=2&a=1#a=3", "/p;a=1?a=1"],
+    [{ except: ["a"] }, "http://other.org:8080?a=1&b", "http://other.org:8080?b"]
+  ])("with the query selection %j, of the target %s a handler sees %s", (selection, requestTarget, narrowed) => {
+    expect(CacheKey.narrow(requestTarget, selection)).toBe(narrowed)
+  })
+
+  it("what a handler sees of a target is what the key has of it", () => {
+    const names = fc.array(fc.constantFrom("a", "b", "%61", "a b", "%zz"))
+    const selection = fc.oneof(
+      fc.constantFrom<CacheKey.QuerySelection>("all", "none"),
+      fc.record({ only: names }),
+      fc.record({ except: names })
+    )
+    const part = fc.constantFrom("a", "b", "%61", "a+b", "%zz", "=", "&", "?", "#", ";", "/", "1")
+    const requestTarget = fc.array(part).map((parts) => `/${parts.join("")}`)
+    fc.assert(fc.property(requestTarget, selection, (requestTarget, selection) => {
+      const narrowed = CacheKey.narrow(requestTarget, selection)
+      expect(keyOf(narrowed)).toBe(keyOf(requestTarget, selection))
+      expect(`${here}${narrowed}`).toBe(keyOf(requestTarget, selection))
+      expect(CacheKey.narrow(narrowed, selection)).toBe(narrowed)
+    }))
+  })
+
   it("different versions, origins, paths and queries never have one key", () => {
     const parts = ["/", ":", "%", "%002f", "f", "?", " ", "a", "\u0002", "\ud83d", "\ude00", "\u{1f601}"]
     const texts = ["", ...parts, ...parts.flatMap((one) => parts.map((other) => one + other))]

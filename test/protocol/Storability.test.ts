@@ -34,6 +34,7 @@ const plain: Storability.Exchange = {
   setsCookies: false,
   setsPreResponseHandler: false,
   readsCredentials: false,
+  readsUnkeyed: false,
   bodyBytes: 100,
   isOpaque: false,
   chance: 0,
@@ -76,6 +77,7 @@ const causes: ReadonlyArray<readonly [Detail, Cause]> = [
   ["cookies", { exchange: { setsCookies: true } }],
   ["pre-response-handler", { exchange: { setsPreResponseHandler: true } }],
   ["private", { control: "private" }],
+  ["unkeyed", { exchange: { readsUnkeyed: true } }],
   ["credentials", { exchange: { readsCredentials: true } }],
   ["authorization", { exchange: authorized }],
   ["vary", { vary: "*" }],
@@ -150,7 +152,7 @@ describe("Storability.decide: refusals", () => {
     const pairs = causes.flatMap(([detail, cause], index) =>
       causes.slice(index + 1).map(([later, other]) => ({ detail, later, word: refusal(caused(cause, other)) }))
     )
-    expect(pairs).toHaveLength(105)
+    expect(pairs).toHaveLength(120)
     expect(pairs.filter(({ detail, word }) => word !== detail)).toEqual([])
   })
 
@@ -231,6 +233,18 @@ describe("Storability.decide: refusals", () => {
   ])("a response for which credentials were read that says %s: %s", (value, detail) => {
     expect(refusal({ ...control(value), readsCredentials: true })).toBe(detail)
     expect(refusal({ ...control(value), readsCredentials: true, partition: "ada" })).toBeUndefined()
+  })
+
+  it.each<[string, Detail | undefined]>([
+    ["max-age=60", "unkeyed"],
+    ["max-age=60, must-revalidate", "unkeyed"],
+    ["max-age=60, private", "private"],
+    ["max-age=60, public", undefined],
+    ["s-maxage=60", undefined]
+  ])("a response for which what can't be keyed was read that says %s: %s", (value, detail) => {
+    expect(refusal({ ...control(value), readsUnkeyed: true })).toBe(detail)
+    const kept = detail === undefined ? undefined : "unkeyed"
+    expect(refusal({ ...control(value), readsUnkeyed: true, partition: "ada" })).toBe(kept)
   })
 
   it("a partition keeps what is private, but neither cookies nor what a pre-response handler may add", () => {
@@ -535,6 +549,9 @@ describe("Storability: the answer", () => {
     ["with a pre-response handler", { setsPreResponseHandler: true }, origin, true, false],
     ["credentials were read", { readsCredentials: true }, origin, true, false],
     ["credentials were read, on a public route", { readsCredentials: true }, publicly, false, true],
+    ["what can't be keyed was read", { readsUnkeyed: true }, origin, true, false],
+    ["what can't be keyed was read, on a public route", { readsUnkeyed: true }, publicly, false, true],
+    ["what can't be keyed was read, for somebody", { readsUnkeyed: true, partition: "ada" }, origin, true, false],
     ["for Authorization", authorized, origin, true, false],
     ["for Authorization, with must-revalidate", { ...authorized, ...control("must-revalidate") }, origin, false, true],
     ["for Authorization, refused for another reason", { ...authorized, ...control("no-store") }, origin, true, false],
@@ -550,7 +567,14 @@ describe("Storability: the answer", () => {
   })
 
   it("what is refused for privacy is told to be private, by an origin; what is passed on stays as it is", () => {
-    const reasons = new Set<Detail>(["authorization", "cookies", "credentials", "pre-response-handler", "private"])
+    const reasons = new Set<Detail>([
+      "authorization",
+      "cookies",
+      "credentials",
+      "pre-response-handler",
+      "private",
+      "unkeyed"
+    ])
     for (const [detail, cause] of causes) {
       expect([detail, decide(caused(cause), origin).answer.private]).toEqual([detail, reasons.has(detail)])
       expect([detail, decide(caused(cause)).answer.private]).toEqual([detail, false])

@@ -1,0 +1,207 @@
+/** What a handler sees of its request while it answers, and what it read of it. */
+import type * as Headers from "@effect/platform/Headers"
+import type { HttpServerRequest } from "@effect/platform/HttpServerRequest"
+import * as UrlParams from "@effect/platform/UrlParams"
+import { LRUCache } from "lru-cache"
+import * as CacheKey from "../protocol/CacheKey.js"
+import * as Fields from "../protocol/Fields.js"
+import * as Vary from "../protocol/Vary.js"
+import type { Policy } from "./options.js"
+import { isStandIn, standsFor } from "./serverRequest.js"
+
+type Recording = Pick<Policy<unknown>, "expiry" | "origin" | "query" | "unkeyed" | "vary">
+
+/**
+ * Fields that may be read without being part of the key, since they say nothing of the representation, or are heeded
+ * already. `Host` is counted all the same where `origin` replaces it in the key.
+ */
+export const uncounted: ReadonlySet<string> = new Set([
+  // Part of the key.
+  "host",
+  // The platform reads them for its traces.
+  "traceparent",
+  "tracestate",
+  "b3",
+  "x-b3-traceid",
+  "x-b3-spanid",
+  "x-b3-parentspanid",
+  "x-b3-sampled",
+  "x-b3-flags",
+  // HTTP evaluates them: what depends on them has a status or directives of its own (RFC 9110 §13, §14; RFC 9111 §5.2.1).
+  "if-match",
+  "if-none-match",
+  "if-modified-since",
+  "if-unmodified-since",
+  "if-range",
+  "range",
+  "cache-control",
+  "pragma",
+  // Of the message and its connection, not of what is asked for.
+  "content-length",
+  "connection",
+  "upgrade"
+])
+
+/** What no field name stands for. */
+type Unnameable = "all fields" | "the remote address" | "the request's source"
+
+/** What was read so far: a body that is still made may read more. */
+export class Reads {
+  readonly fields = new Set<string>()
+  readonly unnameable = new Set<Unnameable>()
+  credentials = false
+
+  /** After all fields there are no single ones. The names of fields are lower-case; another name reads nothing. */
+  field(name: PropertyKey): void {
+    if (typeof name !== "string" || this.unnameable.has("all fields")) return
+    if (Vary.isPersonal([name])) this.credentials = true
+    else if (Fields.isToken(name) && name === name.toLowerCase()) this.fields.add(name)
+  }
+}
+
+/** Tells what is read of a record: by name, or as a whole. */
+const recorded = <A extends object>(record: A, one: (name: PropertyKey) => void, all: () => void): A =>
+  new Proxy(record, {
+    get: (target, name) => {
+      one(name)
+      return Reflect.get(target, name)
+    },
+    has: (target, name) => {
+      one(name)
+      return Reflect.has(target, name)
+    },
+    getOwnPropertyDescriptor: (target, name) => {
+      one(name)
+      return Reflect.getOwnPropertyDescriptor(target, name)
+    },
+    ownKeys: (target) => {
+      all()
+      return Reflect.ownKeys(target)
+    }
+  })
+
+/** Whoever holds these can see everything. */
+const sources: ReadonlySet<PropertyKey> = new Set(["source", "response", "resolvedResponse"])
+
+const fieldsOf = (fields: Headers.Headers, reads: Reads): Headers.Headers =>
+  recorded(fields, (name) => reads.field(name), () => reads.unnameable.add("all fields"))
+
+const cookiesOf = (cookies: HttpServerRequest["cookies"], reads: Reads): HttpServerRequest["cookies"] => {
+  const note = (name?: PropertyKey) => {
+    if (typeof name !== "symbol") reads.credentials = true
+  }
+  return recorded(cookies, note, note)
+}
+
+const shownAs = (
+  request: HttpServerRequest,
+  query: CacheKey.QuerySelection,
+  reads: Reads | undefined
+): HttpServerRequest => {
+  const fields = reads === undefined ? undefined : fieldsOf(request.headers, reads)
+  const shown = new Proxy(request, {
+    get: (target, name) => {
+      if (name === "modify") {
+        return (options: Parameters<HttpServerRequest["modify"]>[0]) => shownAs(target.modify(options), query, reads)
+      }
+      if (name === "originalUrl") return CacheKey.narrow(target.originalUrl, query)
+      if (reads !== undefined) {
+        if (name === "headers") return fields
+        if (name === "cookies") return cookiesOf(target.cookies, reads)
+        if (name === "remoteAddress") reads.unnameable.add("the remote address")
+        if (sources.has(name)) reads.unnameable.add("the request's source")
+      }
+      return Reflect.get(target, name, target)
+    }
+  })
+  standsFor(shown, request)
+  return shown
+}
+
+export interface Shown {
+  readonly request: HttpServerRequest
+  /** What a router made of the query, where the handler sees less of it. */
+  readonly searchParams: { readonly [name: string]: string | Array<string> } | undefined
+  readonly reads: Reads | undefined
+}
+
+const searchParams = (url: string): Shown["searchParams"] => {
+  const mark = url.indexOf("?")
+  return UrlParams.toRecord(UrlParams.fromInput(new URLSearchParams(mark === -1 ? "" : url.slice(mark + 1))))
+}
+
+/** The request without what the key leaves out of its target; what is read of it is told where the route wants to know. */
+export const show = (request: HttpServerRequest, { expiry, query, unkeyed }: Recording): Shown => {
+  const reads = expiry === undefined && unkeyed === "ignore" ? undefined : new Reads()
+  const url = CacheKey.narrow(request.url, query)
+  const isNarrowed = url !== request.url
+  if (reads === undefined && !isNarrowed && CacheKey.narrow(request.originalUrl, query) === request.originalUrl) {
+    return { request, searchParams: undefined, reads }
+  }
+  return {
+    request: shownAs(isNarrowed ? request.modify({ url }) : request, query, reads),
+    searchParams: isNarrowed ? searchParams(url) : undefined,
+    reads
+  }
+}
+
+/** For a cache above: a handler that is not run has read what selects the response that stands for its answer. */
+export const countAsRead = (request: HttpServerRequest, names: Vary.Vary): void => {
+  if (isStandIn(request)) { for (const name of names) Fields.get(request.headers, name) }
+}
+
+/** The fields that were read and that neither the route's `vary` nor the response's `Vary` names. */
+export const unkeyedFields = (
+  reads: Reads | undefined,
+  { origin, vary }: Recording,
+  response: Fields.Fields = {}
+): Vary.Vary => {
+  if (reads === undefined) return []
+  const named = Vary.parse(Fields.get(response, "vary"))
+  const isKeyed = (name: string) => vary.includes(name) || named.includes(name)
+  const isCounted = (name: string) => !uncounted.has(name) || (name === "host" && origin !== undefined)
+  return Vary.of([...reads.fields].filter((name) => isCounted(name) && !isKeyed(name)))
+}
+
+export interface Verdict {
+  /** It read who is asking. */
+  readonly credentials: boolean
+  /** What else it read that nothing tells apart: field names, or in words. */
+  readonly unkeyed: ReadonlyArray<string>
+  /** What it read that is added to `Vary`. */
+  readonly added: Vary.Vary
+}
+
+export const judge = (reads: Reads | undefined, policy: Recording, response: Fields.Fields): Verdict => {
+  if (reads === undefined) return { credentials: false, unkeyed: [], added: [] }
+  const { credentials, unnameable } = reads
+  if (policy.unkeyed === "ignore") {
+    const seesAll = unnameable.has("all fields") || unnameable.has("the request's source")
+    return { credentials: credentials || seesAll, unkeyed: [], added: [] }
+  }
+  return policy.unkeyed === "vary"
+    ? { credentials, unkeyed: [...unnameable], added: unkeyedFields(reads, policy) }
+    : { credentials, unkeyed: [...unnameable, ...unkeyedFields(reads, policy, response)], added: [] }
+}
+
+/** A handler that reads what the client names would make a list for each request; a lookup goes through them all. */
+const maxLists = 8
+/** Characters, of all URIs of a storage. */
+const maxListed = 1 << 20
+
+const listsOf = new WeakMap<object, LRUCache<CacheKey.CacheKey, ReadonlyArray<string>>>()
+
+/** Whether it is one of the first lists of fields that responses of the URI were read by. */
+export const admits = (storage: object, key: CacheKey.CacheKey, vary: Vary.Vary): boolean => {
+  const lists = listsOf.get(storage) ?? new LRUCache<CacheKey.CacheKey, ReadonlyArray<string>>({
+    maxSize: maxListed,
+    sizeCalculation: (seen, key) => key.length + seen.reduce((length, list) => length + list.length, 0) + 64
+  })
+  listsOf.set(storage, lists)
+  const seen = lists.get(key) ?? []
+  const list = vary.join()
+  if (seen.includes(list)) return true
+  if (seen.length >= maxLists) return false
+  lists.set(key, [...seen, list])
+  return true
+}
