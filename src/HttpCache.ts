@@ -141,6 +141,7 @@ const attend = <A extends Respondable.Respondable, E, R, RP>(
     // It waited for another request: is that one's answer its own too?
     const shared = joining.shared(filled, lookup, wanted, responseTime)
     if (shared !== undefined) {
+      recorder.countAsRead(here.request, shared.item.vary)
       return yield* respondShared(here, shared, { ...outcome, collapsed: true }, responseTime)
     }
     const next = joining.nextTurn(turn, filled, lookup, responseTime, policy.deadline)

@@ -6,7 +6,7 @@ import { CacheStorage, type HttpCache, withCache } from "effect-http-cache"
 import { once } from "node:events"
 import * as Http from "node:http"
 import * as flights from "../src/internal/flights.js"
-import { logged, serve, TestServer } from "./harness.js"
+import { eventually, logged, serve, TestServer } from "./harness.js"
 
 interface Client {
   readonly request: Http.ClientRequest
@@ -29,15 +29,6 @@ const client = (port: number, path = "/", headers: Http.OutgoingHttpHeaders = {}
   reply.catch(() => {})
   return { request, reply }
 }
-
-/** Gives real turns until it holds; a test's own time-out is its end. */
-const eventually = (holds: () => boolean): Effect.Effect<void> =>
-  Effect.suspend(() =>
-    holds() ? Effect.void : Effect.zipRight(
-      Effect.promise(() => new Promise((resolve) => setImmediate(resolve))),
-      eventually(holds)
-    )
-  )
 
 /** A resource that outer middleware holds for each request, and whether a handler ever ran without it. */
 const resource = () => {

@@ -79,5 +79,14 @@ export const counted = (options: HttpServerResponse.Options.WithContent = {}) =>
   return Effect.sync(() => HttpServerResponse.text(`run ${++runs}`, options))
 }
 
+/** Gives real turns until it holds; a test's own time-out is its end. */
+export const eventually = (holds: () => boolean): Effect.Effect<void> =>
+  Effect.suspend(() =>
+    holds() ? Effect.void : Effect.zipRight(
+      Effect.promise(() => new Promise((resolve) => setImmediate(resolve))),
+      eventually(holds)
+    )
+  )
+
 /** A port, and a storage that can collect. */
 export const TestServer = Layer.merge(NodeHttpServer.layerTest, InMemoryCacheStorage.layerCollectable)

@@ -4,6 +4,7 @@ import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
+import * as FiberRef from "effect/FiberRef"
 import * as HashSet from "effect/HashSet"
 import * as Option from "effect/Option"
 import * as Tracer from "effect/Tracer"
@@ -105,14 +106,20 @@ const wait = <A>(flight: Flight<A>): Effect.Effect<Exit.Exit<A>> =>
     )
   )
 
+/** What the handler left in fiber references, such as a pre-response handler; not its scope, while it goes on. */
+const inherit = (fiber: Fiber.RuntimeFiber<void>): Effect.Effect<void> =>
+  Effect.flatMap(
+    FiberRef.get(FiberRef.currentContext),
+    (context) => Effect.zipRight(Fiber.inheritAll(fiber), FiberRef.set(FiberRef.currentContext, context))
+  )
+
 /** The request that it started with holds what it uses, also when its client has left. */
 const lead = <A>(flight: Flight<A>): Effect.Effect<Exit.Exit<A>> =>
   Effect.onInterrupt(
     wait(flight),
     (by) => HashSet.has(by, HttpServerError.clientAbortFiberId) ? Fiber.await(flight.fiber) : Effect.void
   ).pipe(
-    // What the handler left in fiber references, such as a pre-response handler.
-    Effect.zipLeft(Fiber.inheritAll(flight.fiber))
+    Effect.zipLeft(inherit(flight.fiber))
   )
 
 /** Starts it with nobody who waits: its deadline ends it, and the storage's layer. */

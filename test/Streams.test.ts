@@ -1,0 +1,247 @@
+/** Streamed bodies, over a real port; the numbers are those of the project's list of failures. */
+import { HttpRouter, HttpServerResponse } from "@effect/platform"
+import { NodeHttpServer, NodeStream } from "@effect/platform-node"
+import { describe, expect, it } from "@effect/vitest"
+import { Effect, Layer, Queue, Stream } from "effect"
+import { CacheStorage, type HttpCache, InMemoryCacheStorage, withCache } from "effect-http-cache"
+import { once } from "node:events"
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
+import * as Http from "node:http"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { Readable } from "node:stream"
+import * as flights from "../src/internal/flights.js"
+import { eventually, logged, serve, TestServer } from "./harness.js"
+
+const bytes = (text: string): Uint8Array => new TextEncoder().encode(text)
+const quiet = Layer.merge(TestServer, logged([]))
+
+/** A handler whose body is written by the test, and what became of its runs. */
+const produced = (options: HttpServerResponse.Options.WithContentType = {}) =>
+  Effect.gen(function*() {
+    const queue = yield* Queue.unbounded<string | Error | undefined>()
+    const ran = { times: 0, ended: 0 }
+    const stream = Stream.fromQueue(queue).pipe(
+      Stream.takeUntil((part) => part === undefined),
+      Stream.filter((part) => part !== undefined),
+      Stream.mapEffect((part) => part instanceof Error ? Effect.fail(part) : Effect.succeed(bytes(part))),
+      Stream.ensuring(Effect.sync(() => ran.ended++))
+    )
+    const handler = Effect.sync(() => {
+      ran.times++
+      return HttpServerResponse.stream(stream, options)
+    })
+    return { handler, ran, write: (...parts: ReadonlyArray<string | Error | undefined>) => queue.offerAll(parts) }
+  })
+
+const app = (handler: Effect.Effect<HttpServerResponse.HttpServerResponse>, options: HttpCache.Options = {}) =>
+  HttpRouter.empty.pipe(HttpRouter.get("/", handler.pipe(withCache({ expiry: 10, ...options }))))
+
+/** A client that takes what comes, when it comes. Node sends the head with the first part. */
+const open = (port: number) =>
+  Effect.promise(async () => {
+    const request = Http.get({ agent: false, host: "127.0.0.1", port })
+    request.on("error", () => {})
+    const [response] = await once(request, "response") as [Http.IncomingMessage]
+    let text = ""
+    response.setEncoding("utf8")
+    const has = (wanted: string) =>
+      eventually(() => {
+        for (let chunk = response.read(); chunk !== null; chunk = response.read()) text += chunk
+        return text === wanted
+      })
+    const end = Effect.promise(async () => {
+      for await (const chunk of response) text += chunk
+      return text
+    })
+    /** What a client sees of a body that breaks off. */
+    const breaks = Effect.promise(() => Effect.runPromise(Effect.exit(end)).then(() => response.complete))
+    response.on("error", () => {})
+    const status = String(response.headers["cache-status"]).replace("effect-http-cache; ", "")
+    return { request, response, has, end, breaks, status }
+  })
+
+describe("streams", () => {
+  it.scoped("41: a body reaches the first client as it is produced, and is stored with length and tag when it ends whole", () =>
+    Effect.gen(function*() {
+      const { handler, ran, write } = yield* produced()
+      const ask = yield* serve(app(handler))
+      yield* write("a")
+      const first = yield* open(ask.port)
+      expect(first.status).toBe("fwd=uri-miss")
+      yield* first.has("a")
+      yield* write("b", undefined)
+      expect(yield* first.end).toBe("ab")
+      const hit = yield* ask("/")
+      expect([hit.text, hit.cacheStatus, hit.headers["content-length"], ran.times]).toEqual([
+        "ab",
+        "hit; ttl=10",
+        "2",
+        1
+      ])
+      expect((yield* ask("/", { headers: { "if-none-match": hit.headers.etag! } })).status).toBe(304)
+      expect((yield* ask("/", { headers: { range: "bytes=1-1" } })).text).toBe("b")
+    }).pipe(Effect.provide(quiet)))
+
+  it.scoped("35: who comes while it streams gets the bytes so far and follows, also when the first client leaves", () =>
+    Effect.gen(function*() {
+      const { handler, ran, write } = yield* produced()
+      const ask = yield* serve(app(handler))
+      yield* write("a")
+      const first = yield* open(ask.port)
+      yield* first.has("a")
+      const second = yield* open(ask.port)
+      expect(second.status).toBe("fwd=uri-miss; collapsed")
+      yield* second.has("a")
+      first.request.destroy()
+      yield* write("b", undefined)
+      expect(yield* second.end).toBe("ab")
+      expect([(yield* ask("/")).cacheStatus, ran]).toEqual(["hit; ttl=10", { times: 1, ended: 1 }])
+    }).pipe(Effect.provide(quiet)))
+
+  it.scoped("41: when all have left the source is interrupted, and nothing is stored", () =>
+    Effect.gen(function*() {
+      const { handler, ran, write } = yield* produced()
+      const storage = yield* CacheStorage.CacheStorage
+      const ask = yield* serve(app(handler))
+      yield* write("a")
+      const clients = [yield* open(ask.port), yield* open(ask.port)]
+      for (const client of clients) yield* client.has("a")
+      for (const { request } of clients) request.destroy()
+      yield* eventually(() => ran.ended === 1 && flights.count(storage) === 0)
+      yield* write("whole", undefined)
+      expect((yield* ask("/")).cacheStatus).toBe("fwd=uri-miss")
+    }).pipe(Effect.provide(quiet)))
+
+  it.scoped.each<[string, ReadonlyArray<string | Error | undefined>, number | undefined]>([
+    ["fails", [new Error("disk")], undefined],
+    ["fails, with a length", [new Error("disk")], 2],
+    ["is shorter than its Content-Length", [undefined], 2],
+    ["is longer than its Content-Length", ["bc"], 2]
+  ])(
+    "41: a stream that %s breaks every client's connection, and nothing is stored",
+    ([, parts, contentLength]) =>
+      Effect.gen(function*() {
+        const { handler, ran, write } = yield* produced(
+          contentLength === undefined ? {} : { headers: { "content-length": String(contentLength) } }
+        )
+        const ask = yield* serve(app(handler))
+        yield* write("a")
+        const clients = [yield* open(ask.port), yield* open(ask.port)]
+        yield* write(...parts)
+        for (const client of clients) expect(yield* client.breaks).toBe(false)
+        expect(ran.times).toBe(1)
+        yield* write(...(contentLength === undefined ? ["whole"] : ["ab"]), undefined)
+        expect((yield* ask("/")).cacheStatus).toBe("fwd=uri-miss")
+      }).pipe(Effect.provide(quiet))
+  )
+
+  it.scoped("41: a response that is not stored breaks off as well", () =>
+    Effect.gen(function*() {
+      const { handler, write } = yield* produced({ headers: { "cache-control": "no-store" } })
+      const ask = yield* serve(app(handler))
+      yield* write("a")
+      const client = yield* open(ask.port)
+      yield* write(new Error("disk"))
+      expect(yield* client.breaks).toBe(false)
+    }).pipe(Effect.provide(quiet)))
+
+  it.scoped("41: a client that takes nothing holds up neither the fill nor the others", () =>
+    Effect.gen(function*() {
+      const chunk = new Uint8Array(64 * 1024)
+      const size = 32 * 1024 * 1024
+      let pulled = 0
+      const stream = Stream.repeatEffect(Effect.sync(() => (pulled += chunk.byteLength, chunk))).pipe(
+        Stream.take(size / chunk.byteLength)
+      )
+      const ask = yield* serve(app(Effect.succeed(HttpServerResponse.stream(stream)), { maxBodyBytes: size }))
+      const slow = yield* open(ask.port)
+      yield* eventually(() => pulled === size)
+      const hit = yield* ask("/")
+      expect([hit.cacheStatus, hit.text.length]).toEqual(["hit; ttl=10", size])
+      slow.request.destroy()
+    }).pipe(Effect.provide(
+      Layer.merge(
+        NodeHttpServer.layerTest,
+        InMemoryCacheStorage.layerWith({ maxBytes: 2 ** 27, maxItemBytes: 2 ** 26 })
+      )
+    )))
+
+  it.scoped("42: past the limit the body goes on to its client, at its client's pace, and is not stored", () =>
+    Effect.gen(function*() {
+      const chunk = new Uint8Array(64 * 1024)
+      let pulled = 0
+      const endless = Stream.repeatEffect(Effect.sync(() => (pulled += chunk.byteLength, chunk)))
+      const ask = yield* serve(app(Effect.succeed(HttpServerResponse.stream(endless)), { maxBodyBytes: 2 ** 20 }))
+      const slow = yield* open(ask.port)
+      // What the sockets hold is the platform's; it stands still long before this.
+      yield* Effect.promise(() => new Promise((resolve) => setTimeout(resolve, 500)))
+      const held = pulled
+      yield* Effect.promise(() => new Promise((resolve) => setTimeout(resolve, 200)))
+      expect(pulled).toBe(held)
+      expect(held).toBeLessThan(32 * 2 ** 20)
+      let taken = 0
+      slow.response.on("data", (text: string) => taken += text.length)
+      yield* eventually(() => taken > 2 * held)
+      slow.request.destroy()
+      const storage = yield* CacheStorage.CacheStorage
+      yield* eventually(() => flights.count(storage) === 0)
+    }).pipe(Effect.provide(quiet)))
+
+  it.scoped("42: events reach each client at once, from a run of its own", () =>
+    Effect.gen(function*() {
+      const { handler, ran, write } = yield* produced({ contentType: "text/event-stream" })
+      const ask = yield* serve(app(handler))
+      yield* write("data: 1\n\n")
+      const first = yield* open(ask.port)
+      yield* first.has("data: 1\n\n")
+      first.request.destroy()
+      yield* eventually(() => ran.ended === 1)
+      yield* write("data: 2\n\n")
+      const second = yield* open(ask.port)
+      yield* second.has("data: 2\n\n")
+      expect([second.status, ran.times]).toEqual(["fwd=uri-miss", 2])
+      second.request.destroy()
+    }).pipe(Effect.provide(quiet)))
+
+  it.scoped("41: raw bodies of every kind are read whole, and answered again from what is stored", () =>
+    Effect.gen(function*() {
+      const folder = yield* Effect.acquireRelease(
+        Effect.sync(() => mkdtempSync(join(tmpdir(), "streams-"))),
+        (folder) => Effect.sync(() => rmSync(folder, { recursive: true }))
+      )
+      const path = join(folder, "file.txt")
+      writeFileSync(path, "content")
+      const storage = yield* CacheStorage.CacheStorage
+      const form = new FormData()
+      form.set("field", "content")
+      const bodies: { readonly [name: string]: () => Effect.Effect<HttpServerResponse.HttpServerResponse, unknown> } = {
+        text: () => HttpServerResponse.raw("content"),
+        bytes: () => HttpServerResponse.raw(bytes("content")),
+        buffer: () => HttpServerResponse.raw(bytes("content").buffer),
+        blob: () => HttpServerResponse.raw(new Blob(["content"])),
+        web: () => HttpServerResponse.raw(new Blob(["content"]).stream()),
+        node: () => HttpServerResponse.raw(Readable.from(["con", Buffer.from("tent")])),
+        stream: () =>
+          HttpServerResponse.stream(NodeStream.fromReadable(() => Readable.from([Buffer.from("content")]), (e) => e)),
+        file: () => HttpServerResponse.file(path).pipe(Effect.provide(NodeHttpServer.layerContext)),
+        form: () => HttpServerResponse.formData(form)
+      }
+      const ask = yield* serve(HttpRouter.fromIterable(
+        Object.entries(bodies).map(([name, make]) =>
+          HttpRouter.makeRoute("GET", `/${name}`, Effect.suspend(make).pipe(withCache({ expiry: 10 })))
+        )
+      ))
+      for (const name of Object.keys(bodies)) {
+        const miss = yield* ask(`/${name}`)
+        // Who knows the length has the whole before it is stored.
+        yield* eventually(() => flights.count(storage) === 0)
+        const hit = yield* ask(`/${name}`)
+        expect([name, miss.text, hit.cacheStatus]).toEqual([name, hit.text, "hit; ttl=10"])
+        expect(hit.headers["content-type"]).toBe(miss.headers["content-type"])
+        expect((yield* ask(`/${name}`, { method: "HEAD" })).text).toBe("")
+        if (name === "form") expect(miss.headers["content-type"]).toMatch(/^multipart\/form-data; boundary=./)
+        expect(miss.text).toContain("content")
+      }
+    }).pipe(Effect.provide(quiet)))
+})
