@@ -16,7 +16,7 @@ import {
   HttpServerResponse
 } from "@effect/platform"
 import { NodeHttpClient, NodeHttpServer, NodeHttpServerRequest, NodeRuntime } from "@effect/platform-node"
-import { Config, ConfigError, Console, Effect, Layer, Sink, Stream } from "effect"
+import { Config, ConfigError, Console, Effect, Layer } from "effect"
 import { HttpCache, InMemoryCacheStorage } from "effect-http-cache"
 import { createServer, type ServerResponse } from "node:http"
 
@@ -85,32 +85,15 @@ const passInterim = (response: ServerResponse) =>
   }
 }
 
-/** A body that ends within the limit as bytes, so that it can be stored; a larger one goes on as it comes. */
-const responseBody = (request: HttpServerRequest.HttpServerRequest, response: HttpClientResponse.HttpClientResponse) =>
-  Effect.gen(function*() {
-    if (request.method === "HEAD" || response.status === 204 || response.status === 304) return HttpBody.empty
-    const contentType = response.headers["content-type"]
-    const length = response.headers["content-length"] === undefined
-      ? undefined
-      : Number(response.headers["content-length"])
-    // A client whose response breaks off must not take it for the whole: its connection is broken too.
-    const whole = Stream.tapErrorCause(
-      response.stream,
-      () => Effect.sync(() => NodeHttpServerRequest.toIncomingMessage(request).destroy())
-    )
-    const passOn = (stream: typeof whole) => HttpBody.stream(stream, contentType, length)
-    if (length !== undefined && length > maxBodyBytes) return passOn(whole)
-    const start = { chunks: [] as ReadonlyArray<Uint8Array>, size: 0 }
-    const upToLimit = Sink.fold(start, ({ size }) => size <= maxBodyBytes, ({ chunks, size }, chunk: Uint8Array) => ({
-      chunks: [...chunks, chunk],
-      size: size + chunk.byteLength
-    }))
-    const [{ chunks, size }, rest] = yield* Stream.peel(whole, upToLimit)
-    if (size > maxBodyBytes) return passOn(Stream.concat(Stream.fromIterable(chunks), rest))
-    const bytes = Buffer.concat(chunks)
-    if (bytes.byteLength === 0) return HttpBody.empty
-    return contentType === undefined ? HttpBody.raw(bytes) : HttpBody.uint8Array(bytes, contentType)
-  })
+/** As it comes: what ends whole within the limit is stored. */
+const responseBody = (
+  request: HttpServerRequest.HttpServerRequest,
+  response: HttpClientResponse.HttpClientResponse
+) => {
+  if (request.method === "HEAD" || response.status === 204 || response.status === 304) return HttpBody.empty
+  const { "content-length": length, "content-type": contentType } = response.headers
+  return HttpBody.stream(response.stream, contentType ?? "", length === undefined ? undefined : Number(length))
+}
 
 const forwardTo = (origin: URL) =>
   Effect.gen(function*() {
@@ -136,7 +119,7 @@ const forwardTo = (origin: URL) =>
     )
     const fields = Headers.remove(endToEnd(response.headers), "set-cookie")
     const answer = HttpServerResponse.empty({ status: response.status, headers: fields, cookies: response.cookies })
-    const body = yield* responseBody(request, response)
+    const body = responseBody(request, response)
     return body._tag === "Empty" ? answer : HttpServerResponse.setBody(answer, body)
   }).pipe(
     Effect.catchAll((error) => Effect.succeed(HttpServerResponse.empty({ status: error === "slow" ? 504 : 502 })))

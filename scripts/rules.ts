@@ -70,7 +70,7 @@ const negations: ReadonlyArray<Negation> = [
     ["4-fresh", "ttl <= 0", "ttl < 0"],
     ["4.2.4-permitted", " && -ttl <= request.maxStale * 1000", ""],
     ["4.3.2-semantics", "if (request.forOrigin || request.noCache)", "if (request.noCache)"],
-    ["5.2.2.2-must-revalidate", "!accepted || stored.staleForbidden", "!accepted"]
+    ["5.2.2.2-must-revalidate", "!(isAccepted || isInWindow) || stored.staleForbidden", "!(isAccepted || isInWindow)"]
   ]),
   ...negate("src/protocol/Freshness.ts", [
     ["4.2.2-status", "!heuristicallyCacheable.has(status) && !directives.public", "false"],
@@ -167,8 +167,8 @@ const negations: ReadonlyArray<Negation> = [
     ["4-write-through", "!answered.has(view.method)", "false"],
     [
       "4-clock",
-      "const requestTime = yield* Clock.currentTimeMillis",
-      "const requestTime = 0 * (yield* Clock.currentTimeMillis)"
+      "const now = yield* Clock.currentTimeMillis",
+      "const now = 0 * (yield* Clock.currentTimeMillis)"
     ],
     ["5.2.1.7-only-if-cached", "if (asks.onlyIfCached)", "if (false)"]
   ]),
@@ -183,8 +183,10 @@ const negations: ReadonlyArray<Negation> = [
   ]),
   ...negate("src/internal/keeping.ts", [
     ["4.3.5-head", "head.status !== 200", "head.status === 200"],
-    ["4.3.5-fields", "serverResponse.freshened(item, head)", "serverResponse.fromItem(item, 0)"],
-    ["5.2.2.5-reuse", "found.item !== undefined && Validation.supersedes(exchange.method, answer.status)", "false"]
+    ["4.3.5-fields", "serverResponse.freshened(item, head)", "serverResponse.fromItem(item, 0)"]
+  ]),
+  ...negate("src/internal/filling.ts", [
+    ["5.2.2.5-reuse", "Validation.supersedes(method, answer.status)", "false"]
   ]),
   ...negate("src/internal/serverResponse.ts", [
     ["3.3-marked", "{ status: 206, headers, cookies }", "{ status: 200, headers, cookies }"],
@@ -194,7 +196,9 @@ const negations: ReadonlyArray<Negation> = [
       "4.3.4-update",
       "Validation.update(item.headers, newer.fields)",
       "Fields.from(Object.entries(item.headers))"
-    ],
+    ]
+  ]),
+  ...negate("src/internal/body.ts", [
     ["5.2.2.6-no-transform", "HttpBody.uint8Array(content, contentType)", "HttpBody.uint8Array(content.slice(1))"]
   ])
 ]

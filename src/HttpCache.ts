@@ -181,8 +181,9 @@ const pass = <A extends Respondable.Respondable, E, R, RP>(
   here: Visit<RP>,
   aside: Aside
 ): Effect.Effect<HttpServerResponse.HttpServerResponse, E, R> =>
-  Effect.flatMap(handlers.run(handler, here.request), ({ isFromBeneath, response }) => {
-    if (isFromBeneath) return handlers.sign(response)
+  Effect.flatMap(handlers.run(handler, here.request), ({ isFromBeneath, response: own }) => {
+    if (isFromBeneath) return handlers.sign(own)
+    const response = serverResponse.guarded(own, here.request)
     const fields = Fields.from(Object.entries(response.headers))
     const outcome = { _tag: "Forwarded", stored: false, ...aside } as const
     if (aside.detail === "partition") report.tell(fields, here, { private: true, expires: false }, outcome)

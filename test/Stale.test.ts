@@ -3,7 +3,7 @@ import { HttpApiSchema, HttpRouter, HttpServerRequest, HttpServerResponse } from
 import { NodeHttpServer } from "@effect/platform-node"
 import { describe, expect, it } from "@effect/vitest"
 import { Deferred, Effect, Exit, Layer, Schema, Scope, TestClock } from "effect"
-import { CacheStorage, HttpCache, InMemoryCacheStorage, withCache, withCollect } from "effect-http-cache"
+import { CacheStorage, type HttpCache, InMemoryCacheStorage, withCache, withCollect } from "effect-http-cache"
 import * as flights from "../src/internal/flights.js"
 import { eventually, logged, serve, TestServer } from "./harness.js"
 

@@ -11,7 +11,7 @@ const blocks = [...readme.matchAll(/^```ts\n([\s\S]*?)^```$/gm)].map(([, code]) 
 
 /** What a reader takes for granted. */
 const prelude = `
-import { type HttpApp, HttpRouter, HttpServerRequest, type HttpServerResponse } from "@effect/platform"
+import { type HttpApp, HttpRouter, HttpServerRequest, HttpServerResponse } from "@effect/platform"
 import { Context, Effect, Layer, TestClock } from "effect"
 import { HttpCache, InMemoryCacheStorage, withCache, withCollect } from "effect-http-cache"
 declare const router: HttpRouter.HttpRouter
@@ -22,6 +22,7 @@ declare const getGreeting: HttpApp.Default
 declare const getDashboard: HttpApp.Default
 declare const findUser: Effect.Effect<{ readonly version: number } | undefined>
 class Session extends Context.Tag("Session")<Session, { readonly userId: string }>() {}
+declare const render: Effect.Effect<{ readonly isForm: boolean; readonly expiry: number }>
 declare const user: Effect.Effect<string>
 declare const authenticated: <E, R>(app: HttpApp.Default<E, R>) => HttpApp.Default<E, R>
 `

@@ -1,10 +1,11 @@
 /** `HttpServerResponse` to and from what is stored: take the bytes; render `200`, `304`, `412` and `HEAD`. */
 import * as Cookies from "@effect/platform/Cookies"
 import * as HttpBody from "@effect/platform/HttpBody"
+import type { HttpServerRequest } from "@effect/platform/HttpServerRequest"
 import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
 import { createHash, randomUUID } from "node:crypto"
 import type { CacheItem } from "../CacheItem.js"
-import { inSeconds } from "../protocol/CacheControl.js"
+import { inSeconds, seconds } from "../protocol/CacheControl.js"
 import * as EntityTag from "../protocol/EntityTag.js"
 import * as Fields from "../protocol/Fields.js"
 import * as HttpDate from "../protocol/HttpDate.js"
@@ -56,6 +57,18 @@ export const fromHandler = (
   if (options.cookies === "strip") delete fields["set-cookie"]
   const cookies = options.cookies === "strip" ? Cookies.empty : response.cookies
   return { status, statusText, fields, cookies, body, isStored: false }
+}
+
+/** A response that passes by: a streamed body breaks off where it fails. */
+export const guarded = (
+  response: HttpServerResponse.HttpServerResponse,
+  request: HttpServerRequest
+): HttpServerResponse.HttpServerResponse => {
+  const { body, headers } = response
+  if (body._tag !== "Stream") return response
+  const measured = Body.measured(body.stream, body.contentLength ?? seconds(headers["content-length"]))
+  const stream = Body.breaking(measured, request)
+  return HttpServerResponse.setBody(response, Body.ofStream(stream, headers["content-type"], body.contentLength))
 }
 
 /** Adds to the `Vary` of an answer. */

@@ -49,9 +49,10 @@ export const decide = <Stored extends Terms>(
   if (now >= stored.retainUntil) return forward("uri-miss")
   if (!request.isHeld) return forward("partial")
   if (stored.alwaysValidate) return forward("stale")
+  const isStale = ttl <= 0
   // RFC 5861 §3
-  const isInWindow = ttl <= 0 && request.isRepeatable && now < stored.staleWhileRevalidateUntil
-  if (ttl <= 0) {
+  const isInWindow = isStale && request.isRepeatable && now < stored.staleWhileRevalidateUntil
+  if (isStale) {
     // RFC 9111 §5.2.1.2, §4.2.4
     const isAccepted = request.maxStale !== undefined && -ttl <= request.maxStale * 1000
     if (!(isAccepted || isInWindow) || stored.staleForbidden) return forward("stale")
