@@ -1,0 +1,410 @@
+/**
+ * Two minutes of mixed load on a real port: the heap stays level, and no fiber and no flight is left behind.
+ * `npm run soak -- --seconds 120 --svg soak.svg`
+ */
+import { type HttpApp, HttpRouter, HttpServer, HttpServerRequest, HttpServerResponse } from "@effect/platform"
+import { NodeHttpServer } from "@effect/platform-node"
+import { Effect, Layer, Logger, Option, Schedule, Stream, Supervisor } from "effect"
+import { CacheStorage, InMemoryCacheStorage, withCache, withCollect } from "effect-http-cache"
+import { writeFileSync } from "node:fs"
+import * as Http from "node:http"
+import { setTimeout as sleep } from "node:timers/promises"
+import { parseArgs } from "node:util"
+import * as flights from "../src/internal/flights.js"
+
+const { values: flags } = parseArgs({
+  options: { seconds: { type: "string", default: "120" }, svg: { type: "string", default: "soak.svg" } }
+})
+const seconds = Number(flags.seconds)
+if (!(seconds >= 8)) throw new TypeError(`--seconds is ${flags.seconds}; it must be a number, 8 or more`)
+
+const workers = 18
+/** Exchanges, of all workers together; one takes at most three requests. */
+const ratePerSecond = 1000
+/** The first part of the run, in which code is compiled and the storage is filled. */
+const warmUp = Math.ceil(seconds / 4)
+/** Bytes per second. */
+const maxHeapSlope = 20 * 1024
+/** Bytes, from the first quarter of the samples to the last. */
+const maxHeapGrowth = 2 * 1024 * 1024
+/** Per second; what is left behind for good is seen when the load has ended. */
+const maxFiberSlope = 0.5
+/** Milliseconds that the server has to come to rest. */
+const patience = 10_000
+
+const limits = { maxBytes: 1024 * 1024, maxItemBytes: 64 * 1024, maxItems: 200, maxVariants: 4 }
+
+const random = (below: number): number => Math.floor(Math.random() * below)
+const pick = <A>(list: ReadonlyArray<A>): A => list[random(list.length)]!
+const text = (size: number): string => "soak".repeat(size / 4)
+
+// The server
+
+/** What outer middleware holds for each request. */
+let open = 0
+const held = <E, R>(app: HttpApp.Default<E, R>) =>
+  Effect.zipRight(Effect.acquireRelease(Effect.sync(() => open++), () => Effect.sync(() => open--)), app)
+
+const answer = (body: string, delay: number) => Effect.delay(HttpServerResponse.text(body), delay)
+
+const chunks = (count: number, size: number, pause: number) =>
+  Stream.repeatValue(new TextEncoder().encode(text(size))).pipe(
+    Stream.take(count),
+    Stream.tap(() => pause === 0 ? Effect.void : Effect.sleep(pause))
+  )
+
+const failures = [
+  Effect.fail(new Error("no database")),
+  Effect.die("a defect"),
+  Effect.interrupt,
+  HttpServerResponse.text("own", { status: 500 })
+]
+
+const failingIn = (part: number, handler: HttpApp.Default): HttpApp.Default<Error> =>
+  Effect.suspend(() => Math.random() < part ? pick<HttpApp.Default<Error>>(failures) : handler)
+
+const greeting = Effect.flatMap(
+  HttpServerRequest.HttpServerRequest,
+  ({ headers }) => answer(`${headers["accept-language"]} ${text(4096)}`, 2)
+)
+
+const broken = Effect.succeed(
+  HttpServerResponse.stream(Stream.concat(chunks(2, 1024, 1), Stream.fail(new Error("no database"))))
+)
+
+const collect = Effect.succeed(HttpServerResponse.empty()).pipe(withCollect())
+
+const app = HttpRouter.empty.pipe(
+  HttpRouter.get("/items/:id", greeting.pipe(withCache({ expiry: 60 }))),
+  HttpRouter.patch("/items/:id", collect),
+  HttpRouter.get("/slow/:id", answer(text(1024), 30).pipe(withCache({ expiry: 1 }))),
+  HttpRouter.patch("/slow/:id", collect),
+  HttpRouter.get(
+    "/streams/:id",
+    Effect.sync(() => HttpServerResponse.stream(chunks(8, 4096, 2))).pipe(withCache({ expiry: 1 }))
+  ),
+  HttpRouter.get(
+    "/large/:id",
+    Effect.sync(() => HttpServerResponse.stream(chunks(16, 16_384, 0))).pipe(
+      withCache({ expiry: 1, maxBodyBytes: 64 * 1024 })
+    )
+  ),
+  HttpRouter.get("/broken/:id", broken.pipe(withCache({ expiry: 1 }))),
+  HttpRouter.get(
+    "/stale/:id",
+    failingIn(0.1, answer(text(1024), 5)).pipe(withCache({ expiry: 1, staleWhileRevalidate: 30 }))
+  ),
+  HttpRouter.get("/flaky/:id", failingIn(0.5, answer(text(1024), 5)).pipe(withCache({ expiry: 1, staleIfError: 30 }))),
+  HttpRouter.get("/failing/:id", failingIn(1, answer("", 0)).pipe(withCache({ expiry: 1 }))),
+  HttpRouter.get("/hanging/:id", Effect.never.pipe(withCache({ expiry: 1, deadline: 0.2 }))),
+  held
+)
+
+// The clients
+
+/** What must have happened, with how often it has. */
+const seen = {
+  "hits": 0,
+  "stale hits": 0,
+  "misses": 0,
+  "collapsed": 0,
+  "not modified": 0,
+  "stale instead of an error": 0,
+  "failures": 0,
+  "late": 0,
+  "broken bodies": 0,
+  "collects": 0,
+  "aborts before the body": 0,
+  "aborts during the body": 0,
+  "aborts of the leader": 0
+}
+const unexpected = new Set<string>()
+let requests = 0
+
+interface Ask {
+  readonly method?: string
+  readonly headers?: Http.OutgoingHttpHeaders
+  /** When the client leaves: so many milliseconds after the request, or when it has the first bytes of the body. */
+  readonly leaves?: number | "during"
+  readonly mayBreak?: boolean
+}
+
+type End =
+  | { readonly _tag: "Whole"; readonly status: number; readonly headers: Http.IncomingHttpHeaders }
+  | { readonly _tag: "Left" }
+  | { readonly _tag: "Broken"; readonly error: Error }
+
+/** Settles when the connection is free, or closed. */
+const exchange = (agent: Http.Agent, port: number, path: string, { headers = {}, leaves, method = "GET" }: Ask) =>
+  new Promise<End>((resolve) => {
+    requests++
+    let hasLeft = false
+    const leave = () => {
+      hasLeft = true
+      request.destroy()
+    }
+    const onError = (error: Error) => resolve(hasLeft ? { _tag: "Left" } : { _tag: "Broken", error })
+    const request = Http.request(
+      { agent, host: "127.0.0.1", port, path, method, headers, timeout: 10_000 },
+      (reply) => {
+        reply.on("data", () => leaves === "during" && leave())
+        reply.on("error", onError)
+        reply.on("end", () => resolve({ _tag: "Whole", status: reply.statusCode ?? 0, headers: reply.headers }))
+      }
+    )
+    request.on("timeout", () => request.destroy(new Error("no answer")))
+    request.on("error", onError)
+    request.on("close", () => clearTimeout(timer))
+    request.end()
+    const timer = typeof leaves === "number" ? setTimeout(leave, leaves) : undefined
+  })
+
+const note = (status: number, cacheStatus: string): void => {
+  if (status === 304) seen["not modified"]++
+  if (/; hit; ttl=-/.test(cacheStatus)) seen["stale hits"]++
+  else if (/; hit;/.test(cacheStatus)) seen.hits++
+  else if (/; collapsed(;|$)/.test(cacheStatus)) seen.collapsed++
+  else if (/; fwd-status=5/.test(cacheStatus) && status === 200) seen["stale instead of an error"]++
+  else if (/; fwd=(uri-miss|vary-miss|stale)/.test(cacheStatus) && status === 200) seen.misses++
+}
+
+type Get = (path: string, statuses: ReadonlyArray<number>, ask?: Ask) => Promise<End>
+
+const client = (agent: Http.Agent, port: number): Get => async (path, statuses, ask = {}) => {
+  const end = await exchange(agent, port, path, ask)
+  const what = `${ask.method ?? "GET"} ${path.replace(/\d+$/, "")}`
+  if (end._tag === "Left") seen[ask.leaves === "during" ? "aborts during the body" : "aborts before the body"]++
+  if (end._tag === "Broken") {
+    seen["broken bodies"]++
+    if (ask.mayBreak !== true) unexpected.add(`${what} broke: ${end.error.message}`)
+  }
+  if (end._tag === "Whole") {
+    if (!statuses.includes(end.status)) unexpected.add(`${what} answered ${end.status}`)
+    if (end.status === 504) seen.late++
+    else if (end.status >= 500) seen.failures++
+    else if (ask.method === "PATCH") seen.collects++
+    note(end.status, String(end.headers["cache-status"] ?? ""))
+  }
+  return end
+}
+
+const inLanguage = () => ({ "accept-language": pick(["en", "de"]) })
+
+/** Two ask for what is cold; the first leaves, and the second must have it. */
+const leaderLeaves = async (get: Get, another: Get, number: number): Promise<void> => {
+  const path = `/slow/${100 + number}`
+  await get(path, [204], { method: "PATCH" })
+  const leader = get(path, [200], { leaves: 15 })
+  await sleep(5)
+  const [left, stayed] = await Promise.all([leader, another(path, [200])])
+  const cacheStatus = stayed._tag === "Whole" ? String(stayed.headers["cache-status"]) : ""
+  if (left._tag === "Left" && cacheStatus.endsWith("collapsed")) seen["aborts of the leader"]++
+}
+
+const conditional = async (get: Get): Promise<void> => {
+  const path = `/items/${random(10)}`
+  const headers = inLanguage()
+  const first = await get(path, [200], { headers })
+  if (first._tag !== "Whole") return
+  await get(path, [200, 304], { headers: { ...headers, "if-none-match": String(first.headers.etag) } })
+}
+
+type Action = (get: Get, another: Get, number: number) => Promise<unknown>
+
+/** With how often each is chosen. The keys are few, so that all that is remembered of them is so after the warm-up. */
+const actions: ReadonlyArray<readonly [weight: number, action: Action]> = [
+  [30, (get) => get(`/items/${random(10)}`, [200], { headers: inLanguage() })],
+  [10, (get) => get(`/items/${random(200)}`, [200], { headers: inLanguage() })],
+  [5, (get) => get(`/items/${random(10)}`, [200], { headers: inLanguage(), method: "HEAD" })],
+  [5, (get) => conditional(get)],
+  [3, (get) => get(`/items/${random(20)}`, [204], { method: "PATCH" })],
+  [12, (get) => get(`/slow/${random(3)}`, [200])],
+  [2, (get) => get(`/slow/${random(20)}`, [200], { leaves: random(25) })],
+  [2, leaderLeaves],
+  [8, (get) => get(`/streams/${random(20)}`, [200])],
+  [1, (get) => get(`/streams/${random(20)}`, [200], { leaves: "during" })],
+  [2, (get) => get(`/large/${random(5)}`, [200])],
+  [1, (get) => get(`/large/${random(5)}`, [200], { leaves: "during" })],
+  [1, (get) => get(`/broken/${random(5)}`, [], { mayBreak: true })],
+  [10, (get) => get(`/stale/${random(10)}`, [200, 500, 503])],
+  [8, (get) => get(`/flaky/${random(10)}`, [200, 500, 503])],
+  [3, (get) => get(`/failing/${random(5)}`, [500, 503])],
+  [1, (get) => get(`/hanging/${random(5)}`, [504])],
+  [1, (get) => get(`/hanging/${random(5)}`, [504], { leaves: random(50) })]
+]
+const lots = actions.flatMap(([weight, action]) => Array.from({ length: weight }, () => action))
+
+const work = async (port: number, number: number, isOver: () => boolean): Promise<void> => {
+  const agents = [0, 1].map(() => new Http.Agent({ keepAlive: true, maxSockets: 1 }))
+  const [get, another] = agents.map((agent) => client(agent, port))
+  const pause = 1000 * workers / ratePerSecond
+  for (let next = performance.now() + random(pause); !isOver(); next = Math.max(next + pause, performance.now())) {
+    await sleep(Math.max(0, next - performance.now()))
+    await pick(lots)(get!, another!, number)
+  }
+  for (const agent of agents) agent.destroy()
+}
+
+// What is measured
+
+interface Sample {
+  /** Seconds since the load began. */
+  readonly at: number
+  /** Bytes: heap and array buffers, after a collection. */
+  readonly heap: number
+  readonly fibers: number
+}
+
+const used = (): number => {
+  for (let i = 0; i < 2; i++) globalThis.gc!()
+  const { arrayBuffers, heapUsed } = process.memoryUsage()
+  return heapUsed + arrayBuffers
+}
+
+/** Each second the heap, and the fibers at the quietest of ten moments. */
+const measure = async (countFibers: () => number): Promise<ReadonlyArray<Sample>> => {
+  const samples: Array<Sample> = []
+  const start = performance.now()
+  for (let second = 1; second <= seconds; second++) {
+    let fibers = Infinity
+    for (let moment = 1; moment <= 10; moment++) {
+      await sleep(Math.max(0, start + (second - 1 + moment / 10) * 1000 - performance.now()))
+      fibers = Math.min(fibers, countFibers())
+    }
+    samples.push({ at: second, heap: used(), fibers })
+  }
+  return samples
+}
+
+const mean = (values: ReadonlyArray<number>): number => values.reduce((sum, value) => sum + value, 0) / values.length
+
+/** Of the line with the least squares, per second. */
+const slope = (samples: ReadonlyArray<Sample>, of: (sample: Sample) => number): number => {
+  const [at, value] = [mean(samples.map((sample) => sample.at)), mean(samples.map(of))]
+  const covariance = mean(samples.map((sample) => (sample.at - at) * (of(sample) - value)))
+  return covariance / mean(samples.map((sample) => (sample.at - at) ** 2))
+}
+
+// The picture
+
+const chart = { width: 720, height: 200, left: 60, top: 30 }
+
+/** The next 1, 2 or 5 with zeros. */
+const roundUp = (value: number): number => {
+  const unit = 10 ** Math.floor(Math.log10(Math.max(value, 1e-9)))
+  return unit * [1, 2, 5, 10].find((step) => step * unit >= value)!
+}
+
+const panel = (title: string, points: ReadonlyArray<readonly [at: number, value: number]>, offset: number): string => {
+  const { height, left, width } = chart
+  const top = offset + chart.top
+  const step = roundUp(Math.max(...points.map(([, value]) => value)) / 5)
+  const max = step * Math.max(1, Math.ceil(Math.max(...points.map(([, value]) => value)) / step))
+  const x = (at: number) => (left + at / seconds * width).toFixed(1)
+  const y = (value: number) => (top + height - value / max * height).toFixed(1)
+  const stepAt = roundUp(seconds / 8)
+  const rows = Array.from({ length: Math.round(max / step) + 1 }, (_, row) => Number((row * step).toPrecision(6)))
+  const columns = Array.from({ length: Math.floor(seconds / stepAt) + 1 }, (_, column) => column * stepAt)
+  return [
+    `<rect x="${left}" y="${top}" width="${warmUp / seconds * width}" height="${height}" fill="#eee"/>`,
+    `<text x="${left}" y="${top - 10}" font-weight="bold">${title}</text>`,
+    `<text x="${left + 4}" y="${top + 14}" fill="#888">warm-up</text>`,
+    ...rows.map((value) =>
+      `<line x1="${left}" x2="${left + width}" y1="${y(value)}" y2="${y(value)}" stroke="#ddd"/>` +
+      `<text x="${left - 6}" y="${Number(y(value)) + 4}" text-anchor="end">${value}</text>`
+    ),
+    ...columns.map((at) => `<text x="${x(at)}" y="${top + height + 16}" text-anchor="middle">${at}</text>`),
+    `<text x="${left + width}" y="${top + height + 32}" text-anchor="end">seconds</text>`,
+    `<polyline points="${left},${top} ${left},${top + height} ${left + width},${top + height}" ` +
+    "fill=\"none\" stroke=\"#000\"/>",
+    `<polyline points="${points.map(([at, value]) => `${x(at)},${y(value)}`).join(" ")}" ` +
+    "fill=\"none\" stroke=\"#06c\" stroke-width=\"1.5\"/>"
+  ].join("\n")
+}
+
+const draw = (samples: ReadonlyArray<Sample>): string => {
+  const panelHeight = chart.top + chart.height + 45
+  const [width, height] = [chart.left + chart.width + 20, 2 * panelHeight]
+  return [
+    `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" viewBox="0 0 ${width} ${height}"`,
+    " font-family=\"sans-serif\" font-size=\"12\">",
+    `<rect width="${width}" height="${height}" fill="#fff"/>`,
+    panel("heap and array buffers after a collection, MiB", samples.map(({ at, heap }) => [at, heap / 1024 / 1024]), 0),
+    panel("live fibers", samples.map(({ at, fibers }) => [at, fibers]), panelHeight),
+    "</svg>\n"
+  ].join("\n")
+}
+
+// The run
+
+const warnings = new Set<string>()
+const quiet = Logger.replace(
+  Logger.defaultLogger,
+  Logger.make(({ message }) => {
+    const said = String(message)
+    if (said.startsWith("effect-http-cache")) warnings.add(said)
+  })
+)
+
+const soak = Effect.gen(function*() {
+  const storage = yield* CacheStorage.CacheStorage
+  const supervisor = yield* Supervisor.track
+  yield* Effect.supervised(HttpServer.serveEffect(app), supervisor)
+  const { address } = yield* HttpServer.HttpServer
+  const port = address._tag === "TcpAddress" ? address.port : 0
+  const countFibers = () => Effect.runSync(supervisor.value).length
+  const idle = countFibers()
+
+  let isOver = false
+  const load = Promise.all(Array.from({ length: workers }, (_, number) => work(port, number, () => isOver)))
+  const samples = yield* Effect.promise(() => Promise.race([measure(countFibers), load.then(() => [])]))
+  isOver = true
+  yield* Effect.promise(() => load)
+
+  const left = () => ({ fibers: countFibers() - idle, flights: flights.count(storage), requests: open })
+  const isAtRest = Effect.sync(() => Object.values(left()).every((count) => count === 0))
+  yield* Effect.repeat(isAtRest, { until: (is) => is, schedule: Schedule.spaced(50) }).pipe(
+    Effect.timeoutOption(patience),
+    Effect.map(Option.isSome)
+  )
+  return { samples, left: left() }
+}).pipe(
+  Effect.scoped,
+  Effect.provide(
+    Layer.mergeAll(
+      NodeHttpServer.layer(Http.createServer, { host: "127.0.0.1", port: 0 }),
+      InMemoryCacheStorage.layerWith(limits),
+      quiet
+    )
+  )
+)
+
+const { left, samples } = await Effect.runPromise(soak)
+writeFileSync(flags.svg, draw(samples))
+
+const steady = samples.filter(({ at }) => at > warmUp)
+const quarter = Math.ceil(steady.length / 4)
+const heapSlope = slope(steady, ({ heap }) => heap)
+const heapGrowth = mean(steady.slice(-quarter).map(({ heap }) => heap)) -
+  mean(steady.slice(0, quarter).map(({ heap }) => heap))
+const fiberSlope = slope(steady, ({ fibers }) => fibers)
+const kibibytes = (bytes: number): string => (bytes / 1024).toFixed(1)
+
+const problems = [
+  ...(heapSlope > maxHeapSlope ? [`the heap grows by ${kibibytes(heapSlope)} KiB a second`] : []),
+  ...(heapGrowth > maxHeapGrowth ? [`the heap has grown by ${kibibytes(heapGrowth)} KiB`] : []),
+  ...(Math.abs(fiberSlope) > maxFiberSlope ? [`the fibers change by ${fiberSlope.toFixed(2)} a second`] : []),
+  ...Object.entries(left).flatMap(([what, count]) => count === 0 ? [] : [`${count} ${what} are left at the end`]),
+  ...Object.entries(seen).flatMap(([what, count]) => count === 0 ? [`there were no ${what}`] : []),
+  ...unexpected,
+  ...warnings
+]
+const counts = Object.entries(seen).map(([what, count]) => `${count} ${what}`).join(", ")
+console.log(
+  `${requests} requests in ${seconds} s (${counts}): heap ${kibibytes(mean(steady.map(({ heap }) => heap)))} KiB, ` +
+    `${kibibytes(heapSlope)} KiB/s, grown by ${kibibytes(heapGrowth)} KiB; fibers ${
+      mean(steady.map(({ fibers }) => fibers)).toFixed(1)
+    }, ${fiberSlope.toFixed(3)} /s; left: ${left.fibers} fibers, ${left.flights} flights, ${left.requests} requests`
+)
+for (const problem of problems) console.error(`soak: ${problem}`)
+if (problems.length > 0) process.exitCode = 1
