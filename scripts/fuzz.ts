@@ -1,0 +1,19 @@
+/** Random exchanges, until one goes wrong: `npm run fuzz -- --exchanges 1000000 --seed 1` */
+import { randomInt } from "node:crypto"
+import { parseArgs } from "node:util"
+import { Found, fuzz } from "../test/fuzz.js"
+
+const { values } = parseArgs({ options: { exchanges: { type: "string" }, seed: { type: "string" } } })
+const exchanges = Number(values.exchanges ?? 1_000_000)
+const seed = Number(values.seed ?? randomInt(2 ** 31))
+
+console.log(`${exchanges} exchanges, seed ${seed}`)
+const onWorld = (done: number) => {
+  if (done % 50_000 === 0) console.log(`${done} done`)
+}
+try {
+  console.log(await fuzz({ seed, exchanges, onWorld }))
+} catch (error) {
+  console.error(error instanceof Found ? error.message : error)
+  process.exitCode = 1
+}
