@@ -306,8 +306,11 @@ const rulesOf = (options: Options, plan: Planned, given: Headers.Headers, reads:
 /** Request fields that this answer is the answer for. */
 const selectsOf = (options: Options, plan: Planned, given: Headers.Headers, reads: ReadonlySet<string>): Fields => {
   const isOrigin = options.expiry !== undefined || options.sharedExpiry !== undefined
+  // The handler's own `public` outranks what it read.
+  const isOutranked = options.unkeyed === "refuse" && (options.cacheControl === "public" ||
+    /public|s-maxage/i.test(`${plan.fields["cache-control"]} ${plan.fields["cdn-cache-control"]}`))
   const says = (name: string) =>
-    isOrigin && reads.has(name) && !reads.has("all") && options.unkeyed !== "ignore" ||
+    isOrigin && reads.has(name) && !reads.has("all") && options.unkeyed !== "ignore" && !isOutranked ||
     members(plan.fields["vary"]).includes(name) ||
     options.vary?.some((named) => named.toLowerCase() === name) === true
   return Object.fromEntries(["x-a", "x-b"].filter(says).map((name) => [name, given[name] ?? "none"]))
@@ -337,7 +340,7 @@ const leak = (options: Options, { by, partition, rules, selects }: Answer, to: S
   if ((by.fields["host"] ?? "localhost").length > 12 || to.fields["host"] === "elsewhere") {
     if (by.fields["host"] !== to.fields["host"]) return "of another host"
   }
-  if (!["GET", "HEAD", "QUERY", "POST"].includes(by.method)) return "of another method"
+  if (!["GET", "HEAD", "QUERY", "POST"].includes(by.method.toUpperCase())) return "of another method"
   if ((by.method === "QUERY") !== (to.method === "QUERY") || (by.method === "QUERY" && by.content !== to.content)) {
     return "of another query's content"
   }
@@ -496,7 +499,7 @@ const world = async (plan: Plan, number: number, count: number, tally: Tally): P
   const found = (what: string, { path, ...to }: Sent, more: object): never => {
     const { options } = routes.get(path)!
     throw new Found(
-      `${what}\n${JSON.stringify({ seed: plan.seed, world: number, path, options, to, ...more }, undefined, 2)}`
+      `${what}\n${JSON.stringify({ seed: plan.seed, world: number, path, options, to, ...more }, shown, 2)}`
     )
   }
 
@@ -516,13 +519,16 @@ const world = async (plan: Plan, number: number, count: number, tally: Tally): P
       if (why !== undefined) found(`a leak: ${why}`, to, { reply, answer })
       if (answer.by !== to) tell("shared")
     }
-    const shown = /^run-(\d+)-/.exec(headers["x-made-for"] ?? "")?.[1]
-    if (shown === undefined || options.expiry === undefined) return
+    const made = /^run-(\d+)-/.exec(headers["x-made-for"] ?? "")?.[1]
+    if (made === undefined || options.expiry === undefined) return
     if (!["GET", "HEAD", "QUERY"].includes(to.method) || ["fwd=bypass", "fwd=method"].includes(status9211)) return
-    const { rules: all, ...answer } = answers[Number(shown)]!
-    // A Vary that can't be read as a list of names is `*` to whoever reads it.
+    const { rules: all, ...answer } = answers[Number(made)]!
+    // A Vary that can't be read as a list of names is `*` to whoever reads it; where there is a partition, who may share
+    // it is the handler's or the route's to say.
     const isRead = members(answer.fields["vary"]).every((name) => /^[\w!#$%&'+.^`|~-]*$/.test(name))
-    const rules = all.filter((rule) => rule !== "vary" || isRead)
+    const isShared = answer.partition !== "" &&
+      (/public|s-maxage/i.test(String(answer.fields["cache-control"])) || options.cacheControl === "public")
+    const rules = all.filter((rule) => rule !== "vary" || (isRead && !isShared))
     if (rules.length === 0) return
     tell("private")
     if (!isPrivate(headers["cache-control"])) found("a private answer that may be shared", to, { reply, rules, answer })
@@ -668,6 +674,8 @@ const requestOf = ({ content, fields, method, path, query }: Sent): Request => {
   }
   return new Request(`http://localhost${path}${query}`, { method, headers, body: content ?? null })
 }
+
+const shown = (_: string, value: unknown): unknown => Effect.isEffect(value) ? "by x-user" : value
 
 /** Rejects with the first exchange that went wrong. */
 export const fuzz = async (plan: Plan): Promise<Tally> => {
