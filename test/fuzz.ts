@@ -279,7 +279,13 @@ const members = (text: string | undefined): ReadonlyArray<string> =>
   text === undefined || text.includes("\"") ? [] : text.split(",").map((member) => member.trim().toLowerCase())
 
 /** Only what is written plainly: of the rest the cache may think what it likes, as long as it is careful. */
-const rulesOf = (options: Options, plan: Planned, given: Headers.Headers, reads: ReadonlySet<string>): Array<Rule> => {
+const rulesOf = (
+  options: Options,
+  method: string,
+  plan: Planned,
+  given: Headers.Headers,
+  reads: ReadonlySet<string>
+): Array<Rule> => {
   const { fields } = plan
   const control = fields["cache-control"]
   const target = options.targets === undefined ? undefined : fields["cdn-cache-control"]
@@ -294,7 +300,8 @@ const rulesOf = (options: Options, plan: Planned, given: Headers.Headers, reads:
   if (binding.includes("private") || options.cacheControl === "private") rules.push("private")
   if (members(fields["vary"]).some((name) => name === "cookie" || name === "authorization")) rules.push("vary")
   if (plan.cookie && (options.cookies ?? "refuse") === "refuse") rules.push("cookies")
-  if (isShared) return rules
+  // What a 304 or a HEAD freshens may itself say that it may be shared.
+  if (isShared || plan.status === 304 || method.toUpperCase() === "HEAD") return rules
   if (given["authorization"] !== undefined && !mentions("must-revalidate")) rules.push("authorization")
   if (!isOrigin) return rules
   if (["cookie", "cookies", "authorization"].some((name) => reads.has(name))) rules.push("credentials")
@@ -480,7 +487,7 @@ const world = async (plan: Plan, number: number, count: number, tally: Tally): P
         by,
         status: plan.status,
         partition: partitionOf(options, by),
-        rules: rulesOf(options, plan, present, reads),
+        rules: rulesOf(options, by.method, plan, present, reads),
         selects: selectsOf(options, plan, present, reads),
         fields: plan.fields
       })
