@@ -85,15 +85,16 @@ const passInterim = (response: ServerResponse) =>
   }
 }
 
-/** As it comes: what ends whole within the limit is stored. */
-const responseBody = (
-  request: HttpServerRequest.HttpServerRequest,
-  response: HttpClientResponse.HttpClientResponse
-) => {
-  if (request.method === "HEAD" || response.status === 204 || response.status === 304) return HttpBody.empty
-  const { "content-length": length, "content-type": contentType } = response.headers
-  return HttpBody.stream(response.stream, contentType ?? "", length === undefined ? undefined : Number(length))
-}
+/** As it comes: what ends whole within the limit is stored. What a `POST` answers for later requests is read first. */
+const responseBody = (request: HttpServerRequest.HttpServerRequest, response: HttpClientResponse.HttpClientResponse) =>
+  Effect.gen(function*() {
+    if (request.method === "HEAD" || response.status === 204 || response.status === 304) return HttpBody.empty
+    const { "content-length": length, "content-location": location, "content-type": contentType } = response.headers
+    if (request.method === "POST" && location !== undefined && Number(length) <= maxBodyBytes) {
+      return HttpBody.raw(new Uint8Array(yield* response.arrayBuffer), { contentType })
+    }
+    return HttpBody.stream(response.stream, contentType ?? "", length === undefined ? undefined : Number(length))
+  })
 
 const forwardTo = (origin: URL) =>
   Effect.gen(function*() {
@@ -119,7 +120,7 @@ const forwardTo = (origin: URL) =>
     )
     const fields = Headers.remove(endToEnd(response.headers), "set-cookie")
     const answer = HttpServerResponse.empty({ status: response.status, headers: fields, cookies: response.cookies })
-    const body = responseBody(request, response)
+    const body = yield* responseBody(request, response)
     return body._tag === "Empty" ? answer : HttpServerResponse.setBody(answer, body)
   }).pipe(
     Effect.catchAll((error) => Effect.succeed(HttpServerResponse.empty({ status: error === "slow" ? 504 : 502 })))
