@@ -131,6 +131,20 @@ describe("stale-while-revalidate", () => {
       expect((yield* ask("/?q=1", { headers: { "accept-language": "fr" } })).text).toBe("run 2")
     }).pipe(Effect.provide(quiet)))
 
+  it.scoped("57: what the handler reads in a refresh, and was not nominated, selects as absent", () =>
+    Effect.gen(function*() {
+      const { ask, settled } = yield* world(
+        (run, { headers }) => run === 1 ? text(run) : text(run, { "x-saw": headers["x-a"] ?? "nothing" }),
+        { expiry: 10, staleWhileRevalidate: 60 }
+      )
+      yield* ask("/")
+      yield* TestClock.adjust("10 seconds")
+      yield* ask("/", { headers: { "x-a": "1" } })
+      yield* settled
+      expect((yield* ask("/")).headers["x-saw"]).toBe("nothing")
+      expect((yield* ask("/", { headers: { "x-a": "1" } })).headers["x-saw"]).toBe("1")
+    }).pipe(Effect.provide(quiet)))
+
   it.scoped("57: with a partition a refresh is that user's", () =>
     Effect.gen(function*() {
       const { ask, settled } = yield* world(

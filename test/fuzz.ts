@@ -56,7 +56,7 @@ class Dice {
 
 // What is sent
 
-const limits = { maxBytes: 48 * 1024, maxItemBytes: 6 * 1024, maxItems: 24, maxVariants: 4 }
+const limits = { maxBytes: 48 * 1024, maxItemBytes: 6 * 1024, maxItems: 12, maxVariants: 4 }
 
 const crumbs = [
   ..."\",\\=;:/*?<>@()[]{}'%-+. \t\u0001\u0008\u001f\u007f\u00e9\u00ff",

@@ -14,7 +14,7 @@ import { limitReached } from "./limits.js"
 import * as notes from "./notes.js"
 import * as serverRequest from "./serverRequest.js"
 import type { Place } from "./storages.js"
-import type { Visit } from "./visit.js"
+import { lookupOf, type Visit } from "./visit.js"
 
 const running = perStorage("refreshes", () => ({ count: 0 }))
 
@@ -68,9 +68,11 @@ export const refresh = <A extends Respondable.Respondable, E, R, RP>(
     refreshes.count++
     const anonymous = onBehalfOfNobody(here, item, notes.nominated.of(storage).get(lookup.key) ?? [])
     const wanted = { ...anonymous.asks, forOrigin: false, isHeld: true, isRepeatable: false }
+    // What the handler reads beyond that, it finds absent.
+    const absent = { ...place, lookup: lookupOf(anonymous, lookup.partition) }
     const fly = fill(handler, {
       here: anonymous,
-      place,
+      place: absent,
       wanted,
       mayKeep: true,
       group: groupOf(anonymous, lookup),
