@@ -32,6 +32,7 @@ export class Fill {
   private size = 0
   private bell = newBell()
   private exit: Exit.Exit<unknown, unknown> | undefined
+  private isAbandoned = false
 
   /** `onAbandoned` is run when the last reader leaves before the end. */
   constructor(limit: number, onAbandoned: Effect.Effect<unknown>) {
@@ -41,7 +42,7 @@ export class Fill {
 
   /** It may be stored, and whoever comes late still gets its beginning. */
   get isWhole(): boolean {
-    return this.size <= this.limit && (this.exit === undefined || Exit.isSuccess(this.exit))
+    return this.size <= this.limit && !this.isAbandoned && (this.exit === undefined || Exit.isSuccess(this.exit))
   }
 
   get bytes(): Uint8Array {
@@ -82,7 +83,7 @@ export class Fill {
     const leave = Effect.suspend(() => {
       this.readers.delete(reader)
       this.trim()
-      return this.readers.size === 0 && this.exit === undefined ? this.onAbandoned : Effect.void
+      return this.readers.size === 0 && this.exit === undefined ? this.abandon : Effect.void
     })
     const stream = Stream.repeatEffectChunkOption(this.pull(reader))
     return Effect.flatMap(Effect.serviceOption(Scope.Scope), (scope) =>
@@ -131,6 +132,12 @@ export class Fill {
     )
   })
 
+  /** Whoever comes now comes too late. */
+  private readonly abandon = Effect.suspend(() => {
+    this.isAbandoned = true
+    return this.onAbandoned
+  })
+
   /** The readers that hold it up are given up. */
   private readonly cutOff = Effect.suspend(() => {
     const slowest = Math.min(...Array.from(this.readers, ({ at }) => at))
@@ -140,7 +147,7 @@ export class Fill {
       this.readers.delete(reader)
     }
     this.trim()
-    return this.readers.size === 0 ? this.onAbandoned : Effect.void
+    return this.readers.size === 0 ? this.abandon : Effect.void
   })
 
   /** Past the limit nothing is held that every reader has; before there is one, all of it. */

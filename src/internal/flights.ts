@@ -35,6 +35,8 @@ interface Flight<A> {
   readonly landing: Deferred.Deferred<Exit.Exit<A>>
   readonly trace: string | undefined
   readonly fiber: Fiber.RuntimeFiber<void>
+  /** Nobody else joins it. */
+  readonly close: () => void
 }
 
 /** What lands under a name is what was asked for under it. */
@@ -68,20 +70,20 @@ const launch = <A, R>(
   Effect.gen(function*() {
     const landing = yield* Deferred.make<Exit.Exit<A>>()
     const fiber = yield* lend(storage, fly((value) => Deferred.succeed(landing, Exit.succeed(value))))
-    const flight: Flight<A> = { waiters, landing, trace: yield* currentTrace, fiber }
     const flights = tables.of(storage)
-    if (name !== undefined) flights.set(name, flight)
-    const free = () => {
+    const close = () => {
       if (name !== undefined && flights.get(name) === flight) flights.delete(name)
     }
+    const flight: Flight<A> = { waiters, landing, trace: yield* currentTrace, fiber, close }
+    if (name !== undefined) flights.set(name, flight)
     fiber.addObserver((exit) => {
-      free()
+      close()
       const grounded = Exit.zipRight(exit, Exit.die("a flight ended before it landed"))
       Deferred.unsafeDone(landing, Effect.succeed(grounded))
     })
     if (name === undefined) return flight
     const end = Effect.suspend(() => {
-      free()
+      close()
       return Effect.zipRight(Deferred.succeed(landing, Exit.succeed(late)), Fiber.interruptFork(fiber))
     })
     yield* fork(
@@ -101,7 +103,11 @@ const wait = <A>(flight: Flight<A>): Effect.Effect<Exit.Exit<A>> =>
     Effect.onInterrupt(() =>
       Effect.flatMap(
         Deferred.isDone(flight.landing),
-        (isDone) => isDone || flight.waiters > 0 ? Effect.void : Fiber.interruptFork(flight.fiber)
+        (isDone) => {
+          if (isDone || flight.waiters > 0) return Effect.void
+          flight.close()
+          return Fiber.interruptFork(flight.fiber)
+        }
       )
     )
   )
