@@ -28,7 +28,8 @@ const rooms: ReadonlyArray<readonly [name: string, includes: (file: string) => b
   ["internal", (file) => file.startsWith("internal/")],
   ["HttpCache", (file) => file === "HttpCache.ts"],
   ["storages", (file) => file === "InMemoryCacheStorage.ts"],
-  ["index", (file) => file === "index.ts"]
+  ["index", (file) => file === "index.ts"],
+  ["testing", (file) => file === "testing.ts" || file.startsWith("testing/")]
 ]
 
 const roomOf = (file: string): number => rooms.findIndex(([, includes]) => includes(file))
@@ -54,6 +55,14 @@ describe("architecture", () => {
     for (const file of storages) {
       expect(importsOf(file).filter((other) => /^(internal|HttpCache)|InMemory/.test(other))).toEqual([])
     }
+  })
+
+  it("the test kit needs no test runner", () => {
+    const outside = files.filter((file) => roomOf(file) === 8).flatMap(importsOf).filter((other) =>
+      !files.includes(other)
+    )
+    expect(new Set(outside.map((other) => other.split("/")[0])))
+      .toEqual(new Set(["effect", "node:assert", "node:util", "structured-headers"]))
   })
 
   it.each(files)("%s has at most 400 lines", (file) => {

@@ -1,0 +1,72 @@
+/** What a storage is asked with, and what it is given. */
+import * as Effect from "effect/Effect"
+import type { CacheItem } from "../CacheItem.js"
+import * as CacheStorage from "../CacheStorage.js"
+
+const key = "http://localhost/users/1"
+
+const variantOf = (fields: { readonly [name: string]: string }) => (vary: ReadonlyArray<string>): string =>
+  vary.length === 0 ? "" : JSON.stringify(vary.map((name) => [name, fields[name] ?? null]))
+
+/**
+ * What a request with these fields asks for, their names in lower case: `http://localhost/users/1`, everybody's, unless
+ * `over` says otherwise.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const lookupOf = (
+  fields: { readonly [name: string]: string } = {},
+  over: Partial<CacheStorage.Lookup> = {}
+): CacheStorage.Lookup => ({ key, partition: "", variantOf: variantOf(fields), ...over })
+
+let made = 0
+
+/** A storage may drop what is over, by whatever clock it has: this is over for none. */
+const farFuture = Date.UTC(2100, 0)
+
+/**
+ * A `200` with this text, as the cache makes one for a request that asks for `lookup`. It is of 1970, and retained until
+ * 2100.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const itemOf = (
+  text: string,
+  lookup: CacheStorage.Lookup = lookupOf(),
+  over: Partial<CacheItem> = {}
+): CacheItem => ({
+  id: `item-${++made}`,
+  fence: "",
+  key: lookup.key,
+  partition: lookup.partition,
+  variant: lookup.variantOf(over.vary ?? []),
+  vary: [],
+  status: 200,
+  headers: { "content-type": "text/plain" },
+  cookies: [],
+  body: new TextEncoder().encode(text),
+  date: 1000,
+  requestTime: 1000,
+  responseTime: 1000,
+  initialAge: 0,
+  lifetime: 60_000,
+  alwaysValidate: false,
+  staleForbidden: false,
+  staleIfErrorUntil: 0,
+  retainUntil: farFuture,
+  ...over
+})
+
+/**
+ * The present fence of what is looked up, which a hit and a miss both carry.
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const fenceOf = (lookup: CacheStorage.Lookup) =>
+  Effect.flatMap(CacheStorage.CacheStorage, (storage) => storage.get(lookup)).pipe(
+    Effect.map((item) => item.fence),
+    Effect.catchTag("CacheMiss", (miss) => Effect.succeed(miss.fence))
+  )

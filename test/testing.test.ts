@@ -1,0 +1,335 @@
+/** The test kit: every fault does what it says, and the laws tell a broken storage from one that works. */
+import { Headers, HttpServerRequest, HttpServerResponse } from "@effect/platform"
+import { describe, expect, it } from "@effect/vitest"
+import { Cause, Context, Effect, Exit, Fiber, Layer, Logger, Scope, Struct, TestClock } from "effect"
+import {
+  type CacheItem,
+  CacheStorage,
+  CollectableCacheStorage,
+  InMemoryCacheStorage,
+  withCache,
+  withCollect
+} from "effect-http-cache"
+import * as Kit from "effect-http-cache/testing"
+import { AssertionError } from "node:assert"
+import { counted } from "./harness.js"
+
+/** The answers to a `GET` and to a `PATCH` of one cached handler. */
+const door = () => {
+  const app = counted().pipe(withCache({ expiry: 10, cacheStatus: { detail: true } }), withCollect())
+  const ask = (method: string) =>
+    Effect.scoped(app).pipe(
+      Effect.provideService(
+        HttpServerRequest.HttpServerRequest,
+        HttpServerRequest.fromWeb(new Request("http://localhost/", { method }))
+      )
+    )
+  return { get: ask("GET"), patch: ask("PATCH") }
+}
+
+const quiet = Logger.remove(Logger.defaultLogger)
+const faulty = Layer.merge(Kit.layerFaulty, quiet)
+
+describe("faults through the door", () => {
+  it.effect("a storage that works stores, hits and collects, and its calls are counted", () =>
+    Effect.gen(function*() {
+      const faults = yield* Kit.Faults
+      const { get, patch } = door()
+      Kit.expectCacheStatus(yield* get, { fwd: "uri-miss", stored: true })
+      Kit.expectCacheStatus(yield* get, { hit: true, ttl: 10 })
+      yield* patch
+      Kit.expectCacheStatus(yield* get, { fwd: "uri-miss", stored: true })
+      expect(yield* faults.calls).toEqual({ get: 3, set: 2, collect: 1 })
+    }).pipe(Effect.provide(faulty)))
+
+  it.effect.each(["fail", "die"] as const)("all methods %s, until they work again", (fault) =>
+    Effect.gen(function*() {
+      const faults = yield* Kit.Faults
+      const { get, patch } = door()
+      yield* faults.switchAll(fault)
+      Kit.expectCacheStatus(yield* get, { fwd: "miss", stored: false, detail: "storage" })
+      expect((yield* patch).status).toBe(200)
+      expect(yield* faults.calls).toEqual({ get: 1, set: 0, collect: 1 })
+      yield* faults.switch({ get: "work" })
+      Kit.expectCacheStatus(yield* get, { fwd: "uri-miss", stored: false, detail: "storage" })
+      yield* faults.switch({ set: "work" })
+      Kit.expectCacheStatus(yield* get, { fwd: "uri-miss", stored: true })
+      yield* patch
+      Kit.expectCacheStatus(yield* get, { hit: true })
+    }).pipe(Effect.provide(faulty)))
+
+  it.effect("a lost write is told as stored, and is not there; a lost collect forgets nothing", () =>
+    Effect.gen(function*() {
+      const faults = yield* Kit.Faults
+      const { get, patch } = door()
+      yield* faults.switch({ set: "lose", collect: "lose" })
+      Kit.expectCacheStatus(yield* get, { fwd: "uri-miss", stored: true })
+      Kit.expectCacheStatus(yield* get, { fwd: "uri-miss", stored: true })
+      yield* faults.switch({ set: "work" })
+      yield* get
+      yield* patch
+      Kit.expectCacheStatus(yield* get, { hit: true })
+    }).pipe(Effect.provide(faulty)))
+
+  it.effect.each(Object.entries(Kit.corruptions))(
+    "%s is never served, stored or not",
+    ([, corrupt]) =>
+      Effect.gen(function*() {
+        const faults = yield* Kit.Faults
+        const { get } = door()
+        yield* faults.switch({ get: { corrupt } })
+        Kit.expectCacheStatus(yield* get, { hit: false, fwd: "miss" })
+        yield* faults.switch({ get: "work" })
+        yield* get
+        Kit.expectCacheStatus(yield* get, { hit: true })
+        yield* faults.switch({ get: { corrupt } })
+        Kit.expectCacheStatus(yield* get, { hit: false, fwd: "miss" })
+      }).pipe(Effect.provide(faulty))
+  )
+
+  it.effect("what was never stored is fresh, so that only the corruption is why it isn't served", () =>
+    Effect.gen(function*() {
+      const faults = yield* Kit.Faults
+      yield* TestClock.adjust("1 day")
+      yield* faults.switch({ get: { corrupt: (item) => item } })
+      Kit.expectCacheStatus(yield* door().get, { hit: true, ttl: 60 })
+    }).pipe(Effect.provide(faulty)))
+
+  it.effect("a delay is the request's", () =>
+    Effect.gen(function*() {
+      const faults = yield* Kit.Faults
+      yield* faults.switch({ get: { delay: "1 second" }, set: { delay: 500 } })
+      const request = yield* Effect.fork(door().get)
+      yield* TestClock.adjust("1499 millis")
+      expect((yield* Fiber.poll(request))._tag).toBe("None")
+      yield* TestClock.adjust("1 millis")
+      Kit.expectCacheStatus(yield* Fiber.join(request), { fwd: "uri-miss", stored: true })
+    }).pipe(Effect.provide(faulty)))
+
+  it.effect.each(["hang", "hang uninterruptibly"] as const)(
+    "a request to storages that %s goes on when they work",
+    (fault) =>
+      Effect.gen(function*() {
+        const faults = yield* Kit.Faults
+        yield* faults.switchAll(fault)
+        const request = yield* Effect.fork(door().get)
+        yield* TestClock.adjust("1 day")
+        expect([(yield* Fiber.poll(request))._tag, yield* faults.calls]).toEqual([
+          "None",
+          { get: 1, set: 0, collect: 0 }
+        ])
+        yield* faults.switchAll("work")
+        Kit.expectCacheStatus(yield* Fiber.join(request), { fwd: "uri-miss", stored: true })
+      }).pipe(Effect.provide(faulty))
+  )
+})
+
+describe("faults of the service", () => {
+  const lookup = Kit.lookupOf()
+  const all = Effect.map(CollectableCacheStorage.CollectableCacheStorage, (storage) => ({
+    get: Effect.asVoid(storage.get(lookup)),
+    set: Effect.asVoid(storage.set(Kit.itemOf("x"), lookup)),
+    collect: Effect.asVoid(storage.collect(lookup.key))
+  }))
+
+  it.effect.each(["get", "set", "collect"] as const)(
+    "%s fails, dies and hangs by its own switch",
+    (method) =>
+      Effect.gen(function*() {
+        const faults = yield* Kit.Faults
+        const calls = yield* all
+        const call = calls[method]
+        yield* faults.switch({ [method]: "fail" })
+        expect(yield* Effect.flip(call)).toMatchObject({ _tag: "CacheStorageError", storage: "faulty", method })
+        yield* faults.switch({ [method]: "die" })
+        expect(yield* Effect.flip(Effect.sandbox(call))).toMatchObject({ _tag: "Die" })
+        const others = Object.values(calls).filter((other) => other !== call)
+        for (const other of others) expect(["Success", "CacheMiss"]).toContain(yield* outcome(other))
+        yield* faults.switch({ [method]: "hang" })
+        const hanging = yield* Effect.fork(call)
+        yield* TestClock.adjust("1 day")
+        expect(Exit.isInterrupted(yield* Fiber.interrupt(hanging))).toBe(true)
+        yield* faults.switch({ [method]: "hang uninterruptibly" })
+        const stuck = yield* Effect.fork(call)
+        yield* Effect.yieldNow()
+        yield* Fiber.interruptFork(stuck)
+        yield* TestClock.adjust("1 day")
+        expect((yield* Fiber.poll(stuck))._tag).toBe("None")
+        yield* faults.switch({ [method]: "fail" })
+        expect(Exit.isInterrupted(yield* Fiber.await(stuck))).toBe(true)
+        expect((yield* faults.calls)[method]).toBe(4)
+      }).pipe(Effect.provide(Kit.layerFaulty))
+  )
+
+  const outcome = <E extends { readonly _tag: string }>(call: Effect.Effect<void, E>) =>
+    Effect.match(call, { onSuccess: () => "Success", onFailure: ({ _tag }) => _tag })
+
+  it.effect("what hangs becomes what it is switched to", () =>
+    Effect.gen(function*() {
+      const faults = yield* Kit.Faults
+      const { get } = yield* all
+      yield* faults.switch({ get: "hang" })
+      const hanging = yield* Effect.fork(outcome(get))
+      yield* Effect.yieldNow()
+      yield* faults.switch({ get: "fail" })
+      expect(yield* Fiber.join(hanging)).toBe("CacheStorageError")
+    }).pipe(Effect.provide(Kit.layerFaulty)))
+
+  it.effect("the end of the layer is the end of what hangs", () =>
+    Effect.gen(function*() {
+      const scope = yield* Scope.make()
+      const services = yield* Layer.buildWithScope(Kit.layerFaulty, scope)
+      yield* Context.get(services, Kit.Faults).switchAll("hang uninterruptibly")
+      const hanging = yield* Effect.fork(Effect.provide(Effect.flatMap(all, ({ get }) => outcome(get)), services))
+      yield* Effect.yieldNow()
+      expect((yield* Fiber.poll(hanging))._tag).toBe("None")
+      yield* Scope.close(scope, Exit.void)
+      expect(yield* Fiber.join(hanging)).toBe("CacheMiss")
+    }))
+
+  it.effect("a lost collect answers the present fence", () =>
+    Effect.gen(function*() {
+      const faults = yield* Kit.Faults
+      const storage = yield* CollectableCacheStorage.CollectableCacheStorage
+      const fence = yield* storage.collect(lookup.key)
+      yield* faults.switch({ collect: "lose" })
+      expect(yield* storage.collect(lookup.key)).toBe(fence)
+    }).pipe(Effect.provide(Kit.layerFaulty)))
+})
+
+describe("Cache-Status", () => {
+  const field = "Origin; hit, effect-http-cache; fwd=stale, "
+    + "effect-http-cache; fwd=uri-miss; fwd-status=304; stored; key=\"http://a/\"; detail=no-store; constructor=1"
+  const said = {
+    hit: false,
+    fwd: "uri-miss",
+    fwdStatus: 304,
+    stored: true,
+    collapsed: false,
+    key: "http://a/",
+    detail: "no-store"
+  }
+
+  it.each<[string, Kit.Answered]>([
+    ["an HttpServerResponse", HttpServerResponse.empty({ headers: { "cache-status": field } })],
+    ["a Response", new Response(null, { headers: { "Cache-Status": field } })],
+    ["the fields of one", { "Cache-Status": field, "content-type": "text/plain" }],
+    ["platform's fields", Headers.fromInput({ "cache-status": field })],
+    ["the lines of a field", { headers: "1", get: "2", "cache-status": field.split(", "), "set-cookie": undefined }]
+  ])("is read from %s: the last of the name counts", (_, response) => {
+    expect(Kit.cacheStatus(response)).toEqual(said)
+    expect(Kit.cacheStatus(response, "Origin")).toEqual({ hit: true, stored: false, collapsed: false })
+    expect(Kit.cacheStatus(response, "Other")).toBeUndefined()
+  })
+
+  it("is nothing where the field isn't there or can't be read, and a name may be a string", () => {
+    expect(Kit.cacheStatus({})).toBeUndefined()
+    expect(Kit.cacheStatus({ "cache-status": "effect-http-cache; hit;;" })).toBeUndefined()
+    expect(Kit.cacheStatus({ "cache-status": "\"My Cache\"; hit; ttl=-3" }, "My Cache")).toMatchObject({ ttl: -3 })
+  })
+
+  it("that is as expected passes, of what is named only", () => {
+    const response = { "cache-status": field }
+    Kit.expectCacheStatus(response, {})
+    Kit.expectCacheStatus(response, { hit: false, stored: true, ttl: undefined })
+    Kit.expectCacheStatus(response, { hit: true }, "Origin")
+  })
+
+  it.each<[string, Partial<Kit.CacheStatus>, string]>([
+    ["effect-http-cache; hit; ttl=3", { hit: false }, "it is: effect-http-cache; hit; ttl=3"],
+    ["effect-http-cache; hit; ttl=3", { hit: true, ttl: undefined }, "it is: effect-http-cache; hit; ttl=3"],
+    ["Origin; hit", {}, "it is: Origin; hit"],
+    ["", { hit: false }, "there is none"]
+  ])("%s with %o is an AssertionError that says both", (field, expected, but) => {
+    const assert = () => Kit.expectCacheStatus({ "cache-status": field }, expected)
+    expect(assert).toThrow(AssertionError)
+    expect(assert).toThrow(/^expected Cache-Status to have effect-http-cache with \{.*\}, but /)
+    expect(assert).toThrow(but)
+  })
+})
+
+describe("laws", () => {
+  const tooLarge = 9 * 1024 * 1024
+  const laws = Kit.collectableLaws({ tooLarge })
+
+  type Storage = CollectableCacheStorage.Service
+  type Break = (memory: Storage) => Partial<Storage>
+
+  const broken = (how: Break, isOne: boolean) =>
+    Layer.effectContext(Effect.map(CollectableCacheStorage.CollectableCacheStorage, (memory) => {
+      const storage = { ...memory, ...how(memory) }
+      return Context.make(CacheStorage.CacheStorage, storage).pipe(
+        Context.add(CollectableCacheStorage.CollectableCacheStorage, isOne ? storage : { ...storage })
+      )
+    })).pipe(Layer.provide(Layer.fresh(InMemoryCacheStorage.layerCollectable)))
+
+  const reading = (change: object): Break => ({ get }) => ({
+    get: (lookup) => Effect.map(get(lookup), (item) => ({ ...item, ...change }))
+  })
+  const writing = (change: (item: CacheItem.CacheItem) => object): Break => ({ set }) => ({
+    set: (item, lookup) => set({ ...item, ...change(item) }, lookup)
+  })
+  const mixing = (place: Partial<CacheStorage.Lookup>, written: object = {}): Break => ({ get, set }) => ({
+    get: (lookup) => get({ ...lookup, ...place }),
+    set: (item, lookup) => set({ ...item, ...written }, { ...lookup, ...place })
+  })
+  const mixesVariants = mixing({ variantOf: () => "" }, { vary: [], variant: "" })
+  const keepsTheFirst: Break = ({ get, set }) => ({
+    set: (item, lookup) => Effect.orElse(Effect.as(get(lookup), true), () => set(item, lookup))
+  })
+  const believesAnyFence = writing(() => ({ fence: "99" }))
+  const losesFences = writing(() => ({ fence: "" }))
+
+  /** A storage that breaks it, for each law of one instance. */
+  const breaks: { readonly [title: string]: Break } = {
+    "answers a miss with the key and a reason where there is nothing": ({ get }) => ({
+      get: (lookup) => Effect.mapError(get(lookup), (miss) => Object.assign(miss, { reason: "miss" }))
+    }),
+    "answers what was set, every part of it": reading({ cookies: [] }),
+    "keeps the later of two in one place": keepsTheFirst,
+    "keeps keys apart": mixing({ key: "" }),
+    "keeps partitions apart": mixing({ partition: "" }),
+    "keeps one item per variant and answers the one that the request selects": mixesVariants,
+    "answers the latest date across lists of field names": writing(({ date }) => ({ date: -date })),
+    "answers one with a Vary before a later one without": mixesVariants,
+    "drops what else the request selects when it keeps an item": keepsTheFirst,
+    "keeps an item that replaces the one in its place": keepsTheFirst,
+    "changes nothing for an item that replaces one that was itself replaced": ({ set }) => ({
+      set: (item, lookup) => set(Struct.omit(item, "replaces"), lookup)
+    }),
+    "clears the place for a dead item, and keeps it not": writing(() => ({ retainUntil: 1e15 })),
+    "answers false for what is too large, and no longer has what that was to replace": ({ set }) => ({
+      set: (item, lookup) => item.body.byteLength < tooLarge ? set(item, lookup) : Effect.succeed(false)
+    }),
+    "forgets every partition and variant of a URI, and of no other": () => ({ collect: () => Effect.succeed("") }),
+    "succeeds where there is nothing": ({ collect, get }) => ({
+      collect: (key) => Effect.zipRight(Effect.orDie(get(Kit.lookupOf({}, { key }))), collect(key))
+    }),
+    "refuses an item whose fence was taken before a collect": believesAnyFence,
+    "keeps an item whose fence was taken after a collect, in the same millisecond": losesFences,
+    "keeps an item that carries the fence which the collect answered": losesFences,
+    "gives a hit the present fence, so that what it is refreshed with is kept": reading({ fence: "-1" }),
+    "refuses a fence before the first of two collects too": believesAnyFence,
+    "refuses a fence from another partition's lookup as well": believesAnyFence
+  }
+
+  const oneInstance = "is the one instance behind both tags"
+
+  it("are all broken here, and those of a storage that can't collect or has no bound are among them", () => {
+    expect(laws).toEqual(expect.arrayContaining(Kit.laws().map(({ title }) => expect.objectContaining({ title }))))
+    expect(Kit.laws().length).toBe(12)
+    expect(laws.map(({ title }) => title).sort()).toEqual([...Object.keys(breaks), oneInstance].sort())
+  })
+
+  it.effect.each(laws)(
+    "$title: fails for a storage that breaks it, and holds for one that works",
+    ({ test, title }) =>
+      Effect.gen(function*() {
+        const failure = yield* Effect.flip(
+          Effect.sandbox(Effect.provide(test, broken(breaks[title] ?? (() => ({})), title !== oneInstance)))
+        )
+        expect(Cause.squash(failure)).toBeInstanceOf(AssertionError)
+        yield* Effect.provide(test, Kit.layerFaulty)
+      })
+  )
+})
