@@ -1,6 +1,5 @@
 /** How response caches fail, each over a real port; the numbers are those of the project's list of failures. */
 import { HttpApp, HttpMiddleware, HttpRouter, HttpServerRequest, HttpServerResponse } from "@effect/platform"
-import { NodeHttpServer } from "@effect/platform-node"
 import { describe, expect, it } from "@effect/vitest"
 import { Deferred, Effect, Fiber, Schema, TestClock } from "effect"
 import {
@@ -11,10 +10,10 @@ import {
   withCache,
   withCollect
 } from "effect-http-cache"
+import { corruptions, Faults } from "effect-http-cache/testing"
 import type { IncomingMessage } from "node:http"
 import * as Net from "node:net"
-import { itemOf } from "./CacheStorageSuite.js"
-import { type Ask, counted, type Logged, logged, serve, TestServer } from "./harness.js"
+import { type Ask, counted, FaultyServer, type Logged, logged, serve, TestServer } from "./harness.js"
 
 const cachedRoute = (
   path: `/${string}`,
@@ -123,26 +122,16 @@ describe("keys and poisoning", () => {
 
   it.scoped("5: a storage that answers another key's, partition's or variant's item is not believed", () =>
     Effect.gen(function*() {
-      const foreign = [{ key: "http://localhost/admin" }, { partition: "ada" }, { variant: "[[\"accept\"]]" }]
-      let given = 0
-      const storage: CacheStorage.Service = {
-        get: ({ key }) =>
-          Effect.succeed({
-            ...itemOf("someone else's"),
-            key,
-            retainUntil: 1e12,
-            lifetime: 1e12,
-            ...foreign[given++ % 3]
-          }),
-        set: () => Effect.succeed(true)
+      const faults = yield* Faults
+      const ask = yield* serve(HttpRouter.empty.pipe(route("/", { expiry: 10 })))
+      const foreign = [corruptions.anotherKey, corruptions.anotherPartition, corruptions.anotherVariant]
+      for (const [index, corrupt] of foreign.entries()) {
+        yield* faults.switch({ get: { corrupt } })
+        expect((yield* ask("/")).text).toBe(`run ${index + 1}`)
       }
-      const ask = yield* serve(
-        HttpRouter.empty.pipe(route("/", { expiry: 10 })).pipe(
-          Effect.provideService(CacheStorage.CacheStorage, storage)
-        )
-      )
-      for (let run = 1; run <= 3; run++) expect((yield* ask("/")).text).toBe(`run ${run}`)
-    }).pipe(Effect.provide(NodeHttpServer.layerTest)))
+      yield* faults.switchAll("work")
+      expect((yield* ask("/")).text).toBe("run 3")
+    }).pipe(Effect.provide(FaultyServer)))
 
   it.scoped("7: Vary: * is never reused, however it is spelled", () =>
     Effect.gen(function*() {
@@ -1047,24 +1036,16 @@ describe("bodies and storages", () => {
         { retainUntil: undefined },
         { vary: "accept" }
       ]
-      let given: object = {}
-      const storage: CacheStorage.Service = {
-        get: ({ key }) => Effect.succeed({ ...itemOf("poisoned"), key, lifetime: 1e12, retainUntil: 1e12, ...given }),
-        set: () => Effect.succeed(true)
-      }
-      const ask = yield* serve(
-        HttpRouter.empty.pipe(route("/", { expiry: 10 })).pipe(
-          Effect.provideService(CacheStorage.CacheStorage, storage)
-        )
-      )
+      const faults = yield* Faults
+      const ask = yield* serve(HttpRouter.empty.pipe(route("/", { expiry: 10 })))
       for (const [index, poison] of poisons.entries()) {
-        given = poison
+        yield* faults.switch({ get: { corrupt: (item) => ({ ...item, ...poison }) } })
         const { headers, status, text } = yield* ask("/")
         expect([poison, status, text, headers["x-b"]]).toEqual([poison, 200, `run ${index + 1}`, undefined])
       }
-      given = {}
-      expect((yield* ask("/")).text).toBe("poisoned")
-    }).pipe(Effect.provide(NodeHttpServer.layerTest)))
+      yield* faults.switch({ get: { corrupt: (item) => ({ ...item }) } })
+      expect((yield* ask("/")).cacheStatus).toBe("hit; ttl=10")
+    }).pipe(Effect.provide(FaultyServer)))
 
   it.scoped("49: hop-by-hop fields, and those that Connection names, are not stored", () =>
     Effect.gen(function*() {

@@ -19,7 +19,8 @@ import {
   withCache,
   withCollect
 } from "effect-http-cache"
-import { counted, type Logged, logged, serve, TestServer } from "./harness.js"
+import { corruptions, Faults, type Faulty } from "effect-http-cache/testing"
+import { counted, FaultyServer, type Logged, logged, serve, TestServer } from "./harness.js"
 
 describe("freshness", () => {
   it.scoped.each([["10 seconds"], [Duration.seconds(10)], [10], [10_000_000_000n]] as const)(
@@ -415,39 +416,28 @@ describe("what is not stored", () => {
 })
 
 describe("a storage that fails", () => {
-  const broken: ReadonlyArray<readonly [string, Partial<CacheStorage.Service>]> = [
-    ["get fails", {
-      get: ({ key }) =>
-        Effect.fail(new CacheError.CacheStorageError({ storage: "Broken", method: "get", key, cause: "down" }))
-    }],
-    ["get dies", { get: () => Effect.die("down") }],
-    ["get throws", {
-      get: () => {
-        throw new Error("down")
-      }
-    }],
-    ["get answers garbage", { get: () => Effect.succeed({} as never) }],
-    ["set fails", {
-      set: ({ key }) =>
-        Effect.fail(new CacheError.CacheStorageError({ storage: "Broken", method: "set", key, cause: "down" }))
-    }],
-    ["set dies", { set: () => Effect.die("down") }]
+  const throwing = () => {
+    throw new Error("down")
+  }
+  const broken: ReadonlyArray<readonly [string, Partial<Faulty>, Partial<CacheStorage.Service>?]> = [
+    ["get fails", { get: "fail" }],
+    ["get dies", { get: "die" }],
+    ["get throws", {}, { get: throwing }],
+    ["get answers garbage", { get: { corrupt: corruptions.anotherShape } }],
+    ["set fails", { set: "fail" }],
+    ["set dies", { set: "die" }]
   ]
 
   it.scoped.each(broken)(
     "%s: the handler answers, and one warning names storage, method and key",
-    ([title, part]) =>
+    ([title, faulty, part]) =>
       Effect.gen(function*() {
         const log: Array<Logged> = []
-        const storage: CacheStorage.Service = {
-          get: ({ key }) => new CacheError.CacheMiss({ key, reason: "uri-miss", fence: "" }),
-          set: () => Effect.succeed(true),
-          ...part
-        }
+        yield* Effect.flatMap(Faults, (faults) => faults.switch(faulty))
+        const storage = { ...(yield* CacheStorage.CacheStorage), ...part }
         const ask = yield* serve(
           counted().pipe(withCache({ expiry: 10 }), Effect.provideService(CacheStorage.CacheStorage, storage))
-        )
-          .pipe(Effect.provide(logged(log)))
+        ).pipe(Effect.provide(logged(log)))
         const reply = yield* ask("/path", { headers: { host: "a.example" } })
         expect([reply.status, reply.text]).toEqual([200, "run 1"])
         if (title === "get answers garbage") return expect(reply.cacheStatus).toBe("fwd=miss")
@@ -457,28 +447,24 @@ describe("a storage that fails", () => {
           level: expect.objectContaining({ label: "WARN" }),
           message: expect.stringContaining(`.${method} failed for http://a.example/path; the handler answers`),
           annotations: {
-            storage: title.endsWith("fails") ? "Broken" : "CacheStorage",
+            storage: title.endsWith("fails") ? "faulty" : "CacheStorage",
             method,
             key: "http://a.example/path"
           }
         }])
-      }).pipe(Effect.provide(NodeHttpServer.layerTest))
+      }).pipe(Effect.provide(FaultyServer))
   )
 
   it.scoped("collect fails: the handler's answer goes out, with one warning", () =>
     Effect.gen(function*() {
       const log: Array<Logged> = []
-      const storage = { ...(yield* CollectableCacheStorage.CollectableCacheStorage), collect: () => Effect.die("down") }
-      const ask = yield* serve(
-        HttpServerResponse.text("patched").pipe(
-          withCollect(),
-          Effect.provideService(CacheStorage.CacheStorage, storage),
-          Effect.provideService(CollectableCacheStorage.CollectableCacheStorage, storage)
-        )
-      ).pipe(Effect.provide(logged(log)))
+      yield* Effect.flatMap(Faults, (faults) => faults.switch({ collect: "die" }))
+      const ask = yield* serve(HttpServerResponse.text("patched").pipe(withCollect())).pipe(
+        Effect.provide(logged(log))
+      )
       expect((yield* ask("/", { method: "PATCH" })).text).toBe("patched")
       expect(log.map(({ annotations }) => annotations["method"])).toEqual(["collect"])
-    }).pipe(Effect.provide(TestServer)))
+    }).pipe(Effect.provide(FaultyServer)))
 })
 
 describe("around what", () => {

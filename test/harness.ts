@@ -3,6 +3,7 @@ import { type HttpApp, HttpServer, HttpServerResponse } from "@effect/platform"
 import { NodeHttpServer } from "@effect/platform-node"
 import { Effect, Layer, Logger, type LogLevel } from "effect"
 import { InMemoryCacheStorage } from "effect-http-cache"
+import { layerFaulty } from "effect-http-cache/testing"
 import * as Http from "node:http"
 
 export interface Reply {
@@ -90,3 +91,6 @@ export const eventually = (holds: () => boolean): Effect.Effect<void> =>
 
 /** A port, and a storage that can collect. */
 export const TestServer = Layer.merge(NodeHttpServer.layerTest, InMemoryCacheStorage.layerCollectable)
+
+/** A port, and a storage that fails when it is told to. */
+export const FaultyServer = Layer.merge(NodeHttpServer.layerTest, layerFaulty)
