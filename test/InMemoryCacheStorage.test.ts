@@ -1,13 +1,21 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { type CacheItem, CacheStorage, CollectableCacheStorage, InMemoryCacheStorage } from "effect-http-cache"
+import { collectableLaws, fenceOf, itemOf, laws, lookupOf } from "effect-http-cache/testing"
 import * as fc from "fast-check"
-import { cacheStorageSuite, collectableCacheStorageSuite, fenceOf, itemOf, lookupOf } from "./CacheStorageSuite.js"
 
-cacheStorageSuite("InMemoryCacheStorage.layer", { layer: InMemoryCacheStorage.layer, tooLarge: 9 * 1024 * 1024 })
-collectableCacheStorageSuite("InMemoryCacheStorage.layerCollectable", {
-  layer: InMemoryCacheStorage.layerCollectable,
-  tooLarge: 9 * 1024 * 1024
+const tooLarge = 9 * 1024 * 1024
+
+describe("layer", () => {
+  for (const { test, title } of laws({ tooLarge })) {
+    it.effect(title, () => Effect.provide(test, InMemoryCacheStorage.layer))
+  }
+})
+
+describe("layerCollectable", () => {
+  for (const { test, title } of collectableLaws({ tooLarge })) {
+    it.effect(title, () => Effect.provide(test, InMemoryCacheStorage.layerCollectable))
+  }
 })
 
 describe("bounds", () => {

@@ -13,8 +13,8 @@ import * as conditionalRequests from "../examples/conditional-requests.js"
 import * as customStorage from "../examples/custom-storage.js"
 import * as httpApi from "../examples/http-api.js"
 import * as httpLayerRouter from "../examples/http-layer-router.js"
+import "../examples/custom-storage.test.js"
 import "../examples/testing.test.js"
-import { cacheStorageSuite } from "./CacheStorageSuite.js"
 import { serve, TestServer } from "./harness.js"
 
 const root = fileURLToPath(new URL("..", import.meta.url))
@@ -167,8 +167,6 @@ describe("reverse proxy", () => {
 })
 
 describe("a custom storage", () => {
-  cacheStorageSuite("examples/custom-storage", { layer: customStorage.layer })
-
   it.scoped("serves a cached route", () =>
     Effect.gen(function*() {
       const ask = yield* serve(HttpServerResponse.text("x").pipe(withCache({ expiry: 10 })))
