@@ -14,6 +14,7 @@ const prelude = `
 import { type HttpApp, HttpRouter, HttpServerRequest, HttpServerResponse } from "@effect/platform"
 import { Context, Effect, Layer, TestClock } from "effect"
 import { HttpCache, InMemoryCacheStorage, withCache, withCollect } from "effect-http-cache"
+import { expectCacheStatus, Faults, layerFaulty } from "effect-http-cache/testing"
 declare const router: HttpRouter.HttpRouter
 declare const app: HttpApp.Default
 declare const getUser: HttpApp.Default
@@ -23,6 +24,7 @@ declare const getDashboard: HttpApp.Default
 declare const findUser: Effect.Effect<{ readonly version: number } | undefined>
 class Session extends Context.Tag("Session")<Session, { readonly userId: string }>() {}
 declare const render: Effect.Effect<{ readonly isForm: boolean; readonly expiry: number }>
+declare const report: HttpApp.Default
 declare const user: Effect.Effect<string>
 declare const authenticated: <E, R>(app: HttpApp.Default<E, R>) => HttpApp.Default<E, R>
 `

@@ -54,6 +54,7 @@ export const itemOf = (
   lifetime: 60_000,
   alwaysValidate: false,
   staleForbidden: false,
+  staleWhileRevalidateUntil: 0,
   staleIfErrorUntil: 0,
   retainUntil: farFuture,
   ...over
