@@ -22,6 +22,7 @@ import { Effect } from "effect"
 import { InMemoryCacheStorage, withCache, withCollect } from "effect-http-cache"
 import * as HttpCache from "effect-http-cache/HttpCache"
 import type { CacheStorage } from "effect-http-cache/CacheStorage"
+import { collectableLaws, expectCacheStatus } from "effect-http-cache/testing"
 
 let runs = 0
 const getUser = Effect.sync(() => HttpServerResponse.unsafeJson({ run: ++runs }))
@@ -35,8 +36,10 @@ const said: Array<string | null> = []
 for (const method of ["GET", "GET", "PATCH", "GET"]) {
   const response = await handler(new Request("http://localhost/users/1", { method }))
   said.push(response.headers.get("cache-status"))
+  expectCacheStatus(response, { hit: said.length === 2 })
 }
 await dispose()
+for (const { test } of collectableLaws()) await Effect.runPromise(Effect.provide(test, InMemoryCacheStorage.layerCollectable))
 console.log(said.join("\n"), typeof HttpCache.middleware)
 TS
 cat > expected.txt <<'TXT'
