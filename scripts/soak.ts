@@ -16,15 +16,15 @@ const { values: flags } = parseArgs({
   options: { seconds: { type: "string", default: "120" }, svg: { type: "string", default: "soak.svg" } }
 })
 const seconds = Number(flags.seconds)
-if (!(seconds >= 8)) throw new TypeError(`--seconds is ${flags.seconds}; it must be a number, 8 or more`)
+if (!(seconds >= 24)) throw new TypeError(`--seconds is ${flags.seconds}; it must be a number, 24 or more`)
 
 const workers = 18
 /** Exchanges, of all workers together; one takes at most three requests. */
 const ratePerSecond = 1000
 /** The first part of the run, in which code is compiled and the storage is filled. */
-const warmUp = Math.ceil(seconds / 4)
-/** Bytes per second. */
-const maxHeapSlope = 20 * 1024
+const warmUp = Math.max(12, Math.ceil(seconds / 4))
+/** Bytes per second; of a short run the noise is a larger part. */
+const maxHeapSlope = 20 * 1024 * Math.max(1, 120 / seconds)
 /** Bytes, from the first quarter of the samples to the last. */
 const maxHeapGrowth = 2 * 1024 * 1024
 /** Per second; what is left behind for good is seen when the load has ended. */
