@@ -28,7 +28,7 @@ const maxHeapSlope = 20 * 1024 * Math.max(1, 120 / seconds)
 /** Bytes, from the first quarter of the samples to the last. */
 const maxHeapGrowth = 2 * 1024 * 1024
 /** Per second; what is left behind for good is seen when the load has ended. */
-const maxFiberSlope = 0.5
+const maxFiberSlope = 0.5 * Math.max(1, 120 / seconds)
 /** Milliseconds that the server has to come to rest. */
 const patience = 10_000
 
