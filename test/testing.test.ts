@@ -39,7 +39,7 @@ describe("faults through the door", () => {
       Kit.expectCacheStatus(yield* get, { hit: true, ttl: 10 })
       yield* patch
       Kit.expectCacheStatus(yield* get, { fwd: "uri-miss", stored: true })
-      expect(yield* faults.calls).toEqual({ get: 3, set: 2, collect: 1 })
+      expect(yield* faults.calls).toEqual({ get: 5, set: 2, collect: 1 })
     }).pipe(Effect.provide(faulty)))
 
   it.effect.each(["fail", "die"] as const)("all methods %s, until they work again", (fault) =>
@@ -50,11 +50,8 @@ describe("faults through the door", () => {
       Kit.expectCacheStatus(yield* get, { fwd: "miss", stored: false, detail: "storage" })
       expect((yield* patch).status).toBe(200)
       expect(yield* faults.calls).toEqual({ get: 1, set: 0, collect: 1 })
-      yield* faults.switch({ get: "work" })
-      Kit.expectCacheStatus(yield* get, { fwd: "uri-miss", stored: false, detail: "storage" })
-      yield* faults.switch({ set: "work" })
+      yield* faults.switchAll("work")
       Kit.expectCacheStatus(yield* get, { fwd: "uri-miss", stored: true })
-      yield* patch
       Kit.expectCacheStatus(yield* get, { hit: true })
     }).pipe(Effect.provide(faulty)))
 
@@ -98,28 +95,29 @@ describe("faults through the door", () => {
   it.effect("a delay is the request's", () =>
     Effect.gen(function*() {
       const faults = yield* Kit.Faults
-      yield* faults.switch({ get: { delay: "1 second" }, set: { delay: 500 } })
+      yield* faults.switch({ get: { delay: "100 millis" }, set: { delay: 50 } })
       const request = yield* Effect.fork(door().get)
-      yield* TestClock.adjust("1499 millis")
+      yield* TestClock.adjust("249 millis")
       expect((yield* Fiber.poll(request))._tag).toBe("None")
       yield* TestClock.adjust("1 millis")
       Kit.expectCacheStatus(yield* Fiber.join(request), { fwd: "uri-miss", stored: true })
     }).pipe(Effect.provide(faulty)))
 
   it.effect.each(["hang", "hang uninterruptibly"] as const)(
-    "a request to storages that %s goes on when they work",
+    "a request to storages that %s waits for the time-out",
     (fault) =>
       Effect.gen(function*() {
         const faults = yield* Kit.Faults
         yield* faults.switchAll(fault)
         const request = yield* Effect.fork(door().get)
-        yield* TestClock.adjust("1 day")
+        yield* TestClock.adjust("249 millis")
         expect([(yield* Fiber.poll(request))._tag, yield* faults.calls]).toEqual([
           "None",
           { get: 1, set: 0, collect: 0 }
         ])
+        yield* TestClock.adjust("1 millis")
+        Kit.expectCacheStatus(yield* Fiber.join(request), { fwd: "miss", stored: false, detail: "storage" })
         yield* faults.switchAll("work")
-        Kit.expectCacheStatus(yield* Fiber.join(request), { fwd: "uri-miss", stored: true })
       }).pipe(Effect.provide(faulty))
   )
 })
