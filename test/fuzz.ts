@@ -1,14 +1,15 @@
 /**
  * Random exchanges through the door, and an oracle that knows of each answer who may see it. A function of the seed.
  *
- * Time is a clock of its own, not the TestClock, which waits for a real timer at each step: it stands still until all
- * who run wait, and goes to the next sleep then, so that a request which never ends is seen after a number of turns.
+ * The clock stands still until all who run wait, and goes to the next sleep then, so that a request which never ends is
+ * seen after a number of turns.
  */
 import { Cookies, Headers, HttpServerRequest, HttpServerResponse } from "@effect/platform"
-import { Cause, Clock, Duration, Effect, Exit, Fiber, Layer, Logger, ManagedRuntime, Random, Stream } from "effect"
+import { Cause, Effect, Exit, Fiber, Layer, Logger, ManagedRuntime, Random, Stream } from "effect"
 import { CacheError, CollectableCacheStorage, HttpCache, InMemoryCacheStorage } from "effect-http-cache"
 import type { CacheStorage } from "effect-http-cache"
 import { setImmediate } from "node:timers/promises"
+import { Dice, Hands } from "./simulation.js"
 
 export interface Plan {
   readonly seed: number
@@ -28,31 +29,6 @@ export class Found extends Error {}
 
 type Fields = Record<string, string>
 type Rule = "no-store" | "private" | "vary" | "cookies" | "authorization" | "credentials" | "unkeyed"
-
-class Dice {
-  private state: number
-  constructor(seed: number) {
-    this.state = seed >>> 0
-  }
-  next(): number {
-    this.state = (this.state + 0x6d2b79f5) >>> 0
-    let mixed = Math.imul(this.state ^ (this.state >>> 15), this.state | 1)
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61)
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
-  }
-  below(bound: number): number {
-    return Math.floor(this.next() * bound)
-  }
-  is(chance: number): boolean {
-    return this.next() < chance
-  }
-  one<A>(list: ReadonlyArray<A>): A {
-    return list[this.below(list.length)]!
-  }
-  some<A>(list: ReadonlyArray<A>, most: number): Array<A> {
-    return Array.from({ length: this.below(most + 1) }, () => this.one(list))
-  }
-}
 
 // What is sent
 
@@ -361,46 +337,6 @@ class Failure extends Error {
   readonly _tag = "Failure"
 }
 class Defect extends Error {}
-
-interface Sleep {
-  readonly at: number
-  readonly wake: () => void
-}
-
-class Hands implements Clock.Clock {
-  readonly [Clock.ClockTypeId]: Clock.ClockTypeId = Clock.ClockTypeId
-  private readonly sleeps = new Set<Sleep>()
-  now = Date.UTC(2026, 0, 1)
-  readonly currentTimeMillis = Effect.sync(() => this.now)
-  readonly currentTimeNanos = Effect.sync(() => BigInt(this.now) * 1_000_000n)
-  readonly scheduler: Effect.Effect<Clock.ClockScheduler> = Effect.dieMessage("no scheduler")
-  unsafeCurrentTimeMillis(): number {
-    return this.now
-  }
-  unsafeCurrentTimeNanos(): bigint {
-    return BigInt(this.now) * 1_000_000n
-  }
-  sleep(duration: Duration.Duration): Effect.Effect<void> {
-    return Effect.async<void>((resume) => {
-      const sleep = { at: this.now + Duration.toMillis(duration), wake: () => resume(Effect.void) }
-      this.sleeps.add(sleep)
-      return Effect.sync(() => this.sleeps.delete(sleep))
-    })
-  }
-  /** Wakes who sleeps shortest; false when nobody does until then. */
-  step(until = Infinity): boolean {
-    let next = Infinity
-    for (const { at } of this.sleeps) next = Math.min(next, at)
-    if (next === Infinity || next > until) return false
-    this.now = Math.max(this.now, next)
-    for (const sleep of this.sleeps) {
-      if (sleep.at > this.now) continue
-      this.sleeps.delete(sleep)
-      sleep.wake()
-    }
-    return true
-  }
-}
 
 /** Turns of the event loop in which nothing happens before the clock goes on, and before it is a hang. */
 const quiet = 3
