@@ -8,19 +8,16 @@
  * or a test passes with one.
  */
 import { spawn } from "node:child_process"
-import { cp, mkdtemp, readdir, readFile, rm, symlink, writeFile } from "node:fs/promises"
-import { tmpdir } from "node:os"
+import { readdir, readFile, rm, writeFile } from "node:fs/promises"
 import { basename, join } from "node:path"
-import { fileURLToPath } from "node:url"
 import { parseArgs } from "node:util"
 import ts from "typescript"
+import { Dice } from "../test/simulation.js"
+import { checkout, copy, mutate, type Mutation } from "./mutation.js"
 
-interface Negation {
+/** What is negated stands within a function that the rule's row names. */
+interface Negation extends Mutation {
   readonly rule: string
-  readonly file: string
-  /** Stands exactly once in the file, within a function that the rule's row names. */
-  readonly source: string
-  readonly negated: string
 }
 
 const negate = (file: string, list: ReadonlyArray<readonly [rule: string, source: string, negated: string]>) =>
@@ -207,7 +204,6 @@ const sampled = 30
 const workers = 2
 /** Milliseconds; a test that takes longer is no failed assertion. */
 const patience = 120_000
-const checkout = fileURLToPath(new URL("..", import.meta.url))
 /** No table, no checkout: nothing can be said. */
 const table = await readFile(join(checkout, "docs/rfc9111.md"), "utf8")
 
@@ -306,44 +302,34 @@ interface Negated extends Negation {
   readonly test: { readonly file: string; readonly title: string }
 }
 
-const syntaxErrors = (file: string, text: string): ReadonlyArray<ts.Diagnostic> =>
-  ts.transpileModule(text, { fileName: file, reportDiagnostics: true }).diagnostics ?? []
-
 const negatedOf = (negation: Negation): Negated | undefined => {
-  const { file, negated, rule, source } = negation
+  const { file, rule, source } = negation
   const row = rowsOf.get(rule)
   const { functions, text } = sourceOf.get(file) ??
     { functions: new Map<string, readonly [number, number]>(), text: "" }
-  const at = text.indexOf(source)
   const fail = (why: string): undefined => problem(`${rule}: ${why}`) as undefined
   if (row?.test === undefined) return fail("it is negated, and has no row with a test")
-  if (at === -1 || text.includes(source, at + 1)) return fail(`${file} does not have exactly once: ${source}`)
-  const named = row.functions.find((named) => {
-    const [name = "", member = ""] = named.split(".")
-    const [from, to] = functions.get(member) ?? [0, 0]
-    return fileOf(name) === file && from <= at && at + source.length <= to
-  })
-  if (named === undefined) return fail(`what is negated is not in ${row.functions.join(", ")}: ${source}`)
-  const changed = text.slice(0, at) + negated + text.slice(at + source.length)
-  if (syntaxErrors(file, changed).length > 0) return fail(`${file} is no TypeScript with: ${negated}`)
-  return { ...negation, text: changed, named, test: row.test }
+  try {
+    const mutated = mutate(text, negation)
+    const named = row.functions.find((named) => {
+      const [name = "", member = ""] = named.split(".")
+      const [from, to] = functions.get(member) ?? [0, 0]
+      return fileOf(name) === file && from <= mutated.at && mutated.at + source.length <= to
+    })
+    if (named === undefined) return fail(`what is negated is not in ${row.functions.join(", ")}: ${source}`)
+    return { ...negation, text: mutated.text, named, test: row.test }
+  } catch (error) {
+    return fail(String(error))
+  }
 }
 
 const all = negations.flatMap((negation) => negatedOf(negation) ?? [])
 
-/** Mulberry32: the same seed takes the same rules. */
-const random = (state: number) => (): number => {
-  state = (state + 0x6d2b79f5) | 0
-  let mixed = Math.imul(state ^ (state >>> 15), state | 1)
-  mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61)
-  return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
-}
-
 const sample = (from: ReadonlyArray<Negated>): ReadonlyArray<Negated> => {
-  const next = random(seed)
+  const dice = new Dice(seed)
   const rest = [...from]
   const taken: Array<Negated> = []
-  while (taken.length < sampled && rest.length > 0) taken.push(...rest.splice(Math.floor(next() * rest.length), 1))
+  while (taken.length < sampled && rest.length > 0) taken.push(...rest.splice(dice.below(rest.length), 1))
   return taken
 }
 
@@ -355,15 +341,6 @@ interface Result {
   readonly fullName: string
   readonly status: string
   readonly failures: ReadonlyArray<string>
-}
-
-const copied = ["src", "test", "examples", "tsconfig.json", "vitest.config.ts", "package.json"]
-
-const copy = async (): Promise<string> => {
-  const folder = await mkdtemp(join(tmpdir(), "rules-"))
-  for (const name of copied) await cp(join(checkout, name), join(folder, name), { recursive: true })
-  await symlink(join(checkout, "node_modules"), join(folder, "node_modules"))
-  return folder
 }
 
 const escape = (text: string): string => text.replace(/[\\^$.*+?()[\]{}|]/g, "\\$&")
@@ -421,7 +398,7 @@ const testsOf = (
 }
 
 const tests = rows.flatMap(({ rule, test }) => test === undefined ? [] : [{ rule, ...test }])
-const folders = await Promise.all(Array.from({ length: workers }, copy))
+const folders = await Promise.all(Array.from({ length: workers }, () => copy()))
 let caught = 0
 let chosen: ReadonlyArray<Negated> = []
 

@@ -1,0 +1,23 @@
+/** Fences and collects under random interleavings. `npm run check:fences` shows that what is broken is found. */
+import { describe, expect, it } from "@effect/vitest"
+import { randomInt } from "node:crypto"
+import { model } from "./model.js"
+
+const operations = 100_000
+
+describe("whatever happens at once", () => {
+  it(
+    `nobody is shown what was collected before they asked, in ${operations} operations`,
+    { timeout: 600_000 },
+    async () => {
+      const seed = Number(process.env["MODEL_SEED"] ?? randomInt(2 ** 31))
+      process.stdout.write(`model: seed ${seed}\n`)
+      const tally = await model({ seed, operations })
+      const seen = ["hit", "fwd=uri-miss", "fwd=vary-miss", "fwd=stale", "stale", "validated", "collapsed", "collected"]
+      // What never comes about is not tested.
+      for (const what of [...seen, "kept", "not kept", "evicted", "aborted", "failed"]) {
+        expect(tally[what] ?? 0, what).toBeGreaterThan(operations / 1000)
+      }
+    }
+  )
+})
