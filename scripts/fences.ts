@@ -14,7 +14,7 @@ import { checkout, copy, mutate, type Mutation } from "./mutation.js"
 const broken: { readonly [what: string]: Mutation } = {
   "no check at set": {
     file: "src/InMemoryCacheStorage.ts",
-    source: "if (!this.fences.isCurrent(item.fence, lookup.key)) return false",
+    source: "if (!this.fences.isCurrent(item.fence, lookup.key)) return Effect.succeed(false)",
     negated: ""
   },
   "the comparison turned round": {

@@ -74,10 +74,7 @@ const cached = <RP>(policies: Policies<RP>) =>
     const visited = yield* visit(policies)
     const { policy, view } = visited
     const aside = yield* passesBy(visited)
-    if (aside !== undefined) {
-      const response = Effect.flatMap(handler, Respondable.toResponse)
-      return yield* pass(Effect.tap(response, (own) => keepForGet(visited, own)), visited, aside)
-    }
+    if (aside !== undefined) return yield* pass(handler, visited, aside, (own) => keepForGet(visited, own))
     const here = view.method === "QUERY" ? yield* withContent(visited) : visited
     if (here === undefined) return yield* pass(handler, visited, { reason: "bypass", detail: "body" })
     const whose = policy.partition === undefined ? Option.some("") : yield* orNone(policy.partition)
@@ -176,19 +173,22 @@ const orNone = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<Option.O
   Effect.catchAllCause(Effect.asSome(effect), () => Effect.succeed(Option.none()))
 
 /** The handler's response as it is, with a word on why. */
-const pass = <A extends Respondable.Respondable, E, R, RP>(
+const pass = <A extends Respondable.Respondable, E, R, RP, R2 = never>(
   handler: Effect.Effect<A, E, R>,
   here: Visit<RP>,
-  aside: Aside
-): Effect.Effect<HttpServerResponse.HttpServerResponse, E, R> =>
-  Effect.flatMap(handlers.run(handler, here.request), ({ isFromBeneath, response: own }) => {
-    if (isFromBeneath) return handlers.sign(own)
+  aside: Aside,
+  keep: (own: HttpServerResponse.HttpServerResponse) => Effect.Effect<unknown, never, R2> = () => Effect.void
+): Effect.Effect<HttpServerResponse.HttpServerResponse, E, R | R2> =>
+  Effect.gen(function*() {
+    const { isFromBeneath, response: own } = yield* handlers.run(handler, here.request)
+    yield* keep(own)
+    if (isFromBeneath) return yield* handlers.sign(own)
     const response = serverResponse.guarded(own, here.request)
     const fields = Fields.from(Object.entries(response.headers))
     const outcome = { _tag: "Forwarded", stored: false, ...aside } as const
     if (aside.detail === "partition") report.tell(fields, here, { private: true, expires: false }, outcome)
     else report.tellStatus(fields, here, outcome)
-    return handlers.sign(HttpServerResponse.setHeaders(response, fields))
+    return yield* handlers.sign(HttpServerResponse.setHeaders(response, fields))
   })
 
 const collecting =

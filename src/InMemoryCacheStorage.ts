@@ -10,6 +10,7 @@ import { CacheMiss } from "./CacheError.js"
 import type { CacheItem } from "./CacheItem.js"
 import * as CacheStorage from "./CacheStorage.js"
 import * as CollectableCacheStorage from "./CollectableCacheStorage.js"
+import { limitReached } from "./internal/limits.js"
 
 /**
  * The bounds hold after every operation.
@@ -124,7 +125,7 @@ class Memory implements CollectableCacheStorage.Service {
       return Effect.succeed(item.fence === fence ? item : { ...item, fence })
     })
 
-  readonly set = (item: CacheItem, lookup: CacheStorage.Lookup) => Effect.sync(() => this.put(owned(item), lookup))
+  readonly set = (item: CacheItem, lookup: CacheStorage.Lookup) => Effect.suspend(() => this.put(owned(item), lookup))
 
   readonly collect = (key: CacheStorage.CacheKey) =>
     Effect.sync(() => {
@@ -134,21 +135,24 @@ class Memory implements CollectableCacheStorage.Service {
       return this.fences.of(key)
     })
 
-  private put(item: CacheItem, lookup: CacheStorage.Lookup): boolean {
-    if (!this.fences.isCurrent(item.fence, lookup.key)) return false
+  private put(item: CacheItem, lookup: CacheStorage.Lookup): Effect.Effect<boolean> {
+    if (!this.fences.isCurrent(item.fence, lookup.key)) return Effect.succeed(false)
     const before = this.places.get(lookup.key)?.get(lookup.partition) ?? []
     const placed = CacheStorage.place(before, item, lookup)
-    if (placed === undefined) return false
+    if (placed === undefined) return Effect.succeed(false)
     // What the item replaces is out of date, also when it is too large to be kept itself.
     const isKept = !CacheStorage.isDead(item) &&
       itemBytes(item) <= Math.min(this.limits.maxItemBytes, this.items.maxSize)
-    const after = placed.filter((other) => isKept || other !== item).slice(-this.limits.maxVariants)
+    const own = placed.filter((other) => isKept || other !== item)
+    const after = own.slice(-this.limits.maxVariants)
     for (const other of before) if (!after.includes(other)) this.items.delete(other)
     this.replace(lookup.key, lookup.partition, () => after)
-    if (!isKept) return false
+    if (!isKept) return Effect.succeed(false)
     this.items.set(item, true)
     while (this.items.size > this.limits.maxItems) this.items.pop()
-    return true
+    return after.length === own.length
+      ? Effect.succeed(true)
+      : Effect.as(limitReached(this, "variants", "and the least recently stored of a URI goes"), true)
   }
 
   private replace(

@@ -1,84 +1,42 @@
 /** Storages that hang, fail, or answer garbage, over a real port; the numbers are those of the list of failures. */
 import { HttpRouter, HttpServerResponse } from "@effect/platform"
-import { NodeHttpServer } from "@effect/platform-node"
-import { describe, expect, it } from "@effect/vitest"
-import { Context, Effect, Layer, TestClock } from "effect"
-import {
-  CacheError,
-  CacheStorage,
-  CollectableCacheStorage,
-  HttpCache,
-  InMemoryCacheStorage,
-  withCache,
-  withCollect
-} from "effect-http-cache"
+import { beforeEach, describe, expect, it } from "@effect/vitest"
+import { Effect, Layer, TestClock } from "effect"
+import { CacheStorage, HttpCache, withCache, withCollect } from "effect-http-cache"
+import { corruptions, Faults } from "effect-http-cache/testing"
 import * as flights from "../src/internal/flights.js"
-import { counted, eventually, type Logged, logged, serve } from "./harness.js"
-
-type Trouble = "none" | "hangs" | "hangs and can't be interrupted" | "fails" | "dies" | "answers garbage"
-
-/** A storage in memory in front of which there is trouble, as long as a test says. */
-const troubled = (given: CollectableCacheStorage.Service) => {
-  const state = { trouble: "none" as Trouble, calls: { get: 0, set: 0, collect: 0 } }
-  const call = <A>(
-    method: keyof typeof state.calls,
-    effect: Effect.Effect<A, CacheError.CacheMiss | CacheError.CacheStorageError>
-  ) =>
-    Effect.suspend((): typeof effect => {
-      state.calls[method]++
-      switch (state.trouble) {
-        case "none":
-          return effect
-        case "hangs":
-          return Effect.never
-        case "hangs and can't be interrupted":
-          return Effect.uninterruptible(Effect.never)
-        case "fails":
-          return new CacheError.CacheStorageError({ storage: "Troubled", method, key: "", cause: "down" })
-        case "dies":
-          return Effect.die("bug")
-        case "answers garbage":
-          return Effect.succeed({ key: 1, body: "no bytes" } as A)
-      }
-    })
-  const storage = {
-    get: (lookup: CacheStorage.Lookup) => call("get", given.get(lookup)),
-    set: (item, lookup) => call("set", given.set(item, lookup)),
-    collect: (key) => call("collect", given.collect(key))
-  } as CollectableCacheStorage.Service
-  return { state, storage }
-}
+import { counted, eventually, FaultyServer, type Logged, logged, serve, TestServer } from "./harness.js"
 
 const world = (handler: Effect.Effect<HttpServerResponse.HttpServerResponse> = counted()) =>
   Effect.gen(function*() {
-    const memory = yield* Layer.build(InMemoryCacheStorage.layerCollectable)
-    const { state, storage } = troubled(Context.get(memory, CollectableCacheStorage.CollectableCacheStorage))
     const ask = yield* serve(
       HttpRouter.empty.pipe(
-        HttpRouter.get("/", handler.pipe(withCache({ expiry: 10 }))),
-        HttpRouter.patch("/", HttpServerResponse.empty().pipe(withCollect()))
-      ).pipe(
-        Effect.provideService(CacheStorage.CacheStorage, storage),
-        Effect.provideService(CollectableCacheStorage.CollectableCacheStorage, storage)
+        HttpRouter.get("/:id", handler.pipe(withCache({ expiry: 3600 }))),
+        HttpRouter.patch("/:id", HttpServerResponse.empty().pipe(withCollect()))
       )
     )
-    return { ask, state, storage }
+    const faults = yield* Faults
+    return { ask, ...faults, gets: () => Effect.runSync(faults.calls).get }
   })
 
 const log: Array<Logged> = []
-const quiet = Layer.merge(NodeHttpServer.layerTest, logged(log))
+const quiet = Layer.merge(FaultyServer, logged(log))
+
+beforeEach(() => {
+  log.length = 0
+})
 
 describe("a storage in trouble", () => {
-  it.scoped.each<Trouble>(["hangs", "hangs and can't be interrupted"])(
-    "44: it %s: a call costs the time-out and no more, then it is left alone, and tried again",
-    (trouble) =>
+  it.scoped.each(["hang", "hang uninterruptibly"] as const)(
+    "44: told to %s: a call costs the time-out and no more, then it is left alone, and tried again",
+    (fault) =>
       Effect.gen(function*() {
-        const { ask, state } = yield* world()
-        yield* ask("/")
-        state.trouble = trouble
+        const { ask, gets, switchAll } = yield* world()
+        yield* ask("/a")
+        yield* switchAll(fault)
         for (const run of [2, 3, 4]) {
-          const asked = yield* Effect.fork(ask("/"))
-          yield* eventually(() => state.calls.get === run + 1)
+          const asked = yield* Effect.fork(ask("/a"))
+          yield* eventually(() => gets() === run + 1)
           yield* TestClock.adjust("249 millis")
           expect(asked.unsafePoll()).toBe(null)
           yield* TestClock.adjust("1 millis")
@@ -86,64 +44,105 @@ describe("a storage in trouble", () => {
           expect([reply.text, reply.cacheStatus]).toEqual([`run ${run}`, "fwd=miss"])
         }
         // Three times is enough.
-        expect([(yield* ask("/")).text, state.calls.get]).toEqual(["run 5", 5])
-        state.trouble = "none"
+        expect([(yield* ask("/a")).text, gets()]).toEqual(["run 5", 5])
+        yield* switchAll("work")
         yield* TestClock.adjust("9999 millis")
-        expect([(yield* ask("/")).text, state.calls.get]).toEqual(["run 6", 5])
+        expect([(yield* ask("/a")).text, gets()]).toEqual(["run 6", 5])
         yield* TestClock.adjust("1 millis")
-        expect((yield* ask("/")).cacheStatus).toContain("stored")
-        expect((yield* ask("/")).cacheStatus).toBe("hit; ttl=10")
+        expect((yield* ask("/b")).cacheStatus).toContain("stored")
+        expect((yield* ask("/b")).cacheStatus).toBe("hit; ttl=3600")
       }).pipe(Effect.provide(quiet))
   )
 
-  it.scoped.each<Trouble>(["fails", "dies", "answers garbage"])(
-    "44: it %s: every request is answered at once",
-    (trouble) =>
+  it.scoped.each(["fail", "die"] as const)(
+    "44: told to %s: every request is answered at once",
+    (fault) =>
       Effect.gen(function*() {
-        const { ask, state } = yield* world()
-        state.trouble = trouble
-        for (let run = 1; run <= 5; run++) expect((yield* ask("/")).text).toBe(`run ${run}`)
-        state.trouble = "none"
+        const { ask, switchAll } = yield* world()
+        yield* switchAll(fault)
+        for (let run = 1; run <= 5; run++) expect((yield* ask("/a")).text).toBe(`run ${run}`)
+        yield* switchAll("work")
         yield* TestClock.adjust("10 seconds")
-        yield* ask("/")
-        expect((yield* ask("/")).cacheStatus).toBe("hit; ttl=10")
+        yield* ask("/a")
+        expect((yield* ask("/a")).cacheStatus).toBe("hit; ttl=3600")
+      }).pipe(Effect.provide(quiet))
+  )
+
+  it.scoped.each(Object.entries(corruptions))(
+    "44: a record with %s is a miss and goes away",
+    ([, corrupt]) =>
+      Effect.gen(function*() {
+        const { ask, switch: to } = yield* world()
+        yield* ask("/a")
+        yield* to({ get: { corrupt } })
+        for (const run of [2, 3]) {
+          const { headers, text } = yield* ask("/a")
+          expect([text, headers["x-injected"]]).toEqual([`run ${run}`, undefined])
+        }
+        yield* to({ get: "work" })
+        // What was answered last has taken its place; a storage that answered no record at all is left alone a while.
+        yield* TestClock.adjust("10 seconds")
+        yield* ask("/a")
+        expect((yield* ask("/a")).cacheStatus).toContain("hit")
       }).pipe(Effect.provide(quiet))
   )
 
   it.scoped("54: a collect that was not delivered is delivered before the storage is read again", () =>
     Effect.gen(function*() {
-      const { ask, state } = yield* world()
-      yield* ask("/")
-      state.trouble = "fails"
-      expect((yield* ask("/", { method: "PATCH" })).status).toBe(204)
+      const { ask, switchAll } = yield* world()
+      yield* ask("/a")
+      yield* switchAll("fail")
+      expect((yield* ask("/a", { method: "PATCH" })).status).toBe(204)
       // The storage can be read again, and still has what was collected.
-      state.trouble = "none"
-      const reply = yield* ask("/")
+      yield* switchAll("work")
+      const reply = yield* ask("/a")
       expect([reply.text, reply.cacheStatus]).toEqual(["run 2", "fwd=uri-miss; stored"])
-      expect((yield* ask("/")).text).toBe("run 2")
+      expect((yield* ask("/a")).text).toBe("run 2")
     }).pipe(Effect.provide(quiet)))
 
   it.scoped("54: until it is delivered the key is not served, nor is anything else read", () =>
     Effect.gen(function*() {
-      const { ask, state } = yield* world()
-      yield* ask("/")
-      state.trouble = "fails"
-      yield* ask("/", { method: "PATCH" })
-      for (const run of [2, 3, 4]) expect((yield* ask("/")).text).toBe(`run ${run}`)
-      const { get } = state.calls
-      state.trouble = "none"
-      expect([(yield* ask("/")).text, state.calls.get]).toEqual(["run 5", get])
+      const { ask, gets, switchAll } = yield* world()
+      yield* ask("/a")
+      yield* switchAll("fail")
+      yield* ask("/a", { method: "PATCH" })
+      for (const run of [2, 3, 4]) expect((yield* ask("/a")).text).toBe(`run ${run}`)
+      const before = gets()
+      const found = yield* Effect.flip(HttpCache.lookup(`http://127.0.0.1:${ask.port}/a`))
+      expect(found._tag).toBe("CacheStorageError")
+      yield* switchAll("work")
+      expect([(yield* ask("/a")).text, gets()]).toEqual(["run 5", before])
       yield* TestClock.adjust("10 seconds")
-      expect((yield* ask("/")).cacheStatus).toBe("fwd=uri-miss; stored")
+      expect((yield* ask("/a")).cacheStatus).toBe("fwd=uri-miss; stored")
+    }).pipe(Effect.provide(quiet)))
+
+  it.scoped("54: after more collects than are kept for later, nothing older is served, which is logged once", () =>
+    Effect.gen(function*() {
+      const { ask, switchAll } = yield* world()
+      for (const path of ["/collected", "/other"]) yield* ask(path)
+      yield* TestClock.adjust("1 seconds")
+      yield* switchAll("fail")
+      const before = Array.from({ length: 10_000 }, (_, at) => `http://localhost/${at}`)
+      const error = yield* Effect.flip(
+        HttpCache.collectAll([...before, `http://127.0.0.1:${ask.port}/collected`, "http://localhost/one-more"])
+      )
+      expect(String(error.cause)).toBe("10002 not delivered yet")
+      yield* switchAll("work")
+      yield* TestClock.adjust("10 seconds")
+      for (const [path, run] of [["/collected", 3], ["/other", 4]] as const) {
+        expect([(yield* ask(path)).text, (yield* ask(path)).text]).toEqual([`run ${run}`, `run ${run}`])
+      }
+      expect(log.filter(({ message }) => message.includes("undelivered collects"))).toHaveLength(1)
     }).pipe(Effect.provide(quiet)))
 
   it.scoped("concurrent misses are joined while the storage is down", () =>
     Effect.gen(function*() {
-      const { ask, state, storage } = yield* world(Effect.delay(counted(), "1 second"))
-      state.trouble = "hangs"
+      const { ask, gets, switchAll } = yield* world(Effect.delay(counted(), "1 second"))
+      const storage = yield* CacheStorage.CacheStorage
+      yield* switchAll("hang")
       const clients = yield* Effect.replicateEffect(ask.another, 5)
-      const asked = yield* Effect.forkAll(clients.map((ask) => ask("/")))
-      yield* eventually(() => state.calls.get === 5)
+      const asked = yield* Effect.forkAll(clients.map((ask) => ask("/a")))
+      yield* eventually(() => gets() === 5)
       yield* TestClock.adjust("250 millis")
       yield* eventually(() => flights.waiting(storage) === 5)
       yield* TestClock.adjust("1 seconds")
@@ -154,8 +153,6 @@ describe("a storage in trouble", () => {
 describe("what a handler says of its response", () => {
   const served = (handler: Effect.Effect<HttpServerResponse.HttpServerResponse>, options: HttpCache.Options = {}) =>
     serve(HttpRouter.empty.pipe(HttpRouter.get("/", handler.pipe(withCache({ expiry: 10, ...options })))))
-  const world = Layer.merge(NodeHttpServer.layerTest, InMemoryCacheStorage.layerCollectable)
-
   it.scoped("20: refuse, at any depth, keeps it out, here and elsewhere", () =>
     Effect.gen(function*() {
       const deep = Effect.zipRight(Effect.fork(HttpCache.refuse).pipe(Effect.flatten), counted())
@@ -163,7 +160,17 @@ describe("what a handler says of its response", () => {
       const reply = yield* ask("/")
       expect([reply.cacheStatus, reply.headers["cache-control"]]).toEqual(["fwd=uri-miss; detail=no-store", "no-store"])
       expect((yield* ask("/")).text).toBe("run 2")
-    }).pipe(Effect.provide(world)))
+    }).pipe(Effect.provide(TestServer)))
+
+  it.scoped("20: refuse holds for a POST that would answer a later GET, and goes out with its response", () =>
+    Effect.gen(function*() {
+      const headers = { "cache-control": "max-age=60", "content-location": "/" }
+      const refused = Effect.zipRight(HttpCache.refuse, counted({ headers }))
+      const ask = yield* serve(HttpRouter.empty.pipe(HttpRouter.all("/", refused.pipe(withCache()))))
+      const posted = yield* ask("/", { method: "POST" })
+      expect([posted.text, posted.headers["cache-control"]]).toEqual(["run 1", "max-age=60, no-store"])
+      expect((yield* ask("/")).text).toBe("run 2")
+    }).pipe(Effect.provide(TestServer)))
 
   it.scoped("20: what a cached part refuses is not kept in the whole either", () =>
     Effect.gen(function*() {
@@ -172,7 +179,7 @@ describe("what a handler says of its response", () => {
       const ask = yield* served(whole)
       yield* ask("/")
       expect((yield* ask("/")).text).toBe("run 2")
-    }).pipe(Effect.provide(world)))
+    }).pipe(Effect.provide(TestServer)))
 
   it.scoped("annotate gives it a freshness of its own, which clients are told; what it states itself is stronger", () =>
     Effect.gen(function*() {
@@ -183,7 +190,7 @@ describe("what a handler says of its response", () => {
       expect((yield* ask("/")).cacheStatus).toBe("hit; ttl=1")
       yield* TestClock.adjust("1 seconds")
       expect((yield* ask("/")).text).toBe("run 2")
-    }).pipe(Effect.provide(world)))
+    }).pipe(Effect.provide(TestServer)))
 
   it.effect("annotate says what is wrong, and is nothing without a cache", () =>
     Effect.gen(function*() {

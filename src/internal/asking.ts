@@ -2,7 +2,6 @@
 import type * as Respondable from "@effect/platform/HttpServerRespondable"
 import * as Effect from "effect/Effect"
 import type { CacheItem } from "../CacheItem.js"
-import * as CacheControl from "../protocol/CacheControl.js"
 import * as Fields from "../protocol/Fields.js"
 import * as Preconditions from "../protocol/Preconditions.js"
 import * as Range from "../protocol/Range.js"
@@ -63,8 +62,6 @@ export const ask = <A extends Respondable.Respondable, E, R, RP>(
     const asked = mayKeep ? serverRequest.asking(request, Preconditions.clientCopy, conditions) : request
     return Effect.map(handlers.run(handler, asked, policy), (answered) => {
       const own = serverResponse.fromHandler(answered.response, view.method, policy, answered.responseTime)
-      const control = CacheControl.annotated(Fields.get(own.fields, "cache-control"), answered.said)
-      if (control !== undefined) own.fields["cache-control"] = control
       if (policy.unkeyed === "vary") {
         const stored = isOfStored(view.method, own.status) ? item?.vary ?? [] : []
         serverResponse.nominate(own, Vary.union(recorder.unkeyedFields(answered.reads, policy), stored))

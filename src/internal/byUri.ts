@@ -3,9 +3,9 @@ import { HttpServerRequest } from "@effect/platform/HttpServerRequest"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
-import { CacheMiss, type CacheStorageError } from "../CacheError.js"
+import { CacheMiss, CacheStorageError } from "../CacheError.js"
 import type { CacheItem } from "../CacheItem.js"
-import { CacheStorage } from "../CacheStorage.js"
+import { CacheStorage, type Lookup } from "../CacheStorage.js"
 import { CollectableCacheStorage } from "../CollectableCacheStorage.js"
 import * as CacheControl from "../protocol/CacheControl.js"
 import * as CacheKey from "../protocol/CacheKey.js"
@@ -14,6 +14,7 @@ import * as Reuse from "../protocol/Reuse.js"
 import * as Vary from "../protocol/Vary.js"
 import * as options from "./options.js"
 import * as serverRequest from "./serverRequest.js"
+import * as storages from "./storages.js"
 
 /** The targets that a URI can mean. Throws a `TypeError` when it is none, or its origin isn't known. */
 export const resolve = (
@@ -47,6 +48,9 @@ const keysOf = (where: string, uri: string): Effect.Effect<ReadonlyArray<CacheKe
 
 const policies = options.resolve<never>("HttpCache", {})
 
+const failed = (method: CacheStorageError["method"], key: CacheKey.CacheKey, cause: string) =>
+  new CacheStorageError({ storage: "CacheStorage", method, key, cause })
+
 /** What keeps an item can't be known: a route within a cached router is one deeper, and one with `expiry` keeps the order. */
 const selections = [0, 1].flatMap((depth) => [{ depth, keepsOrder: true }, { depth, keepsOrder: false }])
 
@@ -63,19 +67,27 @@ export const lookup = (uri: string, request: {
 } = {}): Effect.Effect<CacheItem, CacheMiss | CacheStorageError, CacheStorage> =>
   Effect.gen(function*() {
     const storage = yield* CacheStorage
+    const { storageTimeout } = policies(yield* options.Defaults)
     const fields = Fields.from(
       Object.entries(request.headers ?? {}).map(([name, value]) => [name.toLowerCase(), value])
     )
     const keys = yield* keysOf("HttpCache.lookup", uri)
-    const item = yield* Effect.firstSuccessOf(keys.flatMap((key) =>
-      selections.map((selection) =>
-        storage.get({
-          key,
-          partition: request.partition ?? "",
-          variantOf: (vary) => Vary.variant(vary, fields, selection)
-        })
-      )
-    ))
+    const lookups = keys.flatMap((key) =>
+      selections.map((selection): Lookup => ({
+        key,
+        partition: request.partition ?? "",
+        variantOf: (vary) => Vary.variant(vary, fields, selection)
+      }))
+    )
+    const find = (wanted: Lookup): Effect.Effect<CacheItem, CacheMiss | CacheStorageError> =>
+      Effect.flatMap(storages.look(storage, wanted, storageTimeout), ({ found }) => {
+        if (found.item !== undefined) return Effect.succeed(found.item)
+        const { fence, reason } = found
+        return fence === undefined
+          ? failed("get", wanted.key, "the storage has failed, or is left alone since it did")
+          : new CacheMiss({ key: wanted.key, reason, fence })
+      })
+    const item = yield* Effect.firstSuccessOf(lookups.map(find))
     const now = yield* Clock.currentTimeMillis
     const reuse = Reuse.decide(item, {
       ...CacheControl.noRequestDirectives,
@@ -100,7 +112,8 @@ export const collect = (uri: string): Effect.Effect<void, CacheStorageError, Col
   collectAll([uri])
 
 /**
- * `collect` for many: each is tried, then the first failure is the failure of all.
+ * `collect` for many. It fails when one could not be delivered to the storage. That one is kept, and delivered before the
+ * storage is read again: this process does not serve it, though others that share the storage may.
  *
  * @since 0.1.0
  * @category storage
@@ -110,7 +123,14 @@ export const collectAll = (
 ): Effect.Effect<void, CacheStorageError, CollectableCacheStorage> =>
   Effect.gen(function*() {
     const storage = yield* CollectableCacheStorage
+    const { storageTimeout } = policies(yield* options.Defaults)
     const keys = yield* Effect.forEach(uris, (uri) => keysOf("HttpCache.collect", uri))
-    const exits = yield* Effect.forEach(keys.flat(), (key) => Effect.exit(storage.collect(key)))
-    yield* Effect.all(exits, { discard: true })
+    const undelivered = yield* Effect.filter(
+      keys.flat(),
+      (key) => storages.forget(storage, key, storageTimeout),
+      { negate: true }
+    )
+    const [key] = undelivered
+    if (key === undefined) return
+    return yield* failed("collect", key, `${undelivered.length} not delivered yet`)
   })

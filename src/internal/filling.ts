@@ -19,7 +19,7 @@ import { ask, type Asked } from "./asking.js"
 import * as Body from "./body.js"
 import { Fill } from "./fill.js"
 import type { Land } from "./flights.js"
-import { forget, freshenByHead, judge, type Judged, store } from "./keeping.js"
+import { forget, freshenByHead, judge, type Judged, store, tooLarge } from "./keeping.js"
 import * as notes from "./notes.js"
 import * as recorder from "./recorder.js"
 import { entityTag } from "./serverResponse.js"
@@ -163,6 +163,7 @@ export const fill = <A extends Respondable.Respondable, E, R, RP>(
         const isSame = (yield* judge(here, place, exchange, answer)).item !== undefined &&
           asked.said.isRefused !== true &&
           recorder.unkeyedFields(asked.reads, here.policy, kept.headers).length === 0
+        if (!filled.isWhole) yield* tooLarge(storage)
         if (!isSame || !filled.isWhole) remember(order, undefined, answer.status, responseTime)
         yield* isSame && filled.isWhole
           ? store(place, withContent(kept, filled.bytes, etag))

@@ -3,13 +3,13 @@ import { currentPreResponseHandlers } from "@effect/platform/HttpApp"
 import type { HttpBody } from "@effect/platform/HttpBody"
 import { HttpServerRequest, ParsedSearchParams } from "@effect/platform/HttpServerRequest"
 import * as Respondable from "@effect/platform/HttpServerRespondable"
-import type { HttpServerResponse } from "@effect/platform/HttpServerResponse"
+import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as FiberRef from "effect/FiberRef"
+import * as CacheControl from "../protocol/CacheControl.js"
 import type { Policy } from "./options.js"
-import type * as CacheControl from "../protocol/CacheControl.js"
 import * as recorder from "./recorder.js"
 
 /**
@@ -32,7 +32,7 @@ interface Cell extends CacheControl.Said {
 export const depth: Effect.Effect<number> = Effect.map(CacheAbove, (above) => above.depth + 1)
 
 export interface Answered {
-  readonly response: HttpServerResponse
+  readonly response: HttpServerResponse.HttpServerResponse
   readonly isFromBeneath: boolean
   /** Goes on for as long as the handler says more. */
   readonly said: CacheControl.Said
@@ -56,7 +56,7 @@ export const run = <A extends Respondable.Respondable, E, R>(
     const above = yield* CacheAbove
     const here: Cell = { depth: above.depth + 1, above }
     const before = yield* FiberRef.get(currentPreResponseHandlers)
-    const response = yield* Effect.mapInputContext(
+    const answered = yield* Effect.mapInputContext(
       Effect.flatMap(handler, Respondable.toResponse),
       (context: Context.Context<R>) => {
         const inner = Context.add(Context.add(context, CacheAbove, here), HttpServerRequest, shown.request)
@@ -65,9 +65,13 @@ export const run = <A extends Respondable.Respondable, E, R>(
           : Context.add(inner, ParsedSearchParams, shown.searchParams)
       }
     )
+    const own = answered.headers["cache-control"]
+    const control = CacheControl.annotated(own, here)
     return {
-      response,
-      isFromBeneath: here.body === response.body,
+      response: control === undefined || control === own
+        ? answered
+        : HttpServerResponse.setHeader(answered, "cache-control", control),
+      isFromBeneath: here.body === answered.body,
       reads: shown.reads,
       said: here,
       setsPreResponseHandler: before !== (yield* FiberRef.get(currentPreResponseHandlers)),
@@ -76,7 +80,9 @@ export const run = <A extends Respondable.Respondable, E, R>(
   })
 
 /** Tells a cache above us that this response has been dealt with. */
-export const sign = (response: HttpServerResponse): Effect.Effect<HttpServerResponse> =>
+export const sign = (
+  response: HttpServerResponse.HttpServerResponse
+): Effect.Effect<HttpServerResponse.HttpServerResponse> =>
   Effect.map(CacheAbove, (above) => {
     if (above.depth >= 0) above.body = response.body
     return response

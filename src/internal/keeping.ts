@@ -13,6 +13,8 @@ import * as Storability from "../protocol/Storability.js"
 import * as Validation from "../protocol/Validation.js"
 import * as Body from "./body.js"
 import type { Answered } from "./handler.js"
+import { limitReached } from "./limits.js"
+import * as notes from "./notes.js"
 import * as recorder from "./recorder.js"
 import * as serverResponse from "./serverResponse.js"
 import { look, type Place, write } from "./storages.js"
@@ -39,7 +41,7 @@ export const judge = <R>(
   exchange: Exchange,
   answer: serverResponse.Answer
 ): Effect.Effect<Judged> =>
-  Effect.map(policy.jitter === 0 ? Effect.succeed(0) : Random.next, (chance) => {
+  Effect.flatMap(policy.jitter === 0 ? Effect.succeed(0) : Random.next, (chance): Effect.Effect<Judged> => {
     const cookies = serverResponse.cookieLines(answer)
     const content = Body.bytes(answer.body)
     const { added, credentials, unkeyed } = recorder.judge(exchange.reads, policy, answer.fields)
@@ -59,9 +61,15 @@ export const judge = <R>(
       chance
     }, policy)
     const told = storability.answer
-    if (storability._tag === "Refuse") return { told, detail: storability.detail, unkeyed }
-    if (added.length > 0 && !recorder.admits(storage, lookup.key, storability.kept.vary)) {
-      return { told, detail: "unkeyed", unkeyed: added }
+    if (storability._tag === "Refuse") {
+      const { detail } = storability
+      return Effect.as(detail === "too-large" ? tooLarge(storage) : Effect.void, { told, detail, unkeyed })
+    }
+    if (added.length > 0 && !notes.admits(storage, lookup.key, storability.kept.vary)) {
+      return Effect.as(
+        limitReached(storage, "lists of fields that were read", "and what is made of others is not stored"),
+        { told, detail: "unkeyed", unkeyed: added }
+      )
     }
     const item: CacheItem = {
       ...storability.kept,
@@ -74,8 +82,12 @@ export const judge = <R>(
       cookies: policy.cookies === "store" ? cookies : [],
       body: Body.copy(content ?? new Uint8Array())
     }
-    return { told, item, unkeyed }
+    return Effect.succeed({ told, item, unkeyed })
   })
+
+/** The route's `maxBodyBytes`, or 64 KiB of fields. */
+export const tooLarge = (storage: object): Effect.Effect<void> =>
+  limitReached(storage, "size", "and what is larger is not stored")
 
 /** Keeps it, or says why the storage did not. */
 export const store = (place: Place, item: CacheItem): Effect.Effect<CacheStatus.Detail | undefined> =>

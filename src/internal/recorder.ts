@@ -2,7 +2,6 @@
 import type * as Headers from "@effect/platform/Headers"
 import type { HttpServerRequest } from "@effect/platform/HttpServerRequest"
 import * as UrlParams from "@effect/platform/UrlParams"
-import { LRUCache } from "lru-cache"
 import * as CacheKey from "../protocol/CacheKey.js"
 import * as Fields from "../protocol/Fields.js"
 import * as Vary from "../protocol/Vary.js"
@@ -182,26 +181,4 @@ export const judge = (reads: Reads | undefined, policy: Recording, response: Fie
   return policy.unkeyed === "vary"
     ? { credentials, unkeyed: [...unnameable], added: unkeyedFields(reads, policy) }
     : { credentials, unkeyed: [...unnameable, ...unkeyedFields(reads, policy, response)], added: [] }
-}
-
-/** A handler that reads what the client names would make a list for each request; a lookup goes through them all. */
-const maxLists = 8
-/** Characters, of all URIs of a storage. */
-const maxListed = 1 << 20
-
-const listsOf = new WeakMap<object, LRUCache<CacheKey.CacheKey, ReadonlyArray<string>>>()
-
-/** Whether it is one of the first lists of fields that responses of the URI were read by. */
-export const admits = (storage: object, key: CacheKey.CacheKey, vary: Vary.Vary): boolean => {
-  const lists = listsOf.get(storage) ?? new LRUCache<CacheKey.CacheKey, ReadonlyArray<string>>({
-    maxSize: maxListed,
-    sizeCalculation: (seen, key) => key.length + seen.reduce((length, list) => length + list.length, 0) + 64
-  })
-  listsOf.set(storage, lists)
-  const seen = lists.get(key) ?? []
-  const list = vary.join()
-  if (seen.includes(list)) return true
-  if (seen.length >= maxLists) return false
-  lists.set(key, [...seen, list])
-  return true
 }

@@ -58,7 +58,8 @@ const warn = (method: CacheStorageError["method"], key: CacheStorage.CacheKey, c
   const error = failure instanceof CacheStorageError
     ? failure
     : new CacheStorageError({ storage: "CacheStorage", method, key, cause: failure })
-  return Effect.logWarning(`effect-http-cache: ${error.message}; the handler answers`, error.cause).pipe(
+  const instead = method === "collect" ? "it is tried again before the storage is read" : "the handler answers"
+  return Effect.logWarning(`effect-http-cache: ${error.message}; ${instead}`, error.cause).pipe(
     Effect.annotateLogs({ storage: error.storage, method: error.method, key: error.key })
   )
 }
@@ -116,20 +117,21 @@ const call = <A extends {}>(
   })
 
 /** Whether nothing is left to be delivered. Only one request delivers at a time. */
-const deliver = (storage: CacheStorage.Service, timeout: number): Effect.Effect<boolean> => {
-  const trouble = troubles.of(storage)
-  if (trouble.undelivered.size === 0) return Effect.succeed(true)
-  if (trouble.isDelivering || !canCollect(storage)) return Effect.succeed(false)
-  trouble.isDelivering = true
-  return Effect.gen(function*() {
-    for (const key of trouble.undelivered) {
-      const fence = yield* call(storage, timeout, "collect", key, () => storage.collect(key))
-      if (fence === undefined) return false
-      trouble.undelivered.delete(key)
-    }
-    return true
-  }).pipe(Effect.ensuring(Effect.sync(() => trouble.isDelivering = false)))
-}
+const deliver = (storage: CacheStorage.Service, timeout: number): Effect.Effect<boolean> =>
+  Effect.suspend(() => {
+    const trouble = troubles.of(storage)
+    if (trouble.undelivered.size === 0) return Effect.succeed(true)
+    if (trouble.isDelivering || !canCollect(storage)) return Effect.succeed(false)
+    trouble.isDelivering = true
+    return Effect.gen(function*() {
+      for (const key of trouble.undelivered) {
+        const fence = yield* call(storage, timeout, "collect", key, () => storage.collect(key))
+        if (fence === undefined) return false
+        trouble.undelivered.delete(key)
+      }
+      return true
+    }).pipe(Effect.ensuring(Effect.sync(() => trouble.isDelivering = false)))
+  })
 
 const canCollect = (storage: CacheStorage.Service): storage is CollectableCacheStorage.Service => "collect" in storage
 
@@ -184,21 +186,21 @@ export const write = (
     return isKept === undefined ? "storage" : isKept ? undefined : "not-kept"
   })
 
-/** A collect that fails is kept until it can be delivered; the key is not served before. */
+/** Whether it is delivered. A collect that is not is kept until it can be; the key is not served before. */
 export const forget = (
   storage: CollectableCacheStorage.Service,
   key: CacheStorage.CacheKey,
   timeout: number
-): Effect.Effect<void> => {
-  const trouble = troubles.of(storage)
-  trouble.collects++
-  const collect = Effect.flatMap(
-    call(storage, timeout, "collect", key, () => storage.collect(key)),
-    (fence) => fence === undefined ? keepForLater(storage, key) : Effect.void
-  )
-  // A client that leaves does not end it: only its own fiber waits in a way that can be interrupted.
-  return Effect.uninterruptible(Effect.flatMap(Effect.forkDaemon(Effect.interruptible(collect)), Fiber.join))
-}
+): Effect.Effect<boolean> =>
+  Effect.suspend(() => {
+    troubles.of(storage).collects++
+    const collect = Effect.flatMap(
+      call(storage, timeout, "collect", key, () => storage.collect(key)),
+      (fence) => fence === undefined ? Effect.as(keepForLater(storage, key), false) : Effect.succeed(true)
+    )
+    // A client that leaves does not end it: only its own fiber waits in a way that can be interrupted.
+    return Effect.uninterruptible(Effect.flatMap(Effect.forkDaemon(Effect.interruptible(collect)), Fiber.join))
+  })
 
 const keepForLater = (storage: object, key: CacheStorage.CacheKey): Effect.Effect<void> =>
   Effect.flatMap(Clock.currentTimeMillis, (now) => {
