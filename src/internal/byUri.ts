@@ -79,14 +79,17 @@ export const lookup = (uri: string, request: {
         variantOf: (vary) => Vary.variant(vary, fields, selection)
       }))
     )
-    const find = (wanted: Lookup): Effect.Effect<CacheItem, CacheMiss | CacheStorageError> =>
-      Effect.flatMap(storages.look(storage, wanted, storageTimeout), ({ found }) => {
-        if (found.item !== undefined) return Effect.succeed(found.item)
-        const { fence, reason } = found
-        return fence === undefined
-          ? failed("get", wanted.key, "the storage has failed, or is left alone since it did")
-          : new CacheMiss({ key: wanted.key, reason, fence })
-      })
+    const find = (wanted: Lookup) =>
+      Effect.flatMap(
+        storages.look(storage, wanted, storageTimeout),
+        ({ found }): Effect.Effect<CacheItem, CacheMiss | CacheStorageError> => {
+          if (found.item !== undefined) return Effect.succeed(found.item)
+          const { fence, reason } = found
+          return fence === undefined
+            ? failed("get", wanted.key, "the storage has failed, or is left alone since it did")
+            : new CacheMiss({ key: wanted.key, reason, fence })
+        }
+      )
     const item = yield* Effect.firstSuccessOf(lookups.map(find))
     const now = yield* Clock.currentTimeMillis
     const reuse = Reuse.decide(item, {
