@@ -2,12 +2,12 @@
 import { type HttpApp, HttpClient, HttpRouter, HttpServerRequest, HttpServerResponse } from "@effect/platform"
 import { NodeHttpClient } from "@effect/platform-node"
 import { describe, expect, it } from "@effect/vitest"
-import { Deferred, Effect, Layer, Supervisor, TestClock } from "effect"
+import { Deferred, Effect, Fiber, Layer, Supervisor, TestClock } from "effect"
 import { CacheStorage, type HttpCache, InMemoryCacheStorage, withCache, withCollect } from "effect-http-cache"
 import { once } from "node:events"
 import * as Http from "node:http"
 import * as flights from "../src/internal/flights.js"
-import { eventually, logged, serve, TestServer } from "./harness.js"
+import { eventually, type Logged, logged, serve, TestServer } from "./harness.js"
 
 interface Client {
   readonly request: Http.ClientRequest
@@ -305,13 +305,39 @@ describe("joined requests", () => {
       expect(world.ran.times).toBe(2)
     }).pipe(Effect.provide(quiet)))
 
-  it.scoped("more than maxWaiters run the handler for themselves, which is logged once", () =>
-    Effect.gen(function*() {
+  it.scoped("more than maxWaiters run the handler for themselves, which is logged once", () => {
+    const log: Array<Logged> = []
+    return Effect.gen(function*() {
       const world = yield* gated((run) => HttpServerResponse.text(`run ${run}`), { maxWaiters: 2 })
       const clients = Array.from({ length: 4 }, () => client(world.port))
       yield* eventually(() => world.ran.times === 3)
       expect(flights.waiting(world.storage)).toBe(2)
       for (const run of [1, 2, 3]) yield* world.letGo(run)
       expect((yield* Effect.forEach(clients, world.reply)).every(({ status }) => status === 200)).toBe(true)
-    }).pipe(Effect.provide(quiet)))
+      expect(log.filter(({ message }) => message.includes("the limit on waiters"))).toHaveLength(1)
+    }).pipe(Effect.provide(Layer.merge(TestServer, logged(log))))
+  })
+
+  it.scoped("more than ten thousand flights are not joined any more, which is logged once", () => {
+    const log: Array<Logged> = []
+    return Effect.gen(function*() {
+      const storage = yield* CacheStorage.CacheStorage
+      let runs = 0
+      const route = Effect.zipRight(Effect.sync(() => runs++), Effect.never).pipe(withCache({ expiry: 10 }))
+      const ask = (page: number) =>
+        Effect.provideService(
+          Effect.scoped(route),
+          HttpServerRequest.HttpServerRequest,
+          HttpServerRequest.fromWeb(new Request(`http://localhost/?page=${page}`))
+        )
+      const most = 10_000
+      const pages = [...Array(most + 2).keys(), 0, most]
+      const asked = yield* Effect.forkAll(pages.map(ask))
+      yield* eventually(() => runs === most + 3)
+      expect([flights.count(storage), flights.waiting(storage)]).toEqual([most, most + 1])
+      yield* Fiber.interrupt(asked)
+      yield* eventually(() => flights.count(storage) === 0)
+      expect(log.filter(({ message }) => message.includes("the limit on flights"))).toHaveLength(1)
+    }).pipe(Effect.provide(Layer.merge(TestServer, logged(log))))
+  })
 })

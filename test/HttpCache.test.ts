@@ -9,7 +9,7 @@ import {
 } from "@effect/platform"
 import { NodeHttpServer } from "@effect/platform-node"
 import { describe, expect, it } from "@effect/vitest"
-import { Duration, Effect, Fiber, Layer, Stream, TestClock } from "effect"
+import { Duration, Effect, Fiber, Layer, Random, Stream, TestClock } from "effect"
 import {
   CacheError,
   CacheStorage,
@@ -66,6 +66,19 @@ describe("freshness", () => {
       for (const method of ["GET", "PATCH", "GET", "GET"]) said.push((yield* ask("/users/1", { method })).cacheStatus)
       expect(said).toEqual(["fwd=uri-miss; stored", "fwd=method", "fwd=uri-miss; stored", "hit; ttl=10"])
     }).pipe(Effect.provide(TestServer)))
+
+  it.scoped.each([[0, 100], [0.5, 80], [1, 60]])(
+    "jitter: 0.4 and a chance of %s: of 100 seconds %s are left, and clients are told all of them",
+    ([chance, left]) =>
+      Effect.gen(function*() {
+        const ask = yield* serve(counted().pipe(withCache({ expiry: 100, jitter: 0.4 })))
+        expect((yield* ask("/")).headers["cache-control"]).toBe("max-age=100")
+        yield* TestClock.adjust(`${left * 1000 - 1} millis`)
+        expect((yield* ask("/")).text).toBe("run 1")
+        yield* TestClock.adjust("1 millis")
+        expect((yield* ask("/")).text).toBe("run 2")
+      }).pipe(Effect.withRandom(Random.fixed([chance])), Effect.provide(TestServer))
+  )
 
   it.scoped("without expiry the response's own freshness decides, and only Age, Cache-Status and a Date are added", () =>
     Effect.gen(function*() {

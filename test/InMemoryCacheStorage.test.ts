@@ -48,7 +48,7 @@ describe("bounds", () => {
     { weight: 1, arbitrary: fc.record({ op: fc.constant("collect"), place: fc.nat(places.length - 1) }) }
   )
 
-  it("hold after every operation, fences counted", () =>
+  it("43: hold after every operation, fences counted", () =>
     fc.assert(
       fc.asyncProperty(fc.array(operation, { minLength: 20, maxLength: 120 }), (operations) =>
         Effect.gen(function*() {

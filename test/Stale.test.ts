@@ -5,7 +5,7 @@ import { describe, expect, it } from "@effect/vitest"
 import { Deferred, Effect, Exit, Layer, Schema, Scope, TestClock } from "effect"
 import { CacheStorage, type HttpCache, InMemoryCacheStorage, withCache, withCollect } from "effect-http-cache"
 import * as flights from "../src/internal/flights.js"
-import { eventually, logged, serve, TestServer } from "./harness.js"
+import { eventually, type Logged, logged, serve, TestServer } from "./harness.js"
 
 const quiet = Layer.merge(TestServer, logged([]))
 
@@ -98,6 +98,28 @@ describe("stale-while-revalidate", () => {
         })
       expect(yield* Effect.forEach([0, 0, 1, 1, 1, 3, 1], after)).toEqual([2, 2, 3, 3, 4, 4, 5])
     }).pipe(Effect.provide(quiet)))
+
+  it.scoped("39: no more than a hundred refreshes run at once, which is logged once", () => {
+    const log: Array<Logged> = []
+    return Effect.gen(function*() {
+      const gate = yield* Deferred.make<void>()
+      const most = 100
+      const { ask, ran, settled } = yield* world(
+        (run) => Effect.as(run > most + 2 ? Deferred.await(gate) : Effect.void, text(run)),
+        { expiry: 10, staleWhileRevalidate: 60 }
+      )
+      const paths = Array.from({ length: most + 2 }, (_, at) => `/?page=${at}`)
+      for (const path of paths) yield* ask(path)
+      yield* TestClock.adjust("10 seconds")
+      for (const path of paths) expect((yield* ask(path)).cacheStatus).toBe("hit; ttl=0")
+      yield* eventually(() => ran.times === 2 * most + 2)
+      expect(log.filter(({ message }) => message.includes("the limit on refreshes"))).toHaveLength(1)
+      yield* Deferred.succeed(gate, undefined)
+      yield* settled
+      expect((yield* ask(paths.at(-1)!)).cacheStatus).toBe("hit; ttl=0")
+      yield* eventually(() => ran.times === 2 * most + 3)
+    }).pipe(Effect.provide(Layer.merge(TestServer, logged(log))))
+  })
 
   it.scoped("57: a refresh is nobody's: target, nominated fields and our validators, and nothing of the client", () =>
     Effect.gen(function*() {

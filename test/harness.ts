@@ -89,6 +89,17 @@ export const eventually = (holds: () => boolean): Effect.Effect<void> =>
     )
   )
 
+/** Gives real turns until it no longer changes, as what a socket takes. */
+export const still = (value: () => number, turns = 500): Effect.Effect<number> =>
+  Effect.suspend(() => {
+    const before = value()
+    let left = turns
+    return Effect.zipRight(
+      eventually(() => value() !== before || --left === 0),
+      Effect.suspend(() => value() === before ? Effect.succeed(before) : still(value, turns))
+    )
+  })
+
 /** A port, and a storage that can collect. */
 export const TestServer = Layer.merge(NodeHttpServer.layerTest, InMemoryCacheStorage.layerCollectable)
 
