@@ -67,7 +67,7 @@ describe("freshness", () => {
       expect(said).toEqual(["fwd=uri-miss; stored", "fwd=method", "fwd=uri-miss; stored", "hit; ttl=10"])
     }).pipe(Effect.provide(TestServer)))
 
-  it.scoped.each([[0, 100], [0.5, 80], [1, 60]])(
+  it.scoped.each([[0, 100], [0.5, 80], [1, 60]] as const)(
     "jitter: 0.4 and a chance of %s: of 100 seconds %s are left, and clients are told all of them",
     ([chance, left]) =>
       Effect.gen(function*() {
