@@ -210,7 +210,7 @@ export const annotated = (own: string | undefined, { expiry, isRefused }: Said):
   const directives = own === undefined ? [] : parse(own)
   const isFresh = has(directives, "max-age") || has(directives, "s-maxage")
   const added: ReadonlyArray<Directive> = [
-    ...(isRefused === true && !has(directives, "no-store") ? [{ name: "no-store", valid: true }] : []),
+    ...(isRefused === true ? [{ name: "no-store", valid: true }] : []),
     ...(expiry === undefined || isFresh ? [] : [{ name: "max-age", value: String(inSeconds(expiry)), valid: true }])
   ]
   if (added.length === 0) return own
