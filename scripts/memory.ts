@@ -1,6 +1,7 @@
 /** A million distinct items under 64 MiB: the heap grows by less than twice that. `npm run check:memory` */
 import { Effect } from "effect"
 import { CacheStorage, InMemoryCacheStorage } from "effect-http-cache"
+import { itemOf, lookupOf } from "effect-http-cache/testing"
 import { randomUUID } from "node:crypto"
 
 const maxBytes = 64 * 1024 * 1024
@@ -19,35 +20,15 @@ const fill = (bodyBytes: number) =>
     const storage = yield* CacheStorage.CacheStorage
     const before = used()
     for (let i = 0; i < sets; i++) {
-      const key = `http://localhost/items/${i}`
-      yield* storage.set({
-        id: randomUUID(),
-        fence: "",
-        key,
-        partition: "",
-        variant: "",
-        vary: [],
-        status: 200,
-        headers: Object.assign(Object.create(null), {
-          "cache-control": "max-age=60",
-          "content-length": String(bodyBytes),
-          "content-type": "application/json",
-          "date": new Date(i * 1000).toUTCString(),
-          "etag": `"${i}"`
-        }),
-        cookies: [],
-        body: new Uint8Array(bodyBytes),
-        date: i,
-        requestTime: i,
-        responseTime: i,
-        initialAge: 0,
-        lifetime: 60_000,
-        alwaysValidate: false,
-        staleForbidden: false,
-        staleWhileRevalidateUntil: 0,
-        staleIfErrorUntil: 0,
-        retainUntil: i + 120_000
-      }, { key, partition: "", variantOf: () => "" })
+      const headers = Object.assign(Object.create(null), {
+        "cache-control": "max-age=60",
+        "content-length": String(bodyBytes),
+        "content-type": "application/json",
+        "date": new Date(i * 1000).toUTCString(),
+        "etag": `"${i}"`
+      })
+      const lookup = lookupOf({}, { key: `http://localhost/items/${i}` })
+      yield* storage.set(itemOf("", lookup, { id: randomUUID(), headers, body: new Uint8Array(bodyBytes) }), lookup)
     }
     return used() - before
   }).pipe(Effect.provide(InMemoryCacheStorage.layerWith({ maxBytes })))

@@ -6,7 +6,7 @@ import * as CacheKey from "../protocol/CacheKey.js"
 import * as Fields from "../protocol/Fields.js"
 import * as Vary from "../protocol/Vary.js"
 import type { Policy } from "./options.js"
-import { isStandIn, standsFor } from "./serverRequest.js"
+import { isStandIn, standIn } from "./serverRequest.js"
 
 type Recording = Pick<Policy<unknown>, "expiry" | "origin" | "query" | "unkeyed" | "vary">
 
@@ -97,24 +97,15 @@ const shownAs = (
   query: CacheKey.QuerySelection,
   reads: Reads | undefined
 ): HttpServerRequest => {
-  const fields = reads === undefined ? undefined : fieldsOf(request.headers, reads)
-  const shown = new Proxy(request, {
-    get: (target, name) => {
-      if (name === "modify") {
-        return (options: Parameters<HttpServerRequest["modify"]>[0]) => shownAs(target.modify(options), query, reads)
-      }
-      if (name === "originalUrl") return CacheKey.narrow(target.originalUrl, query)
-      if (reads !== undefined) {
-        if (name === "headers") return fields
-        if (name === "cookies") return cookiesOf(target.cookies, reads)
-        if (name === "remoteAddress") reads.unnameable.add("the remote address")
-        if (sources.has(name)) reads.unnameable.add("the request's source")
-      }
-      return Reflect.get(target, name, target)
-    }
+  return standIn(request, (name, target) => {
+    if (name === "originalUrl") return CacheKey.narrow(target.originalUrl, query)
+    if (reads === undefined) return undefined
+    if (name === "headers") return fieldsOf(target.headers, reads)
+    if (name === "cookies") return cookiesOf(target.cookies, reads)
+    if (name === "remoteAddress") reads.unnameable.add("the remote address")
+    if (sources.has(name)) reads.unnameable.add("the request's source")
+    return undefined
   })
-  standsFor(shown, request)
-  return shown
 }
 
 export interface Shown {

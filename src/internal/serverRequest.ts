@@ -24,9 +24,28 @@ const original = (request: HttpServerRequest): HttpServerRequest => originals.ge
 
 export const isStandIn = (request: HttpServerRequest): boolean => originals.has(request)
 
-export const standsFor = (standIn: HttpServerRequest, request: HttpServerRequest): void => {
-  originals.set(standIn, original(request))
+/** `undefined` where the property is as it is. */
+type Properties = (name: PropertyKey, target: HttpServerRequest) => unknown
+
+/** The request with properties of its own, which stay when it is modified. */
+const withProperties = (request: HttpServerRequest, own: Properties, standsIn: boolean): HttpServerRequest => {
+  const other = new Proxy(request, {
+    get: (target, name) => {
+      if (name === "modify") {
+        return (options: Parameters<HttpServerRequest["modify"]>[0]) =>
+          withProperties(target.modify(options), own, standsIn)
+      }
+      const value = own(name, target)
+      return value === undefined ? Reflect.get(target, name, target) : value
+    }
+  })
+  if (standsIn) originals.set(other, original(request))
+  return other
 }
+
+/** What a handler is shown; a cache beneath sees the request itself. */
+export const standIn = (request: HttpServerRequest, own: Properties): HttpServerRequest =>
+  withProperties(request, own, true)
 
 /** Node's request knows whether its connection is encrypted; the web adapter's target is absolute. */
 const isEncrypted = (request: HttpServerRequest): boolean => {
@@ -76,15 +95,7 @@ export const withOnly = (request: HttpServerRequest, fields: Fields.Fields): Htt
     source: source instanceof Request ? new Request(source.url, { headers: fields }) : source
   }
   const modified = request.modify({ headers: Headers.fromInput(fields) })
-  const withOthers = (request: HttpServerRequest): HttpServerRequest =>
-    new Proxy(request, {
-      get: (target, name) => {
-        if (Object.hasOwn(others, name)) return others[name]
-        if (name !== "modify") return Reflect.get(target, name, target)
-        return (options: Parameters<HttpServerRequest["modify"]>[0]) => withOthers(target.modify(options))
-      }
-    })
-  return withOthers(modified)
+  return withProperties(modified, (name) => Object.hasOwn(others, name) ? others[name] : undefined, false)
 }
 
 /** A longer query is no part of a variant. Bytes. */
@@ -113,13 +124,5 @@ const withContent = (request: HttpServerRequest, content: ArrayBuffer): HttpServ
     urlParamsBody: Effect.map(text, (text) => UrlParams.fromInput(new URLSearchParams(text))),
     stream: Stream.sync(() => new Uint8Array(content.slice()))
   }
-  const readable = new Proxy(request, {
-    get: (target, name) => {
-      if (Object.hasOwn(readers, name)) return readers[name]
-      if (name !== "modify") return Reflect.get(target, name, target)
-      return (options: Parameters<HttpServerRequest["modify"]>[0]) => withContent(target.modify(options), content)
-    }
-  })
-  standsFor(readable, request)
-  return readable
+  return standIn(request, (name) => Object.hasOwn(readers, name) ? readers[name] : undefined)
 }

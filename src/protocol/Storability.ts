@@ -163,8 +163,9 @@ export const answerOf = (
 export const decide = (exchange: Exchange, policy: Policy): Storability => {
   const { responseTime, status } = exchange
   const { directives, isTargeted } = bindingOf(exchange.response, policy)
-  const named = Vary.parse(Fields.get(exchange.response, "vary"))
-  const vary = named === "*" ? policy.vary : Vary.union(named, policy.vary)
+  const nominated = Fields.get(exchange.response, "vary")
+  const named = Vary.parse(nominated)
+  const vary = Vary.union(named === "*" ? Vary.of(Fields.members(nominated ?? "")) : named, policy.vary)
 
   // With `expiry` we are the origin: age counts from the moment the handler answered.
   const times = policy.expiry === undefined ? exchange : { requestTime: responseTime, responseTime }

@@ -2,7 +2,6 @@
 import { AssertionError } from "node:assert"
 import { inspect } from "node:util"
 import { type BareItem, parseList } from "structured-headers"
-import type { ForwardReason } from "../CacheError.js"
 
 /**
  * The member of one cache. A flag that is not there is `false`.
@@ -14,7 +13,8 @@ export interface CacheStatus {
   readonly hit: boolean
   /** Seconds; negative when it was stale. */
   readonly ttl?: number | undefined
-  readonly fwd?: ForwardReason | undefined
+  /** Such as `"uri-miss"` or `"stale"` (RFC 9211 §2.2). */
+  readonly fwd?: string | undefined
   /** The handler's status, where another one was sent. */
   readonly fwdStatus?: number | undefined
   readonly stored: boolean
@@ -50,9 +50,6 @@ const fieldOf = (response: Answered): string => {
   return lines.flatMap(([, value]) => value ?? []).join(", ")
 }
 
-const flags = { hit: false, stored: false, collapsed: false }
-const properties = new Set([...Object.keys(flags), "ttl", "fwd", "fwdStatus", "detail", "key"])
-
 const parametersOf = (field: string, cache: string): ReadonlyMap<string, BareItem> | undefined => {
   try {
     return parseList(field).filter(([name]) => String(name) === cache).at(-1)?.[1]
@@ -71,12 +68,25 @@ const parametersOf = (field: string, cache: string): ReadonlyMap<string, BareIte
 export const cacheStatus = (response: Answered, cache = "effect-http-cache"): CacheStatus | undefined => {
   const parameters = parametersOf(fieldOf(response), cache)
   if (parameters === undefined) return undefined
-  const status: { [name: string]: unknown } = { ...flags }
-  for (const [parameter, value] of parameters) {
-    const name = parameter === "fwd-status" ? "fwdStatus" : parameter
-    if (properties.has(name)) status[name] = typeof value === "object" ? String(value) : value
+  const flag = (name: string) => parameters.get(name) === true
+  const number = (name: string) => {
+    const value = parameters.get(name)
+    return typeof value === "number" ? value : undefined
   }
-  return status as unknown as CacheStatus
+  const text = (name: string) => {
+    const value = parameters.get(name)
+    return value === undefined ? undefined : String(value)
+  }
+  return {
+    hit: flag("hit"),
+    ttl: number("ttl"),
+    fwd: text("fwd"),
+    fwdStatus: number("fwd-status"),
+    stored: flag("stored"),
+    collapsed: flag("collapsed"),
+    detail: text("detail"),
+    key: text("key")
+  }
 }
 
 /**
