@@ -392,9 +392,10 @@ describe("privacy", () => {
     Effect.gen(function*() {
       const ask = yield* serve(HttpRouter.empty.pipe(
         route("/cookie", { expiry: 10 }, { headers: { vary: "Accept, Cookie" } }),
-        route("/authorization", { expiry: 10 }, { headers: { vary: "authorization" } })
+        route("/authorization", { expiry: 10 }, { headers: { vary: "authorization" } }),
+        route("/unreadable", { expiry: 10, cacheControl: "public" }, { headers: { vary: "Cookie, @" } })
       ))
-      for (const path of ["/cookie", "/authorization"]) {
+      for (const path of ["/cookie", "/authorization", "/unreadable"]) {
         yield* ask(path)
         const again = yield* ask(path)
         expect([again.text, again.headers["cache-control"]]).toEqual(["run 2", "private"])
