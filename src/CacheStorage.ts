@@ -9,7 +9,7 @@ import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import type { CacheMiss, CacheStorageError } from "./CacheError.js"
 import type { CacheItem } from "./CacheItem.js"
-import { adopt } from "./internal/home.js"
+import { adopt } from "./home/home.js"
 import type { CacheKey as Key } from "./protocol/CacheKey.js"
 
 /**

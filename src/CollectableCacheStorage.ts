@@ -9,7 +9,7 @@ import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import type { CacheStorageError } from "./CacheError.js"
 import * as CacheStorage from "./CacheStorage.js"
-import { adopt } from "./internal/home.js"
+import { adopt } from "./home/home.js"
 
 /**
  * @since 0.1.0

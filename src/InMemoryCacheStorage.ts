@@ -10,7 +10,7 @@ import { CacheMiss } from "./CacheError.js"
 import type { CacheItem } from "./CacheItem.js"
 import * as CacheStorage from "./CacheStorage.js"
 import * as CollectableCacheStorage from "./CollectableCacheStorage.js"
-import { limitReached } from "./internal/limits.js"
+import { limitReached } from "./home/limits.js"
 
 /**
  * The bounds hold after every operation.

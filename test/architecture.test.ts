@@ -22,7 +22,7 @@ const importsOf = (file: string): ReadonlyArray<string> =>
 const rooms: ReadonlyArray<readonly [name: string, includes: (file: string) => boolean]> = [
   ["protocol", (file) => file.startsWith("protocol/")],
   ["items and errors", (file) => file === "CacheItem.ts" || file === "CacheError.ts"],
-  ["home", (file) => file === "internal/home.ts" || file === "internal/limits.ts"],
+  ["home", (file) => file.startsWith("home/")],
   ["CacheStorage", (file) => file === "CacheStorage.ts"],
   ["CollectableCacheStorage", (file) => file === "CollectableCacheStorage.ts"],
   ["internal", (file) => file.startsWith("internal/")],

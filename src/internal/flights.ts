@@ -8,8 +8,8 @@ import * as FiberRef from "effect/FiberRef"
 import * as HashSet from "effect/HashSet"
 import * as Option from "effect/Option"
 import * as Tracer from "effect/Tracer"
-import { fork, lend, perStorage } from "./home.js"
-import { limitReached } from "./limits.js"
+import { fork, lend, perStorage } from "../home/home.js"
+import { limitReached } from "../home/limits.js"
 
 /** Tells all who wait what it came to. The flight may go on, as for the rest of a streamed body. */
 export type Land<A> = (landing: A) => Effect.Effect<void>

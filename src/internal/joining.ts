@@ -1,13 +1,13 @@
 /** Which requests may wait for one run of the handler? (RFC 9111 §4) */
 import type { CacheItem } from "../CacheItem.js"
 import type { Lookup } from "../CacheStorage.js"
+import * as notes from "../home/notes.js"
 import * as Fields from "../protocol/Fields.js"
 import * as Preconditions from "../protocol/Preconditions.js"
 import * as Reuse from "../protocol/Reuse.js"
 import * as Vary from "../protocol/Vary.js"
 import type { Fill } from "./fill.js"
 import type { Filled, Order } from "./filling.js"
-import * as notes from "./notes.js"
 import { fenceWithout, type Place } from "./storages.js"
 import type { Visit } from "./visit.js"
 

@@ -1,6 +1,6 @@
 /** What does this client need of it? */
-import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
 import type { HttpServerRequest } from "@effect/platform/HttpServerRequest"
+import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
 import * as Effect from "effect/Effect"
 import type { CacheItem } from "../CacheItem.js"
 import * as CacheControl from "../protocol/CacheControl.js"

@@ -13,9 +13,9 @@ import { CacheStorageError, type ForwardReason } from "../CacheError.js"
 import { CacheItem } from "../CacheItem.js"
 import type * as CacheStorage from "../CacheStorage.js"
 import type * as CollectableCacheStorage from "../CollectableCacheStorage.js"
+import { perStorage } from "../home/home.js"
+import { limitReached } from "../home/limits.js"
 import type { Detail } from "../protocol/CacheStatus.js"
-import { perStorage } from "./home.js"
-import { limitReached } from "./limits.js"
 
 /** `fence` is `undefined` when the storage failed: nothing can be stored then. */
 export type Found =
