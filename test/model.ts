@@ -146,8 +146,8 @@ const world = (seed: number, number: number, count: number, tally: Tally): void 
   })
 
   const options: HttpCache.Options = {
-    expiry: dice.one([0, 1, 10]),
-    staleWhileRevalidate: dice.one([0, 10]),
+    expiry: dice.one([0, 1, 1, 10]),
+    staleWhileRevalidate: dice.one([0, 10, 10]),
     staleIfError: dice.one([0, 10]),
     vary: dice.one([[], ["x-a"]]),
     deadline: dice.one([1, 60])
