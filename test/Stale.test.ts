@@ -4,6 +4,7 @@ import { NodeHttpServer } from "@effect/platform-node"
 import { describe, expect, it } from "@effect/vitest"
 import { Deferred, Effect, Exit, Layer, Schema, Scope, TestClock } from "effect"
 import { CacheStorage, type HttpCache, InMemoryCacheStorage, withCache, withCollect } from "effect-http-cache"
+import * as Http from "node:http"
 import * as flights from "../src/internal/flights.js"
 import { eventually, type Logged, logged, serve, TestServer } from "./harness.js"
 
@@ -80,6 +81,30 @@ describe("stale-while-revalidate", () => {
       expect([ran.times, open.wasClosed]).toEqual([2, false])
       yield* eventually(() => open.connections === 0)
     }).pipe(Effect.provide(quiet)))
+
+  it.scoped("39: who comes after the window waits for the refresh that still runs, and does not end it by leaving", () => {
+    const log: Array<Logged> = []
+    return Effect.gen(function*() {
+      const gate = yield* Deferred.make<void>()
+      const { ask, ran, storage } = yield* world(
+        (run) => Effect.as(run > 1 ? Deferred.await(gate) : Effect.void, text(run)),
+        { expiry: 10, staleWhileRevalidate: 5 }
+      )
+      yield* ask("/")
+      yield* TestClock.adjust("10 seconds")
+      yield* ask("/")
+      yield* TestClock.adjust("5 seconds")
+      const leaving = Http.get({ agent: false, host: "127.0.0.1", port: ask.port }).on("error", () => {})
+      yield* eventually(() => flights.waiting(storage) === 2)
+      leaving.destroy()
+      yield* eventually(() => flights.waiting(storage) === 1)
+      const staying = yield* Effect.fork(ask("/"))
+      yield* eventually(() => flights.waiting(storage) === 2)
+      yield* Deferred.succeed(gate, undefined)
+      const { cacheStatus, text: shown } = yield* staying
+      expect([shown, cacheStatus, ran.times, log]).toEqual(["run 2", "fwd=stale; collapsed", 2, []])
+    }).pipe(Effect.provide(Layer.merge(TestServer, logged(log))))
+  })
 
   it.scoped("39: a refresh that fails keeps what is stale, and the next waits longer each time", () =>
     Effect.gen(function*() {

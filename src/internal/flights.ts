@@ -128,9 +128,9 @@ const lead = <A>(flight: Flight<A>): Effect.Effect<Exit.Exit<A>> =>
     Effect.zipLeft(inherit(flight.fiber))
   )
 
-/** Starts it with nobody who waits: its deadline ends it, and the storage's layer. */
+/** Starts it for nobody, as if somebody waited who never leaves: its deadline ends it, and the storage's layer. */
 export const send = <A, R>(storage: object, plan: Plan<A, R>): Effect.Effect<void, never, R> =>
-  Effect.asVoid(Effect.uninterruptible(launch(storage, plan, Infinity)))
+  Effect.asVoid(Effect.uninterruptible(launch(storage, plan, 1)))
 
 /** Joins the flight of this name, or starts one. */
 export const board = <A, R>(
