@@ -289,7 +289,7 @@ export interface CollectOptions {
 export const withCollect = (options: CollectOptions = {}): <A extends Respondable.Respondable, E, R>(
   handler: Effect.Effect<A, E, R>
 ) => HttpApp.Default<E, R | CacheStorage | CollectableCacheStorage> =>
-  collecting(routeOptions.resolve<never>("withCollect", { query: options.query }), options.also, true)
+  collecting(routeOptions.resolveCollect(options), options.also, true)
 
 /**
  * `withCache` and `withCollect` in one, for a router or an app. A cache beneath it, around a single route, wins there.

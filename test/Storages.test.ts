@@ -1,5 +1,5 @@
 /** Storages that hang, fail, or answer garbage, over a real port; the numbers are those of the list of failures. */
-import { HttpRouter, HttpServerResponse } from "@effect/platform"
+import { HttpRouter, HttpServerRequest, HttpServerResponse } from "@effect/platform"
 import { beforeEach, describe, expect, it } from "@effect/vitest"
 import { Effect, Layer, TestClock } from "effect"
 import { CacheStorage, HttpCache, withCache, withCollect } from "effect-http-cache"
@@ -168,9 +168,21 @@ describe("what a handler says of its response", () => {
       const refused = Effect.zipRight(HttpCache.refuse, counted({ headers }))
       const ask = yield* serve(HttpRouter.empty.pipe(HttpRouter.all("/", refused.pipe(withCache()))))
       const posted = yield* ask("/", { method: "POST" })
-      expect([posted.text, posted.headers["cache-control"]]).toEqual(["run 1", "max-age=60, no-store"])
+      expect([posted.text, posted.headers["cache-control"]]).toEqual(["run 1", "no-store"])
       expect((yield* ask("/")).text).toBe("run 2")
     }).pipe(Effect.provide(TestServer)))
+
+  it.scoped.each([{ "cache-control": "must-understand, max-age=60" }, { "cdn-cache-control": "max-age=60" }])(
+    "20: refuse is stronger than %o, here and elsewhere",
+    (headers) =>
+      Effect.gen(function*() {
+        const refused = Effect.zipRight(HttpCache.refuse, counted({ headers }))
+        const ask = yield* served(refused, { targets: ["CDN-Cache-Control"] })
+        const reply = yield* ask("/")
+        for (const name of Object.keys(headers)) expect(reply.headers[name]).toBe("no-store")
+        expect((yield* ask("/")).text).toBe("run 2")
+      }).pipe(Effect.provide(TestServer))
+  )
 
   it.scoped("20: what a cached part refuses is not kept in the whole either", () =>
     Effect.gen(function*() {
@@ -190,6 +202,35 @@ describe("what a handler says of its response", () => {
       expect((yield* ask("/")).cacheStatus).toBe("hit; ttl=1")
       yield* TestClock.adjust("1 seconds")
       expect((yield* ask("/")).text).toBe("run 2")
+    }).pipe(Effect.provide(TestServer)))
+
+  it.scoped("annotate leaves Expires alone, and what is stored says when a 304 is the answer", () =>
+    Effect.gen(function*() {
+      const expires = "Thu, 01 Jan 1970 00:00:10 GMT"
+      const stored = { etag: "\"1\"", "cache-control": "no-cache, must-revalidate" }
+      const annotated = <R>(handler: Effect.Effect<HttpServerResponse.HttpServerResponse, never, R>) =>
+        Effect.zipRight(HttpCache.annotate({ expiry: 600 }), handler).pipe(withCache())
+      const validated = Effect.map(HttpServerRequest.HttpServerRequest, ({ headers }) =>
+        "if-none-match" in headers
+          ? HttpServerResponse.empty({ status: 304, headers: { etag: stored.etag } })
+          : HttpServerResponse.text("whole", { headers: stored }))
+      const ask = yield* serve(HttpRouter.empty.pipe(
+        HttpRouter.get("/expires", annotated(counted({ headers: { expires } }))),
+        HttpRouter.get("/validated", annotated(validated))
+      ))
+      yield* ask("/expires")
+      expect((yield* ask("/expires")).cacheStatus).toBe("hit; ttl=10")
+      for (
+        const status of [
+          "fwd=uri-miss; stored",
+          "fwd=stale; fwd-status=304; stored",
+          "fwd=stale; fwd-status=304; stored"
+        ]
+      ) {
+        const reply = yield* ask("/validated")
+        expect([reply.text, reply.cacheStatus]).toEqual(["whole", status])
+        expect(reply.headers["cache-control"]).toContain("no-cache, must-revalidate")
+      }
     }).pipe(Effect.provide(TestServer)))
 
   it.effect("annotate says what is wrong, and is nothing without a cache", () =>

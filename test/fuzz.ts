@@ -271,7 +271,7 @@ const rulesOf = (
   const isOrigin = options.expiry !== undefined || options.sharedExpiry !== undefined
   const isShared = mentions("public", "s-maxage") || options.cacheControl === "public"
   const rules: Array<Rule> = []
-  if (plan.says === "refuse" && target === undefined && !mentions("must-understand", "\"")) rules.push("no-store")
+  if (plan.says === "refuse") rules.push("no-store")
   if (binding.includes("no-store") && !mentions("must-understand")) rules.push("no-store")
   if (binding.includes("private") || options.cacheControl === "private") rules.push("private")
   if (members(fields["vary"]).some((name) => name === "cookie" || name === "authorization")) rules.push("vary")

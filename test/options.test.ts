@@ -2,7 +2,7 @@
 import { HttpServerResponse } from "@effect/platform"
 import { describe, expect, it } from "@effect/vitest"
 import { Effect } from "effect"
-import { HttpCache, withCache } from "effect-http-cache"
+import { HttpCache, withCache, withCollect } from "effect-http-cache"
 import { serve, TestServer } from "./harness.js"
 
 const seconds = "a number of seconds, 0 or more, or a Duration such as \"10 seconds\""
@@ -36,6 +36,9 @@ describe("withCache", () => {
     [{ maxBodyBytes: "1 MB" }, "maxBodyBytes is \"1 MB\"; it must be"],
     [{ cacheStatus: "on" }, "cacheStatus is \"on\"; it must be false, or { name, detail, key }"],
     [{ cacheStatus: { name: "" } }, "cacheStatus is {\"name\":\"\"}; it must be"],
+    [{ cacheStatus: { details: true } }, "cacheStatus is {\"details\":true}; it must be"],
+    [{ cacheStatus: { detail: "yes" } }, "cacheStatus is {\"detail\":\"yes\"}; it must be"],
+    [[], "the options are []; they must be an object"],
     [{ expirey: 10 }, "there is no option expirey; there are expiry, sharedExpiry"]
   ]
 
@@ -51,9 +54,25 @@ describe("withCache", () => {
     )
   })
 
+  it("says what no JSON can say", () => {
+    expect(() => withCache({ maxWaiters: 5n as never })).toThrow(
+      "maxWaiters is 5n; it must be a whole number, 0 or more"
+    )
+  })
+
   it.each([["0"], [0], [Infinity], ["1 week"], [undefined]])("takes what it should: expiry %s", (expiry) => {
     if (expiry === "0") return expect(() => withCache({ expiry: "0" as "0 seconds" })).toThrow("expiry is \"0\"")
     expect(() => withCache({ expiry: expiry as number })).not.toThrow()
+  })
+})
+
+describe("withCollect", () => {
+  it.each([
+    [{ also: 5 }, "also is 5; it must be a function from the request and the response to a list of URIs"],
+    [{ allso: [] }, "there is no option allso; there are query, also"],
+    [{ query: "some" }, "query is \"some\"; it must be"]
+  ])("refuses %j", (options, sentence) => {
+    expect(() => withCollect(options as object)).toThrow(`withCollect: ${sentence}`)
   })
 })
 

@@ -2,6 +2,7 @@
 import type * as Respondable from "@effect/platform/HttpServerRespondable"
 import * as Effect from "effect/Effect"
 import type { CacheItem } from "../CacheItem.js"
+import * as CacheControl from "../protocol/CacheControl.js"
 import * as Fields from "../protocol/Fields.js"
 import * as Preconditions from "../protocol/Preconditions.js"
 import * as Range from "../protocol/Range.js"
@@ -75,6 +76,7 @@ export const ask = <A extends Respondable.Respondable, E, R, RP>(
   return Effect.flatMap(run(asks), (asked) => {
     if (asked.own.status !== expected) return Effect.succeed(asked)
     const answer = resolved(item, asked.own)
+    if (answer !== undefined) Object.assign(answer.fields, CacheControl.annotated(answer.fields, asked.said, []))
     // A cache beneath that answered our question did not answer the client.
     return answer === undefined ? run(undefined) : Effect.succeed({ ...asked, isFromBeneath: false, answer })
   })

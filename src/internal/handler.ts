@@ -65,12 +65,13 @@ export const run = <A extends Respondable.Respondable, E, R>(
           : Context.add(inner, ParsedSearchParams, shown.searchParams)
       }
     )
-    const own = answered.headers["cache-control"]
-    const control = CacheControl.annotated(own, here)
+    // What a 304 says would take the place of what is stored.
+    const said = answered.status === 304 ? { isRefused: here.isRefused === true } : here
     return {
-      response: control === undefined || control === own
-        ? answered
-        : HttpServerResponse.setHeader(answered, "cache-control", control),
+      response: HttpServerResponse.setHeaders(
+        answered,
+        CacheControl.annotated(answered.headers, said, policy?.targets ?? [])
+      ),
       isFromBeneath: here.body === answered.body,
       reads: shown.reads,
       said: here,

@@ -4,6 +4,7 @@ import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
+import { inspect } from "node:util"
 import { type Advice, maxSeconds } from "../protocol/CacheControl.js"
 import type { QuerySelection } from "../protocol/CacheKey.js"
 import type { Style } from "../protocol/CacheStatus.js"
@@ -160,24 +161,31 @@ const toMillis = (input: Seconds): number | undefined => {
 
 /** Milliseconds of a duration that a caller gives. Throws a `TypeError` that says what is expected. */
 export const durationOf = (where: string, name: string, input: Seconds): number => {
-  check(where, { [name]: input }, { [name]: seconds })
-  return toMillis(input) ?? 0
+  const millis = toMillis(input)
+  if (millis !== undefined) return millis
+  throw new TypeError(`${where}: ${name} is ${show(input)}; it must be ${duration}`)
 }
 
 const millisOf = (input: Seconds | undefined) => input === undefined ? undefined : toMillis(input)
 
-const seconds = unless(
-  (value) => toMillis(value as Seconds) !== undefined,
-  "a number of seconds, 0 or more, or a Duration such as \"10 seconds\""
-)
+const duration = "a number of seconds, 0 or more, or a Duration such as \"10 seconds\""
+
+const seconds = unless((value) => toMillis(value as Seconds) !== undefined, duration)
 
 const listOf = (isMember: (value: unknown) => boolean) => (value: unknown): boolean =>
   Array.isArray(value) && value.every(isMember)
 
 const isString = (value: unknown): value is string => typeof value === "string"
 
+const isBoolean = (value: unknown): value is boolean => typeof value === "boolean"
+
+const isFunction = (value: unknown): boolean => typeof value === "function"
+
 const isRecord = (value: unknown): value is { readonly [key: string]: unknown } =>
   typeof value === "object" && value !== null && !Array.isArray(value)
+
+const isOfStyle = ([name, value]: [string, unknown]): boolean =>
+  value === undefined || (name === "name" ? isString(value) : ["detail", "key"].includes(name) && isBoolean(value))
 
 const isQuerySelection = (value: unknown): boolean => {
   if (value === "all" || value === "none") return true
@@ -227,13 +235,13 @@ const optionChecks: { readonly [Name in keyof Required<Options>]: Check } = {
     listOf((name) => isString(name) && Fields.isToken(name)),
     "a list of response field names, such as [\"CDN-Cache-Control\"]"
   ),
-  bypass: unless((value) => typeof value === "function", "a function from the request to a boolean"),
+  bypass: unless(isFunction, "a function from the request to a boolean"),
   maxBodyBytes: unless((value) => Number.isInteger(value) && Number(value) >= 0, "a whole number of bytes, 0 or more"),
   cacheStatus: unless(
     (value) =>
       value === false ||
-      (isRecord(value) && value["name"] !== "" && (value["name"] === undefined || isString(value["name"]))),
-    "false, or { name, detail, key }"
+      (isRecord(value) && value["name"] !== "" && Object.entries(value).every(isOfStyle)),
+    "false, or { name, detail, key }, a text that isn't empty and two booleans"
   )
 }
 
@@ -245,19 +253,25 @@ const defaultsChecks: { readonly [Name in keyof Required<DefaultOptions>]: Check
   enabled: unless(Effect.isEffect, "an Effect that answers a boolean")
 }
 
-const show = (value: unknown): string =>
-  typeof value === "function" ? "a function" : JSON.stringify(value) ?? String(value)
+const show = (value: unknown): string => {
+  if (typeof value === "function") return "a function"
+  try {
+    return typeof value === "number" ? String(value) : JSON.stringify(value) ?? String(value)
+  } catch {
+    return inspect(value, { depth: 0 })
+  }
+}
 
 /** Throws a `TypeError` that says what was given and what is expected. */
-const check = (where: string, options: object, checks: { readonly [name: string]: Check }): void => {
+const check = (where: string, options: unknown, checks: { readonly [name: string]: Check }): void => {
+  if (!isRecord(options)) throw new TypeError(`${where}: the options are ${show(options)}; they must be an object`)
   for (const [name, value] of Object.entries(options)) {
     if (!Object.hasOwn(checks, name)) {
       throw new TypeError(`${where}: there is no option ${name}; there are ${Object.keys(checks).join(", ")}`)
     }
     const expected = value === undefined ? undefined : checks[name]!(value)
     if (expected !== undefined) {
-      const given = typeof value === "number" ? String(value) : show(value)
-      throw new TypeError(`${where}: ${name} is ${given}; it must be ${expected}`)
+      throw new TypeError(`${where}: ${name} is ${show(value)}; it must be ${expected}`)
     }
   }
 }
@@ -319,4 +333,13 @@ export const resolve = <R>(where: string, route: Options<R>): (defaults: Default
     }
     return policy
   }
+}
+
+/** The same for `withCollect`, which has an option of its own. */
+export const resolveCollect = (
+  options: Pick<Options<never>, "query"> & { readonly also?: unknown }
+): (defaults: DefaultOptions) => Policy<never> => {
+  const also = unless(isFunction, "a function from the request and the response to a list of URIs")
+  check("withCollect", options, { query: optionChecks.query, also })
+  return resolve("withCollect", { query: options.query })
 }

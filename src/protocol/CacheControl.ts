@@ -205,16 +205,29 @@ export interface Said {
   readonly expiry?: number
 }
 
-/** As if the response said it itself; freshness that it states is left alone. */
-export const annotated = (own: string | undefined, { expiry, isRefused }: Said): string | undefined => {
+/** `CDN-Cache-Control` and its kin, by which a cache may go instead (RFC 9213 §2.1). */
+const isTargeted = (name: string): boolean => name.endsWith("-cache-control") || name === "surrogate-control"
+
+/**
+ * The fields that change, as if the response said it itself. What is refused says nothing else to any cache; freshness that
+ * the response states is left alone.
+ */
+export const annotated = (
+  fields: Fields.Fields,
+  { expiry, isRefused }: Said,
+  targets: ReadonlyArray<string>
+): Fields.Fields => {
+  if (isRefused === true) {
+    const others = Object.keys(fields).filter((name) => isTargeted(name) || targets.includes(name))
+    return Fields.from(["cache-control", ...others].map((name) => [name, "no-store"]))
+  }
+  const own = Fields.get(fields, "cache-control")
   const directives = own === undefined ? [] : parse(own)
-  const isFresh = has(directives, "max-age") || has(directives, "s-maxage")
-  const added: ReadonlyArray<Directive> = [
-    ...(isRefused === true ? [{ name: "no-store", valid: true }] : []),
-    ...(expiry === undefined || isFresh ? [] : [{ name: "max-age", value: String(inSeconds(expiry)), valid: true }])
-  ]
-  if (added.length === 0) return own
-  return [...(own === undefined ? [] : [own]), format(added)].join(", ")
+  const isFresh = has(directives, "max-age") || has(directives, "s-maxage") ||
+    Fields.get(fields, "expires") !== undefined
+  if (expiry === undefined || isFresh) return {}
+  const maxAge = format([{ name: "max-age", value: String(inSeconds(expiry)), valid: true }])
+  return { "cache-control": own === undefined ? maxAge : `${own}, ${maxAge}` }
 }
 
 /** What a route says to clients where the handler says nothing. Milliseconds. */
