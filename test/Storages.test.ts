@@ -1,11 +1,12 @@
 /** Storages that hang, fail, or answer garbage, over a real port; the numbers are those of the list of failures. */
 import { HttpRouter, HttpServerRequest, HttpServerResponse } from "@effect/platform"
 import { beforeEach, describe, expect, it } from "@effect/vitest"
-import { Effect, Layer, TestClock } from "effect"
+import { Deferred, Effect, Layer, TestClock } from "effect"
 import { CacheStorage, HttpCache, withCache, withCollect } from "effect-http-cache"
 import { corruptions, Faults } from "effect-http-cache/testing"
+import * as Http from "node:http"
 import * as flights from "../src/internal/flights.js"
-import { counted, eventually, FaultyServer, type Logged, logged, serve, TestServer } from "./harness.js"
+import { counted, eventually, FaultyServer, type Logged, logged, serve, still, TestServer } from "./harness.js"
 
 const world = (handler: Effect.Effect<HttpServerResponse.HttpServerResponse> = counted()) =>
   Effect.gen(function*() {
@@ -80,12 +81,46 @@ describe("a storage in trouble", () => {
           expect([text, headers["x-injected"]]).toEqual([`run ${run}`, undefined])
         }
         yield* to({ get: "work" })
-        // What was answered last has taken its place; a storage that answered no record at all is left alone a while.
-        yield* TestClock.adjust("10 seconds")
-        yield* ask("/a")
-        expect((yield* ask("/a")).cacheStatus).toContain("hit")
+        expect([(yield* ask("/a")).text, (yield* ask("/b")).cacheStatus]).toEqual(["run 3", "fwd=uri-miss; stored"])
       }).pipe(Effect.provide(quiet))
   )
+
+  it.scoped("44: a storage that can only be read is read, and costs one time-out after the other no more", () =>
+    Effect.gen(function*() {
+      const { ask, calls, switch: to } = yield* world()
+      yield* ask("/kept")
+      yield* to({ set: "fail" })
+      for (const path of ["/1", "/2", "/3", "/4"]) yield* ask(path)
+      expect([(yield* calls).set, (yield* ask("/kept")).cacheStatus]).toEqual([4, "hit; ttl=3600"])
+    }).pipe(Effect.provide(quiet)))
+
+  it.scoped("44: a clock that goes back does not leave the storage alone for longer", () =>
+    Effect.gen(function*() {
+      const { ask, switchAll } = yield* world()
+      yield* TestClock.adjust("1 day")
+      yield* switchAll("fail")
+      for (const path of ["/1", "/2", "/3"]) yield* ask(path)
+      yield* switchAll("work")
+      yield* TestClock.setTime(0)
+      expect((yield* ask("/a")).cacheStatus).toBe("fwd=uri-miss; stored")
+    }).pipe(Effect.provide(quiet)))
+
+  it.scoped("44: clients that leave say nothing of the storage, also where a router is cached", () =>
+    Effect.gen(function*() {
+      const { calls, switchAll } = yield* Faults
+      const ask = yield* serve(
+        HttpRouter.empty.pipe(HttpRouter.get("/", counted()), HttpCache.middleware({ expiry: 10 }))
+      )
+      yield* switchAll("hang")
+      for (const times of [1, 2, 3]) {
+        const leaving = Http.get({ agent: false, host: "127.0.0.1", port: ask.port }).on("error", () => {})
+        yield* eventually(() => Effect.runSync(calls).get === times)
+        leaving.destroy()
+        yield* still(() => Effect.runSync(calls).get, 50)
+      }
+      yield* switchAll("work")
+      expect((yield* ask("/")).cacheStatus).toBe("fwd=uri-miss; stored")
+    }).pipe(Effect.provide(quiet)))
 
   it.scoped("54: a collect that was not delivered is delivered before the storage is read again", () =>
     Effect.gen(function*() {
@@ -114,6 +149,44 @@ describe("a storage in trouble", () => {
       expect([(yield* ask("/a")).text, gets()]).toEqual(["run 5", before])
       yield* TestClock.adjust("10 seconds")
       expect((yield* ask("/a")).cacheStatus).toBe("fwd=uri-miss; stored")
+    }).pipe(Effect.provide(quiet)))
+
+  it.scoped("54: a collect that fails while an earlier one of the URI is delivered is not taken for that one", () =>
+    Effect.gen(function*() {
+      const { ask, calls, switch: to } = yield* world()
+      const other = yield* ask.another
+      yield* to({ collect: "fail" })
+      yield* ask("/a", { method: "PATCH" })
+      yield* to({ collect: { delay: 100 } })
+      const delivering = yield* Effect.fork(ask("/a"))
+      yield* eventually(() => Effect.runSync(calls).collect === 2)
+      yield* to({ collect: "fail" })
+      yield* other("/a", { method: "PATCH" })
+      yield* TestClock.adjust("100 millis")
+      yield* delivering
+      yield* to({ collect: "work" })
+      yield* ask("/a")
+      expect((yield* calls).collect).toBe(5)
+    }).pipe(Effect.provide(quiet)))
+
+  it.scoped("54: after more collects than are kept for later, a run that began before stores nothing", () =>
+    Effect.gen(function*() {
+      const gate = yield* Deferred.make<void>()
+      let runs = 0
+      const { ask, switchAll } = yield* world(Effect.suspend(() => {
+        const response = HttpServerResponse.text(`run ${++runs}`)
+        return Effect.as(runs === 1 ? Deferred.await(gate) : Effect.void, response)
+      }))
+      const early = yield* Effect.fork(ask("/a"))
+      yield* eventually(() => runs === 1)
+      yield* switchAll("fail")
+      const others = Array.from({ length: 10_000 }, (_, at) => `http://localhost/${at}`)
+      yield* Effect.flip(HttpCache.collectAll([...others, `http://127.0.0.1:${ask.port}/a`]))
+      yield* switchAll("work")
+      yield* TestClock.adjust("10 seconds")
+      yield* Deferred.succeed(gate, undefined)
+      expect((yield* early).text).toBe("run 1")
+      expect((yield* ask("/a")).text).toBe("run 2")
     }).pipe(Effect.provide(quiet)))
 
   it.scoped("54: after more collects than are kept for later, nothing older is served, which is logged once", () =>

@@ -12,13 +12,18 @@ export const perStorage = <A>(name: string, make: () => A) => {
   const values = GlobalValue.globalValue(Symbol.for(`effect-http-cache/${name}`), () => new WeakMap<object, A>())
   return {
     of: (storage: object): A => {
-      const value = values.get(storage) ?? make()
+      const known = values.get(storage)
+      if (known !== undefined) return known
+      const value = make()
       values.set(storage, value)
       return value
     },
     set: (storage: object, value: A): void => void values.set(storage, value)
   }
 }
+
+/** Whether `until` is to come; not when a clock that went back has left it behind. Milliseconds. */
+export const isAhead = (until: number, now: number, most: number): boolean => now < until && until - now <= most
 
 type Fork = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<Fiber.RuntimeFiber<A, E>, never, R>
 

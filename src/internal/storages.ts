@@ -13,7 +13,7 @@ import { CacheStorageError, type ForwardReason } from "../CacheError.js"
 import { CacheItem } from "../CacheItem.js"
 import type * as CacheStorage from "../CacheStorage.js"
 import type * as CollectableCacheStorage from "../CollectableCacheStorage.js"
-import { perStorage } from "../home/home.js"
+import { isAhead, perStorage } from "../home/home.js"
 import { limitReached } from "../home/limits.js"
 import type { Detail } from "../protocol/CacheStatus.js"
 
@@ -29,18 +29,33 @@ export interface Place {
   readonly found: Found
   /** Milliseconds that each call may take. */
   readonly timeout: number
+  /** When it was looked up. Epoch milliseconds. */
+  readonly since: number
 }
 
 const maxFailures = 3
 const pause = 10_000
 const maxUndelivered = 10_000
 
+type Method = CacheStorageError["method"]
+
+/** Of one method: a storage that is full can still be read. */
+interface Breaker {
+  /** In a row. */
+  failures: number
+  /** Epoch milliseconds; then one call is tried. */
+  leftAloneUntil: number
+}
+
 /** What is known of a storage's trouble. */
 class Trouble {
-  failures = 0
-  /** Epoch milliseconds; then one call is tried. */
-  leftAloneUntil = 0
-  readonly undelivered = new Set<CacheStorage.CacheKey>()
+  readonly breakers: { readonly [Name in Method]: Breaker } = {
+    get: { failures: 0, leftAloneUntil: 0 },
+    set: { failures: 0, leftAloneUntil: 0 },
+    collect: { failures: 0, leftAloneUntil: 0 }
+  }
+  /** With the number of the latest collect. */
+  readonly undelivered = new Map<CacheStorage.CacheKey, number>()
   isDelivering = false
   /** What was stored until then may have been collected by more than could be remembered. Epoch milliseconds. */
   distrustedUntil = -Infinity
@@ -53,7 +68,7 @@ const troubles = perStorage("trouble", () => new Trouble())
 /** Distinguishes what was asked for before a collect from what was asked for after it, where the storage can't say. */
 export const fenceWithout = (storage: object): string => `- ${troubles.of(storage).collects}`
 
-const warn = (method: CacheStorageError["method"], key: CacheStorage.CacheKey, cause: Cause.Cause<unknown>) => {
+const warn = (method: Method, key: CacheStorage.CacheKey, cause: Cause.Cause<unknown>) => {
   const failure = Cause.squash(cause)
   const error = failure instanceof CacheStorageError
     ? failure
@@ -90,27 +105,33 @@ const within = <A, E>(effect: Effect.Effect<A, E>, timeout: number): Effect.Effe
 const call = <A extends {}>(
   storage: CacheStorage.Service,
   timeout: number,
-  method: CacheStorageError["method"],
+  method: Method,
   key: CacheStorage.CacheKey,
   evaluate: () => Effect.Effect<A, CacheStorageError>
 ): Effect.Effect<A | undefined> =>
   Effect.flatMap(Clock.currentTimeMillis, (now) => {
-    const trouble = troubles.of(storage)
-    if (now < trouble.leftAloneUntil) return Effect.succeed(undefined)
+    const breaker = troubles.of(storage).breakers[method]
+    if (isAhead(breaker.leftAloneUntil, now, pause)) return Effect.succeed(undefined)
     // This one tries it again; the others go on leaving it alone.
-    if (trouble.failures >= maxFailures) trouble.leftAloneUntil = now + pause
+    if (breaker.failures >= maxFailures) breaker.leftAloneUntil = now + pause
     return Effect.matchCauseEffect(within(Effect.suspend(evaluate), timeout), {
       onSuccess: (answer) => {
-        trouble.failures = 0
-        trouble.leftAloneUntil = 0
+        breaker.failures = 0
+        breaker.leftAloneUntil = 0
         return Effect.succeed(answer)
       },
       onFailure: (cause) =>
         Effect.gen(function*() {
+          if (Cause.isInterruptedOnly(cause)) {
+            // The client has left, which says nothing of the storage.
+            breaker.leftAloneUntil = 0
+            return undefined
+          }
           yield* warn(method, key, cause)
-          if (++trouble.failures !== maxFailures) return undefined
-          trouble.leftAloneUntil = (yield* Clock.currentTimeMillis) + pause
-          yield* Effect.logWarning(`effect-http-cache: the storage is left alone for ${pause / 1000} seconds`)
+          if (++breaker.failures !== maxFailures) return undefined
+          breaker.leftAloneUntil = (yield* Clock.currentTimeMillis) + pause
+          const seconds = pause / 1000
+          yield* Effect.logWarning(`effect-http-cache: ${method} of the storage is left alone for ${seconds} seconds`)
           return undefined
         })
     })
@@ -123,11 +144,14 @@ const deliver = (storage: CacheStorage.Service, timeout: number): Effect.Effect<
     if (trouble.undelivered.size === 0) return Effect.succeed(true)
     if (trouble.isDelivering || !canCollect(storage)) return Effect.succeed(false)
     trouble.isDelivering = true
+    const first = () => trouble.undelivered.entries().next().value
     return Effect.gen(function*() {
-      for (const key of trouble.undelivered) {
+      for (let next = first(); next !== undefined; next = first()) {
+        const [key, count] = next
         const fence = yield* call(storage, timeout, "collect", key, () => storage.collect(key))
         if (fence === undefined) return false
-        trouble.undelivered.delete(key)
+        // Another one may have failed meanwhile.
+        if (trouble.undelivered.get(key) === count) trouble.undelivered.delete(key)
       }
       return true
     }).pipe(Effect.ensuring(Effect.sync(() => trouble.isDelivering = false)))
@@ -149,6 +173,10 @@ const canBeBelieved = (item: CacheItem, lookup: CacheStorage.Lookup, trouble: Tr
     lookup.variantOf(item.vary) === item.variant && item.responseTime > trouble.distrustedUntil
 }
 
+/** Of what may be no item, and not even a record: that of a key which was never collected, so that it can be replaced. */
+const fenceOf = (answer: { readonly fence?: unknown } | null | undefined): string =>
+  typeof answer?.fence === "string" ? answer.fence : ""
+
 const missed = (reason: ForwardReason, fence: string | undefined): Found => ({ item: undefined, reason, fence })
 
 export const look = (
@@ -156,19 +184,20 @@ export const look = (
   lookup: CacheStorage.Lookup,
   timeout: number
 ): Effect.Effect<Place> =>
-  Effect.map(
-    Effect.flatMap(deliver(storage, timeout), (isDelivered) =>
-      isDelivered
-        ? call(storage, timeout, "get", lookup.key, () => read(storage, lookup))
-        : Effect.succeed(undefined)),
-    (found) => ({ storage, lookup, timeout, found: found ?? missed("miss", undefined) })
-  )
+  Effect.gen(function*() {
+    const since = yield* Clock.currentTimeMillis
+    const isDelivered = yield* deliver(storage, timeout)
+    const found = isDelivered
+      ? yield* call(storage, timeout, "get", lookup.key, () => read(storage, lookup))
+      : undefined
+    return { storage, lookup, timeout, since, found: found ?? missed("miss", undefined) }
+  })
 
 const read = (storage: CacheStorage.Service, lookup: CacheStorage.Lookup): Effect.Effect<Found, CacheStorageError> =>
   Effect.matchEffect(storage.get(lookup), {
     onSuccess: (item) =>
       Effect.succeed<Found>(
-        canBeBelieved(item, lookup, troubles.of(storage)) ? { item, fence: item.fence } : missed("miss", item.fence)
+        canBeBelieved(item, lookup, troubles.of(storage)) ? { item, fence: item.fence } : missed("miss", fenceOf(item))
       ),
     onFailure: (error) =>
       error._tag === "CacheMiss" ? Effect.succeed(missed(error.reason, error.fence)) : Effect.fail(error)
@@ -176,11 +205,11 @@ const read = (storage: CacheStorage.Service, lookup: CacheStorage.Lookup): Effec
 
 /** Why it was not kept; `undefined` when it was. */
 export const write = (
-  { lookup, storage, timeout }: Place,
+  { lookup, since, storage, timeout }: Place,
   item: CacheItem
 ): Effect.Effect<Detail | undefined> =>
   Effect.gen(function*() {
-    if (item.requestTime <= troubles.of(storage).distrustedUntil) return "not-kept"
+    if (since <= troubles.of(storage).distrustedUntil) return "not-kept"
     if (!(yield* deliver(storage, timeout))) return "storage"
     const isKept = yield* call(storage, timeout, "set", lookup.key, () => storage.set(item, lookup))
     return isKept === undefined ? "storage" : isKept ? undefined : "not-kept"
@@ -205,8 +234,8 @@ export const forget = (
 const keepForLater = (storage: object, key: CacheStorage.CacheKey): Effect.Effect<void> =>
   Effect.flatMap(Clock.currentTimeMillis, (now) => {
     const trouble = troubles.of(storage)
-    if (trouble.undelivered.size < maxUndelivered) {
-      trouble.undelivered.add(key)
+    if (trouble.undelivered.size < maxUndelivered || trouble.undelivered.has(key)) {
+      trouble.undelivered.set(key, trouble.collects)
       return Effect.void
     }
     trouble.distrustedUntil = now
