@@ -1,8 +1,15 @@
 /** Many clients at once, over a real port; the numbers are those of the project's list of failures. */
-import { type HttpApp, HttpClient, HttpRouter, HttpServerRequest, HttpServerResponse } from "@effect/platform"
+import {
+  type HttpApp,
+  HttpClient,
+  HttpRouter,
+  HttpServerRequest,
+  HttpServerRespondable,
+  HttpServerResponse
+} from "@effect/platform"
 import { NodeHttpClient } from "@effect/platform-node"
 import { describe, expect, it } from "@effect/vitest"
-import { Deferred, Effect, Fiber, Layer, Supervisor, TestClock } from "effect"
+import { Data, Deferred, Effect, Fiber, Layer, Supervisor, TestClock } from "effect"
 import { CacheStorage, type HttpCache, InMemoryCacheStorage, withCache, withCollect } from "effect-http-cache"
 import { once } from "node:events"
 import * as Http from "node:http"
@@ -303,6 +310,78 @@ describe("joined requests", () => {
       for (const run of [1, 2]) yield* world.letGo(run)
       yield* Effect.forEach(clients, world.reply)
       expect(world.ran.times).toBe(2)
+    }).pipe(Effect.provide(quiet)))
+
+  it.effect("35: one runs, wherever in the look-up the fibers yield", () =>
+    Effect.gen(function*() {
+      let runs = 0
+      const gate = yield* Deferred.make<void>()
+      const handler = Effect.zipRight(
+        Effect.sync(() => runs++),
+        Effect.as(Deferred.await(gate), HttpServerResponse.empty())
+      )
+      const route = handler.pipe(withCache({ expiry: 10 }))
+      const ask = (page: number, steps: number) =>
+        Effect.repeatN(Effect.void, steps).pipe(
+          Effect.zipRight(Effect.scoped(route)),
+          Effect.provideService(
+            HttpServerRequest.HttpServerRequest,
+            HttpServerRequest.fromWeb(new Request(`http://localhost/?page=${page}`))
+          ),
+          Effect.withMaxOpsBeforeYield(64)
+        )
+      for (let steps = 0; steps < 200; steps++) {
+        const storage = yield* CacheStorage.CacheStorage
+        const asked = yield* Effect.forkAll(Array.from({ length: 4 }, () => ask(steps, steps)))
+        yield* eventually(() => flights.waiting(storage) === 4)
+        expect([steps, runs]).toEqual([steps, steps + 1])
+        yield* Fiber.interrupt(asked)
+      }
+    }).pipe(Effect.provide(InMemoryCacheStorage.layer)))
+
+  it.scoped("40: a cache around a cached route does not switch off that requests wait there", () =>
+    Effect.gen(function*() {
+      const storage = yield* CacheStorage.CacheStorage
+      let gate = yield* Deferred.make<void>()
+      let runs = 0
+      const handler = Effect.suspend(() => {
+        runs++
+        return Effect.as(Deferred.await(gate), HttpServerResponse.text(`run ${runs}`))
+      })
+      const ask = yield* serve(
+        HttpRouter.empty.pipe(
+          HttpRouter.get("/", handler.pipe(withCache({ expiry: 10 }))),
+          withCache({ expiry: 10 })
+        )
+      )
+      yield* Deferred.succeed(gate, undefined)
+      yield* ask("/")
+      yield* TestClock.adjust("10 seconds")
+      gate = yield* Deferred.make<void>()
+      const clients = Array.from({ length: 5 }, () => client(ask.port))
+      yield* eventually(() => flights.waiting(storage) >= 5)
+      yield* Deferred.succeed(gate, undefined)
+      for (const { reply } of clients) expect((yield* Effect.promise(() => reply)).text).toBe("run 2")
+    }).pipe(Effect.provide(quiet)))
+
+  it.scoped("40: nor does a route that fails with a 4xx answer one by one", () =>
+    Effect.gen(function*() {
+      const gate = yield* Deferred.make<void>()
+      let runs = 0
+      class Forbidden extends Data.TaggedError("Forbidden") {
+        [HttpServerRespondable.symbol]() {
+          return HttpServerResponse.empty({ status: 403 })
+        }
+      }
+      const handler = Effect.suspend(() =>
+        Effect.zipRight(++runs === 1 ? Effect.void : Deferred.await(gate), new Forbidden())
+      )
+      const ask = yield* serve(HttpRouter.empty.pipe(HttpRouter.get("/", handler.pipe(withCache({ expiry: 10 })))))
+      expect((yield* ask("/")).status).toBe(403)
+      const clients = Array.from({ length: 5 }, () => client(ask.port))
+      yield* eventually(() => runs === 6)
+      yield* Deferred.succeed(gate, undefined)
+      for (const { reply } of clients) expect((yield* Effect.promise(() => reply)).status).toBe(403)
     }).pipe(Effect.provide(quiet)))
 
   it.scoped("more than maxWaiters run the handler for themselves, which is logged once", () => {

@@ -1,7 +1,12 @@
 /** What is remembered of keys for a while, within a bound. */
 import { LRUCache } from "lru-cache"
-import type { Vary } from "../protocol/Vary.js"
-import { perStorage } from "./home.js"
+import { union, type Vary } from "../protocol/Vary.js"
+import { isAhead, perStorage } from "./home.js"
+
+interface Place {
+  readonly key: string
+  readonly partition: string
+}
 
 const maxBytes = 4 * 1024 * 1024
 const overhead = 128
@@ -13,11 +18,31 @@ const notes = <Note extends {}>(name: string, lengthOf: (note: Note) => number =
       sizeCalculation: (note, about) => overhead + 2 * (about.length + lengthOf(note))
     }))
 
-/** By key: the names that its responses nominated, so that requests for different variants don't wait for each other. */
-export const nominated = notes<Vary>("nominated")
+const nominations = notes<Vary>("nominated", (names) => names.join().length)
 
-/** Until when requests of a group are not joined, since their responses can't be shared. Epoch milliseconds. */
-export const unjoined = notes<number>("unjoined")
+const placeOf = ({ key, partition }: Place): string => JSON.stringify([key, partition])
+
+/** What the responses kept in a place nominated, so that requests for different variants don't wait for each other. */
+export const nominated = (storage: object, place: Place): Vary => nominations.of(storage).get(placeOf(place)) ?? []
+
+export const nominate = (storage: object, place: Place, names: Vary): void => {
+  nominations.of(storage).set(placeOf(place), union(nominated(storage, place), names))
+}
+
+/** Epoch milliseconds. */
+const unjoinedUntil = notes<number>("unjoined")
+
+const unjoinedFor = 60_000
+
+/** Whether the responses to requests of a group could not be shared a minute ago or less: they don't wait for each other. */
+export const isUnjoined = (storage: object, group: string, now: number): boolean =>
+  isAhead(unjoinedUntil.of(storage).get(group) ?? 0, now, unjoinedFor)
+
+export const unjoin = (storage: object, group: string, now: number): void => {
+  unjoinedUntil.of(storage).set(group, now + unjoinedFor)
+}
+
+export const join = (storage: object, group: string): void => void unjoinedUntil.of(storage).delete(group)
 
 /** By flight: how often a refresh has failed, and when the next may begin. */
 export const refused = notes<{ readonly failures: number; readonly until: number }>("refused")

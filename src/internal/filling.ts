@@ -15,7 +15,6 @@ import * as CacheControl from "../protocol/CacheControl.js"
 import * as Fields from "../protocol/Fields.js"
 import * as Reuse from "../protocol/Reuse.js"
 import * as Validation from "../protocol/Validation.js"
-import * as Vary from "../protocol/Vary.js"
 import { ask, type Asked } from "./asking.js"
 import * as Body from "./body.js"
 import { Fill } from "./fill.js"
@@ -66,9 +65,6 @@ const anyRequest: Reuse.Request = {
   isRepeatable: true
 }
 
-/** How long requests of a group are not joined after one was for nothing. Milliseconds. */
-const unjoinedFor = 60_000
-
 /** What is known of a group from one answer. An error says nothing of the next answer. */
 const remember = (
   { group, place }: Pick<Order<unknown>, "group" | "place">,
@@ -78,13 +74,11 @@ const remember = (
 ): void => {
   if (group === undefined) return
   const { lookup, storage } = place
-  const unjoined = notes.unjoined.of(storage)
   if (item !== undefined && Reuse.decide(item, anyRequest, now)._tag === "Fresh") {
-    unjoined.delete(group)
-    const nominated = notes.nominated.of(storage)
-    nominated.set(lookup.key, Vary.union(nominated.get(lookup.key) ?? [], item.vary))
+    notes.join(storage, group)
+    notes.nominate(storage, lookup, item.vary)
   } else if (!Reuse.isError(status)) {
-    unjoined.set(group, now + unjoinedFor)
+    notes.unjoin(storage, group, now)
   }
 }
 
@@ -124,6 +118,7 @@ export const fill = <A extends Respondable.Respondable, E, R, RP>(
     const exit = yield* Effect.exit(ask(handler, here, place.found, mayKeep))
     if (Exit.isFailure(exit)) {
       const status = yield* statusOf(exit.cause)
+      remember(order, undefined, status, yield* Clock.currentTimeMillis)
       if (Validation.supersedes(method, status)) yield* forget(place)
       return yield* land({ _tag: "Failed", status, cause: exit.cause })
     }

@@ -4,6 +4,7 @@ import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
+import * as FiberId from "effect/FiberId"
 import * as FiberRef from "effect/FiberRef"
 import * as HashSet from "effect/HashSet"
 import * as Option from "effect/Option"
@@ -34,7 +35,8 @@ interface Flight<A> {
   waiters: number
   readonly landing: Deferred.Deferred<Exit.Exit<A>>
   readonly trace: string | undefined
-  readonly fiber: Fiber.RuntimeFiber<void>
+  /** `undefined` until it has started. */
+  fiber: Fiber.RuntimeFiber<void> | undefined
   /** Nobody else joins it. */
   readonly close: () => void
 }
@@ -62,26 +64,32 @@ const currentTrace = Effect.map(
   (span) => Option.isSome(span) ? span.value.traceId : undefined
 )
 
+/** Takes the name. What decides that nobody has it and this follow each other at once: a fiber may yield between two steps. */
+const claim = <A>(storage: object, name: string | undefined, trace: string | undefined): Flight<A> => {
+  const flights = tables.of(storage)
+  const close = () => {
+    if (name !== undefined && flights.get(name) === flight) flights.delete(name)
+  }
+  const flight: Flight<A> = { waiters: 1, landing: Deferred.unsafeMake(FiberId.none), trace, fiber: undefined, close }
+  if (name !== undefined) flights.set(name, flight)
+  return flight
+}
+
 const launch = <A, R>(
   storage: object,
-  { deadline, fly, late, name }: Plan<A, R>,
-  waiters: number
-): Effect.Effect<Flight<A>, never, R> =>
+  flight: Flight<A>,
+  { deadline, fly, late, name }: Plan<A, R>
+): Effect.Effect<Fiber.RuntimeFiber<void>, never, R> =>
   Effect.gen(function*() {
-    const landing = yield* Deferred.make<Exit.Exit<A>>()
+    const { close, landing } = flight
     const fiber = yield* lend(storage, fly((value) => Deferred.succeed(landing, Exit.succeed(value))))
-    const flights = tables.of(storage)
-    const close = () => {
-      if (name !== undefined && flights.get(name) === flight) flights.delete(name)
-    }
-    const flight: Flight<A> = { waiters, landing, trace: yield* currentTrace, fiber, close }
-    if (name !== undefined) flights.set(name, flight)
+    flight.fiber = fiber
     fiber.addObserver((exit) => {
       close()
       const grounded = Exit.zipRight(exit, Exit.die("a flight ended before it landed"))
       Deferred.unsafeDone(landing, Effect.succeed(grounded))
     })
-    if (name === undefined) return flight
+    if (name === undefined) return fiber
     const end = Effect.suspend(() => {
       close()
       return Effect.zipRight(Deferred.succeed(landing, Exit.succeed(late)), Fiber.interruptFork(fiber))
@@ -93,7 +101,7 @@ const launch = <A, R>(
         (landed) => Option.isSome(landed) ? Effect.void : end
       )
     )
-    return flight
+    return fiber
   })
 
 /** Whoever leaves ends nothing for the others; the last to leave before it has landed interrupts it. */
@@ -106,7 +114,7 @@ const wait = <A>(flight: Flight<A>): Effect.Effect<Exit.Exit<A>> =>
         (isDone) => {
           if (isDone || flight.waiters > 0) return Effect.void
           flight.close()
-          return Fiber.interruptFork(flight.fiber)
+          return flight.fiber === undefined ? Effect.void : Fiber.interruptFork(flight.fiber)
         }
       )
     )
@@ -120,17 +128,26 @@ const inherit = (fiber: Fiber.RuntimeFiber<void>): Effect.Effect<void> =>
   )
 
 /** The request that it started with holds what it uses, also when its client has left. */
-const lead = <A>(flight: Flight<A>): Effect.Effect<Exit.Exit<A>> =>
+const lead = <A>(flight: Flight<A>, fiber: Fiber.RuntimeFiber<void>): Effect.Effect<Exit.Exit<A>> =>
   Effect.onInterrupt(
     wait(flight),
-    (by) => HashSet.has(by, HttpServerError.clientAbortFiberId) ? Fiber.await(flight.fiber) : Effect.void
+    (by) => HashSet.has(by, HttpServerError.clientAbortFiberId) ? Fiber.await(fiber) : Effect.void
   ).pipe(
-    Effect.zipLeft(inherit(flight.fiber))
+    Effect.zipLeft(inherit(fiber))
   )
 
-/** Starts it for nobody, as if somebody waited who never leaves: its deadline ends it, and the storage's layer. */
-export const send = <A, R>(storage: object, plan: Plan<A, R>): Effect.Effect<void, never, R> =>
-  Effect.asVoid(Effect.uninterruptible(launch(storage, plan, 1)))
+/**
+ * Starts it for nobody, as if somebody waited who never leaves, and answers whether nobody else had: its deadline ends it,
+ * and the storage's layer.
+ */
+export const send = <A, R>(
+  storage: object,
+  plan: Plan<A, R> & { readonly name: string }
+): Effect.Effect<boolean, never, R> =>
+  Effect.uninterruptible(Effect.flatMap(currentTrace, (trace) => {
+    if (tables.of(storage).has(plan.name)) return Effect.succeed(false)
+    return Effect.as(launch(storage, claim<A>(storage, plan.name, trace), plan), true)
+  }))
 
 /** Joins the flight of this name, or starts one. */
 export const board = <A, R>(
@@ -140,8 +157,9 @@ export const board = <A, R>(
 ): Effect.Effect<Arrival<A>, never, R> =>
   Effect.uninterruptible(Effect.gen(function*() {
     const flights = tables.of(storage)
+    const trace = yield* currentTrace
     const running = plan.name === undefined ? undefined : flights.get(plan.name) as Flight<A> | undefined
-    const isOwn = running?.trace !== undefined && running.trace === (yield* currentTrace)
+    const isOwn = running?.trace !== undefined && running.trace === trace
     if (running !== undefined && !isOwn && running.waiters < maxWaiters) {
       running.waiters++
       return { exit: yield* wait(running), isJoined: true }
@@ -151,8 +169,9 @@ export const board = <A, R>(
       : plan.name !== undefined && flights.size >= maxFlights
       ? "flights"
       : undefined
+    const name = running === undefined && limit === undefined ? plan.name : undefined
+    const flight = claim<A>(storage, name, trace)
     if (limit !== undefined) yield* limitReached(storage, limit, "and requests run the handler for themselves")
-    const isAlone = running !== undefined || limit !== undefined
-    const flight = yield* launch(storage, isAlone ? { ...plan, name: undefined } : plan, 1)
-    return { exit: yield* lead(flight), isJoined: false }
+    const fiber = yield* launch(storage, flight, { ...plan, name })
+    return { exit: yield* lead(flight, fiber), isJoined: false }
   }))

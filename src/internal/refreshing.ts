@@ -3,7 +3,7 @@ import type * as Respondable from "@effect/platform/HttpServerRespondable"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import type { CacheItem } from "../CacheItem.js"
-import { perStorage } from "../home/home.js"
+import { isAhead, perStorage } from "../home/home.js"
 import { limitReached } from "../home/limits.js"
 import * as notes from "../home/notes.js"
 import * as CacheControl from "../protocol/CacheControl.js"
@@ -37,9 +37,10 @@ const onBehalfOfNobody = <R>(here: Visit<R>, item: CacheItem, vary: Vary.Vary): 
   }
 }
 
-/** An answer that says of the resource what it is now, or that it is gone. */
+/** An answer that says of the resource what it is now, to its end, or that it is gone. */
 const isAnswered = <E>(filled: Filled<E>): boolean => {
   if (filled._tag === "Found") return true
+  if (filled._tag === "Answered" && filled.fill?.isWhole === false) return false
   const status = filled._tag === "Failed" ? filled.status : filled.asked.answer.status
   return status < 400 || status === 404 || status === 410
 }
@@ -57,7 +58,7 @@ export const refresh = <A extends Respondable.Respondable, E, R, RP>(
     const refused = notes.refused.of(storage)
     const now = yield* Clock.currentTimeMillis
     const { failures, until } = refused.get(name) ?? { failures: 0, until: now }
-    if (now < until || flights.isFlying(storage, name)) return
+    if (isAhead(until, now, longestPause) || flights.isFlying(storage, name)) return
     const refreshes = running.of(storage)
     if (refreshes.count >= maxRefreshes) {
       return yield* limitReached(storage, "refreshes", "and stale responses are refreshed later")
@@ -66,7 +67,7 @@ export const refresh = <A extends Respondable.Respondable, E, R, RP>(
     const pause = Math.min(firstPause * 2 ** failures, longestPause)
     refused.set(name, { failures: failures + 1, until: now + pause })
     refreshes.count++
-    const anonymous = onBehalfOfNobody(here, item, notes.nominated.of(storage).get(lookup.key) ?? [])
+    const anonymous = onBehalfOfNobody(here, item, notes.nominated(storage, lookup))
     const wanted = { ...anonymous.asks, forOrigin: false, isHeld: true, isRepeatable: false }
     // What the handler reads beyond that, it finds absent.
     const absent = { ...place, lookup: lookupOf(anonymous, lookup.partition) }
@@ -78,14 +79,20 @@ export const refresh = <A extends Respondable.Respondable, E, R, RP>(
       group: groupOf(anonymous, lookup),
       isJoined: true
     })
-    yield* flights.send<Filled<E>, R>(storage, {
+    const isSent = yield* flights.send<Filled<E>, R>(storage, {
       name,
       deadline: here.policy.deadline,
       late,
-      fly: (land) =>
-        fly((filled) => {
-          if (isAnswered(filled)) refused.delete(name)
+      fly: (land) => {
+        let landed: Filled<E> | undefined
+        return fly((filled) => {
+          landed = filled
           return land(filled)
-        }).pipe(Effect.ensuring(Effect.sync(() => refreshes.count--)))
+        }).pipe(Effect.ensuring(Effect.sync(() => {
+          refreshes.count--
+          if (landed !== undefined && isAnswered(landed)) refused.delete(name)
+        })))
+      }
     })
+    if (!isSent) refreshes.count--
   })
