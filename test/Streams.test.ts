@@ -1,9 +1,9 @@
 /** Streamed bodies, over a real port; the numbers are those of the project's list of failures. */
-import { HttpRouter, HttpServerResponse } from "@effect/platform"
+import { HttpRouter, HttpServerRequest, HttpServerResponse } from "@effect/platform"
 import { NodeHttpServer, NodeStream } from "@effect/platform-node"
 import { describe, expect, it } from "@effect/vitest"
-import { Deferred, Effect, Layer, Queue, Stream, TestClock } from "effect"
-import { CacheStorage, type HttpCache, InMemoryCacheStorage, withCache } from "effect-http-cache"
+import { Deferred, Effect, Exit, Layer, Queue, Stream, TestClock } from "effect"
+import { CacheStorage, HttpCache, InMemoryCacheStorage, withCache } from "effect-http-cache"
 import { once } from "node:events"
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import * as Http from "node:http"
@@ -11,7 +11,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { Readable } from "node:stream"
 import * as flights from "../src/internal/flights.js"
-import { eventually, logged, serve, still, TestServer } from "./harness.js"
+import { eventually, type Logged, logged, serve, still, TestServer } from "./harness.js"
 
 const bytes = (text: string): Uint8Array => new TextEncoder().encode(text)
 const quiet = Layer.merge(TestServer, logged([]))
@@ -34,13 +34,15 @@ const produced = (options: HttpServerResponse.Options.WithContentType = {}) =>
     return { handler, ran, write: (...parts: ReadonlyArray<string | Error | undefined>) => queue.offerAll(parts) }
   })
 
-const app = (handler: Effect.Effect<HttpServerResponse.HttpServerResponse>, options: HttpCache.Options = {}) =>
-  HttpRouter.empty.pipe(HttpRouter.get("/", handler.pipe(withCache({ expiry: 10, ...options }))))
+const app = <R>(
+  handler: Effect.Effect<HttpServerResponse.HttpServerResponse, never, R>,
+  options: HttpCache.Options = {}
+) => HttpRouter.empty.pipe(HttpRouter.get("/", handler.pipe(withCache({ expiry: 10, ...options }))))
 
 /** A client that takes what comes, when it comes. Node sends the head with the first part. */
-const open = (port: number) =>
+const open = (port: number, headers: Http.OutgoingHttpHeaders = {}) =>
   Effect.promise(async () => {
-    const request = Http.get({ agent: false, host: "127.0.0.1", port })
+    const request = Http.get({ agent: false, host: "127.0.0.1", port, headers })
     request.on("error", () => {})
     const [response] = await once(request, "response") as [Http.IncomingMessage]
     let text = ""
@@ -166,6 +168,135 @@ describe("streams", () => {
         InMemoryCacheStorage.layerWith({ maxBytes: 2 ** 27, maxItemBytes: 2 ** 26 })
       )
     )))
+
+  it.scoped("21, 51: a stream that reads who is asking breaks off for all, and then is for nobody else", () => {
+    const log: Array<Logged> = []
+    return Effect.gen(function*() {
+      const gate = yield* Deferred.make<void>()
+      let runs = 0
+      const handler = Effect.map(HttpServerRequest.HttpServerRequest, (request) => {
+        runs++
+        return HttpServerResponse.stream(
+          Stream.concat(
+            Stream.make(bytes("hello ")),
+            Stream.fromEffect(Effect.map(Deferred.await(gate), () => bytes(String(request.cookies["name"]))))
+          )
+        )
+      })
+      const ask = yield* serve(app(handler))
+      const ada = yield* open(ask.port, { cookie: "name=ada" })
+      const bob = yield* open(ask.port, { cookie: "name=bob" })
+      expect([bob.status, runs]).toEqual(["fwd=uri-miss; collapsed", 1])
+      yield* Deferred.succeed(gate, undefined)
+      for (const client of [ada, bob]) expect(yield* client.breaks).toBe(false)
+      for (const name of ["ada", "bob"]) {
+        const reply = yield* ask("/", { headers: { cookie: `name=${name}` } })
+        expect([reply.text, reply.headers["cache-control"], reply.cacheStatus]).toEqual([
+          `hello ${name}`,
+          "private",
+          "fwd=uri-miss"
+        ])
+      }
+      expect(log.map(({ message }) => message)).toEqual([
+        expect.stringContaining("the handler read more while its body was sent")
+      ])
+    }).pipe(Effect.provide(Layer.merge(TestServer, logged(log))))
+  })
+
+  it.scoped("20: so does one that refuses while it is sent", () =>
+    Effect.gen(function*() {
+      const body = Stream.concat(
+        Stream.make(bytes("form ")),
+        Stream.fromEffect(Effect.as(HttpCache.refuse, bytes("token")))
+      )
+      const ask = yield* serve(app(Effect.succeed(HttpServerResponse.stream(body))))
+      const first = yield* Effect.exit(
+        Effect.tryPromise(() => fetch(`http://127.0.0.1:${ask.port}/`).then((r) => r.text()))
+      )
+      expect(Exit.isFailure(first)).toBe(true)
+      for (let times = 0; times < 2; times++) {
+        const reply = yield* ask("/")
+        expect([reply.text, reply.headers["cache-control"], reply.cacheStatus]).toEqual([
+          "form token",
+          "private",
+          "fwd=uri-miss"
+        ])
+      }
+    }).pipe(Effect.provide(quiet)))
+
+  it.scoped.each(["ignore", "refuse", "vary"] as const)(
+    "41: a stream is stored as bytes are, with unkeyed: %s",
+    (unkeyed) =>
+      Effect.gen(function*() {
+        const headers = { "cache-control": "public, max-age=10" }
+        const handler = Effect.map(HttpServerRequest.HttpServerRequest, (request) =>
+          HttpServerResponse.stream(Stream.make(bytes(`for ${request.headers["x-a"]}`)), { headers }))
+        const ask = yield* serve(app(handler, { unkeyed }))
+        yield* ask("/", { headers: { "x-a": "1" } })
+        expect((yield* ask("/", { headers: { "x-a": "1" } })).cacheStatus).toBe("hit; ttl=10")
+      }).pipe(Effect.provide(quiet))
+  )
+
+  it.scoped("25, 41: a client that has the content already leaves it to be stored", () =>
+    Effect.gen(function*() {
+      const { handler, ran, write } = yield* produced({ headers: { etag: "\"1\"" } })
+      const ask = yield* serve(app(handler))
+      const headers = { "if-none-match": "\"1\"" }
+      const reply = yield* ask("/", { headers })
+      expect([reply.status, reply.text]).toEqual([304, ""])
+      yield* write("a", "b", undefined)
+      yield* eventually(() => ran.ended === 1)
+      const hit = yield* ask("/")
+      expect([hit.text, hit.cacheStatus]).toEqual(["ab", "hit; ttl=10"])
+    }).pipe(Effect.provide(quiet)))
+
+  it.scoped("41: a stream that nobody reads ends at the deadline", () =>
+    Effect.gen(function*() {
+      const { handler, ran, write } = yield* produced({ headers: { etag: "\"1\"" } })
+      const ask = yield* serve(app(handler, { deadline: 5 }))
+      expect((yield* ask("/", { headers: { "if-none-match": "\"1\"" } })).status).toBe(304)
+      yield* write("a")
+      yield* TestClock.adjust("4999 millis")
+      expect(ran.ended).toBe(0)
+      yield* TestClock.adjust("1 millis")
+      yield* eventually(() => ran.ended === 1)
+      const storage = yield* CacheStorage.CacheStorage
+      yield* eventually(() => flights.count(storage) === 0)
+    }).pipe(Effect.provide(quiet)))
+
+  it.scoped("41: where a scope ends between the request and the route, the body is sent all the same", () =>
+    Effect.gen(function*() {
+      const { handler, write } = yield* produced()
+      const route = handler.pipe(withCache({ expiry: 10 }), Effect.scoped)
+      const ask = yield* serve(HttpRouter.empty.pipe(HttpRouter.get("/", route)))
+      yield* write("a", "b", undefined)
+      expect([(yield* ask("/")).text, (yield* ask("/")).cacheStatus]).toEqual(["ab", "hit; ttl=10"])
+    }).pipe(Effect.provide(quiet)))
+
+  it.effect("22: neither the source nor who is served writes into what is stored", () =>
+    Effect.gen(function*() {
+      const buffer = bytes("...")
+      const source = Stream.map(Stream.rechunk(Stream.make("aaa", "bbb", "ccc"), 1), (text) => {
+        buffer.set(bytes(text))
+        return buffer
+      })
+      const route = Effect.succeed(HttpServerResponse.stream(source)).pipe(withCache({ expiry: 10 }))
+      const ask = Effect.flatMap(route, ({ body }) =>
+        body._tag === "Stream"
+          ? Stream.runFold(body.stream, "", (text, chunk) => {
+            const more = text + new TextDecoder().decode(chunk)
+            chunk.fill(120)
+            return more
+          })
+          : Effect.succeed(body._tag === "Uint8Array" ? new TextDecoder().decode(body.body) : body._tag)).pipe(
+          Effect.scoped,
+          Effect.provideService(
+            HttpServerRequest.HttpServerRequest,
+            HttpServerRequest.fromWeb(new Request("http://localhost/"))
+          )
+        )
+      expect([yield* ask, yield* ask]).toEqual(["aaabbbccc", "aaabbbccc"])
+    }).pipe(Effect.provide(InMemoryCacheStorage.layer)))
 
   it.scoped("42: past the limit the body goes on to its client, at its client's pace, and is not stored", () =>
     Effect.gen(function*() {

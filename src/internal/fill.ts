@@ -4,10 +4,12 @@ import * as Chunk from "effect/Chunk"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
 import * as FiberId from "effect/FiberId"
 import * as Option from "effect/Option"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
+import * as Body from "./body.js"
 
 interface Reader {
   /** The number of the next chunk. */
@@ -57,13 +59,15 @@ export class Fill {
 
   /**
    * At the pace of the source while the body is within the limit, then at that of the slowest reader. Its readers see the
-   * end when `atEnd` has run.
+   * end when `atEnd` has run. Who has no reader when `deadline` (milliseconds) is over is given up.
    */
-  pump<E, R, R2>(
+  pump<E, R, E2, R2>(
     source: Stream.Stream<Uint8Array, E, R>,
-    atEnd: Effect.Effect<unknown, never, R2>
+    atEnd: Effect.Effect<unknown, E2, R2>,
+    deadline: number
   ): Effect.Effect<void, never, R | R2> {
-    return Stream.runForEach(source, (chunk) => this.push(chunk)).pipe(
+    const isRead = Effect.suspend(() => this.readers.size > 0 ? Effect.void : this.abandon)
+    const pumped = Stream.runForEach(source, (chunk) => this.push(chunk)).pipe(
       Effect.zipLeft(atEnd),
       Effect.onExit((exit) =>
         Effect.sync(() => {
@@ -74,23 +78,31 @@ export class Fill {
       // Its readers are told.
       Effect.catchAllCause(() => Effect.void)
     )
+    return Effect.flatMap(
+      Effect.fork(Effect.delay(isRead, deadline)),
+      (watch) => Effect.ensuring(pumped, Fiber.interruptFork(watch))
+    )
   }
 
-  /** A place in the audience, for as long as the request. */
-  readonly reader: Effect.Effect<Stream.Stream<Uint8Array, unknown>> = Effect.suspend(() => {
+  /** A place in the audience: to the end of the stream, or for as long as the request that doesn't come to send it. */
+  readonly reader: Effect.Effect<Stream.Stream<Uint8Array, unknown>> = Effect.uninterruptible(Effect.suspend(() => {
     const reader: Reader = { at: this.dropped, isCutOff: false }
     this.readers.add(reader)
     const leave = Effect.suspend(() => {
-      this.readers.delete(reader)
+      if (!this.readers.delete(reader)) return Effect.void
       this.trim()
       return this.readers.size === 0 && this.exit === undefined ? this.abandon : Effect.void
     })
-    const stream = Stream.repeatEffectChunkOption(this.pull(reader))
+    const stream = Stream.ensuring(Stream.repeatEffectChunkOption(this.pull(reader)), leave)
     return Effect.flatMap(Effect.serviceOption(Scope.Scope), (scope) =>
       Option.isSome(scope)
-        ? Effect.as(Scope.addFinalizer(scope.value, leave), stream)
-        : Effect.succeed(Stream.ensuring(stream, leave)))
-  })
+        // A scope that ends well before the body is read is not that of the request.
+        ? Effect.as(
+          Scope.addFinalizerExit(scope.value, (exit) => Exit.isFailure(exit) ? leave : Effect.void),
+          stream
+        )
+        : Effect.succeed(stream))
+  }))
 
   private pull(reader: Reader): Effect.Effect<Chunk.Chunk<Uint8Array>, Option.Option<unknown>> {
     return Effect.suspend(() => {
@@ -99,7 +111,7 @@ export class Fill {
       if (chunk !== undefined) {
         reader.at++
         this.trim()
-        return Effect.succeed(Chunk.of(chunk))
+        return Effect.succeed(Chunk.of(Body.copy(chunk)))
       }
       if (this.exit === undefined) return Effect.zipRight(Deferred.await(this.bell), this.pull(reader))
       return Exit.isSuccess(this.exit)
@@ -110,7 +122,8 @@ export class Fill {
 
   private push(chunk: Uint8Array): Effect.Effect<void> {
     return Effect.suspend(() => {
-      this.chunks.push(chunk)
+      if (chunk.byteLength === 0) return Effect.void
+      this.chunks.push(Body.copy(chunk))
       this.size += chunk.byteLength
       this.held += chunk.byteLength
       this.trim()

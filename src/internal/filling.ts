@@ -9,6 +9,7 @@ import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
+import * as Stream from "effect/Stream"
 import type { CacheItem } from "../CacheItem.js"
 import * as notes from "../home/notes.js"
 import * as CacheControl from "../protocol/CacheControl.js"
@@ -19,12 +20,13 @@ import { ask, type Asked } from "./asking.js"
 import * as Body from "./body.js"
 import { Fill } from "./fill.js"
 import type { Land } from "./flights.js"
+import { goingOn } from "./handler.js"
 import { forget, freshenByHead, judge, type Judged, store, tooLarge } from "./keeping.js"
 import * as recorder from "./recorder.js"
 import { entityTag } from "./serverResponse.js"
 import * as storages from "./storages.js"
 import type { Visit } from "./visit.js"
-import { warn } from "./warning.js"
+import { routeOf, warn } from "./warning.js"
 
 /** What became of it. */
 export type Filled<E> =
@@ -90,6 +92,9 @@ const statusOf = <E>(cause: Cause.Cause<E>): Effect.Effect<number> =>
     return status === 500 && Schema.isSchema(schema) ? HttpApiSchema.getStatusError(schema) : status
   })
 
+/** Routes whose streams read what selects them while they are sent. */
+const latecomers = new WeakSet<object>()
+
 /** A stored stream has the length and the tag that it could not have while it was one. */
 const withContent = (item: CacheItem, body: Uint8Array, etag: "strong" | "weak" | "none"): CacheItem => {
   const headers = { ...item.headers, "content-length": String(body.byteLength) }
@@ -130,10 +135,12 @@ export const fill = <A extends Respondable.Respondable, E, R, RP>(
       return yield* land(answered)
     }
 
-    const exchange = { ...asked, method, requestTime }
+    const route = yield* routeOf(handler)
+    const isStream = answer.body._tag === "Stream"
+    const exchange = { ...asked, method, requestTime, readsLate: isStream && latecomers.has(route) }
     const judged = yield* judge(here, place, exchange, answer)
     remember(order, judged.item, answer.status, responseTime)
-    yield* warn(handler, lookup.key, judged.detail, judged.unkeyed)
+    yield* warn(route, lookup.key, judged.detail, judged.unkeyed)
     if (judged.item === undefined) {
       if (Validation.supersedes(method, answer.status)) yield* forget(place)
       if (method === "HEAD") yield* freshenByHead(here, place, exchange, own)
@@ -145,24 +152,39 @@ export const fill = <A extends Respondable.Respondable, E, R, RP>(
       return yield* land({ ...answered, judged: { ...judged, detail } })
     }
     const { maxBodyBytes, etag } = here.policy
-    const source = Body.measured(answer.body.stream, CacheControl.seconds(Fields.get(answer.fields, "content-length")))
+    const length = CacheControl.seconds(Fields.get(answer.fields, "content-length"))
+    const source = Body.measured(goingOn(answer.body.stream, asked), length)
     const filled = new Fill(
       maxBodyBytes,
       yield* Effect.withFiberRuntime<Effect.Effect<void>>((self) => Effect.succeed(Fiber.interruptFork(self)))
     )
+    const reads = asked.reads?.count
+    // The head has gone out: what no longer holds breaks off, for all who get it, and this route's streams are for nobody else.
+    const holds = Effect.gen(function*() {
+      if (asked.said.isRefused !== true) {
+        if (asked.reads?.count === reads) return
+        const { item } = yield* judge(here, place, exchange, answer)
+        const isNamed = here.policy.unkeyed !== "vary" ||
+          recorder.unkeyedFields(asked.reads, here.policy, kept.headers).length === 0
+        if (item !== undefined && isNamed) return
+      }
+      latecomers.add(route)
+      remember(order, undefined, answer.status, responseTime)
+      yield* forget(place)
+      return yield* Effect.fail(new Error("the body read what selects it, or was refused, after its head had gone out"))
+    })
     yield* land({ ...answered, judged, fill: filled })
     yield* filled.pump(
-      source,
+      Stream.tap(source, () => holds),
       Effect.gen(function*() {
-        // The handler may have read more since it landed, and said more.
-        const isSame = (yield* judge(here, place, exchange, answer)).item !== undefined &&
-          asked.said.isRefused !== true &&
-          recorder.unkeyedFields(asked.reads, here.policy, kept.headers).length === 0
-        if (!filled.isWhole) yield* tooLarge(storage)
-        if (!isSame || !filled.isWhole) remember(order, undefined, answer.status, responseTime)
-        yield* isSame && filled.isWhole
-          ? store(place, withContent(kept, filled.bytes, etag))
-          : forget(place)
-      })
+        yield* holds
+        if (filled.isWhole) yield* store(place, withContent(kept, filled.bytes, etag))
+        else {
+          yield* tooLarge(storage)
+          remember(order, undefined, answer.status, responseTime)
+          yield* forget(place)
+        }
+      }),
+      here.policy.deadline
     )
   })

@@ -8,7 +8,9 @@ import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as FiberRef from "effect/FiberRef"
+import * as Stream from "effect/Stream"
 import * as CacheControl from "../protocol/CacheControl.js"
+import type { ByteStream } from "./body.js"
 import type { Policy } from "./options.js"
 import * as recorder from "./recorder.js"
 
@@ -35,7 +37,7 @@ export interface Answered {
   readonly response: HttpServerResponse.HttpServerResponse
   readonly isFromBeneath: boolean
   /** Goes on for as long as the handler says more. */
-  readonly said: CacheControl.Said
+  readonly said: Cell
   /** Goes on for as long as the handler reads. */
   readonly reads: recorder.Reads | undefined
   readonly setsPreResponseHandler: boolean
@@ -79,6 +81,10 @@ export const run = <A extends Respondable.Respondable, E, R>(
       responseTime: yield* Clock.currentTimeMillis
     }
   })
+
+/** A body that is still made is part of the handler: what is said while it is goes to the same cache. */
+export const goingOn = (stream: ByteStream, { said }: Answered): ByteStream =>
+  Stream.provideService(stream, CacheAbove, said)
 
 /** Tells a cache above us that this response has been dealt with. */
 export const sign = (

@@ -23,6 +23,10 @@ import { lookupOf, type Visit } from "./visit.js"
 export type Exchange =
   & Pick<Storability.Exchange, "method" | "requestTime" | "responseTime" | "setsPreResponseHandler">
   & Pick<Answered, "reads">
+  & {
+    /** More may be read while the body is sent. */
+    readonly readsLate: boolean
+  }
 
 export interface Judged {
   readonly told: CacheControl.Answer
@@ -44,7 +48,8 @@ export const judge = <R>(
   Effect.flatMap(policy.jitter === 0 ? Effect.succeed(0) : Random.next, (chance): Effect.Effect<Judged> => {
     const cookies = serverResponse.cookieLines(answer)
     const content = Body.bytes(answer.body)
-    const { added, credentials, unkeyed } = recorder.judge(exchange.reads, policy, answer.fields)
+    const { added, credentials, unkeyed: read } = recorder.judge(exchange.reads, policy, answer.fields)
+    const unkeyed = exchange.readsLate ? [...read, "more while its body was sent"] : read
     const storability = Storability.decide({
       ...exchange,
       readsCredentials: credentials,
@@ -131,7 +136,8 @@ export const keepForGet = <R>(
   return Effect.gen(function*() {
     const place = yield* look(yield* CacheStorage, lookupOf(here, ""), policy.storageTimeout)
     const now = yield* Clock.currentTimeMillis
-    const exchange = { requestTime: now, responseTime: now, setsPreResponseHandler: false, reads: undefined }
+    const own = { setsPreResponseHandler: false, reads: undefined, readsLate: false }
+    const exchange = { ...own, requestTime: now, responseTime: now }
     yield* keep(here, place, { ...exchange, method: "GET" }, serverResponse.fromHandler(response, "GET", policy, now))
   })
 }

@@ -50,6 +50,11 @@ export class Reads {
   readonly unnameable = new Set<Unnameable>()
   credentials = false
 
+  /** How much: it grows with each read of something else. */
+  get count(): number {
+    return this.fields.size + this.unnameable.size + Number(this.credentials)
+  }
+
   /** After all fields there are no single ones. The names of fields are lower-case; another name reads nothing. */
   field(name: PropertyKey): void {
     if (typeof name !== "string" || this.unnameable.has("all fields")) return

@@ -25,22 +25,17 @@ export const respondStored = <R>(
   outcome: CacheStatus.Outcome,
   now: number,
   /** Its content, where that is still coming. */
-  content?: Body.ByteStream
-): Effect.Effect<HttpServerResponse.HttpServerResponse> =>
-  respond(
-    here,
-    streaming(serverResponse.fromItem(item, Freshness.currentAge(item, now)), content, here.request),
-    Storability.answerOf(item, here.policy),
-    outcome,
-    now
-  )
+  content?: Effect.Effect<Body.ByteStream>
+): Effect.Effect<HttpServerResponse.HttpServerResponse> => {
+  const answer = serverResponse.fromItem(item, Freshness.currentAge(item, now))
+  return respond(here, answer, content, Storability.answerOf(item, here.policy), outcome, now)
+}
 
 const streaming = (
   answer: serverResponse.Answer,
-  content: Body.ByteStream | undefined,
+  content: Body.ByteStream,
   request: HttpServerRequest
 ): serverResponse.Answer => {
-  if (content === undefined) return answer
   const contentType = Fields.get(answer.fields, "content-type")
   return { ...answer, body: Body.ofStream(Body.breaking(content, request), contentType, lengthOf(answer)) }
 }
@@ -65,19 +60,15 @@ export const respondFilled = <R, E>(
     const { asked, fill, judged = unjudged } = filled
     const { answer, own, response, responseTime } = asked
     if (asked.isFromBeneath) return yield* respondFromBeneath(here, response, own, responseTime)
-    const content = fill !== undefined ? yield* fill.reader : answer.body._tag === "Stream"
-      ? Body.measured(answer.body.stream, lengthOf(answer))
+    const content = fill !== undefined
+      ? fill.reader
+      : answer.body._tag === "Stream"
+      ? Effect.succeed(Body.measured(answer.body.stream, lengthOf(answer)))
       : undefined
     const { detail, item, told } = judged
     const stored = item !== undefined && detail === undefined && fill === undefined
     const status = answer === own ? undefined : own.status
-    return yield* respond(
-      here,
-      streaming(answer, content, here.request),
-      told,
-      { ...outcome, stored, detail, status },
-      responseTime
-    )
+    return yield* respond(here, answer, content, told, { ...outcome, stored, detail, status }, responseTime)
   })
 
 /** An error for which something stored was to stand in. */
@@ -89,11 +80,7 @@ export const respondShared = <R>(
   { fill, item }: Shared,
   outcome: Forwarded,
   now: number
-): Effect.Effect<HttpServerResponse.HttpServerResponse> =>
-  Effect.flatMap(
-    fill === undefined ? Effect.succeed(undefined) : fill.reader,
-    (content) => respondStored(here, item, outcome, now, content)
-  )
+): Effect.Effect<HttpServerResponse.HttpServerResponse> => respondStored(here, item, outcome, now, fill?.reader)
 
 /** The handler has failed for another request, whose answer is not to be told, or has taken too long. */
 export const respondFailed = <R>(
@@ -122,29 +109,34 @@ const respondFromBeneath = <R>(
 const respond = <R>(
   here: Visit<R>,
   answer: serverResponse.Answer,
+  /** Of a stream, which is read only where it is sent. */
+  stream: Effect.Effect<Body.ByteStream> | undefined,
   told: CacheControl.Answer,
   outcome: CacheStatus.Outcome,
   now: number
-): Effect.Effect<HttpServerResponse.HttpServerResponse> => {
-  const { policy, view } = here
-  const isOrigin = policy.expiry !== undefined
-  const verdict = Preconditions.evaluateResponse(view.method, view.fields, answer, {
-    now,
-    isOrigin: isOrigin && !answer.isStored,
-    isCache: answer.isStored && !isOrigin
+): Effect.Effect<HttpServerResponse.HttpServerResponse> =>
+  Effect.gen(function*() {
+    const { policy, request, view } = here
+    const isOrigin = policy.expiry !== undefined
+    const verdict = Preconditions.evaluateResponse(view.method, view.fields, answer, {
+      now,
+      isOrigin: isOrigin && !answer.isStored,
+      isCache: answer.isStored && !isOrigin
+    })
+    const content = answer.isStored || (outcome._tag === "Forwarded" && outcome.stored)
+      ? Body.bytes(answer.body)
+      : undefined
+    const parts = verdict === "proceed" && content !== undefined && stream === undefined
+      ? Range.select(view.method, view.fields, answer, answer.range?.size ?? content.byteLength, now)
+      : undefined
+    const isAsItIs = verdict === "proceed" && parts === undefined
+    const status = outcome._tag === "Hit" || isAsItIs ? {} : { status: outcome.status ?? answer.status }
+    report.tell(answer.fields, here, told, { ...outcome, ...status })
+    if (parts !== undefined && content !== undefined) {
+      return yield* handlers.sign(serverResponse.renderParts(answer, content, parts))
+    }
+    const sent = stream !== undefined && verdict === "proceed" && view.method !== "HEAD"
+      ? streaming(answer, yield* stream, request)
+      : answer
+    return yield* handlers.sign(serverResponse.render(sent, view.method, verdict))
   })
-  const content = answer.isStored || (outcome._tag === "Forwarded" && outcome.stored)
-    ? Body.bytes(answer.body)
-    : undefined
-  const parts = verdict === "proceed" && content !== undefined
-    ? Range.select(view.method, view.fields, answer, answer.range?.size ?? content.byteLength, now)
-    : undefined
-  const isAsItIs = verdict === "proceed" && parts === undefined
-  const status = outcome._tag === "Hit" || isAsItIs ? {} : { status: outcome.status ?? answer.status }
-  report.tell(answer.fields, here, told, { ...outcome, ...status })
-  return handlers.sign(
-    parts === undefined || content === undefined
-      ? serverResponse.render(answer, view.method, verdict)
-      : serverResponse.renderParts(answer, content, parts)
-  )
-}

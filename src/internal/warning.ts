@@ -21,22 +21,23 @@ const sentence = (detail: CacheStatus.Detail | undefined, unkeyed: ReadonlyArray
       "what selects it with vary: [...] or partition and set unkeyed: \"ignore\""
 }
 
+/** A router has its routes once, but an `HttpApi` makes handlers for each request. */
+export const routeOf = (handler: object): Effect.Effect<object> =>
+  Effect.map(Effect.serviceOption(RouteContext), (routed) => Option.isSome(routed) ? routed.value.route : handler)
+
 const warned = new WeakMap<object, Set<CacheStatus.Detail>>()
 
-/** A router has its routes once, but an `HttpApi` makes handlers for each request. */
 export const warn = (
-  handler: object,
+  route: object,
   key: string,
   detail: CacheStatus.Detail | undefined,
   unkeyed: ReadonlyArray<string>
-): Effect.Effect<void> => {
-  const because = sentence(detail, unkeyed)
-  if (detail === undefined || because === undefined) return Effect.void
-  return Effect.flatMap(Effect.serviceOption(RouteContext), (routed) => {
-    const route = Option.isSome(routed) ? routed.value.route : handler
+): Effect.Effect<void> =>
+  Effect.suspend(() => {
+    const because = sentence(detail, unkeyed)
+    if (detail === undefined || because === undefined) return Effect.void
     const details = warned.get(route) ?? new Set()
     if (details.has(detail)) return Effect.void
     warned.set(route, details.add(detail))
     return Effect.logWarning(`effect-http-cache: ${key} is not stored, since ${because}`)
   })
-}
