@@ -29,8 +29,8 @@ const broken: { readonly [what: string]: Mutation } = {
   },
   "a refresh without a fence": {
     file: "src/internal/refreshing.ts",
-    source: "{ ...place, lookup: lookupOf(anonymous, lookup.partition) }",
-    negated: "{ ...place, lookup: lookupOf(anonymous, lookup.partition), storage: { ...storage, " +
+    source: "place: { ...place, lookup: lookupOf(anonymous, lookup.partition) }",
+    negated: "place: { ...place, lookup: lookupOf(anonymous, lookup.partition), storage: { ...storage, " +
       "set: (item: CacheItem, lookup: Place[\"lookup\"]) => storage.set({ ...item, fence: \"Infinity\" }, lookup) } }"
   },
   "a collect after the answer": {

@@ -92,7 +92,7 @@ const attend = <A extends Respondable.Respondable, E, R, RP>(
   lookup: Lookup,
   storage: Service,
   turn: joining.Turn
-): Effect.Effect<HttpServerResponse.HttpServerResponse, E, R> =>
+): Effect.Effect<HttpServerResponse.HttpServerResponse, E, R | RP> =>
   Effect.gen(function*() {
     const { asks, key, policy, view } = here
 

@@ -1,6 +1,6 @@
 /** Stale answers and refreshes, over a real port, under the TestClock; the numbers are those of the list of failures. */
 import { HttpApiSchema, HttpRouter, HttpServerRequest, HttpServerResponse } from "@effect/platform"
-import { NodeHttpServer } from "@effect/platform-node"
+import { NodeHttpServer, NodeHttpServerRequest } from "@effect/platform-node"
 import { describe, expect, it } from "@effect/vitest"
 import { Deferred, Effect, Exit, Layer, Schema, Scope, TestClock } from "effect"
 import { CacheStorage, type HttpCache, InMemoryCacheStorage, withCache, withCollect } from "effect-http-cache"
@@ -190,6 +190,79 @@ describe("stale-while-revalidate", () => {
       yield* settled
       expect((yield* ask("/")).headers["x-saw"]).toBe("nothing")
       expect((yield* ask("/", { headers: { "x-a": "1" } })).headers["x-saw"]).toBe("1")
+    }).pipe(Effect.provide(quiet)))
+
+  it.scoped("57: the source of a refresh is nobody's either, nor is there an address that it comes from", () =>
+    Effect.gen(function*() {
+      const { ask, settled } = yield* world(
+        (run, request) => {
+          const source = NodeHttpServerRequest.toIncomingMessage(request)
+          const seen = [source.method, source.headers.cookie, source.rawHeaders.join(), request.remoteAddress._tag]
+          return text(run, { "x-seen": JSON.stringify(seen) })
+        },
+        { expiry: 10, staleWhileRevalidate: 60, cacheControl: "public" }
+      )
+      yield* ask("/")
+      yield* TestClock.adjust("10 seconds")
+      yield* ask("/", { headers: { cookie: "sid=1" } })
+      yield* settled
+      const { headers, text: shown } = yield* ask("/")
+      expect([shown, headers["x-seen"]]).toEqual([
+        "run 2",
+        JSON.stringify(["GET", null, `host,127.0.0.1:${ask.port}`, "None"])
+      ])
+    }).pipe(Effect.provide(quiet)))
+
+  it.scoped("57: what another partition's response nominated is not taken into everybody's refresh", () =>
+    Effect.gen(function*() {
+      const partition = Effect.map(HttpServerRequest.HttpServerRequest, ({ headers }) => headers["x-user"]) as never
+      const { ask, settled } = yield* world(
+        (run, { headers }) =>
+          headers["x-user"] === undefined
+            ? text(run, { "cache-control": "max-age=10", "x-cart": headers["cookie"] ?? "none" })
+            : text(run, { "cache-control": "private, max-age=10", vary: "cookie" }),
+        { partition, staleWhileRevalidate: 60 }
+      )
+      yield* ask("/", { headers: { "x-user": "ada", "cookie": "sid=1" } })
+      yield* ask("/")
+      yield* TestClock.adjust("10 seconds")
+      yield* ask("/", { headers: { cookie: "cart=1" } })
+      yield* settled
+      const { headers, text: shown } = yield* ask("/")
+      expect([shown, headers["x-cart"]]).toEqual(["run 3", "none"])
+    }).pipe(Effect.provide(quiet)))
+
+  it.scoped("57: a refresh has what names its partition, whatever that reads", () =>
+    Effect.gen(function*() {
+      const key = Effect.map(HttpServerRequest.HttpServerRequest, ({ headers }) => headers["x-api-key"])
+      const { ask, settled } = yield* world(
+        (run, { headers }) =>
+          text(run, { "x-for": headers["x-api-key"] ?? "nobody", "x-also": headers["x-b"] ?? "none" }),
+        { expiry: 10, staleWhileRevalidate: 60, unkeyed: "ignore", partition: key as never }
+      )
+      const ada = { headers: { "x-api-key": "ada", "x-b": "1" } }
+      yield* ask("/", ada)
+      yield* TestClock.adjust("10 seconds")
+      yield* ask("/", ada)
+      yield* settled
+      const { headers, text: shown } = yield* ask("/", ada)
+      expect([shown, headers["x-for"], headers["x-also"]]).toEqual(["run 2", "ada", "none"])
+    }).pipe(Effect.provide(quiet)))
+
+  it.scoped("57: a refresh beneath is nothing that the handler of a cache above has read", () =>
+    Effect.gen(function*() {
+      let runs = 0
+      const beneath = Effect.sync(() => text(++runs)).pipe(withCache({ expiry: 10, staleWhileRevalidate: 60 }))
+      const above = Effect.map(beneath, ({ status }) => HttpServerResponse.text(`status ${status}`))
+      const ask = yield* serve(
+        HttpRouter.empty.pipe(
+          HttpRouter.get("/", above.pipe(withCache({ expiry: 10, cacheStatus: { detail: true } })))
+        )
+      )
+      yield* ask("/")
+      yield* TestClock.adjust("10 seconds")
+      const { cacheStatus, headers } = yield* ask("/")
+      expect([cacheStatus, headers["cache-control"]]).toEqual(["fwd=stale; stored", "max-age=10"])
     }).pipe(Effect.provide(quiet)))
 
   it.scoped("57: with a partition a refresh is that user's", () =>

@@ -1,7 +1,9 @@
 /** What a handler sees of its request while it answers, and what it read of it. */
 import type * as Headers from "@effect/platform/Headers"
-import type { HttpServerRequest } from "@effect/platform/HttpServerRequest"
+import { HttpServerRequest } from "@effect/platform/HttpServerRequest"
 import * as UrlParams from "@effect/platform/UrlParams"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
 import * as CacheKey from "../protocol/CacheKey.js"
 import * as Fields from "../protocol/Fields.js"
 import * as Vary from "../protocol/Vary.js"
@@ -112,6 +114,24 @@ const shownAs = (
     return undefined
   })
 }
+
+/** The request fields that an effect reads: of what reads all or the source, all but the uncounted ones. */
+export const readBy = <A, E, R>(
+  effect: Effect.Effect<A, E, R | HttpServerRequest>,
+  request: HttpServerRequest
+): Effect.Effect<Vary.Vary, never, R> =>
+  Effect.suspend(() => {
+    const reads = new Reads()
+    const shown = shownAs(request, "all", reads)
+    const read = Effect.mapInputContext(effect, (context: Context.Context<R>) =>
+      Context.add(context, HttpServerRequest, shown))
+    return Effect.map(Effect.exit(read), () =>
+      reads.unnameable.size > 0
+        ? Object.keys(request.headers).filter((name) =>
+          !uncounted.has(name)
+        )
+        : [...reads.fields])
+  })
 
 export interface Shown {
   readonly request: HttpServerRequest

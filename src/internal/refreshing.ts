@@ -8,10 +8,11 @@ import { limitReached } from "../home/limits.js"
 import * as notes from "../home/notes.js"
 import * as CacheControl from "../protocol/CacheControl.js"
 import * as Fields from "../protocol/Fields.js"
-import type * as Vary from "../protocol/Vary.js"
-import { fill, type Filled, late } from "./filling.js"
+import * as Vary from "../protocol/Vary.js"
+import { fill, type Filled, late, type Order } from "./filling.js"
 import * as flights from "./flights.js"
 import { groupOf, nameOf } from "./joining.js"
+import * as recorder from "./recorder.js"
 import * as serverRequest from "./serverRequest.js"
 import type { Place } from "./storages.js"
 import { lookupOf, type Visit } from "./visit.js"
@@ -22,7 +23,7 @@ const maxRefreshes = 100
 const firstPause = 1000
 const longestPause = 60_000
 
-/** What a request must have to be for the stored response, and whose it is. */
+/** What a request must have to be for the stored response, and whose it is: a partition's, with all that names it. */
 const nominated = (item: CacheItem, vary: Vary.Vary): ReadonlySet<string> =>
   new Set(["host", ":authority", ...item.vary, ...vary, ...(item.partition === "" ? [] : ["cookie", "authorization"])])
 
@@ -36,6 +37,25 @@ const onBehalfOfNobody = <R>(here: Visit<R>, item: CacheItem, vary: Vary.Vary): 
     asks: CacheControl.noRequestDirectives
   }
 }
+
+const orderOf = <RP>(here: Visit<RP>, place: Place, item: CacheItem): Effect.Effect<Order<RP>, never, RP> =>
+  Effect.gen(function*() {
+    const { lookup, storage } = place
+    const { partition } = here.policy
+    const identifying = partition === undefined || item.partition === ""
+      ? []
+      : yield* recorder.readBy(partition, here.request)
+    const anonymous = onBehalfOfNobody(here, item, Vary.union(notes.nominated(storage, lookup), identifying))
+    return {
+      here: anonymous,
+      // What the handler reads beyond that, it finds absent.
+      place: { ...place, lookup: lookupOf(anonymous, lookup.partition) },
+      wanted: { ...anonymous.asks, forOrigin: false, isHeld: true, isRepeatable: false },
+      mayKeep: true,
+      group: groupOf(anonymous, lookup),
+      isJoined: true
+    }
+  })
 
 /** An answer that says of the resource what it is now, to its end, or that it is gone. */
 const isAnswered = <E>(filled: Filled<E>): boolean => {
@@ -51,9 +71,9 @@ export const refresh = <A extends Respondable.Respondable, E, R, RP>(
   here: Visit<RP>,
   place: Place,
   item: CacheItem
-): Effect.Effect<void, never, R> =>
+): Effect.Effect<void, never, R | RP> =>
   Effect.gen(function*() {
-    const { lookup, storage } = place
+    const { storage } = place
     const name = nameOf(here, place)
     const refused = notes.refused.of(storage)
     const now = yield* Clock.currentTimeMillis
@@ -67,31 +87,20 @@ export const refresh = <A extends Respondable.Respondable, E, R, RP>(
     const pause = Math.min(firstPause * 2 ** failures, longestPause)
     refused.set(name, { failures: failures + 1, until: now + pause })
     refreshes.count++
-    const anonymous = onBehalfOfNobody(here, item, notes.nominated(storage, lookup))
-    const wanted = { ...anonymous.asks, forOrigin: false, isHeld: true, isRepeatable: false }
-    // What the handler reads beyond that, it finds absent.
-    const absent = { ...place, lookup: lookupOf(anonymous, lookup.partition) }
-    const fly = fill(handler, {
-      here: anonymous,
-      place: absent,
-      wanted,
-      mayKeep: true,
-      group: groupOf(anonymous, lookup),
-      isJoined: true
-    })
-    const isSent = yield* flights.send<Filled<E>, R>(storage, {
+    const isSent = yield* flights.send<Filled<E>, R | RP>(storage, {
       name,
       deadline: here.policy.deadline,
       late,
       fly: (land) => {
         let landed: Filled<E> | undefined
-        return fly((filled) => {
-          landed = filled
-          return land(filled)
-        }).pipe(Effect.ensuring(Effect.sync(() => {
-          refreshes.count--
-          if (landed !== undefined && isAnswered(landed)) refused.delete(name)
-        })))
+        return Effect.flatMap(orderOf(here, place, item), (order) =>
+          fill(handler, order)((filled) => {
+            landed = filled
+            return land(filled)
+          })).pipe(Effect.ensuring(Effect.sync(() => {
+            refreshes.count--
+            if (landed !== undefined && isAnswered(landed)) refused.delete(name)
+          })))
       }
     })
     if (!isSent) refreshes.count--

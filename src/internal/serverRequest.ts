@@ -4,6 +4,7 @@ import { RequestError } from "@effect/platform/HttpServerError"
 import type { HttpServerRequest } from "@effect/platform/HttpServerRequest"
 import * as UrlParams from "@effect/platform/UrlParams"
 import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import * as CacheKey from "../protocol/CacheKey.js"
 import * as Fields from "../protocol/Fields.js"
@@ -86,15 +87,26 @@ export const asking = (
   return request.modify({ headers: conditions === undefined ? headers : Headers.setAll(headers, conditions) })
 }
 
-/** A `GET` of the same target with these fields and no others. */
+/** What the adapters' readers look at: a web `Request`, or Node's message. */
+const sourceWith = (source: HttpServerRequest["source"], fields: Fields.Fields): object =>
+  source instanceof Request
+    ? new Request(source.url, { headers: fields })
+    : Object.create(source as object, {
+      method: { value: "GET" },
+      headers: { value: fields },
+      rawHeaders: { value: Object.entries(fields).flat() },
+      headersDistinct: { value: Object.fromEntries(Object.entries(fields).map(([name, value]) => [name, [value]])) }
+    }) as object
+
+/** A `GET` of the same target with these fields and no others, from nowhere. It is nobody's, so no cache above sees it read. */
 export const withOnly = (request: HttpServerRequest, fields: Fields.Fields): HttpServerRequest => {
-  const { source } = request
+  const own = original(request)
   const others: { readonly [name: PropertyKey]: unknown } = {
     method: "GET",
-    // The web adapter's readers look at this one.
-    source: source instanceof Request ? new Request(source.url, { headers: fields }) : source
+    source: sourceWith(own.source, fields),
+    remoteAddress: Option.none()
   }
-  const modified = request.modify({ headers: Headers.fromInput(fields) })
+  const modified = own.modify({ headers: Headers.fromInput(fields) })
   return withProperties(modified, (name) => Object.hasOwn(others, name) ? others[name] : undefined, false)
 }
 
