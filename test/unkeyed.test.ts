@@ -14,10 +14,12 @@ import {
   HttpServerResponse,
   HttpTraceContext
 } from "@effect/platform"
-import { NodeHttpServerRequest } from "@effect/platform-node"
+import { NodeHttpServer, NodeHttpServerRequest } from "@effect/platform-node"
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Inspectable, Layer, Schema, TestClock } from "effect"
 import { HttpCache, InMemoryCacheStorage, withCache } from "effect-http-cache"
+import { once } from "node:events"
+import * as Http2 from "node:http2"
 import { counted, type Logged, logged, serve, TestServer } from "./harness.js"
 
 const Request = HttpServerRequest.HttpServerRequest
@@ -462,6 +464,70 @@ describe("what follows from it", () => {
       expect((yield* ask("/", { headers: { host: "evil.example" } })).headers["vary"]).toBe("host")
       expect((yield* ask("/", { headers: { host: "a.example" } })).text).toBe("links to a.example")
     }).pipe(Effect.provide(TestServer)))
+
+  it.scoped("1: a target in absolute form is shown with the origin that takes its place in the key", () =>
+    Effect.gen(function*() {
+      const app = Effect.map(Request, ({ originalUrl, url }) => HttpServerResponse.text(`${originalUrl} ${url}`)).pipe(
+        withCache({ expiry: 10 }),
+        Effect.provideService(HttpCache.Defaults, { origin: "https://api.example.com" })
+      )
+      const ask = yield* serve(app)
+      const evil = yield* ask("http://evil.example/x", { headers: { host: "evil.example" } })
+      expect(evil.text).toBe("https://api.example.com/x https://api.example.com/x")
+    }).pipe(Effect.provide(TestServer)))
+
+  it.scoped("51: what was read between two caches is told as if there were one", () =>
+    Effect.gen(function*() {
+      const beneath = counted().pipe(withCache({ expiry: 10 }))
+      const between = Effect.flatMap(Request, ({ cookies, headers, url }) =>
+        Effect.map(beneath, (response) =>
+          HttpServerResponse.setHeader(response, "x-for", String(url === "/cookie" ? cookies["sid"] : headers["x-a"]))))
+      const ask = yield* serve(between.pipe(withCache({ expiry: 10 })))
+      for (const cookie of ["sid=ada", "sid=bob"]) {
+        const { headers } = yield* ask("/cookie", { headers: { cookie } })
+        expect([headers["x-for"], headers["cache-control"]]).toEqual([cookie.slice(4), "private, max-age=10"])
+      }
+      const { headers } = yield* ask("/field", { headers: { "x-a": "1" } })
+      expect([headers["vary"], headers["cache-control"]]).toEqual(["x-a", "max-age=10"])
+    }).pipe(Effect.provide(TestServer)))
+
+  it.scoped("51: public in Defaults does not offer the responses of a partition to everybody", () =>
+    Effect.gen(function*() {
+      const partition = Effect.map(Request, ({ headers }) => headers["x-user"])
+      const ask = yield* serve(
+        counted().pipe(
+          withCache({ expiry: 10, partition }),
+          Effect.provideService(HttpCache.Defaults, { cacheControl: "public" })
+        )
+      )
+      const { headers } = yield* ask("/", { headers: { "x-user": "ada" } })
+      expect(headers["cache-control"]).toBe("private, max-age=10")
+    }).pipe(Effect.provide(TestServer)))
+
+  it.scoped("10: over HTTP/2, where content needs no length", () =>
+    Effect.gen(function*() {
+      const handler = Effect.map(Request, ({ headers }) => HttpServerResponse.text(`path ${headers[":path"]}`))
+      const layer = NodeHttpServer.layer(() => Http2.createServer() as never, { port: 0 })
+      yield* Effect.gen(function*() {
+        const { port } = yield* serve(handler.pipe(withCache({ expiry: 10, query: "none" })))
+        const session = yield* Effect.acquireRelease(
+          Effect.sync(() => Http2.connect(`http://127.0.0.1:${port}`)),
+          (session) => Effect.sync(() => session.destroy())
+        )
+        const ask = (path: string, content?: string) =>
+          Effect.promise(async () => {
+            const stream = session.request({ ":path": path }, { endStream: content === undefined })
+            if (content !== undefined) stream.end(content)
+            const [headers] = await once(stream, "response") as [Http2.IncomingHttpHeaders]
+            let text = ""
+            for await (const chunk of stream.setEncoding("utf8")) text += chunk
+            return [text, String(headers["cache-status"]).replace("effect-http-cache; ", "")]
+          })
+        expect(yield* ask("/x", "content")).toEqual(["path /x", "fwd=bypass"])
+        expect(yield* ask("/x")).toEqual(["path /x", "fwd=uri-miss"])
+        expect(yield* ask("/x?q=1")).toEqual(["path /x?q=1", "fwd=uri-miss"])
+      }).pipe(Effect.scoped, Effect.provide(layer))
+    }).pipe(Effect.provide(Layer.merge(InMemoryCacheStorage.layerCollectable, logged([])))))
 
   it.scoped("an answer about what is stored takes nothing away from what that was made of", () =>
     Effect.gen(function*() {

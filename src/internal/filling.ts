@@ -36,7 +36,7 @@ export type Filled<E> =
     readonly _tag: "Answered"
     readonly status: number
     readonly asked: Asked
-    /** `undefined` where what is stored answers instead, or a cache beneath has answered. */
+    /** `undefined` where what is stored answers instead; there is no item where a cache beneath has answered. */
     readonly judged?: Judged | undefined
     /** The content, where it is a stream that may be kept. */
     readonly fill?: Fill | undefined
@@ -130,8 +130,8 @@ export const fill = <A extends Respondable.Respondable, E, R, RP>(
     const asked = exit.value
     const { answer, own, responseTime } = asked
     const answered = { _tag: "Answered", status: own.status, asked } as const
-    if (asked.isFromBeneath || (item !== undefined && Reuse.insteadOfError(item, own.status, wanted, responseTime))) {
-      remember(order, undefined, own.status, responseTime)
+    if (item !== undefined && Reuse.insteadOfError(item, own.status, wanted, responseTime)) {
+      Body.discard(own.body)
       return yield* land(answered)
     }
 
@@ -139,6 +139,10 @@ export const fill = <A extends Respondable.Respondable, E, R, RP>(
     const isStream = answer.body._tag === "Stream"
     const exchange = { ...asked, method, requestTime, readsLate: isStream && latecomers.has(route) }
     const judged = yield* judge(here, place, exchange, answer)
+    if (asked.isFromBeneath) {
+      remember(order, undefined, own.status, responseTime)
+      return yield* land({ ...answered, judged: { ...judged, item: undefined } })
+    }
     remember(order, judged.item, answer.status, responseTime)
     yield* warn(route, lookup.key, judged.detail, judged.unkeyed)
     if (judged.item === undefined) {

@@ -61,6 +61,8 @@ export class Reads {
   field(name: PropertyKey): void {
     if (typeof name !== "string" || this.unnameable.has("all fields")) return
     if (Vary.isPersonal([name])) this.credentials = true
+    // Those of HTTP/2, which no `Vary` can name.
+    else if (name.startsWith(":")) this.unnameable.add("the request's source")
     else if (Fields.isToken(name) && name === name.toLowerCase()) this.fields.add(name)
   }
 }
@@ -99,13 +101,19 @@ const cookiesOf = (cookies: HttpServerRequest["cookies"], reads: Reads): HttpSer
   return recorded(cookies, note, note)
 }
 
+/** What the key has of a target, and no more. */
+const targetOf = (url: string, { origin, query }: Pick<Recording, "origin" | "query">): string => {
+  const narrowed = CacheKey.narrow(url, query)
+  return origin === undefined ? narrowed : CacheKey.relocate(narrowed, origin)
+}
+
 const shownAs = (
   request: HttpServerRequest,
-  query: CacheKey.QuerySelection,
+  policy: Pick<Recording, "origin" | "query">,
   reads: Reads | undefined
-): HttpServerRequest => {
-  return standIn(request, (name, target) => {
-    if (name === "originalUrl") return CacheKey.narrow(target.originalUrl, query)
+): HttpServerRequest =>
+  standIn(request, (name, target) => {
+    if (name === "originalUrl") return targetOf(target.originalUrl, policy)
     if (reads === undefined) return undefined
     if (name === "headers") return fieldsOf(target.headers, reads)
     if (name === "cookies") return cookiesOf(target.cookies, reads)
@@ -113,7 +121,6 @@ const shownAs = (
     if (sources.has(name)) reads.unnameable.add("the request's source")
     return undefined
   })
-}
 
 /** The request fields that an effect reads: of what reads all or the source, all but the uncounted ones. */
 export const readBy = <A, E, R>(
@@ -122,7 +129,7 @@ export const readBy = <A, E, R>(
 ): Effect.Effect<Vary.Vary, never, R> =>
   Effect.suspend(() => {
     const reads = new Reads()
-    const shown = shownAs(request, "all", reads)
+    const shown = shownAs(request, { origin: undefined, query: "all" }, reads)
     const read = Effect.mapInputContext(effect, (context: Context.Context<R>) =>
       Context.add(context, HttpServerRequest, shown))
     return Effect.map(Effect.exit(read), () =>
@@ -146,15 +153,16 @@ const searchParams = (url: string): Shown["searchParams"] => {
 }
 
 /** The request without what the key leaves out of its target; what is read of it is told where the route wants to know. */
-export const show = (request: HttpServerRequest, { expiry, query, unkeyed }: Recording): Shown => {
+export const show = (request: HttpServerRequest, policy: Recording): Shown => {
+  const { expiry, unkeyed } = policy
   const reads = expiry === undefined && unkeyed === "ignore" ? undefined : new Reads()
-  const url = CacheKey.narrow(request.url, query)
+  const url = targetOf(request.url, policy)
   const isNarrowed = url !== request.url
-  if (reads === undefined && !isNarrowed && CacheKey.narrow(request.originalUrl, query) === request.originalUrl) {
+  if (reads === undefined && !isNarrowed && targetOf(request.originalUrl, policy) === request.originalUrl) {
     return { request, searchParams: undefined, reads }
   }
   return {
-    request: shownAs(isNarrowed ? request.modify({ url }) : request, query, reads),
+    request: shownAs(isNarrowed ? request.modify({ url }) : request, policy, reads),
     searchParams: isNarrowed ? searchParams(url) : undefined,
     reads
   }

@@ -59,7 +59,7 @@ export const respondFilled = <R, E>(
     }
     const { asked, fill, judged = unjudged } = filled
     const { answer, own, response, responseTime } = asked
-    if (asked.isFromBeneath) return yield* respondFromBeneath(here, response, own, responseTime)
+    if (asked.isFromBeneath) return yield* respondFromBeneath(here, response, own, judged.told, responseTime)
     const content = fill !== undefined
       ? fill.reader
       : answer.body._tag === "Stream"
@@ -94,13 +94,26 @@ export const respondFailed = <R>(
   return handlers.sign(HttpServerResponse.text(text, { status, headers: fields }))
 }
 
-/** A cache beneath has told what is to be told; only what this one withheld from it is left. */
+/** A cache beneath has told what is to be told; only what was read between, and what this one withheld from it, is left. */
 const respondFromBeneath = <R>(
-  { view }: Visit<R>,
-  response: HttpServerResponse.HttpServerResponse,
+  { policy, view }: Visit<R>,
+  own: HttpServerResponse.HttpServerResponse,
   answer: serverResponse.Answer,
+  told: CacheControl.Answer,
   now: number
 ): Effect.Effect<HttpServerResponse.HttpServerResponse> => {
+  if (told.private) {
+    const control = CacheControl.forClients(Fields.get(answer.fields, "cache-control"), policy, {
+      ...told,
+      expires: false
+    })
+    if (control !== undefined) answer.fields["cache-control"] = control
+  }
+  const { "cache-control": control, vary } = answer.fields
+  const response = HttpServerResponse.setHeaders(own, {
+    ...(control === undefined ? {} : { "cache-control": control }),
+    ...(vary === undefined ? {} : { vary })
+  })
   const judge = { now, isOrigin: false, isCache: false }
   const verdict = Preconditions.evaluateResponse(view.method, view.fields, answer, judge)
   return handlers.sign(verdict === "proceed" ? response : serverResponse.render(answer, view.method, verdict))

@@ -54,6 +54,13 @@ const isEncrypted = (request: HttpServerRequest): boolean => {
   return socket?.encrypted === true
 }
 
+/** There is content, and how much is not said: HTTP/2 needs no field for that. */
+const isLengthUnsaid = ({ headers, source }: HttpServerRequest): boolean => {
+  const { stream } = source as { readonly stream?: { readonly endAfterHeaders?: boolean } }
+  return Fields.get(headers, "transfer-encoding") !== undefined ||
+    (stream?.endAfterHeaders === false && Fields.get(headers, "content-length") === undefined)
+}
+
 /** `origin` replaces what the request says of scheme and host. */
 export const view = (given: HttpServerRequest, origin: string | undefined): View => {
   const request = original(given)
@@ -69,8 +76,7 @@ export const view = (given: HttpServerRequest, origin: string | undefined): View
     fields,
     target: origin === undefined ? target : { ...target, origin },
     isAmbiguous: host !== undefined && CacheKey.origin(scheme, host) !== target.origin,
-    hasBody: (Fields.get(fields, "content-length") ?? "0") !== "0" ||
-      Fields.get(fields, "transfer-encoding") !== undefined
+    hasBody: (Fields.get(fields, "content-length") ?? "0") !== "0" || isLengthUnsaid(request)
   }
 }
 
@@ -117,9 +123,10 @@ const maxQueryBytes = 64 * 1024
 export const readContent = (
   request: HttpServerRequest
 ): Effect.Effect<{ readonly request: HttpServerRequest; readonly content: Uint8Array } | undefined, RequestError> => {
-  const { headers, source } = original(request)
-  const { body } = source as { readonly body?: unknown }
-  const isUnsaid = Fields.get(headers, "transfer-encoding") !== undefined || (body !== undefined && body !== null)
+  const own = original(request)
+  const { headers } = own
+  const { body } = own.source as { readonly body?: unknown }
+  const isUnsaid = isLengthUnsaid(own) || (body !== undefined && body !== null)
   const length = Number(Fields.get(headers, "content-length") ?? (isUnsaid ? NaN : 0))
   if (!(length <= maxQueryBytes)) return Effect.succeed(undefined)
   const content = length === 0 ? Effect.succeed(new ArrayBuffer(0)) : request.arrayBuffer

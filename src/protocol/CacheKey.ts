@@ -73,6 +73,10 @@ export const narrow = (requestTarget: string, selection: QuerySelection): string
   return selected === undefined ? path : `${path}?${selected}`
 }
 
+/** A request target in absolute form, with another origin. */
+export const relocate = (requestTarget: string, origin: string): string =>
+  requestTarget.replace(/^[a-z][a-z0-9+.-]*:\/\/[^/?#]*/i, () => origin)
+
 /** Leaves letters, digits and what a host is made of; the rest of UTF-16 becomes `%` and four hexadecimal digits. */
 const escape = (text: string): string =>
   text.replace(/[^A-Za-z0-9.\-_:[\]]/g, (unit) => `%${unit.charCodeAt(0).toString(16).padStart(4, "0")}`)

@@ -144,8 +144,9 @@ const bindingOf = (response: Fields.Fields, { shared, targets }: Policy): Bindin
   }
 }
 
-const isShareable = (directives: CacheControl.ResponseDirectives, policy: Policy): boolean =>
-  policy.cacheControl === "public" || (directives.shareable && policy.cacheControl !== "private")
+/** What a route says of all its responses is not said of those of one partition. */
+const isShareable = (directives: CacheControl.ResponseDirectives, policy: Policy, partition: string): boolean =>
+  (policy.cacheControl === "public" && partition === "") || (directives.shareable && policy.cacheControl !== "private")
 
 /** What clients may be told of a stored response. */
 export const answerOf = (
@@ -155,7 +156,7 @@ export const answerOf = (
   const { directives, isTargeted } = bindingOf(stored.headers, policy)
   const stated = Freshness.explicitLifetime(stored.headers, directives, isTargeted, stored)
   return {
-    private: stored.partition !== "" && !isShareable(directives, policy),
+    private: stored.partition !== "" && !isShareable(directives, policy, stored.partition),
     expires: expiryApplies(stored.status, stated, policy)
   }
 }
@@ -178,7 +179,7 @@ export const decide = (exchange: Exchange, policy: Policy): Storability => {
       ? Freshness.heuristicLifetime(status, exchange.response, directives, times)
       : undefined)
 
-  const shareable = isShareable(directives, policy)
+  const shareable = isShareable(directives, policy, exchange.partition)
   const detail = personal(exchange, policy, directives, vary, shareable)
   // The directives of an origin that is not us are passed on as they are (RFC 9111 §5.2).
   const isOurs = policy.expiry !== undefined || policy.cacheControl === "private"

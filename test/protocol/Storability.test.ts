@@ -540,7 +540,7 @@ describe("Storability: the answer", () => {
       false
     ],
     ["for somebody, and must-revalidate", { ...control("must-revalidate"), partition: "ada" }, origin, true, true],
-    ["for somebody, on a public route", { partition: "ada" }, publicly, false, true],
+    ["for somebody, on a public route", { partition: "ada" }, publicly, true, true],
     ["for somebody, refused", { partition: "ada", bodyBytes: 101 }, origin, true, true],
     ["for somebody, with cookies", { partition: "ada", setsCookies: true }, publicly, true, false],
     ["with cookies", { setsCookies: true }, origin, true, false],
