@@ -307,6 +307,8 @@ const partitionOf = (options: Options, { fields }: Sent): string => {
   return options.partition === undefined ? "" : named
 }
 
+const isAboutStored = ({ by, status }: Answer): boolean => status === 304 || by.method.toUpperCase() === "HEAD"
+
 const isStored = (rules: ReadonlyArray<Rule>): boolean =>
   !rules.some((rule) => rule === "no-store" || rule === "cookies" || rule === "unkeyed")
 
@@ -469,8 +471,10 @@ const world = async (plan: Plan, number: number, count: number, tally: Tally): P
     // A Vary that can't be read as a list of names is `*` to whoever reads it; where there is a partition, who may share
     // it is the handler's or the route's to say.
     const isRead = members(answer.fields["vary"]).every((name) => /^[\w!#$%&'+.^`|~-]*$/.test(name))
-    const isShared = answer.partition !== "" &&
-      (/public|s-maxage/i.test(String(answer.fields["cache-control"])) || options.cacheControl === "public")
+    const saysShared = ({ fields }: Pick<Answer, "fields">) => /public|s-maxage/i.test(String(fields["cache-control"]))
+    const isShared = answer.partition !== "" && saysShared(answer)
+    // So may what a later 304 or HEAD freshened.
+    if (answers.some((later) => later.by.path === to.path && isAboutStored(later) && saysShared(later))) return
     const rules = all.filter((rule) => rule !== "vary" || (isRead && !isShared))
     if (rules.length === 0) return
     tell("private")

@@ -300,6 +300,9 @@ describe("laws", () => {
       set: (item, lookup) => item.body.byteLength < tooLarge ? set(item, lookup) : Effect.succeed(false)
     }),
     "forgets every partition and variant of a URI, and of no other": () => ({ collect: () => Effect.succeed("") }),
+    "forgets by the whole key, whatever characters are in it": ({ collect }) => ({
+      collect: (key) => collect(key.replace(/\?.*/, ""))
+    }),
     "succeeds where there is nothing": ({ collect, get }) => ({
       collect: (key) => Effect.zipRight(Effect.orDie(get(Kit.lookupOf({}, { key }))), collect(key))
     }),
@@ -310,6 +313,22 @@ describe("laws", () => {
     "refuses a fence before the first of two collects too": believesAnyFence,
     "refuses a fence from another partition's lookup as well": believesAnyFence
   }
+
+  const everyPart = "answers what was set, every part of it"
+  const parts = Object.keys(Kit.itemOf("")) as Array<keyof CacheItem.CacheItem>
+
+  it.effect.each([...parts, "range"] as const)(
+    `${everyPart}: %s too`,
+    (part) =>
+      Effect.gen(function*() {
+        const { test } = Kit.laws().find(({ title }) => title === everyPart)!
+        const usual = { ...Kit.itemOf(""), key: "another", fence: "another", range: undefined }[part]
+        const failure = yield* Effect.flip(
+          Effect.sandbox(Effect.provide(test, broken(reading({ [part]: usual }), true)))
+        )
+        expect(Cause.squash(failure)).toBeInstanceOf(AssertionError)
+      })
+  )
 
   const oneInstance = "is the one instance behind both tags"
 

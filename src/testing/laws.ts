@@ -63,6 +63,18 @@ const dictionary = [
     const item = itemOf("body", lookup, {
       fence: yield* fenceOf(lookup),
       vary: ["accept"],
+      status: 206,
+      range: { first: 0, last: 255, size: 1000 },
+      date: 1500,
+      requestTime: 2000,
+      responseTime: 3000,
+      initialAge: 4000,
+      lifetime: 5000,
+      alwaysValidate: true,
+      staleForbidden: true,
+      staleWhileRevalidateUntil: 6000,
+      staleIfErrorUntil: 7000,
+      retainUntil: Date.UTC(2101, 0),
       headers: { etag: "\"1\"", "content-type": "text/html", constructor: "plain data" },
       cookies: ["a=1; Path=/", "b=2"],
       body: Uint8Array.from({ length: 256 }, (_, byte) => byte)
@@ -186,6 +198,20 @@ const collecting = [
     yield* keep(itemOf("other", other), other)
     yield* collect
     assert.deepEqual(yield* Effect.all([french, ada, other].map(textOf)), ["CacheMiss", "CacheMiss", "other"])
+  }),
+
+  law("forgets by the whole key, whatever characters are in it", function*() {
+    const storage = yield* CollectableCacheStorage.CollectableCacheStorage
+    const collected = lookupOf({}, { key: "http://localhost/users/1?a=[b].*&c=%25_\\" })
+    const others = ["http://localhost/users/1", `${collected.key}0`, "http://localhost/users/1?a=b.c&c=%25__"].map((
+      key
+    ) => lookupOf({}, { key }))
+    for (const lookup of [collected, ...others]) yield* keep(itemOf(lookup.key, lookup), lookup)
+    yield* storage.collect(collected.key)
+    assert.deepEqual(
+      yield* Effect.all([collected, ...others].map(textOf)),
+      ["CacheMiss", ...others.map(({ key }) => key)]
+    )
   }),
 
   law("succeeds where there is nothing", function*() {
