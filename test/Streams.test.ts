@@ -264,6 +264,36 @@ describe("streams", () => {
       yield* eventually(() => flights.count(storage) === 0)
     }).pipe(Effect.provide(quiet)))
 
+  it.scoped("41: a body that is not sent is closed", () =>
+    Effect.gen(function*() {
+      const closed: Array<string> = []
+      let isDown = false
+      const opened = (name: string) =>
+        name === "web"
+          ? new ReadableStream({ cancel: () => void closed.push(name) })
+          : new Readable({ read() {}, destroy: (_, done) => (closed.push(name), done(null)) })
+      const route = (name: string) =>
+        Effect.suspend(() =>
+          HttpServerResponse.raw(isDown ? opened(name) : "whole", {
+            status: isDown ? 503 : 200,
+            headers: { etag: "\"1\"" }
+          })
+        )
+      const options = { expiry: 10, staleIfError: 60 }
+      const ask = yield* serve(HttpRouter.empty.pipe(
+        HttpRouter.get("/web", route("web").pipe(withCache(options))),
+        HttpRouter.get("/node", route("node").pipe(withCache(options))),
+        HttpRouter.get("/refreshed", route("node").pipe(withCache({ ...options, staleWhileRevalidate: 60 })))
+      ))
+      const paths = ["/web", "/node", "/refreshed"]
+      for (const path of paths) yield* ask(path)
+      isDown = true
+      yield* TestClock.adjust("10 seconds")
+      for (const path of paths) expect((yield* ask(path)).text).toBe("whole")
+      yield* eventually(() => closed.length === 3)
+      expect(closed.sort()).toEqual(["node", "node", "web"])
+    }).pipe(Effect.provide(quiet)))
+
   it.scoped("41: where a scope ends between the request and the route, the body is sent all the same", () =>
     Effect.gen(function*() {
       const { handler, write } = yield* produced()

@@ -20,6 +20,7 @@ import { Effect, Inspectable, Layer, Schema, TestClock } from "effect"
 import { HttpCache, InMemoryCacheStorage, withCache } from "effect-http-cache"
 import { once } from "node:events"
 import * as Http2 from "node:http2"
+import { inspect } from "node:util"
 import { counted, type Logged, logged, serve, TestServer } from "./harness.js"
 
 const Request = HttpServerRequest.HttpServerRequest
@@ -464,6 +465,39 @@ describe("what follows from it", () => {
       expect((yield* ask("/", { headers: { host: "evil.example" } })).headers["vary"]).toBe("host")
       expect((yield* ask("/", { headers: { host: "a.example" } })).text).toBe("links to a.example")
     }).pipe(Effect.provide(TestServer)))
+
+  it.scoped("19: what looks through the request is counted, or sees nothing", () =>
+    Effect.gen(function*() {
+      const shown = (look: (request: Request) => unknown) =>
+        Effect.map(Request, (request) => HttpServerResponse.text(inspect(look(request)))).pipe(
+          withCache({ expiry: 10 })
+        )
+      const ask = yield* serve(HttpRouter.empty.pipe(
+        HttpRouter.get("/headers", shown(({ headers }) => headers)),
+        HttpRouter.get("/cookies", shown(({ cookies }) => cookies)),
+        HttpRouter.get("/source", shown((request) => Object.getOwnPropertyDescriptor(request, "source")?.value)),
+        HttpRouter.get("/override", shown((request) => Reflect.get(request, "headersOverride")))
+      ))
+      for (const path of ["/headers", "/cookies", "/source", "/override"]) {
+        yield* ask(path, { headers: { cookie: "sid=ada" } })
+        const { cacheStatus, text } = yield* ask(path)
+        expect([path, cacheStatus.startsWith("hit") && text.includes("ada")]).toEqual([path, false])
+      }
+    }).pipe(Effect.provide(Layer.merge(TestServer, logged([])))))
+
+  it.effect("what query leaves out is not in the source of the web adapter either", () =>
+    Effect.gen(function*() {
+      const app = Effect.flatMap(Effect.flatMap(Request, HttpServerRequest.toWeb), ({ url }) =>
+        HttpServerResponse.text(url, { headers: { "cache-control": "max-age=10" } }))
+      const { body } = yield* app.pipe(
+        withCache({ query: { only: ["q"] } }),
+        Effect.provideService(
+          Request,
+          HttpServerRequest.fromWeb(new globalThis.Request("http://localhost/x?q=1&evil=2"))
+        )
+      )
+      expect(body._tag === "Uint8Array" && new TextDecoder().decode(body.body)).toBe("http://localhost/x?q=1")
+    }).pipe(Effect.provide(InMemoryCacheStorage.layer)))
 
   it.scoped("1: a target in absolute form is shown with the origin that takes its place in the key", () =>
     Effect.gen(function*() {

@@ -78,6 +78,8 @@ export const ask = <A extends Respondable.Respondable, E, R, RP>(
     const answer = resolved(item, asked.own)
     if (answer !== undefined) Object.assign(answer.fields, CacheControl.annotated(answer.fields, asked.said, []))
     // A cache beneath that answered our question did not answer the client.
-    return answer === undefined ? run(undefined) : Effect.succeed({ ...asked, isFromBeneath: false, answer })
+    if (answer !== undefined) return Effect.succeed({ ...asked, isFromBeneath: false, answer })
+    Body.discard(asked.own.body)
+    return run(undefined)
   })
 }

@@ -37,10 +37,10 @@ const isAsyncIterable = (value: unknown): value is AsyncIterable<unknown> =>
   typeof value === "object" && value !== null && Symbol.asyncIterator in value
 
 /** What is open from the start, and isn't closed by not being read. */
-const opened = new WeakMap<HttpBody.HttpBody, { readonly destroy?: () => unknown }>()
+const opened = new WeakMap<HttpBody.HttpBody, () => unknown>()
 
 /** It is not going to be sent. */
-export const discard = (body: HttpBody.HttpBody): void => void opened.get(body)?.destroy?.()
+export const discard = (body: HttpBody.HttpBody): void => void opened.get(body)?.()
 
 /**
  * A body as bytes or as a stream: texts, bytes, files, the streams of Node and of the web, forms. Anything else, such as a
@@ -60,11 +60,18 @@ export const readable = (body: HttpBody.HttpBody, fields: { [name: string]: stri
   if (typeof raw === "string") return of(asBytes(raw), contentType)
   if (raw instanceof ArrayBuffer) return of(new Uint8Array(raw), contentType)
   if (raw instanceof Blob) return streamed(fromWeb(() => raw.stream()))
-  if (raw instanceof ReadableStream) return streamed(fromWeb(() => raw))
+  if (raw instanceof ReadableStream) {
+    // Who reads it already ends it.
+    return closing(streamed(fromWeb(() => raw)), () => raw.cancel().catch(() => {}))
+  }
   if (!isAsyncIterable(raw)) return body
   const readable = streamed(Stream.map(Stream.fromAsyncIterable(raw, (error) => error), asBytes))
-  opened.set(readable, raw as { readonly destroy?: () => unknown })
-  return readable
+  return closing(readable, () => (raw as { readonly destroy?: () => unknown }).destroy?.())
+}
+
+const closing = (body: HttpBody.HttpBody, close: () => unknown): HttpBody.HttpBody => {
+  opened.set(body, close)
+  return body
 }
 
 const fromWeb = (evaluate: () => ReadableStream): ByteStream =>

@@ -67,29 +67,36 @@ export class Reads {
   }
 }
 
-/** Tells what is read of a record: by name, or as a whole. */
+/** Tells what is read of a record: by name, or as a whole. Its target is empty, since `util.inspect` looks through a proxy. */
 const recorded = <A extends object>(record: A, one: (name: PropertyKey) => void, all: () => void): A =>
-  new Proxy(record, {
-    get: (target, name) => {
+  new Proxy(Object.create(Object.getPrototypeOf(record) as object | null) as A, {
+    get: (_, name) => {
       one(name)
-      return Reflect.get(target, name)
+      return Reflect.get(record, name)
     },
-    has: (target, name) => {
+    has: (_, name) => {
       one(name)
-      return Reflect.has(target, name)
+      return Reflect.has(record, name)
     },
-    getOwnPropertyDescriptor: (target, name) => {
+    getOwnPropertyDescriptor: (_, name) => {
       one(name)
-      return Reflect.getOwnPropertyDescriptor(target, name)
+      const own = Reflect.getOwnPropertyDescriptor(record, name)
+      return own === undefined ? undefined : { ...own, configurable: true }
     },
-    ownKeys: (target) => {
+    ownKeys: () => {
       all()
-      return Reflect.ownKeys(target)
+      return Reflect.ownKeys(record)
     }
   })
 
 /** Whoever holds these can see everything. */
-const sources: ReadonlySet<PropertyKey> = new Set(["source", "response", "resolvedResponse"])
+const sources: ReadonlySet<PropertyKey> = new Set([
+  "source",
+  "response",
+  "resolvedResponse",
+  "headersOverride",
+  "remoteAddressOverride"
+])
 
 const fieldsOf = (fields: Headers.Headers, reads: Reads): Headers.Headers =>
   recorded(fields, (name) => reads.field(name), () => reads.unnameable.add("all fields"))
@@ -114,6 +121,7 @@ const shownAs = (
 ): HttpServerRequest =>
   standIn(request, (name, target) => {
     if (name === "originalUrl") return targetOf(target.originalUrl, policy)
+    if (name === "source") return sourceOf(target, policy, reads)
     if (reads === undefined) return undefined
     if (name === "headers") return fieldsOf(target.headers, reads)
     if (name === "cookies") return cookiesOf(target.cookies, reads)
@@ -139,6 +147,18 @@ export const readBy = <A, E, R>(
         )
         : [...reads.fields])
   })
+
+/** Of the web adapter it has the target as the handler sees it; Node's is what it is. */
+const sourceOf = (
+  { source }: HttpServerRequest,
+  policy: Pick<Recording, "origin" | "query">,
+  reads: Reads | undefined
+): object | undefined => {
+  reads?.unnameable.add("the request's source")
+  if (!(source instanceof Request) || source.body !== null) return undefined
+  const url = targetOf(source.url, policy)
+  return url === source.url ? undefined : new Request(url, source)
+}
 
 export interface Shown {
   readonly request: HttpServerRequest

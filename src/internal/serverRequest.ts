@@ -38,6 +38,11 @@ const withProperties = (request: HttpServerRequest, own: Properties, standsIn: b
       }
       const value = own(name, target)
       return value === undefined ? Reflect.get(target, name, target) : value
+    },
+    getOwnPropertyDescriptor: (target, name) => {
+      const present = Reflect.getOwnPropertyDescriptor(target, name)
+      const value = own(name, target)
+      return present === undefined || value === undefined ? present : { ...present, value }
     }
   })
   if (standsIn) originals.set(other, original(request))
