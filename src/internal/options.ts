@@ -59,7 +59,8 @@ export interface Options<R = never> {
   readonly vary?: ReadonlyArray<string> | undefined
   /**
    * When the handler reads a request field that nothing names: `"vary"` adds it to `Vary`, `"refuse"` does not store,
-   * `"ignore"` looks at none but `Cookie` and `Authorization`. Default `"vary"` with `expiry`, else `"ignore"`.
+   * `"ignore"` looks at none but `Cookie` and `Authorization`, and without `expiry` at nothing. Default `"vary"` with
+   * `expiry`, else `"ignore"`.
    */
   readonly unkeyed?: "vary" | "refuse" | "ignore" | undefined
   /**
