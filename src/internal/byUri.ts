@@ -7,7 +7,6 @@ import { CacheMiss, CacheStorageError } from "../CacheError.js"
 import type { CacheItem } from "../CacheItem.js"
 import { CacheStorage, type Lookup } from "../CacheStorage.js"
 import { CollectableCacheStorage } from "../CollectableCacheStorage.js"
-import * as CacheControl from "../protocol/CacheControl.js"
 import * as CacheKey from "../protocol/CacheKey.js"
 import * as Fields from "../protocol/Fields.js"
 import * as Reuse from "../protocol/Reuse.js"
@@ -92,12 +91,7 @@ export const lookup = (uri: string, request: {
       )
     const item = yield* Effect.firstSuccessOf(lookups.map(find))
     const now = yield* Clock.currentTimeMillis
-    const reuse = Reuse.decide(item, {
-      ...CacheControl.noRequestDirectives,
-      forOrigin: false,
-      isHeld: item.range === undefined,
-      isRepeatable: false
-    }, now)
+    const reuse = Reuse.decide(item, { ...Reuse.anybody, isHeld: item.range === undefined }, now)
     if (reuse._tag === "Forward") {
       return yield* new CacheMiss({ key: item.key, reason: reuse.reason, fence: item.fence })
     }

@@ -59,14 +59,6 @@ export interface Order<RP> {
   readonly isJoined: boolean
 }
 
-/** A request with nothing of its own, which a response that can be shared answers. */
-const anyRequest: Reuse.Request = {
-  ...CacheControl.noRequestDirectives,
-  forOrigin: false,
-  isHeld: true,
-  isRepeatable: true
-}
-
 /** What is known of a group from one answer. An error says nothing of the next answer. */
 const remember = (
   { group, place }: Pick<Order<unknown>, "group" | "place">,
@@ -76,7 +68,7 @@ const remember = (
 ): void => {
   if (group === undefined) return
   const { lookup, storage } = place
-  if (item !== undefined && Reuse.decide(item, anyRequest, now)._tag === "Fresh") {
+  if (item !== undefined && Reuse.decide(item, Reuse.anybody, now)._tag === "Fresh") {
     notes.join(storage, group)
     notes.nominate(storage, lookup, item.vary)
   } else if (!Reuse.isError(status)) {

@@ -8,6 +8,7 @@ import { limitReached } from "../home/limits.js"
 import * as notes from "../home/notes.js"
 import * as CacheControl from "../protocol/CacheControl.js"
 import * as Fields from "../protocol/Fields.js"
+import * as Reuse from "../protocol/Reuse.js"
 import * as Vary from "../protocol/Vary.js"
 import * as Body from "./body.js"
 import { fill, type Filled, late, type Order } from "./filling.js"
@@ -51,7 +52,7 @@ const orderOf = <RP>(here: Visit<RP>, place: Place, item: CacheItem): Effect.Eff
       here: anonymous,
       // What the handler reads beyond that, it finds absent.
       place: { ...place, lookup: lookupOf(anonymous, lookup.partition) },
-      wanted: { ...anonymous.asks, forOrigin: false, isHeld: true, isRepeatable: false },
+      wanted: Reuse.anybody,
       mayKeep: true,
       group: groupOf(anonymous, lookup),
       isJoined: true

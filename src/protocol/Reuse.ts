@@ -1,5 +1,5 @@
 /** May I answer without the handler? (RFC 9111 §4) */
-import type { RequestDirectives } from "./CacheControl.js"
+import { noRequestDirectives, type RequestDirectives } from "./CacheControl.js"
 import type { ForwardReason } from "./CacheStatus.js"
 import * as Freshness from "./Freshness.js"
 
@@ -38,6 +38,9 @@ export interface Request extends RequestDirectives {
   /** It can be asked again without its client: it has no content. */
   readonly isRepeatable: boolean
 }
+
+/** A request with nothing of its own, and no client who could have it asked again. */
+export const anybody: Request = { ...noRequestDirectives, forOrigin: false, isHeld: true, isRepeatable: false }
 
 export const decide = <Stored extends Terms>(
   stored: Stored,
