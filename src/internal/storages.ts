@@ -184,14 +184,14 @@ export const look = (
   lookup: CacheStorage.Lookup,
   timeout: number
 ): Effect.Effect<Place> =>
-  Effect.gen(function*() {
-    const since = yield* Clock.currentTimeMillis
-    const isDelivered = yield* deliver(storage, timeout)
-    const found = isDelivered
-      ? yield* call(storage, timeout, "get", lookup.key, () => read(storage, lookup))
-      : undefined
-    return { storage, lookup, timeout, since, found: found ?? missed("miss", undefined) }
-  })
+  Effect.flatMap(Clock.currentTimeMillis, (since) =>
+    Effect.map(
+      Effect.flatMap(deliver(storage, timeout), (isDelivered) =>
+        isDelivered
+          ? call(storage, timeout, "get", lookup.key, () => read(storage, lookup))
+          : Effect.succeed(undefined)),
+      (found) => ({ storage, lookup, timeout, since, found: found ?? missed("miss", undefined) })
+    ))
 
 const read = (storage: CacheStorage.Service, lookup: CacheStorage.Lookup): Effect.Effect<Found, CacheStorageError> =>
   Effect.matchEffect(storage.get(lookup), {
