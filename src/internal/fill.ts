@@ -14,6 +14,7 @@ import * as Body from "./body.js"
 interface Reader {
   /** The number of the next chunk. */
   at: number
+  hasStarted: boolean
   isCutOff: boolean
 }
 
@@ -59,14 +60,16 @@ export class Fill {
 
   /**
    * At the pace of the source while the body is within the limit, then at that of the slowest reader. Its readers see the
-   * end when `atEnd` has run. Who has no reader when `deadline` (milliseconds) is over is given up.
+   * end when `atEnd` has run. What nobody has begun to read when `deadline` (milliseconds) is over is given up.
    */
   pump<E, R, E2, R2>(
     source: Stream.Stream<Uint8Array, E, R>,
     atEnd: Effect.Effect<unknown, E2, R2>,
     deadline: number
   ): Effect.Effect<void, never, R | R2> {
-    const isRead = Effect.suspend(() => this.readers.size > 0 ? Effect.void : this.abandon)
+    const isRead = Effect.suspend(() =>
+      Array.from(this.readers).some(({ hasStarted }) => hasStarted) ? Effect.void : this.abandon
+    )
     const pumped = Stream.runForEach(source, (chunk) => this.push(chunk)).pipe(
       Effect.zipLeft(atEnd),
       Effect.onExit((exit) =>
@@ -86,7 +89,7 @@ export class Fill {
 
   /** A place in the audience: to the end of the stream, or for as long as the request that doesn't come to send it. */
   readonly reader: Effect.Effect<Stream.Stream<Uint8Array, unknown>> = Effect.uninterruptible(Effect.suspend(() => {
-    const reader: Reader = { at: this.dropped, isCutOff: false }
+    const reader: Reader = { at: this.dropped, hasStarted: false, isCutOff: false }
     this.readers.add(reader)
     const leave = Effect.suspend(() => {
       if (!this.readers.delete(reader)) return Effect.void
@@ -106,6 +109,7 @@ export class Fill {
 
   private pull(reader: Reader): Effect.Effect<Chunk.Chunk<Uint8Array>, Option.Option<unknown>> {
     return Effect.suspend(() => {
+      reader.hasStarted = true
       if (reader.isCutOff) return Effect.fail(Option.some(new Error("the client took nothing for too long")))
       const chunk = this.chunks[reader.at - this.dropped]
       if (chunk !== undefined) {

@@ -156,9 +156,8 @@ export const fill = <A extends Respondable.Respondable, E, R, RP>(
     )
     const reads = asked.reads?.count
     // The head has gone out: what no longer holds breaks off, for all who get it, and this route's streams are for nobody else.
-    const holds = Effect.gen(function*() {
+    const changed = Effect.gen(function*() {
       if (asked.said.isRefused !== true) {
-        if (asked.reads?.count === reads) return
         const { item } = yield* judge(here, place, exchange, answer)
         const isNamed = here.policy.unkeyed !== "vary" ||
           recorder.unkeyedFields(asked.reads, here.policy, kept.headers).length === 0
@@ -169,6 +168,9 @@ export const fill = <A extends Respondable.Respondable, E, R, RP>(
       yield* forget(place)
       return yield* Effect.fail(new Error("the body read what selects it, or was refused, after its head had gone out"))
     })
+    const holds = Effect.suspend(() =>
+      asked.said.isRefused !== true && asked.reads?.count === reads ? Effect.void : changed
+    )
     yield* land({ ...answered, judged, fill: filled })
     yield* filled.pump(
       Stream.tap(source, () => holds),
