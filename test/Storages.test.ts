@@ -1,8 +1,8 @@
 /** Storages that hang, fail, or answer garbage, over a real port; the numbers are those of the list of failures. */
 import { HttpRouter, HttpServerRequest, HttpServerResponse } from "@effect/platform"
 import { beforeEach, describe, expect, it } from "@effect/vitest"
-import { Deferred, Effect, Layer, TestClock } from "effect"
-import { CacheStorage, HttpCache, withCache, withCollect } from "effect-http-cache"
+import { Deferred, Effect, Layer, Metric, MetricState, TestClock } from "effect"
+import { CacheStorage, HttpCache, InMemoryCacheStorage, withCache, withCollect } from "effect-http-cache"
 import { corruptions, Faults } from "effect-http-cache/testing"
 import * as Http from "node:http"
 import * as flights from "../src/internal/flights.js"
@@ -221,6 +221,57 @@ describe("a storage in trouble", () => {
       yield* TestClock.adjust("1 seconds")
       expect(new Set((yield* asked).map(({ text }) => text))).toEqual(new Set(["run 1"]))
     }).pipe(Effect.provide(quiet)))
+})
+
+describe("a limit that is reached", () => {
+  const counts = Effect.map(
+    Metric.snapshot,
+    (pairs) =>
+      Object.fromEntries(
+        pairs.flatMap(({ metricKey, metricState }) =>
+          metricKey.name === "effect_http_cache_limits_reached" && MetricState.isCounterState(metricState)
+            ? [[Array.from(metricKey.tags, ({ value }) => value).join(), Number(metricState.count)]]
+            : []
+        )
+      )
+  )
+
+  it.scoped("is counted each time, and logged once", () =>
+    Effect.gen(function*() {
+      const named = Effect.map(HttpServerRequest.HttpServerRequest, ({ headers }) =>
+        HttpServerResponse.text(String(headers[headers["x-name"] ?? ""])))
+      const large = { "x-large": "x".repeat(65 * 1024) }
+      const ask = (route: ReturnType<typeof counted>, fields: Record<string, string> = {}) =>
+        Effect.scoped(route).pipe(
+          Effect.provideService(
+            HttpServerRequest.HttpServerRequest,
+            HttpServerRequest.fromWeb(new Request("http://localhost/", { headers: fields }))
+          )
+        )
+      const cached = <R>(handler: Effect.Effect<HttpServerResponse.HttpServerResponse, never, R>, options = {}) =>
+        handler.pipe(withCache({ expiry: 10, ...options })) as ReturnType<typeof counted>
+      const before = yield* counts
+      for (const at of [1, 2, 3, 4]) {
+        yield* ask(cached(counted(), { vary: ["x-a"] }), { "x-a": String(at) })
+        yield* ask(cached(counted({ headers: large }), {
+          bypass: () =>
+            false
+        }))
+      }
+      for (let at = 0; at < 10; at++) yield* ask(cached(named), { "x-name": `x-${at}`, [`x-${at}`]: "1" })
+      const after = yield* counts
+      const grown = ["variants", "size", "lists of fields that were read"].map((limit) =>
+        (after[limit] ?? 0) - (before[limit] ?? 0)
+      )
+      expect(grown).toEqual([expect.any(Number), 4, 2])
+      expect(grown[0]).toBeGreaterThanOrEqual(2)
+      const messages = log.map(({ message }) => message).filter((message) => message.includes("the limit on"))
+      expect(messages.map((message) => /the limit on (.*) is reached/.exec(message)?.[1]).sort()).toEqual([
+        "lists of fields that were read",
+        "size",
+        "variants"
+      ])
+    }).pipe(Effect.provide(Layer.merge(InMemoryCacheStorage.layerWith({ maxVariants: 2 }), logged(log)))))
 })
 
 describe("what a handler says of its response", () => {

@@ -164,6 +164,7 @@ export const fill = <A extends Respondable.Respondable, E, R, RP>(
         if (item !== undefined && isNamed) return
       }
       latecomers.add(route)
+      yield* warn(route, lookup.key, "unkeyed", [recorder.late])
       remember(order, undefined, answer.status, responseTime)
       yield* forget(place)
       return yield* Effect.fail(new Error("the body read what selects it, or was refused, after its head had gone out"))

@@ -49,7 +49,7 @@ export const judge = <R>(
     const cookies = serverResponse.cookieLines(answer)
     const content = Body.bytes(answer.body)
     const { added, credentials, unkeyed: read } = recorder.judge(exchange.reads, policy, answer.fields)
-    const unkeyed = exchange.readsLate ? [...read, "more while its body was sent"] : read
+    const unkeyed = exchange.readsLate ? [...read, recorder.late] : read
     const storability = Storability.decide({
       ...exchange,
       readsCredentials: credentials,

@@ -46,6 +46,9 @@ export const uncounted: ReadonlySet<string> = new Set([
 /** What no field name stands for. */
 type Unnameable = "all fields" | "the remote address" | "the request's source"
 
+/** What a stream reads that nobody waits for. */
+export const late = "more while its body was sent"
+
 /** What was read so far: a body that is still made may read more. */
 export class Reads {
   readonly fields = new Set<string>()
