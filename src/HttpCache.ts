@@ -22,7 +22,7 @@ import { CacheMiss } from "./CacheError.js"
 import { CacheStorage, type Lookup, type Service } from "./CacheStorage.js"
 import { CollectableCacheStorage } from "./CollectableCacheStorage.js"
 import { resolve } from "./internal/byUri.js"
-import { fill, type Filled, late } from "./internal/filling.js"
+import { discard, fill, type Filled, late } from "./internal/filling.js"
 import * as flights from "./internal/flights.js"
 import * as handlers from "./internal/handler.js"
 import * as joining from "./internal/joining.js"
@@ -130,7 +130,9 @@ const attend = <A extends Respondable.Respondable, E, R, RP>(
     if (filled._tag === "Found") return yield* attend(handler, here, lookup, storage, joining.another(turn))
     const responseTime = yield* Clock.currentTimeMillis
     const outcome = { _tag: "Forwarded", reason: reuse.reason, stored: false, collapsed: joining.toldOf(turn) } as const
-    if (item !== undefined && Reuse.insteadOfError(item, filled.status, wanted, responseTime)) {
+    const isError = item !== undefined && Reuse.insteadOfError(item, filled.status, wanted, responseTime)
+    if (isError && (yield* storages.isStillThere(place))) {
+      if (!isJoined) discard(filled)
       return yield* respondStored(here, item, { ...outcome, status: filled.status }, responseTime)
     }
     if (!isJoined) return yield* respondFilled(here, filled, outcome)

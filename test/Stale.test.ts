@@ -379,6 +379,27 @@ describe("stale-if-error", () => {
       }).pipe(Effect.provide(quiet))
   )
 
+  it.scoped("31: what was collected while the handler ran does not stand in for its error", () =>
+    Effect.gen(function*() {
+      const gate = yield* Deferred.make<void>()
+      const { ask, ran } = yield* world(
+        (run) =>
+          run === 1
+            ? text(run)
+            : Effect.as(Deferred.await(gate), HttpServerResponse.text("down", { status: 503 })),
+        { expiry: 10, staleIfError: 60 }
+      )
+      yield* ask("/")
+      yield* TestClock.adjust("10 seconds")
+      const other = yield* ask.another
+      const asked = yield* Effect.fork(ask("/"))
+      yield* eventually(() => ran.times === 2)
+      expect((yield* other("/", { method: "PATCH" })).status).toBe(204)
+      yield* Deferred.succeed(gate, undefined)
+      const { status, text: shown } = yield* asked
+      expect([status, shown]).toEqual([503, "down"])
+    }).pipe(Effect.provide(quiet)))
+
   it.scoped("56: a handler that hangs: what is stale stands in at the deadline", () =>
     Effect.gen(function*() {
       const { ask, ran } = yield* world(

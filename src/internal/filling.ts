@@ -46,6 +46,11 @@ export type Filled<E> =
 
 export const late: Filled<never> = { _tag: "Failed", status: 504, cause: undefined }
 
+/** Nobody is sent the content. */
+export const discard = <E>(filled: Filled<E>): void => {
+  if (filled._tag === "Answered" && filled.fill === undefined) Body.discard(filled.asked.own.body)
+}
+
 export interface Order<RP> {
   readonly here: Visit<RP>
   readonly place: storages.Place
@@ -123,7 +128,6 @@ export const fill = <A extends Respondable.Respondable, E, R, RP>(
     const { answer, own, responseTime } = asked
     const answered = { _tag: "Answered", status: own.status, asked } as const
     if (item !== undefined && Reuse.insteadOfError(item, own.status, wanted, responseTime)) {
-      Body.discard(own.body)
       return yield* land(answered)
     }
 

@@ -10,8 +10,7 @@ import * as CacheControl from "../protocol/CacheControl.js"
 import * as Fields from "../protocol/Fields.js"
 import * as Reuse from "../protocol/Reuse.js"
 import * as Vary from "../protocol/Vary.js"
-import * as Body from "./body.js"
-import { fill, type Filled, late, type Order } from "./filling.js"
+import { discard, fill, type Filled, late, type Order } from "./filling.js"
 import * as flights from "./flights.js"
 import { groupOf, nameOf } from "./joining.js"
 import * as recorder from "./recorder.js"
@@ -101,8 +100,9 @@ export const refresh = <A extends Respondable.Respondable, E, R, RP>(
             return land(filled)
           })).pipe(Effect.ensuring(Effect.sync(() => {
             refreshes.count--
-            if (landed?._tag === "Answered" && landed.fill === undefined) Body.discard(landed.asked.own.body)
-            if (landed !== undefined && isAnswered(landed)) refused.delete(name)
+            if (landed === undefined) return
+            discard(landed)
+            if (isAnswered(landed)) refused.delete(name)
           })))
       }
     })

@@ -193,6 +193,13 @@ export const look = (
       (found) => ({ storage, lookup, timeout, since, found: found ?? missed("miss", undefined) })
     ))
 
+/** Whether what was found has not been collected or replaced since; a storage that fails says nothing else. */
+export const isStillThere = ({ found, lookup, storage, timeout }: Place): Effect.Effect<boolean> =>
+  Effect.map(
+    look(storage, lookup, timeout),
+    (now) => now.found.fence === undefined || now.found.item?.id === found.item?.id
+  )
+
 const read = (storage: CacheStorage.Service, lookup: CacheStorage.Lookup): Effect.Effect<Found, CacheStorageError> =>
   Effect.matchEffect(storage.get(lookup), {
     onSuccess: (item) =>
