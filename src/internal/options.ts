@@ -42,13 +42,16 @@ export interface Options<R = never> {
    */
   readonly jitter?: number | undefined
   /**
-   * How long the handler may take for a request that others may wait for; then it is interrupted, and all get a `504`.
-   * Default 60 seconds.
+   * How long the handler may take for a request that others may wait for; then it is interrupted, and all get a `504`. A
+   * streamed body that nobody has begun to read by then is given up. Default 60 seconds.
    */
   readonly deadline?: Seconds | undefined
   /** How many may wait for one run of the handler; further requests run it for themselves. Default 10,000. */
   readonly maxWaiters?: number | undefined
-  /** Said to clients, and binding here: a private response is stored only with a `partition`. Default: neither. */
+  /**
+   * Said to clients, and binding here: a private response is stored only with a `partition`, of whose responses `"public"`
+   * is not said. Default: neither.
+   */
   readonly cacheControl?: "public" | "private" | undefined
   /**
    * What clients are told where the handler says nothing: `"expiry"` (`max-age`), `"revalidate"` (`no-cache`: they ask
