@@ -2,7 +2,7 @@
 import { HttpApiSchema, HttpRouter, HttpServerRequest, HttpServerResponse } from "@effect/platform"
 import { NodeHttpServer, NodeHttpServerRequest } from "@effect/platform-node"
 import { describe, expect, it } from "@effect/vitest"
-import { Deferred, Effect, Exit, Layer, Schema, Scope, TestClock } from "effect"
+import { Deferred, Effect, Exit, Layer, Schema, Scope, Stream, TestClock } from "effect"
 import { CacheStorage, type HttpCache, InMemoryCacheStorage, withCache, withCollect } from "effect-http-cache"
 import * as Http from "node:http"
 import * as flights from "../src/internal/flights.js"
@@ -123,6 +123,30 @@ describe("stale-while-revalidate", () => {
         })
       expect(yield* Effect.forEach([0, 0, 1, 1, 1, 3, 1], after)).toEqual([2, 2, 3, 3, 4, 4, 5])
     }).pipe(Effect.provide(quiet)))
+
+  it.scoped.each([["stalls", Stream.never], ["fails", Stream.fail("disk")]] as const)(
+    "39: a refresh whose stream %s ends, and the next one waits",
+    ([what, rest]) =>
+      Effect.gen(function*() {
+        const { ask, ran, settled } = yield* world(
+          (run) =>
+            run === 1
+              ? text(run)
+              : Effect.succeed(HttpServerResponse.stream(Stream.concat(Stream.make(new Uint8Array(1)), rest))),
+          { expiry: 10, staleWhileRevalidate: 3600, deadline: 5 }
+        )
+        yield* ask("/")
+        yield* TestClock.adjust("10 seconds")
+        yield* ask("/")
+        yield* eventually(() => ran.times === 2)
+        if (what === "stalls") yield* TestClock.adjust("5 seconds")
+        yield* settled
+        for (let times = 0; times < 3; times++) expect((yield* ask("/")).text).toBe("run 1")
+        // After the deadline it is time for the next one; where the clock stands still it is not.
+        yield* what === "stalls" ? eventually(() => ran.times === 3) : settled
+        expect(ran.times).toBe(what === "stalls" ? 3 : 2)
+      }).pipe(Effect.provide(quiet))
+  )
 
   it.scoped("39: no more than a hundred refreshes run at once, which is logged once", () => {
     const log: Array<Logged> = []
