@@ -103,12 +103,13 @@ const attend = <A extends Respondable.Respondable, E, R, RP>(
 
     // May I answer without the handler?
     const now = yield* Clock.currentTimeMillis
-    const wanted = {
+    const wantedOf = (stored: typeof item) => ({
       ...asks,
       forOrigin: Preconditions.isForOrigin(view.fields),
-      isHeld: item === undefined || serverResponse.isHeld(item, view, now),
+      isHeld: stored === undefined || serverResponse.isHeld(stored, view, now),
       isRepeatable: view.method !== "QUERY"
-    }
+    })
+    const wanted = wantedOf(item)
     const reuse = place.found.item === undefined
       ? Reuse.forward(place.found.reason)
       : Reuse.decide(place.found.item, wanted, now)
@@ -131,9 +132,10 @@ const attend = <A extends Respondable.Respondable, E, R, RP>(
     const responseTime = yield* Clock.currentTimeMillis
     const outcome = { _tag: "Forwarded", reason: reuse.reason, stored: false, collapsed: joining.toldOf(turn) } as const
     const isError = item !== undefined && Reuse.insteadOfError(item, filled.status, wanted, responseTime)
-    if (isError && (yield* storages.isStillThere(place))) {
+    const standIn = isError ? yield* storages.present(place) : undefined
+    if (standIn !== undefined && Reuse.insteadOfError(standIn, filled.status, wantedOf(standIn), responseTime)) {
       if (!isJoined) discard(filled)
-      return yield* respondStored(here, item, { ...outcome, status: filled.status }, responseTime)
+      return yield* respondStored(here, standIn, { ...outcome, status: filled.status }, responseTime)
     }
     if (!isJoined) return yield* respondFilled(here, filled, outcome)
 

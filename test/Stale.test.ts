@@ -424,6 +424,27 @@ describe("stale-if-error", () => {
       expect([status, shown]).toEqual([503, "down"])
     }).pipe(Effect.provide(quiet)))
 
+  it.scoped("56: what has been freshened while the handler ran stands in for its error", () =>
+    Effect.gen(function*() {
+      const gate = yield* Deferred.make<void>()
+      const { ask, ran } = yield* world(
+        (run) =>
+          run === 2
+            ? Effect.as(Deferred.await(gate), HttpServerResponse.text("down", { status: 503 }))
+            : text(run),
+        { expiry: 10, staleIfError: 60, requestDirectives: "honor" }
+      )
+      yield* ask("/")
+      yield* TestClock.adjust("10 seconds")
+      const other = yield* ask.another
+      const asked = yield* Effect.fork(ask("/"))
+      yield* eventually(() => ran.times === 2)
+      expect((yield* other("/", { headers: { "cache-control": "no-cache" } })).text).toBe("run 3")
+      yield* Deferred.succeed(gate, undefined)
+      const { status, text: shown } = yield* asked
+      expect([status, shown]).toEqual([200, "run 3"])
+    }).pipe(Effect.provide(quiet)))
+
   it.scoped("56: a handler that hangs: what is stale stands in at the deadline", () =>
     Effect.gen(function*() {
       const { ask, ran } = yield* world(

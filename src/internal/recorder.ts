@@ -46,7 +46,7 @@ export const uncounted: ReadonlySet<string> = new Set([
 /** What no field name stands for. */
 type Unnameable = "all fields" | "the remote address" | "the request's source"
 
-/** What a stream reads that nobody waits for. */
+/** What was read, in words, of a stream that reads after its head has gone out. */
 export const late = "more while its body was sent"
 
 /** What was read so far: a body that is still made may read more. */
@@ -92,9 +92,8 @@ const recorded = <A extends object>(record: A, one: (name: PropertyKey) => void,
     }
   })
 
-/** Whoever holds these can see everything. */
+/** Whoever holds these can see everything, as of the source. */
 const sources: ReadonlySet<PropertyKey> = new Set([
-  "source",
   "response",
   "resolvedResponse",
   "headersOverride",

@@ -193,11 +193,11 @@ export const look = (
       (found) => ({ storage, lookup, timeout, since, found: found ?? missed("miss", undefined) })
     ))
 
-/** Whether what was found has not been collected or replaced since; a storage that fails says nothing else. */
-export const isStillThere = ({ found, lookup, storage, timeout }: Place): Effect.Effect<boolean> =>
+/** What is there now: it may have been collected or replaced since. While the storage fails, what was found before. */
+export const present = ({ found, lookup, storage, timeout }: Place): Effect.Effect<CacheItem | undefined> =>
   Effect.map(
     look(storage, lookup, timeout),
-    (now) => now.found.fence === undefined || now.found.item?.id === found.item?.id
+    (now) => now.found.fence === undefined ? found.item : now.found.item
   )
 
 const read = (storage: CacheStorage.Service, lookup: CacheStorage.Lookup): Effect.Effect<Found, CacheStorageError> =>
