@@ -250,6 +250,24 @@ describe("streams", () => {
       expect([hit.text, hit.cacheStatus]).toEqual(["ab", "hit; ttl=10"])
     }).pipe(Effect.provide(quiet)))
 
+  it.scoped("25, 41: so does it with a stream of Node's, which is not closed", () =>
+    Effect.gen(function*() {
+      const raw = Effect.sync(() =>
+        HttpServerResponse.raw(
+          Readable.from((async function*() {
+            for (const part of ["a", "b"]) yield await new Promise((resolve) => setImmediate(() => resolve(part)))
+          })()),
+          { headers: { etag: "\"1\"" } }
+        )
+      )
+      const ask = yield* serve(app(raw))
+      const storage = yield* CacheStorage.CacheStorage
+      expect((yield* ask("/", { headers: { "if-none-match": "\"1\"" } })).status).toBe(304)
+      yield* eventually(() => flights.count(storage) === 0)
+      const hit = yield* ask("/")
+      expect([hit.text, hit.cacheStatus]).toEqual(["ab", "hit; ttl=10"])
+    }).pipe(Effect.provide(quiet)))
+
   it.scoped("41: a stream that nobody reads ends at the deadline", () =>
     Effect.gen(function*() {
       const { handler, ran, write } = yield* produced({ headers: { etag: "\"1\"" } })

@@ -1,4 +1,5 @@
 /** What does this client need of it? */
+import * as HttpBody from "@effect/platform/HttpBody"
 import type { HttpServerRequest } from "@effect/platform/HttpServerRequest"
 import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
 import * as Effect from "effect/Effect"
@@ -68,7 +69,9 @@ export const respondFilled = <R, E>(
     const { detail, item, told } = judged
     const stored = item !== undefined && detail === undefined && fill === undefined
     const status = answer === own ? undefined : own.status
-    return yield* respond(here, answer, content, told, { ...outcome, stored, detail, status }, responseTime)
+    // The fill goes on with it, also where this client is not sent it.
+    const head = fill === undefined ? answer : { ...answer, body: HttpBody.empty }
+    return yield* respond(here, head, content, told, { ...outcome, stored, detail, status }, responseTime)
   })
 
 /** An error for which something stored was to stand in. */
@@ -127,29 +130,32 @@ const respond = <R>(
   told: CacheControl.Answer,
   outcome: CacheStatus.Outcome,
   now: number
-): Effect.Effect<HttpServerResponse.HttpServerResponse> =>
-  Effect.gen(function*() {
-    const { policy, request, view } = here
-    const isOrigin = policy.expiry !== undefined
-    const verdict = Preconditions.evaluateResponse(view.method, view.fields, answer, {
-      now,
-      isOrigin: isOrigin && !answer.isStored,
-      isCache: answer.isStored && !isOrigin
-    })
-    const content = answer.isStored || (outcome._tag === "Forwarded" && outcome.stored)
-      ? Body.bytes(answer.body)
-      : undefined
-    const parts = verdict === "proceed" && content !== undefined && stream === undefined
-      ? Range.select(view.method, view.fields, answer, answer.range?.size ?? content.byteLength, now)
-      : undefined
-    const isAsItIs = verdict === "proceed" && parts === undefined
-    const status = outcome._tag === "Hit" || isAsItIs ? {} : { status: outcome.status ?? answer.status }
-    report.tell(answer.fields, here, told, { ...outcome, ...status })
-    if (parts !== undefined && content !== undefined) {
-      return yield* handlers.sign(serverResponse.renderParts(answer, content, parts))
-    }
-    const sent = stream !== undefined && verdict === "proceed" && view.method !== "HEAD"
-      ? streaming(answer, yield* stream, request)
-      : answer
-    return yield* handlers.sign(serverResponse.render(sent, view.method, verdict))
+): Effect.Effect<HttpServerResponse.HttpServerResponse> => {
+  const { policy, request, view } = here
+  const isOrigin = policy.expiry !== undefined
+  const verdict = Preconditions.evaluateResponse(view.method, view.fields, answer, {
+    now,
+    isOrigin: isOrigin && !answer.isStored,
+    isCache: answer.isStored && !isOrigin
   })
+  const content = answer.isStored || (outcome._tag === "Forwarded" && outcome.stored)
+    ? Body.bytes(answer.body)
+    : undefined
+  const parts = verdict === "proceed" && content !== undefined && stream === undefined
+    ? Range.select(view.method, view.fields, answer, answer.range?.size ?? content.byteLength, now)
+    : undefined
+  const isAsItIs = verdict === "proceed" && parts === undefined
+  const status = outcome._tag === "Hit" || isAsItIs ? {} : { status: outcome.status ?? answer.status }
+  report.tell(answer.fields, here, told, { ...outcome, ...status })
+  if (stream !== undefined && verdict === "proceed" && view.method !== "HEAD") {
+    return Effect.flatMap(
+      stream,
+      (sent) => handlers.sign(serverResponse.render(streaming(answer, sent, request), view.method, verdict))
+    )
+  }
+  return handlers.sign(
+    parts === undefined || content === undefined
+      ? serverResponse.render(answer, view.method, verdict)
+      : serverResponse.renderParts(answer, content, parts)
+  )
+}
