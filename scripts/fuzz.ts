@@ -1,18 +1,25 @@
-/** Random exchanges, until one goes wrong: `npm run fuzz -- --exchanges 1000000 --seed 1` */
+/**
+ * Random exchanges, until one goes wrong: `npm run fuzz -- --exchanges 1000000 --seed 1 --storage "after a yield"`. The
+ * storage answers at once, or as one of those of test/waiting.ts does.
+ */
 import { randomInt } from "node:crypto"
 import { parseArgs } from "node:util"
 import { Found, fuzz } from "../test/fuzz.js"
+import { answering, howOf } from "../test/waiting.js"
 
-const { values } = parseArgs({ options: { exchanges: { type: "string" }, seed: { type: "string" } } })
+const { values } = parseArgs({
+  options: { exchanges: { type: "string" }, seed: { type: "string" }, storage: { type: "string" } }
+})
+const how = howOf(values.storage)
 const exchanges = Number(values.exchanges ?? 1_000_000)
 const seed = Number(values.seed ?? randomInt(2 ** 31))
 
-console.log(`${exchanges} exchanges, seed ${seed}`)
+console.log(`${exchanges} exchanges, seed ${seed}, a storage that answers ${how}`)
 const onWorld = (done: number) => {
   if (done % 50_000 === 0) console.log(`${done} done`)
 }
 try {
-  console.log(await fuzz({ seed, exchanges, onWorld }))
+  console.log(await fuzz({ seed, exchanges, onWorld, storage: (service) => answering(how, service) }))
 } catch (error) {
   console.error(error instanceof Found ? error.message : error)
   process.exitCode = 1

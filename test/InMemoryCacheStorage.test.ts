@@ -3,6 +3,7 @@ import { Effect } from "effect"
 import { type CacheItem, CacheStorage, CollectableCacheStorage, InMemoryCacheStorage } from "effect-http-cache"
 import { collectableLaws, fenceOf, itemOf, laws, lookupOf } from "effect-http-cache/testing"
 import * as fc from "fast-check"
+import { hows, layerWaiting } from "./waiting.js"
 
 const tooLarge = 9 * 1024 * 1024
 
@@ -12,9 +13,9 @@ describe("layer", () => {
   }
 })
 
-describe("layerCollectable", () => {
+describe.each(hows)("layerCollectable, answering %s", (how) => {
   for (const { test, title } of collectableLaws({ tooLarge })) {
-    it.effect(title, () => Effect.provide(test, InMemoryCacheStorage.layerCollectable))
+    it.effect(title, () => Effect.provide(test, layerWaiting(how)))
   }
 })
 

@@ -1,14 +1,16 @@
 /** Random exchanges: nothing throws, hangs or leaks. More of them, and of other seeds: `npm run fuzz`. */
 import { describe, expect, it } from "@effect/vitest"
 import { fuzz } from "./fuzz.js"
+import { answering } from "./waiting.js"
 
-const exchanges = 100_000
+const storages = [["at once", 100_000], ["after a yield", 50_000]] as const
+const title = "nothing is thrown, hangs or leaks: a storage that answers %s, %d exchanges"
 
 describe("whatever is sent and answered", () => {
-  it(`nothing is thrown, hangs or leaks in ${exchanges} exchanges`, { timeout: 600_000 }, async () => {
+  it.each(storages)(title, { timeout: 600_000 }, async (how, exchanges) => {
     const seed = Number(process.env["FUZZ_SEED"] ?? 1)
     process.stdout.write(`fuzz: seed ${seed}\n`)
-    const tally = await fuzz({ seed, exchanges })
+    const tally = await fuzz({ seed, exchanges, storage: (service) => answering(how, service) })
     // What never comes about is not tested.
     for (const what of ["hit", "fwd=stale", "fwd=vary-miss", "shared", "private", "aborted", "failed"]) {
       expect(tally[what] ?? 0, what).toBeGreaterThan(exchanges / 1000)

@@ -2,9 +2,9 @@
 import { type HttpApp, HttpServer, HttpServerResponse } from "@effect/platform"
 import { NodeHttpServer } from "@effect/platform-node"
 import { Effect, Layer, Logger, type LogLevel } from "effect"
-import { InMemoryCacheStorage } from "effect-http-cache"
 import { layerFaulty } from "effect-http-cache/testing"
 import * as Http from "node:http"
+import { howOf, layerWaiting } from "./waiting.js"
 
 export interface Reply {
   readonly status: number
@@ -100,8 +100,8 @@ export const still = (value: () => number, turns = 500): Effect.Effect<number> =
     )
   })
 
-/** A port, and a storage that can collect. */
-export const TestServer = Layer.merge(NodeHttpServer.layerTest, InMemoryCacheStorage.layerCollectable)
+/** A port, and a storage that can collect; `npm run check:waiting` runs the tests over storages that wait. */
+export const TestServer = Layer.merge(NodeHttpServer.layerTest, layerWaiting(howOf(process.env["STORAGE"])))
 
 /** A port, and a storage that fails when it is told to. */
 export const FaultyServer = Layer.merge(NodeHttpServer.layerTest, layerFaulty)

@@ -3,16 +3,16 @@ import { describe, expect, it } from "@effect/vitest"
 import { randomInt } from "node:crypto"
 import { model } from "./model.js"
 
-const operations = 100_000
+const storages = [["at once", 100_000], ["after a yield", 50_000]] as const
 
 describe("whatever happens at once", () => {
-  it(
-    `nobody is shown what was collected before they asked, in ${operations} operations`,
+  it.each(storages)(
+    "nobody is shown what was collected before they asked: a storage that answers %s, %d operations",
     { timeout: 600_000 },
-    async () => {
+    async (storage, operations) => {
       const seed = Number(process.env["MODEL_SEED"] ?? randomInt(2 ** 31))
       process.stdout.write(`model: seed ${seed}\n`)
-      const tally = await model({ seed, operations })
+      const tally = await model({ seed, operations, storage })
       const seen = ["hit", "fwd=uri-miss", "fwd=vary-miss", "fwd=stale", "stale", "validated", "collapsed", "collected"]
       // What never comes about is not tested.
       for (const what of [...seen, "kept", "not kept", "evicted", "aborted", "failed"]) {

@@ -18,11 +18,13 @@ import {
 import { setImmediate } from "node:timers/promises"
 import * as flights from "../src/internal/flights.js"
 import { Dice, Hands } from "./simulation.js"
+import { answering, type How } from "./waiting.js"
 
 export interface Plan {
   readonly seed: number
   /** What clients and the driver do; the steps in between are not counted. */
   readonly operations: number
+  readonly storage: How
 }
 
 /** How often what must come about has. */
@@ -45,7 +47,7 @@ interface Running {
   readonly fiber: Fiber.RuntimeFiber<unknown, unknown>
 }
 
-const world = (seed: number, number: number, count: number, tally: Tally): void => {
+const world = ({ seed, storage: how }: Plan, number: number, count: number, tally: Tally): void => {
   const dice = new Dice(Math.imul(seed, 0x9e3779b1) ^ Math.imul(number + 1, 0x85ebca6b))
   const clock = new Hands()
   const clockMoves = number % 2 === 0
@@ -92,14 +94,14 @@ const world = (seed: number, number: number, count: number, tally: Tally): void 
   const memory = Effect.runSync(Layer.buildWithScope(InMemoryCacheStorage.layerWith(limits), scope)).unsafeMap.get(
     CollectableCacheStorage.CollectableCacheStorage.key
   ) as CollectableCacheStorage.Service
-  const storage: CollectableCacheStorage.Service = {
+  const storage = answering(how, {
     get: (lookup) => call("get", memory.get(lookup)),
     set: (item, lookup) => {
       stored.set(`${item.key} ${item.variant}`, lookup)
       return Effect.tap(call("set", memory.set(item, lookup)), (isKept) => tell(isKept ? "kept" : "not kept"))
     },
     collect: (key) => call("collect", memory.collect(key))
-  }
+  })
   const context = Effect.runSync(
     Layer.buildWithScope(CollectableCacheStorage.layer(Effect.succeed(storage)), scope)
   )
@@ -292,10 +294,11 @@ const world = (seed: number, number: number, count: number, tally: Tally): void 
 }
 
 /** Rejects with the first answer that is too old. */
-export const model = async ({ operations, seed }: Plan): Promise<Tally> => {
+export const model = async (plan: Plan): Promise<Tally> => {
   const tally: Tally = {}
+  const { operations } = plan
   for (let done = 0, number = 0; done < operations; done += operationsPerWorld, number++) {
-    world(seed, number, Math.min(operationsPerWorld, operations - done), tally)
+    world(plan, number, Math.min(operationsPerWorld, operations - done), tally)
     await setImmediate()
   }
   return tally

@@ -4,7 +4,7 @@
  */
 import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
-import * as Context from "effect/Context"
+import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Runtime from "effect/Runtime"
@@ -88,13 +88,14 @@ const slow = (timeout: number) => new Error(`no answer within ${timeout} ms (sto
 const within = <A, E>(effect: Effect.Effect<A, E>, timeout: number): Effect.Effect<A, E | Error> =>
   Effect.withFiberRuntime((caller) => {
     const fiber = Runtime.runFork(Runtime.make({
-      context: Context.empty(),
+      context: caller.currentContext as Context.Context<never>,
       fiberRefs: caller.getFiberRefs(),
       runtimeFlags: Runtime.defaultRuntimeFlags
     }))(effect)
     const exit = fiber.unsafePoll()
     if (exit !== null) return exit
-    return Effect.interruptible(Fiber.join(fiber)).pipe(
+    // Joined, it would leave its context behind in place of the caller's.
+    return Effect.interruptible(Effect.flatten(Fiber.await(fiber))).pipe(
       Effect.onInterrupt(() => Fiber.interruptFork(fiber)),
       Effect.timeoutFail({ duration: timeout, onTimeout: () => slow(timeout) }),
       Effect.interruptible
@@ -235,7 +236,9 @@ export const forget = (
       (fence) => fence === undefined ? Effect.as(keepForLater(storage, key), false) : Effect.succeed(true)
     )
     // A client that leaves does not end it: only its own fiber waits in a way that can be interrupted.
-    return Effect.uninterruptible(Effect.flatMap(Effect.forkDaemon(Effect.interruptible(collect)), Fiber.join))
+    return Effect.uninterruptible(
+      Effect.flatMap(Effect.forkDaemon(Effect.interruptible(collect)), (fiber) => Effect.flatten(Fiber.await(fiber)))
+    )
   })
 
 const keepForLater = (storage: object, key: CacheStorage.CacheKey): Effect.Effect<void> =>

@@ -1,0 +1,8 @@
+#!/usr/bin/env bash
+# The tests that go through a port, over storages that do not answer at once: what passes on memory passes there.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+for storage in "after a yield" "after a millisecond" "from a promise"; do
+  echo "a storage that answers $storage"
+  STORAGE="$storage" npx vitest run $(grep -lE "harness" test/*.test.ts)
+done
