@@ -22,6 +22,8 @@ import { CacheMiss } from "./CacheError.js"
 import { CacheStorage, type Lookup, type Service } from "./CacheStorage.js"
 import { CollectableCacheStorage } from "./CollectableCacheStorage.js"
 import { resolve } from "./internal/byUri.js"
+import { callSite } from "./internal/callSite.js"
+import * as enclosing from "./internal/enclosing.js"
 import { discard, fill, type Filled, late } from "./internal/filling.js"
 import * as flights from "./internal/flights.js"
 import * as handlers from "./internal/handler.js"
@@ -34,7 +36,7 @@ import * as report from "./internal/report.js"
 import { respondFailed, respondFilled, respondShared, respondStored } from "./internal/responding.js"
 import * as serverResponse from "./internal/serverResponse.js"
 import * as storages from "./internal/storages.js"
-import { lookupOf, type Policies, type Visit, visit, withContent } from "./internal/visit.js"
+import { identified, lookupOf, type Policies, type Visit, visit, withContent } from "./internal/visit.js"
 import * as CacheKey from "./protocol/CacheKey.js"
 import type * as CacheStatus from "./protocol/CacheStatus.js"
 import * as Fields from "./protocol/Fields.js"
@@ -66,24 +68,24 @@ export {
 } from "./internal/options.js"
 
 /** The page to read first. */
-const cached = <RP>(policies: Policies<RP>) =>
+const cached = <RP>(policies: Policies<RP>, site?: () => string) =>
 <A extends Respondable.Respondable, E, R>(
   handler: Effect.Effect<A, E, R>
-): HttpApp.Default<E, R | RP | CacheStorage> =>
-  Effect.gen(function*() {
-    const visited = yield* visit(policies)
-    const { policy, view } = visited
+): HttpApp.Default<E, R | RP | CacheStorage> => {
+  const cache = site ?? callSite()
+  return Effect.gen(function*() {
+    const visited = yield* visit(policies, cache())
     const aside = yield* passesBy(visited)
     if (aside !== undefined) return yield* pass(handler, visited, aside, (own) => keepForGet(visited, own))
-    const here = view.method === "QUERY" ? yield* withContent(visited) : visited
-    if (here === undefined) return yield* pass(handler, visited, { reason: "bypass", detail: "body" })
-    const whose = policy.partition === undefined ? Option.some("") : yield* orNone(policy.partition)
-    if (Option.isNone(whose)) return yield* pass(handler, here, { reason: "bypass", detail: "partition" })
-    const partition = String(whose.value ?? "")
+    const asked = visited.view.method === "QUERY" ? yield* withContent(visited) : visited
+    if (asked === undefined) return yield* pass(handler, visited, { reason: "bypass", detail: "body" })
+    const here = yield* identified(asked)
+    if (here === undefined) return yield* pass(handler, asked, { reason: "bypass", detail: "partition" })
 
     const since = yield* Clock.currentTimeMillis
-    return yield* attend(handler, here, lookupOf(here, partition), yield* CacheStorage, { count: 0, since })
+    return yield* attend(handler, here, lookupOf(here), yield* CacheStorage, { count: 0, since })
   })
+}
 
 /** Whoever waited for another request, and for nothing, takes another turn: a few times with others, then alone. */
 const attend = <A extends Respondable.Respondable, E, R, RP>(
@@ -97,7 +99,7 @@ const attend = <A extends Respondable.Respondable, E, R, RP>(
     const { asks, key, policy, view } = here
 
     // Look up
-    const place = yield* storages.look(storage, lookup, policy.storageTimeout)
+    const place = yield* storages.look(storage, lookup, policy.storageTimeout, here.cache)
     const { item } = place.found
     if (item !== undefined) recorder.countAsRead(here.request, item.vary)
 
@@ -161,7 +163,9 @@ const answered = new Set(["GET", "HEAD", "QUERY"])
 /** Requests that are not ours to answer. */
 const passesBy = <R>({ policy, request, view }: Visit<R>): Effect.Effect<Aside | undefined> => {
   if (!answered.has(view.method)) return Effect.succeed({ reason: "method" })
-  if (view.isAmbiguous || Either.getOrElse(Either.try(() => policy.bypass(request)), () => true)) {
+  if (
+    view.isAmbiguous || view.asksToUpgrade || Either.getOrElse(Either.try(() => policy.bypass(request)), () => true)
+  ) {
     return Effect.succeed({ reason: "bypass" })
   }
   if (view.hasBody && view.method !== "QUERY") return Effect.succeed({ reason: "bypass", detail: "body" })
@@ -184,15 +188,20 @@ const pass = <A extends Respondable.Respondable, E, R, RP, R2 = never>(
   keep: (own: HttpServerResponse.HttpServerResponse) => Effect.Effect<unknown, never, R2> = () => Effect.void
 ): Effect.Effect<HttpServerResponse.HttpServerResponse, E, R | R2> =>
   Effect.gen(function*() {
-    const { isFromBeneath, response: own } = yield* handlers.run(handler, here.request)
+    const { isFromBeneath, response: own } = yield* handlers.run(
+      handler,
+      here.request,
+      handlers.asItIs(here.request),
+      []
+    )
     yield* keep(own)
-    if (isFromBeneath) return yield* handlers.sign(own)
+    if (isFromBeneath) return yield* enclosing.sign(own)
     const response = serverResponse.guarded(own, here.request)
     const fields = Fields.from(Object.entries(response.headers))
     const outcome = { _tag: "Forwarded", stored: false, ...aside } as const
     if (aside.detail === "partition") report.tell(fields, here, { private: true, expires: false }, outcome)
     else report.tellStatus(fields, here, outcome)
-    return yield* handlers.sign(HttpServerResponse.setHeaders(response, fields))
+    return yield* enclosing.sign(HttpServerResponse.setHeaders(response, fields))
   })
 
 const collecting =
@@ -210,7 +219,7 @@ const collecting =
         )
       }
       if (Invalidation.isSafe(method)) return yield* Effect.flatMap(handler, Respondable.toResponse)
-      const here = yield* visit(policies)
+      const here = yield* visit(policies, "")
       const forget = (response: HttpServerResponse.HttpServerResponse) =>
         Effect.flatMap(
           toForget(here, response, also),
@@ -303,9 +312,16 @@ export const withCollect = (options: CollectOptions = {}): <A extends Respondabl
  */
 export const middleware = <RP = never>(
   options: routeOptions.Options<RP> = {}
+): <E, R>(app: HttpApp.Default<E, R>) => HttpApp.Default<E, R | RP | CacheStorage | CollectableCacheStorage> =>
+  both(options)
+
+/** `site`: where in the program it is, where what puts it around the app is not a part of the program. */
+const both = <RP>(
+  options: routeOptions.Options<RP>,
+  site?: () => string
 ): <E, R>(app: HttpApp.Default<E, R>) => HttpApp.Default<E, R | RP | CacheStorage | CollectableCacheStorage> => {
   const policies = routeOptions.resolve("HttpCache.middleware", options)
-  const cache = cached(policies)
+  const cache = cached(policies, site)
   const collect = collecting(policies, undefined, false)
   return (app) => cache(collect(app))
 }
@@ -317,7 +333,7 @@ export const middleware = <RP = never>(
  * @since 0.1.0
  * @category handlers
  */
-export const refuse: Effect.Effect<void> = handlers.refuse
+export const refuse: Effect.Effect<void> = enclosing.refuse
 
 /**
  * For a handler, at any depth: what it knows late of its response. `expiry` is its freshness, in seconds where it is a bare
@@ -328,7 +344,7 @@ export const refuse: Effect.Effect<void> = handlers.refuse
  * @category handlers
  */
 export const annotate = ({ expiry }: { readonly expiry: routeOptions.Seconds }): Effect.Effect<void> =>
-  Effect.suspend(() => handlers.annotate(routeOptions.durationOf("HttpCache.annotate", "expiry", expiry)))
+  Effect.suspend(() => enclosing.annotate(routeOptions.durationOf("HttpCache.annotate", "expiry", expiry)))
 
 /**
  * `middleware` with its services resolved now, for `HttpApiBuilder.middleware`. It runs outside the security of the
@@ -342,7 +358,7 @@ export const make = <RP = never>(options: routeOptions.Options<RP> = {}): Effect
   never,
   CacheStorage | CollectableCacheStorage | Exclude<RP, HttpServerRequest>
 > => {
-  const around = middleware(options)
+  const around = both(options, callSite())
   return Effect.map(
     Effect.context<CacheStorage | CollectableCacheStorage | Exclude<RP, HttpServerRequest>>(),
     (services) => <E, R>(app: HttpApp.Default<E, R>) =>

@@ -90,7 +90,7 @@ describe("keys and poisoning", () => {
       expect([evil.text, evil.cacheStatus]).toEqual(["links to evil.example", "fwd=bypass"])
       const same = yield* ask("http://victim.example/", { headers: { host: "victim.example:80" } })
       expect(same.cacheStatus).toBe("fwd=uri-miss; stored")
-      expect((yield* ask("/", { headers: { host: "victim.example" } })).text).toBe("links to victim.example:80")
+      expect((yield* ask("/", { headers: { host: "victim.example" } })).text).toBe("links to victim.example")
     }).pipe(Effect.provide(TestServer)))
 
   it.scoped("3, 4, 6: fields that select a variant differ where they must and agree where they must", () =>
@@ -456,8 +456,10 @@ describe("privacy", () => {
         ),
         HttpRouter.makeRoute(
           "GET",
-          "/public",
-          reading(reads.cookies).pipe(withCache({ expiry: 10, cacheControl: "public" }))
+          "/says-public",
+          Effect.map(reading(reads.cookies), HttpServerResponse.setHeader("cache-control", "public")).pipe(
+            withCache({ expiry: 10 })
+          )
         )
       ]))
       for (const name of Object.keys(reads)) {
@@ -465,7 +467,7 @@ describe("privacy", () => {
         const again = yield* ask(`/${name}`)
         expect([name, again.text, again.headers["cache-control"]]).toEqual([name, "run 2", "private"])
       }
-      for (const name of ["other", "public"]) {
+      for (const name of ["other", "says-public"]) {
         yield* ask(`/${name}`)
         expect((yield* ask(`/${name}`)).cacheStatus).toBe("hit; ttl=10")
       }

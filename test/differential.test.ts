@@ -51,6 +51,7 @@ const usual = {
   partition: "",
   setsPreResponseHandler: false,
   readsCredentials: false,
+  isOfPersonal: false,
   readsUnkeyed: false,
   bodyBytes: 10,
   isOpaque: false,
@@ -72,7 +73,7 @@ const ours = ({ answeredAt, askedAt, method, nextRequest, request, response, sen
     isHeld: true,
     isRepeatable: false
   }
-  const variant = (fields: Fields) => Vary.variant(kept.vary, fields, { depth: 0, keepsOrder: false })
+  const variant = (fields: Fields) => Vary.variant(kept.vary, fields, { depth: 0 })
   const isFresh = Reuse.decide(kept, asks, askedAt)._tag === "Fresh"
   return isFresh && variant(request) === variant(nextRequest) ? "reusable" : "stored"
 }

@@ -39,7 +39,7 @@ describe("withCache", () => {
     [{ cacheStatus: { details: true } }, "cacheStatus is {\"details\":true}; it must be"],
     [{ cacheStatus: { detail: "yes" } }, "cacheStatus is {\"detail\":\"yes\"}; it must be"],
     [[], "the options are []; they must be an object"],
-    [{ expirey: 10 }, "there is no option expirey; there are expiry, sharedExpiry"]
+    [{ expirey: 10 }, "there is no option expirey; there are name, expiry, sharedExpiry"]
   ]
 
   it.each(wrong)("refuses %j", (options, sentence) => {

@@ -2,6 +2,7 @@
 import type * as Respondable from "@effect/platform/HttpServerRespondable"
 import * as Effect from "effect/Effect"
 import type { CacheItem } from "../CacheItem.js"
+import * as notes from "../home/notes.js"
 import * as CacheControl from "../protocol/CacheControl.js"
 import * as Fields from "../protocol/Fields.js"
 import * as Preconditions from "../protocol/Preconditions.js"
@@ -11,12 +12,13 @@ import * as Vary from "../protocol/Vary.js"
 import * as Body from "./body.js"
 import * as handlers from "./handler.js"
 import * as recorder from "./recorder.js"
-import * as serverRequest from "./serverRequest.js"
 import * as serverResponse from "./serverResponse.js"
-import type { Found } from "./storages.js"
+import type { Place } from "./storages.js"
 import type { Visit } from "./visit.js"
 
 export interface Asked extends handlers.Answered {
+  /** The fields that the handler was shown. */
+  readonly shown: Fields.Fields
   /** What the handler answered. */
   readonly own: serverResponse.Answer
   /** The same, or the whole that its `304` stands for. */
@@ -56,18 +58,20 @@ const isOfStored = (method: string, status: number): boolean => method === "HEAD
 export const ask = <A extends Respondable.Respondable, E, R, RP>(
   handler: Effect.Effect<A, E, R>,
   { policy, request, view }: Visit<RP>,
-  { item }: Found,
+  { found: { item }, lookup, storage }: Place,
   mayKeep: boolean
 ): Effect.Effect<Asked, E, R> => {
+  const selecting = Vary.union(policy.vary, Vary.union(item?.vary ?? [], notes.nominated(storage, lookup)))
+  const fields = Vary.spelled(mayKeep ? Fields.without(view.fields, Preconditions.clientCopy) : view.fields, selecting)
   const run = (conditions: Fields.Fields | undefined): Effect.Effect<Asked, E, R> => {
-    const asked = mayKeep ? serverRequest.asking(request, Preconditions.clientCopy, conditions) : request
-    return Effect.map(handlers.run(handler, asked, policy), (answered) => {
+    const shown = recorder.show(request, view, { ...fields, ...conditions }, policy)
+    return Effect.map(handlers.run(handler, request, shown, policy.targets), (answered) => {
       const own = serverResponse.fromHandler(answered.response, view.method, policy, answered.responseTime)
       if (policy.unkeyed === "vary") {
         const stored = isOfStored(view.method, own.status) ? item?.vary ?? [] : []
         serverResponse.nominate(own, Vary.union(recorder.unkeyedFields(answered.reads, policy), stored))
       }
-      return { ...answered, own, answer: own }
+      return { ...answered, shown: fields, own, answer: own }
     })
   }
   const asks = item === undefined || !mayKeep ? undefined : question(item, view.fields)

@@ -50,12 +50,18 @@ const policies = options.resolve<never>("HttpCache", {})
 const failed = (method: CacheStorageError["method"], key: CacheKey.CacheKey, cause: string) =>
   new CacheStorageError({ storage: "CacheStorage", method, key, cause })
 
-/** What keeps an item can't be known: a route within a cached router is one deeper, and one with `expiry` keeps the order. */
-const selections = [0, 1].flatMap((depth) => [{ depth, keepsOrder: true }, { depth, keepsOrder: false }])
+/**
+ * What keeps an item can't be known: a route within a cached router is one deeper, and a mount goes by the end of the path.
+ */
+const selectionsOf = (key: CacheKey.CacheKey, name: string | undefined): ReadonlyArray<Vary.Selection> => {
+  const path = key.slice(key.indexOf("/", key.indexOf("://") + 3))
+  const mounted = [...path.matchAll(/(?<=[^?]*)\//g)].slice(1).map(({ index }) => path.slice(index))
+  return [undefined, ...mounted].flatMap((rewritten) => [0, 1].map((depth) => ({ depth, name, rewritten })))
+}
 
 /**
  * The fresh item that a `GET` for a URI would be answered with: everybody's, unless `partition` says whose. `headers` are
- * the request fields that select a variant. Dies when a path is given and the origin isn't known.
+ * the request fields that select a variant, and `name` is that of the cache, where it has one. Dies when a path is given and the origin isn't known.
  *
  * @since 0.1.0
  * @category storage
@@ -63,6 +69,7 @@ const selections = [0, 1].flatMap((depth) => [{ depth, keepsOrder: true }, { dep
 export const lookup = (uri: string, request: {
   readonly headers?: { readonly [name: string]: string } | undefined
   readonly partition?: string | undefined
+  readonly name?: string | undefined
 } = {}): Effect.Effect<CacheItem, CacheMiss | CacheStorageError, CacheStorage> =>
   Effect.gen(function*() {
     const storage = yield* CacheStorage
@@ -72,7 +79,7 @@ export const lookup = (uri: string, request: {
     )
     const keys = yield* keysOf("HttpCache.lookup", uri)
     const lookups = keys.flatMap((key) =>
-      selections.map((selection): Lookup => ({
+      selectionsOf(key, request.name).map((selection): Lookup => ({
         key,
         partition: request.partition ?? "",
         variantOf: (vary) => Vary.variant(vary, fields, selection)

@@ -117,7 +117,7 @@ export const fill = <A extends Respondable.Respondable, E, R, RP>(
       return yield* land({ _tag: "Found" })
     }
 
-    const exit = yield* Effect.exit(ask(handler, here, place.found, mayKeep))
+    const exit = yield* Effect.exit(ask(handler, here, place, mayKeep))
     if (Exit.isFailure(exit)) {
       const status = yield* statusOf(exit.cause)
       remember(order, undefined, status, yield* Clock.currentTimeMillis)

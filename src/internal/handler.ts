@@ -1,6 +1,5 @@
 /** The handler, run on behalf of a cache: what it answered, and what it looked at. */
 import { currentPreResponseHandlers } from "@effect/platform/HttpApp"
-import type { HttpBody } from "@effect/platform/HttpBody"
 import { HttpServerRequest, ParsedSearchParams } from "@effect/platform/HttpServerRequest"
 import * as Respondable from "@effect/platform/HttpServerRespondable"
 import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
@@ -11,33 +10,16 @@ import * as FiberRef from "effect/FiberRef"
 import * as Stream from "effect/Stream"
 import * as CacheControl from "../protocol/CacheControl.js"
 import type { ByteStream } from "./body.js"
-import type { Policy } from "./options.js"
-import * as recorder from "./recorder.js"
-
-/**
- * The cache above. The one beneath leaves the body here that it answered with, and the one above steps aside for it: a
- * body stays the same through `setHeader` and `setStatus`; a handler that only calls a cached effect makes another.
- */
-class CacheAbove extends Context.Reference<CacheAbove>()("effect-http-cache/CacheAbove", {
-  defaultValue: (): Cell => ({ depth: -1 })
-}) {}
-
-interface Cell extends CacheControl.Said {
-  readonly depth: number
-  readonly above?: Cell
-  body?: HttpBody
-  isRefused?: boolean
-  expiry?: number
-}
-
-/** How many caches are above this one. */
-export const depth: Effect.Effect<number> = Effect.map(CacheAbove, (above) => above.depth + 1)
+import { EnclosingCache, type Run } from "./enclosing.js"
+import { handOver } from "./handOver.js"
+import type * as recorder from "./recorder.js"
+import { isStandIn } from "./serverRequest.js"
 
 export interface Answered {
   readonly response: HttpServerResponse.HttpServerResponse
   readonly isFromBeneath: boolean
   /** Goes on for as long as the handler says more. */
-  readonly said: Cell
+  readonly said: Run
   /** Goes on for as long as the handler reads. */
   readonly reads: recorder.Reads | undefined
   readonly setsPreResponseHandler: boolean
@@ -45,23 +27,29 @@ export interface Answered {
   readonly responseTime: number
 }
 
-/** `policy`: what the handler is to see, and whether it is told what it read; without one it gets the request itself. */
+/** A request that is not shown as a cache sees it: it passes by. */
+export const asItIs = (request: HttpServerRequest): recorder.Shown => ({
+  request,
+  searchParams: undefined,
+  reads: undefined
+})
+
+/** Runs the handler with the request that it is to see, in the place of `request`. */
 export const run = <A extends Respondable.Respondable, E, R>(
   handler: Effect.Effect<A, E, R>,
   request: HttpServerRequest,
-  policy?: Policy<unknown>
+  shown: recorder.Shown,
+  targets: ReadonlyArray<string>
 ): Effect.Effect<Answered, E, R> =>
   Effect.gen(function*() {
-    const shown = policy === undefined
-      ? { request, searchParams: undefined, reads: undefined }
-      : recorder.show(request, policy)
-    const above = yield* CacheAbove
-    const here: Cell = { depth: above.depth + 1, above }
+    const above = yield* EnclosingCache
+    const here: Run = { depth: above.depth + 1, above, personal: new Set() }
+    if (shown.request !== request) handOver(request, shown.request, here, isStandIn(request))
     const before = yield* FiberRef.get(currentPreResponseHandlers)
     const answered = yield* Effect.mapInputContext(
       Effect.flatMap(handler, Respondable.toResponse),
       (context: Context.Context<R>) => {
-        const inner = Context.add(Context.add(context, CacheAbove, here), HttpServerRequest, shown.request)
+        const inner = Context.add(Context.add(context, EnclosingCache, here), HttpServerRequest, shown.request)
         return shown.searchParams === undefined || !inner.unsafeMap.has(ParsedSearchParams.key)
           ? inner
           : Context.add(inner, ParsedSearchParams, shown.searchParams)
@@ -72,7 +60,7 @@ export const run = <A extends Respondable.Respondable, E, R>(
     return {
       response: HttpServerResponse.setHeaders(
         answered,
-        CacheControl.annotated(answered.headers, said, policy?.targets ?? [])
+        CacheControl.annotated(answered.headers, said, targets)
       ),
       isFromBeneath: here.body === answered.body,
       reads: shown.reads,
@@ -84,26 +72,4 @@ export const run = <A extends Respondable.Respondable, E, R>(
 
 /** A body that is still made is part of the handler: what is said while it is goes to the same cache. */
 export const goingOn = (stream: ByteStream, { said }: Answered): ByteStream =>
-  Stream.provideService(stream, CacheAbove, said)
-
-/** Tells a cache above us that this response has been dealt with. */
-export const sign = (
-  response: HttpServerResponse.HttpServerResponse
-): Effect.Effect<HttpServerResponse.HttpServerResponse> =>
-  Effect.map(CacheAbove, (above) => {
-    if (above.depth >= 0) above.body = response.body
-    return response
-  })
-
-/** For all caches above: what one beneath does not keep is part of what the others would. */
-export const refuse: Effect.Effect<void> = Effect.map(CacheAbove, (nearest) => {
-  for (let cell: Cell | undefined = nearest; cell !== undefined && cell.depth >= 0; cell = cell.above) {
-    cell.isRefused = true
-  }
-})
-
-/** Milliseconds. */
-export const annotate = (expiry: number): Effect.Effect<void> =>
-  Effect.map(CacheAbove, (nearest) => {
-    if (nearest.depth >= 0) nearest.expiry = expiry
-  })
+  Stream.provideService(stream, EnclosingCache, said)

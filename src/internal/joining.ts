@@ -17,15 +17,16 @@ const mayJoin = <R>({ asks, view }: Visit<R>, reason: Reuse.Forward["reason"]): 
   !Preconditions.isForOrigin(view.fields) && Fields.get(view.fields, "range") === undefined
 
 /** Those whose responses turned out not to be shared are of one kind; who sends `Authorization` decides only for such. */
-export const groupOf = <R>({ selection, view }: Visit<R>, { key, partition }: Lookup): string =>
-  JSON.stringify([key, partition, selection.depth, Fields.get(view.fields, "authorization") !== undefined])
+export const groupOf = <R>({ cache, selection, view }: Visit<R>, { key, partition }: Lookup): string =>
+  JSON.stringify([key, cache, partition, selection.depth, Fields.get(view.fields, "authorization") !== undefined])
 
 /** Key, partition and variant, as far as it is known, and the fence: who comes after a collect joins nothing older. */
-export const nameOf = <R>({ policy }: Visit<R>, { found, lookup, storage }: Place): string => {
+export const nameOf = <R>({ cache, policy }: Visit<R>, { found, lookup, storage }: Place): string => {
   const { key, partition, variantOf } = lookup
   const nominated = found.item?.vary ?? notes.nominated(storage, lookup)
   return JSON.stringify([
     key,
+    cache,
     partition,
     variantOf(Vary.union(policy.vary, nominated)),
     found.fence ?? fenceWithout(storage)

@@ -13,7 +13,9 @@ import type * as CacheStatus from "../protocol/CacheStatus.js"
 import * as Fields from "../protocol/Fields.js"
 import * as Storability from "../protocol/Storability.js"
 import * as Validation from "../protocol/Validation.js"
+import * as Vary from "../protocol/Vary.js"
 import * as Body from "./body.js"
+import { isPersonal, type Run } from "./enclosing.js"
 import type { Answered } from "./handler.js"
 import * as recorder from "./recorder.js"
 import * as serverResponse from "./serverResponse.js"
@@ -24,6 +26,10 @@ export type Exchange =
   & Pick<Storability.Exchange, "method" | "requestTime" | "responseTime" | "setsPreResponseHandler">
   & Pick<Answered, "reads">
   & {
+    /** What the handler said, also through caches beneath; `undefined` where none heard it. */
+    readonly said: Run | undefined
+    /** The request fields that it was shown. */
+    readonly shown: Fields.Fields
     /** More may be read while the body is sent. */
     readonly readsLate: boolean
   }
@@ -40,7 +46,7 @@ export interface Judged {
 
 /** May it be kept? */
 export const judge = <R>(
-  { asks, policy, view }: Visit<R>,
+  { asks, cache, policy, view }: Visit<R>,
   { found, lookup, storage }: Place,
   exchange: Exchange,
   answer: serverResponse.Answer
@@ -49,14 +55,16 @@ export const judge = <R>(
     const cookies = serverResponse.cookieLines(answer)
     const content = Body.bytes(answer.body)
     const { added, credentials, unkeyed: read } = recorder.judge(exchange.reads, policy, answer.fields)
+    const { partition } = lookup
     const unkeyed = exchange.readsLate ? [...read, recorder.late] : read
     const storability = Storability.decide({
       ...exchange,
       readsCredentials: credentials,
+      isOfPersonal: exchange.said !== undefined && isPersonal(exchange.said, partition),
       readsUnkeyed: unkeyed.length > 0,
       request: view.fields,
       requestNoStore: asks.noStore,
-      partition: lookup.partition,
+      partition,
       status: answer.status,
       response: answer.fields,
       setsCookies: policy.cookies === "refuse" && cookies.length > 0,
@@ -76,14 +84,24 @@ export const judge = <R>(
         { told, detail: "unkeyed", unkeyed: added }
       )
     }
+    const { kept } = storability
+    if (Vary.spelled(exchange.shown, kept.vary) !== exchange.shown) {
+      // The next handler is shown the one spelling.
+      notes.nominate(storage, lookup, kept.vary)
+      return Effect.succeed({ told, detail: "spelling", unkeyed: [] })
+    }
+    // Another user of the same browser is not shown it (RFC 9111 §4.1).
+    if (partition !== "") serverResponse.nominate(answer, [...exchange.reads?.credentials ?? []])
     const item: CacheItem = {
-      ...storability.kept,
+      ...kept,
+      headers: partition === "" ? kept.headers : { ...kept.headers, ...Fields.only(answer.fields, ["vary"]) },
       ...(found.item === undefined ? {} : { replaces: found.item.id }),
       id: randomUUID(),
       fence: found.fence ?? "",
       key: lookup.key,
-      partition: lookup.partition,
-      variant: lookup.variantOf(storability.kept.vary),
+      partition,
+      cache,
+      variant: lookup.variantOf(kept.vary),
       cookies: policy.cookies === "store" ? cookies : [],
       body: Body.copy(content ?? new Uint8Array())
     }
@@ -134,9 +152,11 @@ export const keepForGet = <R>(
   if (!Storability.answersGet(view.method, view.target, response.status, response.headers)) return Effect.void
   if (Body.bytes(response.body) === undefined) return Effect.void
   return Effect.gen(function*() {
-    const place = yield* look(yield* CacheStorage, lookupOf(here, ""), policy.storageTimeout)
+    const place = yield* look(yield* CacheStorage, lookupOf(here), policy.storageTimeout, here.cache)
     const now = yield* Clock.currentTimeMillis
-    const own = { setsPreResponseHandler: false, reads: undefined, readsLate: false }
+    const seen = { setsPreResponseHandler: false, reads: undefined, readsLate: false, said: undefined }
+    // It passed by, and was shown as it was sent.
+    const own = { ...seen, shown: here.request.headers }
     const exchange = { ...own, requestTime: now, responseTime: now }
     yield* keep(here, place, { ...exchange, method: "GET" }, serverResponse.fromHandler(response, "GET", policy, now))
   })

@@ -16,6 +16,12 @@ import * as Vary from "../protocol/Vary.js"
 export type Seconds = number | Duration.DurationInput
 
 export interface Options<R = never> {
+  /**
+   * Tells apart the caches that answer for one URI, such as those of two parts of a page: each keeps responses of its own,
+   * and one collect forgets them all. It is the same after a restart and in every process, so the same one is given to the
+   * same handler. Default: none; of two caches without a name, neither is answered with what the other has kept.
+   */
+  readonly name?: string | undefined
   /** Freshness when the handler's response states none; `0` stores and validates each time. Default: none. */
   readonly expiry?: Seconds | undefined
   /** How long shared caches keep it, this one too: `s-maxage`; `expiry` is 0 where it isn't set. Default: as `expiry`. */
@@ -104,7 +110,7 @@ export interface Options<R = never> {
     | undefined
 }
 
-export interface DefaultOptions extends Options<HttpServerRequest> {
+export interface DefaultOptions extends Omit<Options<HttpServerRequest>, "name"> {
   /**
    * Scheme and host of the key, and what "same origin" means: those of the `"request"`, or the canonical ones where a
    * proxy in front ends TLS: `"https://api.example.com"`. Default `"request"`.
@@ -124,6 +130,7 @@ export class Defaults extends Context.Reference<Defaults>()("effect-http-cache/H
 
 /** The options in force for one route. Milliseconds. */
 export interface Policy<R> extends Storability.Policy, Advice {
+  readonly name: string | undefined
   readonly partition: Effect.Effect<string | undefined, unknown, R | HttpServerRequest> | undefined
   readonly unkeyed: "vary" | "refuse" | "ignore"
   readonly query: QuerySelection
@@ -217,6 +224,7 @@ const isOrigin = (value: unknown): boolean => {
 }
 
 const optionChecks: { readonly [Name in keyof Required<Options>]: Check } = {
+  name: unless((value) => isString(value) && value !== "", "a text that isn't empty"),
   expiry: seconds,
   sharedExpiry: seconds,
   staleWhileRevalidate: seconds,
@@ -249,8 +257,10 @@ const optionChecks: { readonly [Name in keyof Required<Options>]: Check } = {
   )
 }
 
+const { name: _, ...commonChecks } = optionChecks
+
 const defaultsChecks: { readonly [Name in keyof Required<DefaultOptions>]: Check } = {
-  ...optionChecks,
+  ...commonChecks,
   origin: unless(isOrigin, "\"request\", or scheme and host such as \"https://api.example.com\""),
   version: unless((value) => isString(value) && value !== "", "a text that isn't empty"),
   storageTimeout: seconds,
@@ -286,6 +296,7 @@ const merge = <R>(route: Options<R>, defaults: DefaultOptions): Policy<R> => {
   const cacheStatus = route.cacheStatus ?? defaults.cacheStatus ?? {}
   return {
     shared: true,
+    name: route.name,
     expiry: millisOf(expiry),
     sharedExpiry: millisOf(sharedExpiry),
     staleWhileRevalidate: millisOf(route.staleWhileRevalidate ?? defaults.staleWhileRevalidate),

@@ -4,13 +4,14 @@ import { HttpServerRequest } from "@effect/platform/HttpServerRequest"
 import * as UrlParams from "@effect/platform/UrlParams"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import type * as Exit from "effect/Exit"
 import * as CacheKey from "../protocol/CacheKey.js"
 import * as Fields from "../protocol/Fields.js"
 import * as Vary from "../protocol/Vary.js"
 import type { Policy } from "./options.js"
-import { isStandIn, standIn } from "./serverRequest.js"
+import { isStandIn, isWeb, originalUrlOf, sourceWith, standIn, type View, withFields } from "./serverRequest.js"
 
-type Recording = Pick<Policy<unknown>, "expiry" | "origin" | "query" | "unkeyed" | "vary">
+type Recording = Pick<Policy<unknown>, "cacheControl" | "expiry" | "origin" | "query" | "unkeyed" | "vary">
 
 /**
  * Fields that may be read without being part of the key, since they say nothing of the representation, or are heeded
@@ -19,15 +20,6 @@ type Recording = Pick<Policy<unknown>, "expiry" | "origin" | "query" | "unkeyed"
 export const uncounted: ReadonlySet<string> = new Set([
   // Part of the key.
   "host",
-  // The platform reads them for its traces.
-  "traceparent",
-  "tracestate",
-  "b3",
-  "x-b3-traceid",
-  "x-b3-spanid",
-  "x-b3-parentspanid",
-  "x-b3-sampled",
-  "x-b3-flags",
   // HTTP evaluates them: what depends on them has a status or directives of its own (RFC 9110 §13, §14; RFC 9111 §5.2.1).
   "if-match",
   "if-none-match",
@@ -37,10 +29,8 @@ export const uncounted: ReadonlySet<string> = new Set([
   "range",
   "cache-control",
   "pragma",
-  // Of the message and its connection, not of what is asked for.
-  "content-length",
-  "connection",
-  "upgrade"
+  // Of the message, not of what is asked for.
+  "content-length"
 ])
 
 /** What no field name stands for. */
@@ -53,17 +43,18 @@ export const late = "more while its body was sent"
 export class Reads {
   readonly fields = new Set<string>()
   readonly unnameable = new Set<Unnameable>()
-  credentials = false
+  /** Which fields that say who is asking. */
+  readonly credentials = new Set<"authorization" | "cookie">()
 
   /** How much: it grows with each read of something else. */
   get count(): number {
-    return this.fields.size + this.unnameable.size + Number(this.credentials)
+    return this.fields.size + this.unnameable.size + this.credentials.size
   }
 
   /** After all fields there are no single ones. The names of fields are lower-case; another name reads nothing. */
   field(name: PropertyKey): void {
     if (typeof name !== "string" || this.unnameable.has("all fields")) return
-    if (Vary.isPersonal([name])) this.credentials = true
+    if (name === "cookie" || name === "authorization") this.credentials.add(name)
     // Those of HTTP/2, which no `Vary` can name.
     else if (name.startsWith(":")) this.unnameable.add("the request's source")
     else if (Fields.isToken(name) && name === name.toLowerCase()) this.fields.add(name)
@@ -105,25 +96,27 @@ const fieldsOf = (fields: Headers.Headers, reads: Reads): Headers.Headers =>
 
 const cookiesOf = (cookies: HttpServerRequest["cookies"], reads: Reads): HttpServerRequest["cookies"] => {
   const note = (name?: PropertyKey) => {
-    if (typeof name !== "symbol") reads.credentials = true
+    if (typeof name !== "symbol") reads.credentials.add("cookie")
   }
   return recorded(cookies, note, note)
 }
 
-/** What the key has of a target, and no more. */
-const targetOf = (url: string, { origin, query }: Pick<Recording, "origin" | "query">): string => {
-  const narrowed = CacheKey.narrow(url, query)
-  return origin === undefined ? narrowed : CacheKey.relocate(narrowed, origin)
-}
-
+/** The request as a handler sees it: the view, and of its target what the key has. `reads` is told what is read of it. */
 const shownAs = (
   request: HttpServerRequest,
-  policy: Pick<Recording, "origin" | "query">,
+  view: View,
+  query: Recording["query"],
   reads: Reads | undefined
 ): HttpServerRequest =>
   standIn(request, (name, target) => {
-    if (name === "originalUrl") return targetOf(target.originalUrl, policy)
-    if (name === "source") return sourceOf(target, policy, reads)
+    if (name === "originalUrl") return originalUrlOf(target, view, query)
+    if (name === "source") {
+      reads?.unnameable.add("the request's source")
+      // With content it can't be taken apart; it is not looked at by a cache then.
+      if (view.hasBody) return undefined
+      const url = isWeb(target.source) ? originalUrlOf(target, view, query) : CacheKey.narrow(target.url, query)
+      return sourceWith(target.source, view.method, url, target.headers)
+    }
     if (reads === undefined) return undefined
     if (name === "headers") return fieldsOf(target.headers, reads)
     if (name === "cookies") return cookiesOf(target.cookies, reads)
@@ -132,34 +125,26 @@ const shownAs = (
     return undefined
   })
 
-/** The request fields that an effect reads: of what reads all or the source, all but the uncounted ones. */
-export const readBy = <A, E, R>(
+/** What an effect answers, and what it reads of the request. */
+export const recording = <A, E, R>(
   effect: Effect.Effect<A, E, R | HttpServerRequest>,
-  request: HttpServerRequest
-): Effect.Effect<Vary.Vary, never, R> =>
+  request: HttpServerRequest,
+  view: View
+): Effect.Effect<{ readonly exit: Exit.Exit<A, E>; readonly reads: Reads }, never, R> =>
   Effect.suspend(() => {
     const reads = new Reads()
-    const shown = shownAs(request, { origin: undefined, query: "all" }, reads)
+    const shown = shownAs(withFields(request, view, view.fields), view, "all", reads)
     const read = Effect.mapInputContext(effect, (context: Context.Context<R>) =>
       Context.add(context, HttpServerRequest, shown))
-    return Effect.map(Effect.exit(read), () =>
-      reads.unnameable.size > 0
-        ? Object.keys(request.headers).filter((name) =>
-          !uncounted.has(name)
-        )
-        : [...reads.fields])
+    return Effect.map(Effect.exit(read), (exit) => ({ exit, reads }))
   })
 
-/** Of the web adapter it has the target as the handler sees it; Node's is what it is. */
-const sourceOf = (
-  { source }: HttpServerRequest,
-  policy: Pick<Recording, "origin" | "query">,
-  reads: Reads | undefined
-): object | undefined => {
-  reads?.unnameable.add("the request's source")
-  if (!(source instanceof Request) || source.body !== null) return undefined
-  const url = targetOf(source.url, policy)
-  return url === source.url ? undefined : new Request(url, source)
+/** The request fields that were read; of what reads all of them or the source, all but the uncounted ones. */
+export const readOf = (reads: Reads | undefined, fields: Fields.Fields): Vary.Vary => {
+  if (reads === undefined) return []
+  return reads.unnameable.size > 0
+    ? Object.keys(fields).filter((name) => !uncounted.has(name))
+    : [...reads.fields, ...reads.credentials]
 }
 
 export interface Shown {
@@ -174,18 +159,14 @@ const searchParams = (url: string): Shown["searchParams"] => {
   return UrlParams.toRecord(UrlParams.fromInput(new URLSearchParams(mark === -1 ? "" : url.slice(mark + 1))))
 }
 
-/** The request without what the key leaves out of its target; what is read of it is told where the route wants to know. */
-export const show = (request: HttpServerRequest, policy: Recording): Shown => {
-  const { expiry, unkeyed } = policy
-  const reads = expiry === undefined && unkeyed === "ignore" ? undefined : new Reads()
-  const url = targetOf(request.url, policy)
-  const isNarrowed = url !== request.url
-  if (reads === undefined && !isNarrowed && targetOf(request.originalUrl, policy) === request.originalUrl) {
-    return { request, searchParams: undefined, reads }
-  }
+/** The request with these fields, and of its target what the key has; what is read of it is told where the route is to know. */
+export const show = (request: HttpServerRequest, view: View, fields: Fields.Fields, policy: Recording): Shown => {
+  const { cacheControl, expiry, query, unkeyed } = policy
+  const reads = expiry === undefined && unkeyed === "ignore" && cacheControl !== "public" ? undefined : new Reads()
+  const url = CacheKey.narrow(view.url, query)
   return {
-    request: shownAs(isNarrowed ? request.modify({ url }) : request, policy, reads),
-    searchParams: isNarrowed ? searchParams(url) : undefined,
+    request: shownAs(withFields(request, { url }, fields), view, query, reads),
+    searchParams: url === request.url ? undefined : searchParams(url),
     reads
   }
 }
@@ -219,7 +200,8 @@ export interface Verdict {
 
 export const judge = (reads: Reads | undefined, policy: Recording, response: Fields.Fields): Verdict => {
   if (reads === undefined) return { credentials: false, unkeyed: [], added: [] }
-  const { credentials, unnameable } = reads
+  const { unnameable } = reads
+  const credentials = reads.credentials.size > 0
   if (policy.unkeyed === "ignore") {
     const seesAll = unnameable.has("all fields") || unnameable.has("the request's source")
     return { credentials: credentials || seesAll, unkeyed: [], added: [] }

@@ -33,30 +33,26 @@ const onBehalfOfNobody = <R>(here: Visit<R>, item: CacheItem, vary: Vary.Vary): 
   const fields = Fields.from(Object.entries(here.view.fields).filter(([name]) => names.has(name)))
   return {
     ...here,
-    request: serverRequest.withOnly(here.request, fields),
+    request: serverRequest.withOnly(here.request, here.view, fields),
     view: { ...here.view, method: "GET", fields },
     asks: CacheControl.noRequestDirectives
   }
 }
 
-const orderOf = <RP>(here: Visit<RP>, place: Place, item: CacheItem): Effect.Effect<Order<RP>, never, RP> =>
-  Effect.gen(function*() {
-    const { lookup, storage } = place
-    const { partition } = here.policy
-    const identifying = partition === undefined || item.partition === ""
-      ? []
-      : yield* recorder.readBy(partition, here.request)
-    const anonymous = onBehalfOfNobody(here, item, Vary.union(notes.nominated(storage, lookup), identifying))
-    return {
-      here: anonymous,
-      // What the handler reads beyond that, it finds absent.
-      place: { ...place, lookup: lookupOf(anonymous, lookup.partition) },
-      wanted: Reuse.anybody,
-      mayKeep: true,
-      group: groupOf(anonymous, lookup),
-      isJoined: true
-    }
-  })
+const orderOf = <RP>(here: Visit<RP>, place: Place, item: CacheItem): Order<RP> => {
+  const { lookup, storage } = place
+  const identifying = recorder.readOf(here.identity.reads, here.view.fields)
+  const anonymous = onBehalfOfNobody(here, item, Vary.union(notes.nominated(storage, lookup), identifying))
+  return {
+    here: anonymous,
+    // What the handler reads beyond that, it finds absent.
+    place: { ...place, lookup: lookupOf(anonymous) },
+    wanted: Reuse.anybody,
+    mayKeep: true,
+    group: groupOf(anonymous, lookup),
+    isJoined: true
+  }
+}
 
 /** An answer that says of the resource what it is now, to its end, or that it is gone. */
 const isAnswered = <E>(filled: Filled<E>): boolean => {
@@ -94,16 +90,15 @@ export const refresh = <A extends Respondable.Respondable, E, R, RP>(
       late,
       fly: (land) => {
         let landed: Filled<E> | undefined
-        return Effect.flatMap(orderOf(here, place, item), (order) =>
-          fill(handler, order)((filled) => {
-            landed = filled
-            return land(filled)
-          })).pipe(Effect.ensuring(Effect.sync(() => {
-            refreshes.count--
-            if (landed === undefined) return
-            discard(landed)
-            if (isAnswered(landed)) refused.delete(name)
-          })))
+        return fill(handler, orderOf(here, place, item))((filled) => {
+          landed = filled
+          return land(filled)
+        }).pipe(Effect.ensuring(Effect.sync(() => {
+          refreshes.count--
+          if (landed === undefined) return
+          discard(landed)
+          if (isAnswered(landed)) refused.delete(name)
+        })))
       }
     })
     if (!isSent) refreshes.count--

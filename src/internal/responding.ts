@@ -13,7 +13,7 @@ import * as Range from "../protocol/Range.js"
 import * as Storability from "../protocol/Storability.js"
 import * as Body from "./body.js"
 import type { Filled } from "./filling.js"
-import * as handlers from "./handler.js"
+import * as enclosing from "./enclosing.js"
 import type { Shared } from "./joining.js"
 import type { Judged } from "./keeping.js"
 import * as report from "./report.js"
@@ -94,7 +94,7 @@ export const respondFailed = <R>(
   const fields = Fields.from([["cache-control", "no-store"]])
   report.tellStatus(fields, here, { ...outcome, status })
   const text = status === 504 ? "The request took too long.\n" : "The request failed.\n"
-  return handlers.sign(HttpServerResponse.text(text, { status, headers: fields }))
+  return enclosing.sign(HttpServerResponse.text(text, { status, headers: fields }))
 }
 
 /** A cache beneath has told what is to be told; only what was read between, and what this one withheld from it, is left. */
@@ -119,7 +119,7 @@ const respondFromBeneath = <R>(
   })
   const judge = { now, isOrigin: false, isCache: false }
   const verdict = Preconditions.evaluateResponse(view.method, view.fields, answer, judge)
-  return handlers.sign(verdict === "proceed" ? response : serverResponse.render(answer, view.method, verdict))
+  return enclosing.sign(verdict === "proceed" ? response : serverResponse.render(answer, view.method, verdict))
 }
 
 const respond = <R>(
@@ -150,10 +150,10 @@ const respond = <R>(
   if (stream !== undefined && verdict === "proceed" && view.method !== "HEAD") {
     return Effect.flatMap(
       stream,
-      (sent) => handlers.sign(serverResponse.render(streaming(answer, sent, request), view.method, verdict))
+      (sent) => enclosing.sign(serverResponse.render(streaming(answer, sent, request), view.method, verdict))
     )
   }
-  return handlers.sign(
+  return enclosing.sign(
     parts === undefined || content === undefined
       ? serverResponse.render(answer, view.method, verdict)
       : serverResponse.renderParts(answer, content, parts)

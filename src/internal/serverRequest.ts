@@ -8,14 +8,25 @@ import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import * as CacheKey from "../protocol/CacheKey.js"
 import * as Fields from "../protocol/Fields.js"
+import * as Vary from "../protocol/Vary.js"
+import { shownTo } from "./handOver.js"
 
+/** The request as key, variant and handler have it: all three are made of this value. */
 export interface View {
   readonly method: string
+  /**
+   * The end-to-end fields, without those that `Connection` lists: the host lower-case and without a default port,
+   * preferences in their one spelling.
+   */
   readonly fields: Fields.Fields
   readonly target: CacheKey.Target
+  /** The path and query that a router beneath goes by: those of the target, of a mount, or of a middleware that rewrites. */
+  readonly url: string
+  readonly isRewritten: boolean
   readonly hasBody: boolean
-  /** The target names another host than `Host`, which a handler may believe (RFC 9112 §3.2.2). */
+  /** A handler may take it for a request to another target. */
   readonly isAmbiguous: boolean
+  readonly asksToUpgrade: boolean
 }
 
 /** What a handler is shown instead of: the cache's own reads are not the handler's. */
@@ -30,8 +41,10 @@ type Properties = (name: PropertyKey, target: HttpServerRequest) => unknown
 
 /** The request with properties of its own, which stay when it is modified. */
 const withProperties = (request: HttpServerRequest, own: Properties, standsIn: boolean): HttpServerRequest => {
-  const other = new Proxy(request, {
+  const other: HttpServerRequest = new Proxy(request, {
     get: (target, name) => {
+      const shown = shownTo(other)
+      if (shown !== undefined) return Reflect.get(shown, name, shown) as unknown
       if (name === "modify") {
         return (options: Parameters<HttpServerRequest["modify"]>[0]) =>
           withProperties(target.modify(options), own, standsIn)
@@ -53,9 +66,11 @@ const withProperties = (request: HttpServerRequest, own: Properties, standsIn: b
 export const standIn = (request: HttpServerRequest, own: Properties): HttpServerRequest =>
   withProperties(request, own, true)
 
-/** Node's request knows whether its connection is encrypted; the web adapter's target is absolute. */
-const isEncrypted = (request: HttpServerRequest): boolean => {
-  const { socket } = request.source as { readonly socket?: { readonly encrypted?: boolean } }
+export const isWeb = (source: unknown): source is Request => source instanceof Request
+
+/** Node's request knows whether its connection is encrypted. */
+const isEncrypted = (source: unknown): boolean => {
+  const { socket } = source as { readonly socket?: { readonly encrypted?: boolean } }
   return socket?.encrypted === true
 }
 
@@ -66,58 +81,69 @@ const isLengthUnsaid = ({ headers, source }: HttpServerRequest): boolean => {
     (stream?.endAfterHeaders === false && Fields.get(headers, "content-length") === undefined)
 }
 
+const schemeOf = ({ originalUrl, source }: HttpServerRequest): string =>
+  isWeb(source) ? originalUrl.slice(0, originalUrl.indexOf(":")) : isEncrypted(source) ? "https" : "http"
+
 /** `origin` replaces what the request says of scheme and host. */
 export const view = (given: HttpServerRequest, origin: string | undefined): View => {
   const request = original(given)
-  const fields = request.headers
-  const host = Fields.get(fields, "host") ?? Fields.get(fields, ":authority")
-  const target = CacheKey.target(
-    request.originalUrl,
-    CacheKey.origin(isEncrypted(request) ? "https" : "http", host ?? "")
-  )
-  const scheme = target.origin.slice(0, target.origin.indexOf("://"))
+  const { headers } = request
+  const { originalUrl } = given
+  const scheme = schemeOf(request)
+  const host = Fields.get(headers, "host") ?? Fields.get(headers, ":authority")
+  const fields = Fields.endToEnd(headers)
+  const ownHost = Fields.get(fields, "host")
+  if (ownHost !== undefined) fields["host"] = CacheKey.host(scheme, ownHost)
+  const url = CacheKey.narrow(request.url, "all")
   return {
+    ...CacheKey.ofRequest(originalUrl, scheme, host, origin),
     method: request.method,
-    fields,
-    target: origin === undefined ? target : { ...target, origin },
-    isAmbiguous: host !== undefined && CacheKey.origin(scheme, host) !== target.origin,
-    hasBody: (Fields.get(fields, "content-length") ?? "0") !== "0" || isLengthUnsaid(request)
+    fields: Vary.spelled(fields),
+    url,
+    isRewritten: url !== CacheKey.narrow(originalUrl, "all"),
+    hasBody: (Fields.get(headers, "content-length") ?? "0") !== "0" || isLengthUnsaid(request),
+    asksToUpgrade: Fields.asksToUpgrade(headers)
   }
 }
 
-/** The request without what the client has, and with what the cache asks for itself. */
-export const asking = (
-  request: HttpServerRequest,
-  clientCopy: ReadonlySet<string>,
-  conditions: Fields.Fields | undefined
-): HttpServerRequest => {
-  const own = original(request).headers
-  const present = [...clientCopy].filter((name) => Fields.get(own, name) !== undefined)
-  if (present.length === 0 && conditions === undefined) return request
-  const headers = Headers.remove(own, present)
-  return request.modify({ headers: conditions === undefined ? headers : Headers.setAll(headers, conditions) })
+/** What the key has of the target, in the form that the adapter has it in: absolute on the web. */
+export const originalUrlOf = (
+  { source }: HttpServerRequest,
+  { target }: Pick<View, "target">,
+  selection: CacheKey.QuerySelection
+): string => {
+  const { origin, path, query } = target
+  const narrowed = CacheKey.narrow(query === undefined ? path : `${path}?${query}`, selection)
+  return isWeb(source) ? `${origin}${narrowed}` : narrowed
 }
 
-/** What the adapters' readers look at: a web `Request`, or Node's message. */
-const sourceWith = (source: HttpServerRequest["source"], fields: Fields.Fields): object =>
-  source instanceof Request
-    ? new Request(source.url, { headers: fields })
+/** The request with the view's target, and with these fields. */
+export const withFields = (request: HttpServerRequest, { url }: Pick<View, "url">, fields: Fields.Fields) =>
+  request.modify({ url, headers: Headers.fromInput(fields) })
+
+/** What the adapters' readers look at, a web `Request` or Node's message: without content, with this target and these fields. */
+export const sourceWith = (source: unknown, method: string, url: string, fields: Fields.Fields): object =>
+  isWeb(source)
+    ? new Request(url, { method, headers: fields })
     : Object.create(source as object, {
-      method: { value: "GET" },
+      method: { value: method },
+      url: { value: url },
       headers: { value: fields },
       rawHeaders: { value: Object.entries(fields).flat() },
       headersDistinct: { value: Object.fromEntries(Object.entries(fields).map(([name, value]) => [name, [value]])) }
     }) as object
 
 /** A `GET` of the same target with these fields and no others, from nowhere. It is nobody's, so no cache above sees it read. */
-export const withOnly = (request: HttpServerRequest, fields: Fields.Fields): HttpServerRequest => {
+export const withOnly = (request: HttpServerRequest, view: View, fields: Fields.Fields): HttpServerRequest => {
   const own = original(request)
+  const originalUrl = originalUrlOf(own, view, "all")
   const others: { readonly [name: PropertyKey]: unknown } = {
     method: "GET",
-    source: sourceWith(own.source, fields),
+    source: sourceWith(own.source, "GET", originalUrl, fields),
+    originalUrl,
     remoteAddress: Option.none()
   }
-  const modified = own.modify({ headers: Headers.fromInput(fields) })
+  const modified = withFields(own, view, fields)
   return withProperties(modified, (name) => Object.hasOwn(others, name) ? others[name] : undefined, false)
 }
 

@@ -20,7 +20,13 @@ import type { Detail } from "../protocol/CacheStatus.js"
 /** `fence` is `undefined` when the storage failed: nothing can be stored then. */
 export type Found =
   | { readonly item: CacheItem; readonly fence: string }
-  | { readonly item: undefined; readonly reason: ForwardReason; readonly fence: string | undefined }
+  | {
+    readonly item: undefined
+    readonly reason: ForwardReason
+    readonly fence: string | undefined
+    /** The cache at this URI that has kept what is there. */
+    readonly anothers?: string
+  }
 
 /** Where the response to a request is kept, and what is there. */
 export interface Place {
@@ -31,6 +37,7 @@ export interface Place {
   readonly timeout: number
   /** When it was looked up. Epoch milliseconds. */
   readonly since: number
+  readonly cache: string | undefined
 }
 
 const maxFailures = 3
@@ -183,7 +190,9 @@ const missed = (reason: ForwardReason, fence: string | undefined): Found => ({ i
 export const look = (
   storage: CacheStorage.Service,
   lookup: CacheStorage.Lookup,
-  timeout: number
+  timeout: number,
+  /** Which of several caches at the URI asks; without one, any. */
+  cache?: string
 ): Effect.Effect<Place> =>
   Effect.flatMap(Clock.currentTimeMillis, (since) =>
     Effect.map(
@@ -191,13 +200,17 @@ export const look = (
         isDelivered
           ? call(storage, timeout, "get", lookup.key, () => read(storage, lookup))
           : Effect.succeed(undefined)),
-      (found) => ({ storage, lookup, timeout, since, found: found ?? missed("miss", undefined) })
+      (found = missed("miss", undefined)) => {
+        const isAnothers = cache !== undefined && found.item !== undefined && found.item.cache !== cache
+        const own = isAnothers ? { ...missed("vary-miss", found.fence), anothers: found.item.cache } : found
+        return { storage, lookup, timeout, since, cache, found: own }
+      }
     ))
 
 /** What is there now: it may have been collected or replaced since. While the storage fails, what was found before. */
-export const present = ({ found, lookup, storage, timeout }: Place): Effect.Effect<CacheItem | undefined> =>
+export const present = ({ cache, found, lookup, storage, timeout }: Place): Effect.Effect<CacheItem | undefined> =>
   Effect.map(
-    look(storage, lookup, timeout),
+    look(storage, lookup, timeout, cache),
     (now) => now.found.fence === undefined ? found.item : now.found.item
   )
 

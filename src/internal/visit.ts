@@ -1,16 +1,28 @@
 /** One request at one cache. */
 import { HttpServerRequest } from "@effect/platform/HttpServerRequest"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import type { Lookup } from "../CacheStorage.js"
 import * as CacheControl from "../protocol/CacheControl.js"
 import * as CacheKey from "../protocol/CacheKey.js"
 import * as Fields from "../protocol/Fields.js"
 import * as Vary from "../protocol/Vary.js"
-import { depth } from "./handler.js"
+import { depth } from "./enclosing.js"
 import { type DefaultOptions, Defaults, type Policy } from "./options.js"
+import * as recorder from "./recorder.js"
 import * as serverRequest from "./serverRequest.js"
 
 export type Policies<R> = (defaults: DefaultOptions) => Policy<R>
+
+/** Whose response is wanted, and what says so. */
+export interface Identity {
+  /** `""`: nobody's. */
+  readonly partition: string
+  /** What the route's `partition` read of the request; `undefined` where the route has none. */
+  readonly reads: recorder.Reads | undefined
+}
+
+const nobody: Identity = { partition: "", reads: undefined }
 
 export interface Visit<R> {
   readonly request: HttpServerRequest
@@ -20,20 +32,30 @@ export interface Visit<R> {
   readonly selection: Vary.Selection
   /** What the client's `Cache-Control` asks, where the route honors it. */
   readonly asks: CacheControl.RequestDirectives
+  readonly identity: Identity
+  /** Which of several caches at the URI it is. */
+  readonly cache: string
 }
 
-export const visit = <R>(policies: Policies<R>): Effect.Effect<Visit<R>, never, HttpServerRequest> =>
+/** `cache`: which cache it is, where it has no name. */
+export const visit = <R>(policies: Policies<R>, cache: string): Effect.Effect<Visit<R>, never, HttpServerRequest> =>
   Effect.gen(function*() {
     const request = yield* HttpServerRequest
     const policy = policies(yield* Defaults)
     const view = serverRequest.view(request, policy.origin)
     return {
-      selection: { depth: yield* depth, keepsOrder: policy.expiry !== undefined },
+      selection: {
+        depth: yield* depth,
+        name: policy.name,
+        rewritten: view.isRewritten ? CacheKey.narrow(view.url, policy.query) : undefined
+      },
       request,
       view,
       policy,
       key: CacheKey.make(view.target, policy.query, policy.version),
-      asks: policy.honorsRequest ? CacheControl.request(view.fields) : CacheControl.noRequestDirectives
+      asks: policy.honorsRequest ? CacheControl.request(view.fields) : CacheControl.noRequestDirectives,
+      identity: nobody,
+      cache: policy.name ?? cache
     }
   })
 
@@ -49,8 +71,19 @@ export const withContent = <R>(here: Visit<R>): Effect.Effect<Visit<R> | undefin
     Effect.orElseSucceed(() => undefined)
   )
 
+/** The visit with whose it is; `undefined` where the route's `partition` fails, or answers no text. */
+export const identified = <R>(here: Visit<R>): Effect.Effect<Visit<R> | undefined, never, R> => {
+  const { policy, request, view } = here
+  if (policy.partition === undefined) return Effect.succeed(here)
+  return Effect.map(recorder.recording(policy.partition, request, view), ({ exit, reads }) => {
+    // Nobody is `undefined`; what is no text at all names nobody either, but not everybody.
+    const partition: unknown = Exit.isFailure(exit) ? null : exit.value === undefined ? "" : exit.value
+    return typeof partition === "string" ? { ...here, identity: { partition, reads } } : undefined
+  })
+}
+
 /** What is looked for: the response to the request, everybody's or that of a partition. */
-export const lookupOf = <R>({ key, selection, view }: Visit<R>, partition: string): Lookup => ({
+export const lookupOf = <R>({ identity: { partition }, key, selection, view }: Visit<R>): Lookup => ({
   key,
   partition,
   variantOf: (vary) => Vary.variant(vary, view.fields, selection)

@@ -22,13 +22,36 @@ export type QuerySelection =
 
 const absolute = /^([a-z][a-z0-9+.-]*):\/\/([^/?#]*)([^#]*)/i
 
-export const origin = (scheme: string, host: string): string => {
-  const name = scheme.toLowerCase()
-  const defaultPort = name === "https" ? ":443" : name === "http" ? ":80" : undefined
+/** A host, lower-case, without the scheme's default port (RFC 9110 §4.2.3). */
+export const host = (scheme: string, host: string): string => {
+  const defaultPort = scheme === "https" ? ":443" : scheme === "http" ? ":80" : undefined
   const lower = host.toLowerCase()
-  return `${name}://${
-    defaultPort !== undefined && lower.endsWith(defaultPort) ? lower.slice(0, -defaultPort.length) : lower
-  }`
+  return defaultPort !== undefined && lower.endsWith(defaultPort) ? lower.slice(0, -defaultPort.length) : lower
+}
+
+export const origin = (scheme: string, authority: string): string => {
+  const name = scheme.toLowerCase()
+  return `${name}://${host(name, authority)}`
+}
+
+/**
+ * The target of a request. Its scheme is that of the connection, whatever the target says. In absolute-form the target
+ * names the host; a `Host` that names another one makes the request ambiguous, since a handler may believe either
+ * (RFC 9112 §3.2.2). A canonical origin decides both. What is no path is ambiguous always: `*`, an authority, `ftp://…`.
+ */
+export const ofRequest = (
+  requestTarget: string,
+  scheme: string,
+  host: string | undefined,
+  canonicalOrigin: string | undefined
+): { readonly target: Target; readonly isAmbiguous: boolean } => {
+  const named = absolute.exec(requestTarget)?.[2]
+  const here = canonicalOrigin ?? origin(scheme, named ?? host ?? "")
+  const isAnother = named !== undefined && host !== undefined && origin(scheme, host) !== here
+  return {
+    target: { ...target(requestTarget, here), origin: here },
+    isAmbiguous: !/^(?:https?:\/\/|\/)/i.test(requestTarget) || (canonicalOrigin === undefined && isAnother)
+  }
 }
 
 /** A request target in origin-form (`/path?query`) or in absolute-form, which has an origin of its own (RFC 9112 §3.2). */
@@ -62,20 +85,12 @@ const select = (query: string | undefined, selection: QuerySelection): string | 
   return pairs.length === 0 ? undefined : pairs.join("&")
 }
 
-/** A request target without what the key leaves out: the parameters that are not selected, and a fragment, which none has. */
+/** The path and query of a request target as far as they are part of the key: only the selected parameters, no fragment. */
 export const narrow = (requestTarget: string, selection: QuerySelection): string => {
-  const hash = requestTarget.indexOf("#")
-  if (hash === -1 && selection === "all") return requestTarget
-  const text = hash === -1 ? requestTarget : requestTarget.slice(0, hash)
-  const mark = text.indexOf("?")
-  const selected = mark === -1 ? undefined : select(text.slice(mark + 1), selection)
-  const path = mark === -1 ? text : text.slice(0, mark)
+  const { path, query } = target(requestTarget, "")
+  const selected = select(query, selection)
   return selected === undefined ? path : `${path}?${selected}`
 }
-
-/** A request target in absolute form, with another origin. */
-export const relocate = (requestTarget: string, origin: string): string =>
-  requestTarget.replace(/^[a-z][a-z0-9+.-]*:\/\/[^/?#]*/i, () => origin)
 
 /** Leaves letters, digits and what a host is made of; the rest of UTF-16 becomes `%` and four hexadecimal digits. */
 const escape = (text: string): string =>

@@ -31,6 +31,8 @@ export const details = {
   "pre-response-handler": "a pre-response handler (cors, a cookie) was set inside withCache; it belongs outside",
   "private": "the response is private, and the route has no partition",
   "request-no-store": "the client's Cache-Control: no-store",
+  "spelling":
+    "a field that selects was sent in a spelling of its own, and the handler saw that; the next one is shown ours",
   "status":
     "412, 416 or 417, which answer this request only; no final status; or must-understand, and it is not understood",
   "storage": "the storage failed",

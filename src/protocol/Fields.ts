@@ -16,6 +16,9 @@ export const from = (entries: Iterable<readonly [string, string]>): { [name: str
 export const without = (fields: Fields, names: ReadonlySet<string>): { [name: string]: string } =>
   from(Object.entries(fields).filter(([name]) => !names.has(name)))
 
+export const only = (fields: Fields, names: ReadonlyArray<string>): { [name: string]: string } =>
+  from(Object.entries(fields).filter(([name]) => names.includes(name)))
+
 // RFC 9110 §5.6.2
 const token = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/
 
@@ -80,8 +83,15 @@ const hopByHop = [
   "upgrade"
 ]
 
+/** The options of `Connection`, lower-case: names of fields among them (RFC 9110 §7.6.1). */
+const connectionOptions = (fields: Fields): Array<string> =>
+  members(get(fields, "connection") ?? "").map((name) => name.toLowerCase())
+
 /** What may be stored and sent on: neither hop-by-hop nor listed in `Connection`. */
-export const endToEnd = (fields: Fields): { [name: string]: string } => {
-  const listed = members(get(fields, "connection") ?? "").map((name) => name.toLowerCase())
-  return without(fields, new Set([...hopByHop, ...listed]))
-}
+export const endToEnd = (fields: Fields): { [name: string]: string } =>
+  without(fields, new Set([...hopByHop, ...connectionOptions(fields)]))
+
+/** Whether the client asks for another protocol on this connection (RFC 9110 §7.8); HTTP/2 without TLS is still HTTP. */
+export const asksToUpgrade = (fields: Fields): boolean =>
+  connectionOptions(fields).includes("upgrade") &&
+  members(get(fields, "upgrade") ?? "").some((protocol) => protocol.toLowerCase() !== "h2c")

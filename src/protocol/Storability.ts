@@ -40,6 +40,8 @@ export interface Exchange extends Freshness.Times {
   /** It adds to the response later what can't be seen now: a cookie, the fields of CORS. */
   readonly setsPreResponseHandler: boolean
   readonly readsCredentials: boolean
+  /** It was made of what a cache beneath answered with for one user, or for another partition. */
+  readonly isOfPersonal: boolean
   /** It was made of what neither the key nor `Vary` tells apart. */
   readonly readsUnkeyed: boolean
   /** `undefined` when it isn't known before the stream has ended. */
@@ -91,10 +93,14 @@ const personal = (
   if (isPrivate && exchange.partition === "") return "private"
   if (shareable) return undefined
   if (exchange.readsUnkeyed) return "unkeyed"
+  if (exchange.isOfPersonal) return "private"
   if (exchange.partition !== "") return undefined
   if (exchange.readsCredentials) return "credentials"
+  // A route that says so permits it for what was made without a look at the credentials (RFC 9111 §3.5).
   const isAuthorized = Fields.get(exchange.request, "authorization") !== undefined
-  return isAuthorized && !directives.permitsAuthorization ? "authorization" : undefined
+  return isAuthorized && !directives.permitsAuthorization && policy.cacheControl !== "public"
+    ? "authorization"
+    : undefined
 }
 
 /** Cookies are kept apart, the age is counted anew, and a qualified `no-cache` or `private` names more (RFC 9111 §3.1). */
@@ -144,9 +150,9 @@ const bindingOf = (response: Fields.Fields, { shared, targets }: Policy): Bindin
   }
 }
 
-/** What a route says of all its responses is not said of those of one partition. */
-const isShareable = (directives: CacheControl.ResponseDirectives, policy: Policy, partition: string): boolean =>
-  (policy.cacheControl === "public" && partition === "") || (directives.shareable && policy.cacheControl !== "private")
+/** The response's own word; a route's `public` does not outrank what its handler read. */
+const isShareable = (directives: CacheControl.ResponseDirectives, policy: Policy): boolean =>
+  directives.shareable && policy.cacheControl !== "private"
 
 /** What clients may be told of a stored response. */
 export const answerOf = (
@@ -156,7 +162,7 @@ export const answerOf = (
   const { directives, isTargeted } = bindingOf(stored.headers, policy)
   const stated = Freshness.explicitLifetime(stored.headers, directives, isTargeted, stored)
   return {
-    private: stored.partition !== "" && !isShareable(directives, policy, stored.partition),
+    private: stored.partition !== "" && !isShareable(directives, policy),
     expires: expiryApplies(stored.status, stated, policy)
   }
 }
@@ -179,7 +185,7 @@ export const decide = (exchange: Exchange, policy: Policy): Storability => {
       ? Freshness.heuristicLifetime(status, exchange.response, directives, times)
       : undefined)
 
-  const shareable = isShareable(directives, policy, exchange.partition)
+  const shareable = isShareable(directives, policy)
   const detail = personal(exchange, policy, directives, vary, shareable)
   // The directives of an origin that is not us are passed on as they are (RFC 9111 §5.2).
   const isOurs = policy.expiry !== undefined || policy.cacheControl === "private"

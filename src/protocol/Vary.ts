@@ -31,49 +31,79 @@ export const told = (own: string | undefined, route: Vary): string | undefined =
 /** Nominates who is asking, so what it selects is private. */
 export const isPersonal = (vary: Vary): boolean => vary.includes("cookie") || vary.includes("authorization")
 
-/** Fields whose members are ranked by weights, not by their order, and are read without regard to case (RFC 9110 §12.5). */
-const preferences = new Set(["accept", "accept-encoding", "accept-language"])
+/** Fields of preferences, which are read without regard to case (RFC 9110 §12.5). */
+const preferences: ReadonlySet<string> = new Set(["accept", "accept-encoding", "accept-language"])
 
 /** `en; Q=0.50` as `en;q=0.5`. The value of a parameter keeps its case, a quoted one all of it; a weight of 1 says nothing. */
 const normalisePreference = (member: string): string => {
   if (member.includes("\"")) return member
   const [choice = "", ...parameters] = member.split(";").map(Fields.trim)
   const normal = parameters.map((parameter) => {
-    const [name = "", value] = parameter.split("=", 2).map(Fields.trim)
-    if (name.toLowerCase() !== "q" || !/^\d(?:\.\d*)?$/.test(value ?? "")) {
-      return value === undefined ? name.toLowerCase() : `${name.toLowerCase()}=${value}`
-    }
+    const equals = parameter.indexOf("=")
+    if (equals === -1) return parameter.toLowerCase()
+    const name = Fields.trim(parameter.slice(0, equals)).toLowerCase()
+    const value = Fields.trim(parameter.slice(equals + 1))
+    if (name !== "q" || !/^\d(?:\.\d*)?$/.test(value)) return `${name}=${value}`
     return Number(value) === 1 ? "" : `q=${Number(value)}`
   })
   return [choice.toLowerCase(), ...normal].filter((part) => part !== "").join(";")
 }
 
-/** What says the same selects the same (RFC 9111 §4.1): white space around commas, and more where a field is known. */
-const normalise = (name: string, value: string, keepsOrder: boolean): string => {
-  if (!preferences.has(name)) return Fields.split(value).join(",")
-  const members = Fields.members(value).map(normalisePreference)
-  return (keepsOrder ? members : members.sort()).join(",")
+const weightOf = (preference: string): number => {
+  const weight = /;q=([\d.]+)$/.exec(preference)
+  return weight === null ? 1 : Number(weight[1])
 }
 
-/** Which cache selects, and how it reads what is selected by. */
+/**
+ * The one spelling of a value that selects (RFC 9111 §4.1): a space after each comma and no other white space around them;
+ * of preferences no case, no weight of 1 and no empty member either, the larger weight first. Those of one weight stay in
+ * their order, since a handler may take the first (RFC 4647 §2.3).
+ */
+export const canonical = (name: string, value: string): string =>
+  preferences.has(name)
+    ? Fields.members(value).map(normalisePreference).filter((member) => member !== "")
+      .sort((one, other) => weightOf(other) - weightOf(one)).join(", ")
+    : value.includes(",")
+    ? Fields.split(value).join(", ")
+    : Fields.trim(value)
+
+/** The fields with the canonical spelling of these and of preferences; the same record where all are spelled so. */
+export const spelled = (fields: Fields.Fields, names: Vary = []): Fields.Fields => {
+  let changed: { [name: string]: string } | undefined
+  for (const name of names.length === 0 ? preferences : [...preferences, ...names]) {
+    const value = Fields.get(fields, name)
+    const spelling = value === undefined ? undefined : canonical(name, value)
+    if (spelling === value || spelling === undefined) continue
+    changed ??= Fields.from(Object.entries(fields))
+    changed[name] = spelling
+  }
+  return changed ?? fields
+}
+
+/** What a request selects by beside its fields. */
 export interface Selection {
-  /** How many caches are above it: each has variants of its own, so that none answers with what another keeps. */
+  /** How many caches are above this one: each has variants of its own, so that none answers with what another keeps. */
   readonly depth: number
-  /** The handler may take the first of several preferences. */
-  readonly keepsOrder: boolean
-  /** What a request with content selects by: `QUERY` (its draft's section on caching). */
+  /** Which of several caches at one URI it is. */
+  readonly name?: string | undefined
+  /** What a middleware outside made of the target, as one that rewrites by tenant does. */
+  readonly rewritten?: string | undefined
+  /** The content of a request that asks by it: `QUERY` (its draft's section on caching). */
   readonly content?: string | undefined
 }
 
-/** The variant that a request selects: injective over names and values; `""` when nothing is nominated. */
+/** The variant that a request selects: injective over all that it selects by; `""` when that is nothing. */
 export const variant = (
   vary: Vary,
   request: Fields.Fields,
-  { content, depth, keepsOrder }: Selection = { depth: 0, keepsOrder: true }
+  { content, depth, name, rewritten }: Selection = { depth: 0 }
 ): string => {
-  const selected = vary.length === 0 ? "" : JSON.stringify(vary.map((name) => {
+  const values = vary.map((name) => {
     const value = Fields.get(request, name)
-    return value === undefined ? [name] : [name, normalise(name, value, keepsOrder)]
-  }))
-  return `${depth === 0 ? "" : depth}${content ?? ""}${selected}`
+    return value === undefined ? [name] : [name, canonical(name, value)]
+  })
+  const others = { ...(depth === 0 ? {} : { depth }), name, rewritten, content }
+  const isOfOthers = Object.values(others).some((other) => other !== undefined)
+  if (isOfOthers) return JSON.stringify([others, ...values])
+  return values.length === 0 ? "" : JSON.stringify(values)
 }

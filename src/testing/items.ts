@@ -41,6 +41,7 @@ export const itemOf = (
   fence: "",
   key: lookup.key,
   partition: lookup.partition,
+  cache: "",
   variant: lookup.variantOf(over.vary ?? []),
   vary: [],
   status: 200,

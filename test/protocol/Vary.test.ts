@@ -103,19 +103,27 @@ describe("Vary", () => {
     ["", undefined],
     ["*", ""]
   ])("preferences %j and %j select apart", (one, other) => {
-    for (const keepsOrder of [true, false]) {
-      const select = (accept: string | undefined) =>
-        Vary.variant(["accept"], accept === undefined ? {} : { accept }, { depth: 0, keepsOrder })
-      expect(select(one)).not.toBe(select(other))
-    }
+    const select = (accept: string | undefined) => variant(["accept"], accept === undefined ? {} : { accept })
+    expect(select(one)).not.toBe(select(other))
   })
 
-  it("the order of preferences counts where the handler may take the first, and nowhere else", () => {
-    const select = (name: string, value: string, keepsOrder: boolean) =>
-      Vary.variant([name], { [name]: value }, { depth: 0, keepsOrder })
-    expect(select("accept-language", "en, de", true)).not.toBe(select("accept-language", "de, en", true))
-    expect(select("accept-language", "en, de", false)).toBe(select("accept-language", "de, en", false))
-    expect(select("x", "en, de", false)).not.toBe(select("x", "de, en", false))
+  it.each(["accept", "accept-encoding", "accept-language", "x"])("81: the order of %s is a wish of its own", (name) => {
+    expect(variant([name], { [name]: "en, de" })).not.toBe(variant([name], { [name]: "de, en" }))
+  })
+
+  it("60: a spelling is its own, and says what it was made of", () => {
+    fc.assert(fc.property(fc.constantFrom("accept", "accept-language", "x"), text, (name, value) => {
+      const spelling = Vary.canonical(name, value)
+      expect(Vary.canonical(name, spelling)).toBe(spelling)
+      expect(variant([name], { [name]: spelling })).toBe(variant([name], { [name]: value }))
+    }))
+  })
+
+  it("60: preferences are spelled in one way, and what else is named", () => {
+    const fields = { "accept-language": " ,FR;q=1", "x": "a,b", "y": "a,b" }
+    expect(Vary.spelled(fields, ["x"])).toEqual({ "accept-language": "fr", "x": "a, b", "y": "a,b" })
+    const plain = { "accept": "text/html", "x": "a, b" }
+    expect(Vary.spelled(plain, ["x"])).toBe(plain)
   })
 
   it.each<[string | undefined, string | undefined]>([
@@ -168,16 +176,17 @@ describe("Vary", () => {
     }))
   })
 
-  it("a cache beneath others has variants of its own, apart by depth as well", () => {
-    const fields = { a: "1" }
-    const variants = [0, 1, 2, 10].flatMap((depth) =>
-      [[], ["a"], ["b"]].map((vary) => Vary.variant(vary, fields, { depth, keepsOrder: true }))
+  it("what selects beside the fields selects apart, from each other and from fields of those names", () => {
+    const fields = { a: "1", depth: "1", name: "1", rewritten: "1", content: "1" }
+    const others = [{}, { depth: 1 }, { depth: 2 }, { name: "1" }, { rewritten: "1" }, { content: "1" }]
+    const variants = others.flatMap((other) =>
+      [[], ["a"], ["depth"], ["name"], ["rewritten"], ["content"]].map((vary) =>
+        Vary.variant(vary, fields, { depth: 0, ...other })
+      )
     )
-    expect(new Set(variants).size).toBe(12)
-    expect(Vary.variant(["a"], fields, { depth: 0, keepsOrder: true })).toBe(Vary.variant(["a"], fields))
-    expect(Vary.variant(["a"], { a: "1, 2" }, { depth: 1, keepsOrder: true })).toBe(
-      Vary.variant(["a"], { a: "1,2" }, { depth: 1, keepsOrder: true })
-    )
+    expect(new Set(variants).size).toBe(variants.length)
+    expect(Vary.variant(["a"], fields, { depth: 0 })).toBe(Vary.variant(["a"], fields))
+    expect(Vary.variant(["a"], { a: "1, 2" }, { depth: 1 })).toBe(Vary.variant(["a"], { a: "1,2" }, { depth: 1 }))
   })
 
   it("a field that isn't nominated changes nothing", () => {

@@ -1,0 +1,34 @@
+/**
+ * Where in the program a cache was put around a handler. Two caches that answer for one URI and have no name are told apart by
+ * it: routes are built once by some and for each request by others, so that neither the cache nor its handler is a sign.
+ */
+
+/** How many callers tell one place from another, as a helper that is called at two places. */
+const depth = 4
+
+const own = /[/\\](?:src|dist)[/\\](?:HttpCache|internal[/\\]callSite)\.[jt]s/
+const ofEffect = /[/\\]node_modules[/\\](?:effect|@effect[/\\][^/\\]+)[/\\]/
+const ofNode = /\(?node:/
+
+/** File, line and column of a frame; folders are other ones on another machine. */
+const placeOf = (frame: string): string => /([^/\\(]+:\d+:\d+)\)?$/.exec(frame)?.[1] ?? frame
+
+const isOurs = (frame: string): boolean => own.test(frame) || ofEffect.test(frame)
+
+const read = (stack: string): string => {
+  const frames = stack.split("\n").slice(1)
+  const first = frames.findIndex((frame) => !isOurs(frame))
+  const callers = first === -1 ? [] : frames.slice(first)
+  const end = callers.findIndex((frame) => ofEffect.test(frame) || ofNode.test(frame))
+  return (end === -1 ? callers : callers.slice(0, end)).slice(0, depth).map(placeOf).join(" < ")
+}
+
+/** Reads the place when it is first asked for: most of the cost is the reading. */
+export const callSite = (): () => string => {
+  const limit = Error.stackTraceLimit
+  Error.stackTraceLimit = 16
+  const error = new Error()
+  Error.stackTraceLimit = limit
+  let place: string | undefined
+  return () => place ??= read(error.stack ?? "")
+}
