@@ -34,7 +34,7 @@ export const CacheItem = Schema.Struct({
   partition: Schema.String,
   /** Which of the URI's representations it is: what `lookup.variantOf(vary)` answers for a request that selects it. */
   variant: Schema.String,
-  /** Which of several caches at one URI keeps it: by its name, or by its place in the program. */
+  /** Which of several caches at one URI keeps it: by its name, or by its place in the program; `""` is any. */
   cache: Schema.String,
   /** The field names that `Vary` nominates, lower-case, sorted. */
   vary: Schema.Array(Schema.String),

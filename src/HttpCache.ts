@@ -72,7 +72,7 @@ const cached = <RP>(policies: Policies<RP>, site?: () => string) =>
 <A extends Respondable.Respondable, E, R>(
   handler: Effect.Effect<A, E, R>
 ): HttpApp.Default<E, R | RP | CacheStorage> => {
-  const cache = site ?? callSite()
+  const cache = site ?? callSite(handler)
   return Effect.gen(function*() {
     const visited = yield* visit(policies, cache())
     const aside = yield* passesBy(visited)
@@ -199,6 +199,7 @@ const pass = <A extends Respondable.Respondable, E, R, RP, R2 = never>(
     const response = serverResponse.guarded(own, here.request)
     const fields = Fields.from(Object.entries(response.headers))
     const outcome = { _tag: "Forwarded", stored: false, ...aside } as const
+    if (aside.detail === "partition") yield* enclosing.tellPersonal("")
     if (aside.detail === "partition") report.tell(fields, here, { private: true, expires: false }, outcome)
     else report.tellStatus(fields, here, outcome)
     return yield* enclosing.sign(HttpServerResponse.setHeaders(response, fields))
@@ -358,7 +359,7 @@ export const make = <RP = never>(options: routeOptions.Options<RP> = {}): Effect
   never,
   CacheStorage | CollectableCacheStorage | Exclude<RP, HttpServerRequest>
 > => {
-  const around = both(options, callSite())
+  const around = both(options, callSite(options))
   return Effect.map(
     Effect.context<CacheStorage | CollectableCacheStorage | Exclude<RP, HttpServerRequest>>(),
     (services) => <E, R>(app: HttpApp.Default<E, R>) =>

@@ -221,10 +221,11 @@ describe("stale-while-revalidate", () => {
       const { ask, settled } = yield* world(
         (run, request) => {
           const source = NodeHttpServerRequest.toIncomingMessage(request)
-          const seen = [source.method, source.headers.cookie, source.rawHeaders.join(), request.remoteAddress._tag]
-          return text(run, { "x-seen": JSON.stringify(seen) })
+          const names = source.rawHeaders.filter((_, index) => index % 2 === 0)
+          const seen = [source.method, source.headers.cookie, names.join(), request.remoteAddress._tag]
+          return text(run, { "x-seen": JSON.stringify(seen), "cache-control": "public" })
         },
-        { expiry: 10, staleWhileRevalidate: 60, cacheControl: "public" }
+        { expiry: 10, staleWhileRevalidate: 60 }
       )
       yield* ask("/")
       yield* TestClock.adjust("10 seconds")
@@ -233,7 +234,7 @@ describe("stale-while-revalidate", () => {
       const { headers, text: shown } = yield* ask("/")
       expect([shown, headers["x-seen"]]).toEqual([
         "run 2",
-        JSON.stringify(["GET", null, `host,127.0.0.1:${ask.port}`, "None"])
+        JSON.stringify(["GET", null, "host,if-none-match", "None"])
       ])
     }).pipe(Effect.provide(quiet)))
 

@@ -172,7 +172,7 @@ const dateText = (time: number): string => {
 
 /** Spellings of the same value, the plainest first, and other values. */
 const selecting = Object.entries({
-  "accept-encoding": { same: "gzip, br|gzip,br|br, gzip|GZIP,\tbr;q=1.0", others: "gzip|gzip, br;q=0.5|" },
+  "accept-encoding": { same: "gzip, br|gzip,br|GZIP,\tbr;q=1.0", others: "br, gzip|gzip|gzip, br;q=0.5|" },
   "accept-language": { same: "en, fr;q=0.5|EN,fr; q=0.50|fr;q=0.5,en", others: "en|fr, en;q=0.5" },
   "x-a": { same: "a, b|a,b|a\t, b", others: "b, a|A, b|\"a, b\"|\"a,b\"|" }
 }).map(([name, { others, same }]) => ({ name, same: same.split("|"), others: others.split("|") }))

@@ -87,7 +87,7 @@ export const lookup = (uri: string, request: {
     )
     const find = (wanted: Lookup) =>
       Effect.flatMap(
-        storages.look(storage, wanted, storageTimeout),
+        storages.look(storage, wanted, storageTimeout, undefined),
         ({ found }): Effect.Effect<CacheItem, CacheMiss | CacheStorageError> => {
           if (found.item !== undefined) return Effect.succeed(found.item)
           const { fence, reason } = found

@@ -15,20 +15,32 @@ const placeOf = (frame: string): string => /([^/\\(]+:\d+:\d+)\)?$/.exec(frame)?
 
 const isOurs = (frame: string): boolean => own.test(frame) || ofEffect.test(frame)
 
-const read = (stack: string): string => {
+/** The nearest caller first. */
+const callersOf = (stack: string): ReadonlyArray<string> => {
   const frames = stack.split("\n").slice(1)
   const first = frames.findIndex((frame) => !isOurs(frame))
   const callers = first === -1 ? [] : frames.slice(first)
   const end = callers.findIndex((frame) => ofEffect.test(frame) || ofNode.test(frame))
-  return (end === -1 ? callers : callers.slice(0, end)).slice(0, depth).map(placeOf).join(" < ")
+  return (end === -1 ? callers : callers.slice(0, end)).slice(0, depth).map(placeOf)
 }
 
-/** Reads the place when it is first asked for: most of the cost is the reading. */
-export const callSite = (): () => string => {
+/** Where handlers were first put into a cache: one that is wrapped anew for each request stays what it is, whoever asks for it. */
+const known = new WeakMap<object, Map<string, string>>()
+
+const siteOf = (handler: object, [nearest = "", ...others]: ReadonlyArray<string>): string => {
+  const sites = known.get(handler) ?? new Map<string, string>()
+  known.set(handler, sites)
+  const site = sites.get(nearest) ?? [nearest, ...others].join(" < ")
+  sites.set(nearest, site)
+  return site
+}
+
+/** Reads the stack when the place is first asked for: that is most of the cost. */
+export const callSite = (handler: object): () => string => {
   const limit = Error.stackTraceLimit
   Error.stackTraceLimit = 16
   const error = new Error()
   Error.stackTraceLimit = limit
-  let place: string | undefined
-  return () => place ??= read(error.stack ?? "")
+  let site: string | undefined
+  return () => site ??= siteOf(handler, callersOf(error.stack ?? ""))
 }

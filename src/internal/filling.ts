@@ -110,7 +110,7 @@ export const fill = <A extends Respondable.Respondable, E, R, RP>(
     const { method } = here.view
     const { lookup, storage, timeout } = order.place
     const looksAgain = order.isJoined && order.place.found.fence !== undefined
-    const place = looksAgain ? yield* storages.look(storage, lookup, timeout) : order.place
+    const place = looksAgain ? yield* storages.look(storage, lookup, timeout, here.cache) : order.place
     const { item } = place.found
     const requestTime = yield* Clock.currentTimeMillis
     if (looksAgain && item !== undefined && Reuse.decide(item, wanted, requestTime)._tag === "Fresh") {

@@ -36,6 +36,7 @@ export type Exchange =
 
 export interface Judged {
   readonly told: CacheControl.Answer
+  readonly isPersonal: boolean
   /** Why it may not be kept. */
   readonly detail?: CacheStatus.Detail | undefined
   /** What may be kept; without content while that is a stream. */
@@ -73,22 +74,22 @@ export const judge = <R>(
       hasWhole: found.item !== undefined && found.item.range === undefined,
       chance
     }, policy)
-    const told = storability.answer
+    const judged = { told: storability.answer, isPersonal: storability.isPersonal }
     if (storability._tag === "Refuse") {
       const { detail } = storability
-      return Effect.as(detail === "too-large" ? tooLarge(storage) : Effect.void, { told, detail, unkeyed })
+      return Effect.as(detail === "too-large" ? tooLarge(storage) : Effect.void, { ...judged, detail, unkeyed })
     }
     if (added.length > 0 && !notes.admits(storage, lookup.key, storability.kept.vary)) {
       return Effect.as(
         limitReached(storage, "lists of fields that were read", "and what is made of others is not stored"),
-        { told, detail: "unkeyed", unkeyed: added }
+        { ...judged, detail: "unkeyed", unkeyed: added }
       )
     }
     const { kept } = storability
     if (Vary.spelled(exchange.shown, kept.vary) !== exchange.shown) {
       // The next handler is shown the one spelling.
       notes.nominate(storage, lookup, kept.vary)
-      return Effect.succeed({ told, detail: "spelling", unkeyed: [] })
+      return Effect.succeed({ ...judged, detail: "spelling", unkeyed: [] })
     }
     // Another user of the same browser is not shown it (RFC 9111 §4.1).
     if (partition !== "") serverResponse.nominate(answer, [...exchange.reads?.credentials ?? []])
@@ -105,7 +106,7 @@ export const judge = <R>(
       cookies: policy.cookies === "store" ? cookies : [],
       body: Body.copy(content ?? new Uint8Array())
     }
-    return Effect.succeed({ told, item, unkeyed })
+    return Effect.succeed({ ...judged, item, unkeyed })
   })
 
 /** The route's `maxBodyBytes`, or 64 KiB of fields. */

@@ -29,8 +29,13 @@ export const respondStored = <R>(
   content?: Effect.Effect<Body.ByteStream>
 ): Effect.Effect<HttpServerResponse.HttpServerResponse> => {
   const answer = serverResponse.fromItem(item, Freshness.currentAge(item, now))
-  return respond(here, answer, content, Storability.answerOf(item, here.policy), outcome, now)
+  const told = Storability.answerOf(item, here.policy)
+  return Effect.zipRight(tellAbove(here, told.private), respond(here, answer, content, told, outcome, now))
 }
+
+/** What is made of a response for one user is for that one too. */
+const tellAbove = <R>({ identity }: Visit<R>, isPersonal: boolean): Effect.Effect<void> =>
+  isPersonal ? enclosing.tellPersonal(identity.partition) : Effect.void
 
 const streaming = (
   answer: serverResponse.Answer,
@@ -60,6 +65,7 @@ export const respondFilled = <R, E>(
     }
     const { asked, fill, judged = unjudged } = filled
     const { answer, own, response, responseTime } = asked
+    yield* tellAbove(here, judged.isPersonal)
     if (asked.isFromBeneath) return yield* respondFromBeneath(here, response, own, judged.told, responseTime)
     const content = fill !== undefined
       ? fill.reader
@@ -75,7 +81,7 @@ export const respondFilled = <R, E>(
   })
 
 /** An error for which something stored was to stand in. */
-const unjudged: Judged = { told: { private: true, expires: false }, unkeyed: [] }
+const unjudged: Judged = { told: { private: true, expires: false }, isPersonal: true, unkeyed: [] }
 
 /** The answer to another request. */
 export const respondShared = <R>(

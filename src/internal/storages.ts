@@ -191,8 +191,8 @@ export const look = (
   storage: CacheStorage.Service,
   lookup: CacheStorage.Lookup,
   timeout: number,
-  /** Which of several caches at the URI asks; without one, any. */
-  cache?: string
+  /** Which of several caches at the URI asks; `undefined` is any. */
+  cache: string | undefined
 ): Effect.Effect<Place> =>
   Effect.flatMap(Clock.currentTimeMillis, (since) =>
     Effect.map(
@@ -201,7 +201,7 @@ export const look = (
           ? call(storage, timeout, "get", lookup.key, () => read(storage, lookup))
           : Effect.succeed(undefined)),
       (found = missed("miss", undefined)) => {
-        const isAnothers = cache !== undefined && found.item !== undefined && found.item.cache !== cache
+        const isAnothers = cache !== undefined && found.item !== undefined && !["", cache].includes(found.item.cache)
         const own = isAnothers ? { ...missed("vary-miss", found.fence), anothers: found.item.cache } : found
         return { storage, lookup, timeout, since, cache, found: own }
       }

@@ -64,7 +64,11 @@ export interface Kept extends Terms, Freshness.Times {
 }
 
 export type Storability =
-  & { readonly answer: CacheControl.Answer }
+  & {
+    readonly answer: CacheControl.Answer
+    /** It is for one user, or for nobody to keep; so is what else is made of it. */
+    readonly isPersonal: boolean
+  }
   & ({ readonly _tag: "Keep"; readonly kept: Kept } | { readonly _tag: "Refuse"; readonly detail: Detail })
 
 const day = 86_400_000
@@ -193,14 +197,16 @@ export const decide = (exchange: Exchange, policy: Policy): Storability => {
     private: (detail !== undefined && isOurs) || (exchange.partition !== "" && !shareable),
     expires: applies && (detail === undefined || (detail === "private" && policy.cacheControl === "private"))
   }
-  const refuse = (detail: Detail): Storability => ({ _tag: "Refuse", detail, answer })
+  const isNotStored = directives.noStore && !directives.mustUnderstand
+  const isPersonal = detail !== undefined || isNotStored || (exchange.partition !== "" && !shareable)
+  const refuse = (detail: Detail): Storability => ({ _tag: "Refuse", detail, answer, isPersonal })
 
   // RFC 9111 §3
   if (exchange.method !== "GET" && exchange.method !== "QUERY") return refuse("head")
   if (status === 304) return refuse("not-modified")
   if (ofThisRequest.has(status) || status < 200 || status > 599) return refuse("status")
   if (directives.mustUnderstand && !understood.has(status)) return refuse("status")
-  if (directives.noStore && !directives.mustUnderstand) return refuse("no-store")
+  if (isNotStored) return refuse("no-store")
   if (exchange.requestNoStore) return refuse("request-no-store")
   if (detail !== undefined) return refuse(detail)
   if (named === "*") return refuse("vary")
@@ -232,6 +238,7 @@ export const decide = (exchange: Exchange, policy: Policy): Storability => {
   return {
     _tag: "Keep",
     answer,
+    isPersonal,
     kept: {
       status,
       ...(extent === undefined ? {} : { range: extent }),

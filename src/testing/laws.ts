@@ -62,6 +62,7 @@ const dictionary = [
     const lookup = lookupOf({ accept: "text/html" }, { partition: "ada" })
     const item = itemOf("body", lookup, {
       fence: yield* fenceOf(lookup),
+      cache: "of a name",
       vary: ["accept"],
       status: 206,
       range: { first: 0, last: 255, size: 1000 },
