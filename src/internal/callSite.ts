@@ -27,11 +27,17 @@ const callersOf = (stack: string): ReadonlyArray<string> => {
 /** Where handlers were first put into a cache: one that is wrapped anew for each request stays what it is, whoever asks for it. */
 const known = new WeakMap<object, Map<string, string>>()
 
+/** The sites of this process: one that is not among them is of another version of the program. */
+const seen = new Set<string>()
+
+export const isOfThisProcess = (site: string): boolean => seen.has(site)
+
 const siteOf = (handler: object, [nearest = "", ...others]: ReadonlyArray<string>): string => {
   const sites = known.get(handler) ?? new Map<string, string>()
   known.set(handler, sites)
   const site = sites.get(nearest) ?? [nearest, ...others].join(" < ")
   sites.set(nearest, site)
+  seen.add(site)
   return site
 }
 

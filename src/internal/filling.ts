@@ -17,6 +17,7 @@ import * as Fields from "../protocol/Fields.js"
 import * as Reuse from "../protocol/Reuse.js"
 import * as Validation from "../protocol/Validation.js"
 import { ask, type Asked } from "./asking.js"
+import { isOfThisProcess } from "./callSite.js"
 import * as Body from "./body.js"
 import { Fill } from "./fill.js"
 import type { Land } from "./flights.js"
@@ -26,7 +27,7 @@ import * as recorder from "./recorder.js"
 import { entityTag } from "./serverResponse.js"
 import * as storages from "./storages.js"
 import type { Visit } from "./visit.js"
-import { routeOf, warn } from "./warning.js"
+import { routeOf, warn, warnOfAnother } from "./warning.js"
 
 /** What became of it. */
 export type Filled<E> =
@@ -132,6 +133,8 @@ export const fill = <A extends Respondable.Respondable, E, R, RP>(
     }
 
     const route = yield* routeOf(handler)
+    const { anothers } = place.found
+    if (anothers !== undefined && isOfThisProcess(anothers)) yield* warnOfAnother(route, lookup.key)
     const isStream = answer.body._tag === "Stream"
     const exchange = { ...asked, method, requestTime, readsLate: isStream && latecomers.has(route) }
     const judged = yield* judge(here, place, exchange, answer)

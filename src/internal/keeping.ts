@@ -86,7 +86,7 @@ export const judge = <R>(
       )
     }
     const { kept } = storability
-    if (Vary.spelled(exchange.shown, kept.vary) !== exchange.shown) {
+    if (!Vary.isSpelled(exchange.shown, kept.vary)) {
       // The next handler is shown the one spelling.
       notes.nominate(storage, lookup, kept.vary)
       return Effect.succeed({ ...judged, detail: "spelling", unkeyed: [] })

@@ -19,7 +19,7 @@ import type { Detail } from "../protocol/CacheStatus.js"
 
 /** `fence` is `undefined` when the storage failed: nothing can be stored then. */
 export type Found =
-  | { readonly item: CacheItem; readonly fence: string }
+  | { readonly item: CacheItem; readonly fence: string; readonly anothers?: undefined }
   | {
     readonly item: undefined
     readonly reason: ForwardReason
@@ -185,7 +185,7 @@ const canBeBelieved = (item: CacheItem, lookup: CacheStorage.Lookup, trouble: Tr
 const fenceOf = (answer: { readonly fence?: unknown } | null | undefined): string =>
   typeof answer?.fence === "string" ? answer.fence : ""
 
-const missed = (reason: ForwardReason, fence: string | undefined): Found => ({ item: undefined, reason, fence })
+const missed = (reason: ForwardReason, fence: string | undefined) => ({ item: undefined, reason, fence })
 
 export const look = (
   storage: CacheStorage.Service,
@@ -201,8 +201,9 @@ export const look = (
           ? call(storage, timeout, "get", lookup.key, () => read(storage, lookup))
           : Effect.succeed(undefined)),
       (found = missed("miss", undefined)) => {
-        const isAnothers = cache !== undefined && found.item !== undefined && !["", cache].includes(found.item.cache)
-        const own = isAnothers ? { ...missed("vary-miss", found.fence), anothers: found.item.cache } : found
+        const { fence, item } = found
+        const isAnothers = cache !== undefined && item !== undefined && !["", cache].includes(item.cache)
+        const own = isAnothers ? { ...missed("vary-miss", fence), anothers: item.cache } : found
         return { storage, lookup, timeout, since, cache, found: own }
       }
     ))

@@ -25,19 +25,33 @@ const sentence = (detail: CacheStatus.Detail | undefined, unkeyed: ReadonlyArray
 export const routeOf = (handler: object): Effect.Effect<object> =>
   Effect.map(Effect.serviceOption(RouteContext), (routed) => Option.isSome(routed) ? routed.value.route : handler)
 
-const warned = new WeakMap<object, Set<CacheStatus.Detail>>()
+const warned = new WeakMap<object, Set<CacheStatus.Detail | "name">>()
+
+/** Two caches without a name answer for one URI: each drops what the other has kept. */
+export const warnOfAnother = (route: object, key: string): Effect.Effect<void> =>
+  once(
+    route,
+    "name",
+    `effect-http-cache: two caches answer for ${key}, and neither is answered with what the other has kept; ` +
+      "give each of them a name of its own: withCache({ name: \"…\" })"
+  )
+
+const once = (route: object, what: CacheStatus.Detail | "name", sentence: string): Effect.Effect<void> =>
+  Effect.suspend(() => {
+    const said = warned.get(route) ?? new Set()
+    if (said.has(what)) return Effect.void
+    warned.set(route, said.add(what))
+    return Effect.logWarning(sentence)
+  })
 
 export const warn = (
   route: object,
   key: string,
   detail: CacheStatus.Detail | undefined,
   unkeyed: ReadonlyArray<string>
-): Effect.Effect<void> =>
-  Effect.suspend(() => {
-    const because = sentence(detail, unkeyed)
-    if (detail === undefined || because === undefined) return Effect.void
-    const details = warned.get(route) ?? new Set()
-    if (details.has(detail)) return Effect.void
-    warned.set(route, details.add(detail))
-    return Effect.logWarning(`effect-http-cache: ${key} is not stored, since ${because}`)
-  })
+): Effect.Effect<void> => {
+  const because = sentence(detail, unkeyed)
+  return detail === undefined || because === undefined
+    ? Effect.void
+    : once(route, detail, `effect-http-cache: ${key} is not stored, since ${because}`)
+}

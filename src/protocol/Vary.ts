@@ -80,6 +80,13 @@ export const spelled = (fields: Fields.Fields, names: Vary = []): Fields.Fields 
   return changed ?? fields
 }
 
+/** Whether these fields have their canonical spelling: a request with another one is answered as if it had this. */
+export const isSpelled = (fields: Fields.Fields, names: Vary): boolean =>
+  names.every((name) => {
+    const value = Fields.get(fields, name)
+    return value === undefined || canonical(name, value) === value
+  })
+
 /** What a request selects by beside its fields. */
 export interface Selection {
   /** How many caches are above this one: each has variants of its own, so that none answers with what another keeps. */
