@@ -249,10 +249,12 @@ if (rowsOf.size < rows.length) problem("docs/rfc9111.md: a rule has two rows")
 
 // The functions
 
-const sources = (await Promise.all(["src", "src/internal", "src/protocol", "examples"].map(async (folder) => {
-  const names = await readdir(join(checkout, folder))
-  return names.filter((name) => name.endsWith(".ts")).map((name) => `${folder}/${name}`)
-}))).flat()
+const sources = (await Promise.all(
+  ["src", "src/internal", "src/protocol", "examples", "examples/reverse-proxy"].map(async (folder) => {
+    const names = await readdir(join(checkout, folder))
+    return names.filter((name) => name.endsWith(".ts")).map((name) => `${folder}/${name}`)
+  })
+)).flat()
 
 interface Source {
   readonly text: string
