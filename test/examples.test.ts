@@ -115,10 +115,12 @@ describe("reverse proxy", () => {
     const help = started("examples/reverse-proxy.ts", process.env, "--help")
     expect(await help.exited).toEqual([0, null])
     expect(help.output()).toMatch(/ORIGIN[\s\S]*PORT[\s\S]*COOKIES[\s\S]*TARGETS[\s\S]*STALE_IF_ERROR/)
-    const wrong = proxy({ ORIGIN: "http://127.0.0.1:1/path" })
-    expect(await wrong.exited).toEqual([1, null])
-    expect(wrong.output()).toContain("ORIGIN")
-    expect(wrong.output()).toContain("expected http:// or https://, a host, and no path")
+    const origins = ["http://127.0.0.1:1/path", "http://user@127.0.0.1:1"]
+    for (const wrong of origins.map((origin) => proxy({ ORIGIN: origin }))) {
+      expect(await wrong.exited).toEqual([1, null])
+      expect(wrong.output()).toContain("ORIGIN")
+      expect(wrong.output()).toContain("expected http:// or https://, a host, and no path")
+    }
   }, 60_000)
 
   it("forwards, caches, passes interim responses on, and answers 502 where nobody is", async () => {

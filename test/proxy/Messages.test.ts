@@ -159,6 +159,36 @@ describe("an answer before the request was sent whole", () => {
     }))
 })
 
+describe("content that the cache has read", () => {
+  it.scopedLive("96: a QUERY reaches the origin with what it asks, whether it was read or is too long for that", () =>
+    Effect.gen(function*() {
+      const origin = yield* originOf(message("HTTP/1.1 200 OK\nCache-Control: max-age=60", "x"))
+      const port = yield* proxied(origin)
+      for (const length of [3, 100_000]) {
+        const query = "q".repeat(length)
+        const response = yield* send(
+          port,
+          `QUERY / HTTP/1.1\r\nHost: h\r\nContent-Length: ${length}\r\nConnection: close\r\n\r\n${query}`
+        )
+        expect([length, statusOf(response)]).toEqual([length, 200])
+        expect(origin.received.at(-1)!.endsWith(`\r\n\r\n${query}`)).toBe(true)
+      }
+    }))
+
+  it.scopedLive("96: what a POST answers for its Content-Location is sent, and kept", () =>
+    Effect.gen(function*() {
+      const origin = yield* originOf(
+        message("HTTP/1.1 200 OK\nCache-Control: max-age=60\nContent-Location: /doc\nContent-Type: text/x", "new")
+      )
+      const port = yield* proxied(origin)
+      const post = "POST /doc HTTP/1.1\r\nHost: h\r\nContent-Length: 1\r\nConnection: close\r\n\r\nx"
+      for (const response of [yield* send(port, post), yield* ask(port, "GET /doc HTTP/1.1\nHost: h")]) {
+        expect([linesOf(response, "content-type"), response.endsWith("\r\n\r\nnew")]).toEqual([["text/x"], true])
+      }
+      expect(origin.received).toHaveLength(1)
+    }))
+})
+
 describe("what can't be understood, and what breaks off", () => {
   it.scopedLive("96: a coding that the proxy can't read: 501", () =>
     Effect.gen(function*() {
