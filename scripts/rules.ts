@@ -63,7 +63,7 @@ const negations: ReadonlyArray<Negation> = [
   ]),
   ...negate("src/protocol/Reuse.ts", [
     ["3.3-incomplete", "if (!request.isHeld)", "if (false)"],
-    ["4-no-cache", "if (stored.alwaysValidate)", "if (false)"],
+    ["4-no-cache", "stored.alwaysValidate || ", ""],
     ["4-fresh", "ttl <= 0", "ttl < 0"],
     ["4.2.4-permitted", " && -ttl <= request.maxStale * 1000", ""],
     ["4.3.2-semantics", "if (request.forOrigin || request.noCache)", "if (request.noCache)"],

@@ -27,9 +27,9 @@ export interface Options<R = never> {
   /** How long shared caches keep it, this one too: `s-maxage`; `expiry` is 0 where it isn't set. Default: as `expiry`. */
   readonly sharedExpiry?: Seconds | undefined
   /**
-   * How long after its expiry a stale response is served at once, while one request for it, without what is the client's
-   * own, runs in the background (RFC 5861 §3). The response's own `no-cache`, `must-revalidate`, `proxy-revalidate` and
-   * `s-maxage` forbid it. Default: not at all.
+   * How long after its expiry, which may lie before it came, a stale response is served at once, while one request for it,
+   * without what is the client's own, runs in the background (RFC 5861 §3). The response's own `no-cache`,
+   * `must-revalidate`, `proxy-revalidate` and `s-maxage` forbid it. Default: not at all.
    */
   readonly staleWhileRevalidate?: Seconds | undefined
   /**
@@ -38,8 +38,8 @@ export interface Options<R = never> {
    */
   readonly staleIfError?: Seconds | undefined
   /**
-   * How long a stale response is kept to be validated. Default: the largest of the two windows and the lifetime, at most a
-   * day; a day where the lifetime is 0.
+   * How long a stale response is kept to be validated; never shorter than its windows. Default: the largest of the two
+   * windows and of the lifetime up to a day; a day where all are 0.
    */
   readonly retain?: Seconds | undefined
   /**
@@ -84,7 +84,7 @@ export interface Options<R = never> {
   readonly query?: QuerySelection | undefined
   /** The `ETag` where the handler sets none: a digest of body, type and coding. Default `"strong"` with `expiry`. */
   readonly etag?: "strong" | "weak" | "none" | undefined
-  /** Statuses that `expiry` applies to. Default 200, 203, 204, 300, 301, 308, 404, 410. */
+  /** Statuses that `expiry` applies to; 429 and its kin never. Default 200, 203, 204, 300, 301, 308, 404, 410. */
   readonly statuses?: ReadonlyArray<number> | undefined
   /** A response that sets cookies: `"refuse"` to store it, `"strip"` the cookies, or `"store"` them. Default `"refuse"`. */
   readonly cookies?: "refuse" | "strip" | "store" | undefined

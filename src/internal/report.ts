@@ -43,8 +43,6 @@ export const tell = (
 ): void => {
   const { policy } = place
   const naming = namingPartition(place)
-  // Our freshness counts from now.
-  if (answer.expires && outcome._tag === "Forwarded") delete fields["age"]
   // What a browser can't tell apart by user it asks for each time.
   const advice = naming === undefined ? { ...policy, clients: "revalidate" } as const : policy
   set(fields, "cache-control", CacheControl.forClients(Fields.get(fields, "cache-control"), advice, answer))

@@ -73,6 +73,8 @@ export const respondFilled = <R, E>(
       ? Effect.succeed(Body.measured(answer.body.stream, lengthOf(answer)))
       : undefined
     const { detail, item, told } = judged
+    // Our freshness counts from now.
+    if (told.expires) delete answer.fields["age"]
     const stored = item !== undefined && detail === undefined && fill === undefined
     const status = answer === own ? undefined : own.status
     // The fill goes on with it, also where this client is not sent it.

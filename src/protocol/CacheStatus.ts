@@ -20,7 +20,7 @@ export const details = {
   "credentials": "the handler read Cookie or Authorization",
   "disabled": "Defaults.enabled says no",
   "head": "a response to HEAD has no content to store",
-  "live": "a stream of events (text/event-stream) is for whoever listens now",
+  "live": "a stream of events is for whoever listens now: text/event-stream and its kin",
   "no-freshness": "the response states no freshness, and no expiry applies to its status",
   "no-store": "Cache-Control: no-store",
   "not-bytes": "the content is neither bytes nor a stream of them, such as a web Response as a raw body",
@@ -34,7 +34,7 @@ export const details = {
   "spelling":
     "a field that selects was sent in a spelling of its own, and the handler saw that; the next one is shown ours",
   "status":
-    "412, 416 or 417, which answer this request only; no final status; or must-understand, and it is not understood",
+    "412, 416, 417, 428, 429, 431 or 511, which are for this client only; none that is final; or not understood",
   "storage": "the storage failed",
   "too-large": "the content is larger than maxBodyBytes, or the fields than 64 KiB",
   "unkeyed":

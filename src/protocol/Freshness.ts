@@ -34,13 +34,28 @@ export const explicitLifetime = (
   return time === undefined ? 0 : Math.max(0, time - date(response, times))
 }
 
+/** How long it had been stale at its `Date`, where it has an `Expires` before that which counts. */
+export const overdue = (
+  response: Fields.Fields,
+  directives: ResponseDirectives,
+  isTargeted: boolean,
+  times: Times
+): number => {
+  if (isTargeted || directives.sMaxAge !== undefined || directives.maxAge !== undefined) return 0
+  const expires = HttpDate.parse(Fields.get(response, "expires") ?? "", times.responseTime)
+  return expires === undefined ? 0 : Math.max(0, date(response, times) - expires)
+}
+
 // RFC 9110 §15.1
 const heuristicallyCacheable = new Set([200, 203, 204, 206, 300, 301, 308, 404, 405, 410, 414, 501])
 const day = 86_400_000
 
+/** Builds that are to be the same each time date their files before it; a clock before it is a test's. */
+const firstWeb = Date.UTC(1990, 0)
+
 /**
  * The lifetime of a response that states none (RFC 9111 §4.2.2): a tenth of the time since it was modified, at most a
- * day; 0 when it can only be kept to be validated; `undefined` when it can't be kept.
+ * day; 0 for a date that no web page can have, and 0 when it can only be kept to be validated; `undefined` when it can't be kept.
  */
 export const heuristicLifetime = (
   status: number,
@@ -51,7 +66,10 @@ export const heuristicLifetime = (
   if (!heuristicallyCacheable.has(status) && !directives.public) return undefined
   const lastModified = Fields.get(response, "last-modified")
   const modified = lastModified === undefined ? undefined : HttpDate.parse(lastModified, times.responseTime)
-  if (modified !== undefined) return Math.min(day, Math.max(0, date(response, times) - modified) / 10)
+  if (modified !== undefined) {
+    const dated = date(response, times)
+    return modified < firstWeb && dated >= firstWeb ? 0 : Math.min(day, Math.max(0, dated - modified) / 10)
+  }
   return Fields.get(response, "etag") === undefined ? undefined : 0
 }
 
@@ -72,6 +90,12 @@ export interface Aged {
   readonly responseTime: number
 }
 
-/** `current_age` (RFC 9111 §4.2.3); a clock that went back makes nothing younger than it came. */
+/** By how much the clocks of two machines, or one that is set, may differ. */
+const skew = 300_000
+
+/** The clock went back since it came, by more than a skew: how old it is can't be told. */
+export const isFromAhead = ({ responseTime }: Aged, now: number): boolean => responseTime - now > skew
+
+/** `current_age` (RFC 9111 §4.2.3); a clock that went back a little makes nothing younger than it came. */
 export const currentAge = (stored: Aged, now: number): number =>
   stored.initialAge + Math.max(0, now - stored.responseTime)

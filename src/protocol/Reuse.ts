@@ -51,7 +51,7 @@ export const decide = <Stored extends Terms>(
   const ttl = stored.lifetime - age
   if (now >= stored.retainUntil) return forward("uri-miss")
   if (!request.isHeld) return forward("partial")
-  if (stored.alwaysValidate) return forward("stale")
+  if (stored.alwaysValidate || Freshness.isFromAhead(stored, now)) return forward("stale")
   const isStale = ttl <= 0
   // RFC 5861 §3
   const isInWindow = isStale && request.isRepeatable && now < stored.staleWhileRevalidateUntil
@@ -74,4 +74,5 @@ export const isError = (status: number): boolean => errors.has(status)
 
 /** May I answer with what is stale, now that the handler has failed? (RFC 9111 §4.2.4) */
 export const insteadOfError = (stored: Terms, status: number, request: Request, now: number): boolean =>
-  isError(status) && now < stored.staleIfErrorUntil && !request.noCache && !request.forOrigin && request.isHeld
+  isError(status) && now < stored.staleIfErrorUntil && !Freshness.isFromAhead(stored, now) &&
+  !request.noCache && !request.forOrigin && request.isHeld

@@ -79,8 +79,11 @@ const maxFields = 65_536
 /** Statuses whose caching requirements are implemented (RFC 9111 §5.2.2.3). */
 const understood = new Set([200, 203, 204, 300, 301, 302, 303, 307, 308, 404, 405, 410, 414, 451, 501])
 
-/** Answers to a condition, a range or an expectation of this request, not to the next one's. */
-const ofThisRequest = new Set([412, 416, 417])
+/**
+ * Answers to a condition, a range or an expectation of this request, not to the next one's; and to what is wrong with this
+ * client or its network (RFC 6585 §3 to §6).
+ */
+const ofThisRequest = new Set([412, 416, 417, 428, 429, 431, 511])
 
 /** Whose eyes it is for. What is refused here is told to be private, so that the next cache doesn't store it either. */
 const personal = (
@@ -126,9 +129,24 @@ const storedFields = (
   return Fields.without(Fields.endToEnd(response), extent === undefined ? names : new Set([...names, "content-range"]))
 }
 
-/** Events are for whoever listens now; the stream of them has no end. */
-const isLive = (response: Fields.Fields): boolean =>
-  /^text\/event-stream\b/i.test(Fields.get(response, "content-type") ?? "")
+const live = new Set(["text/event-stream", "multipart/x-mixed-replace"])
+
+/** Also the types of files that are sent line by line: those say themselves that they are to be kept. */
+const liveUnlessStated = new Set([
+  ...live,
+  "application/json-seq",
+  "application/jsonl",
+  "application/ndjson",
+  "application/stream+json",
+  "application/x-jsonlines",
+  "application/x-ndjson"
+])
+
+/** Events are for whoever listens now; the stream of them has no end. `applies`: only the route says how long it is fresh. */
+const isLive = (response: Fields.Fields, applies: boolean): boolean => {
+  const [type = ""] = (Fields.get(response, "content-type") ?? "").toLowerCase().split(/[;,\s]/, 1)
+  return (applies ? liveUnlessStated : live).has(type)
+}
 
 const sizeOf = (response: Fields.Fields): number =>
   Object.entries(response).reduce((size, [name, value]) => size + name.length + value.length, 0)
@@ -138,7 +156,7 @@ const hasStrongTag = (response: Fields.Fields): boolean =>
 
 /** The route's `expiry` is the freshness of a response that states none, where its status allows it. */
 const expiryApplies = (status: number, stated: number | undefined, policy: Policy): boolean =>
-  stated === undefined && policy.expiry !== undefined && policy.statuses.has(status)
+  stated === undefined && policy.expiry !== undefined && policy.statuses.has(status) && !ofThisRequest.has(status)
 
 interface Binding {
   readonly directives: CacheControl.ResponseDirectives
@@ -191,11 +209,13 @@ export const decide = (exchange: Exchange, policy: Policy): Storability => {
 
   const shareable = isShareable(directives, policy)
   const detail = personal(exchange, policy, directives, vary, shareable)
+  const isLiveNow = isLive(exchange.response, applies)
   // The directives of an origin that is not us are passed on as they are (RFC 9111 §5.2).
   const isOurs = policy.expiry !== undefined || policy.cacheControl === "private"
   const answer = {
     private: (detail !== undefined && isOurs) || (exchange.partition !== "" && !shareable),
-    expires: applies && (detail === undefined || (detail === "private" && policy.cacheControl === "private"))
+    expires: applies && !isLiveNow &&
+      (detail === undefined || (detail === "private" && policy.cacheControl === "private"))
   }
   const isNotStored = directives.noStore && !directives.mustUnderstand
   const isPersonal = detail !== undefined || isNotStored || (exchange.partition !== "" && !shareable)
@@ -212,7 +232,7 @@ export const decide = (exchange: Exchange, policy: Policy): Storability => {
   if (named === "*") return refuse("vary")
   if (lifetime === undefined) return refuse("no-freshness")
   if (exchange.isOpaque) return refuse("not-bytes")
-  if (isLive(exchange.response)) return refuse("live")
+  if (isLiveNow) return refuse("live")
   if ((exchange.bodyBytes ?? 0) > policy.maxBodyBytes || sizeOf(exchange.response) > maxFields) {
     return refuse("too-large")
   }
@@ -225,7 +245,9 @@ export const decide = (exchange: Exchange, policy: Policy): Storability => {
   }
 
   const initialAge = applies ? 0 : Freshness.initialAge(exchange.response, times)
-  const freshUntil = responseTime + Math.max(0, lifetime - initialAge)
+  // It may have come stale, and has been so for a while then.
+  const overdue = applies ? 0 : Freshness.overdue(exchange.response, directives, isTargeted, times)
+  const staleFrom = responseTime + lifetime - initialAge - overdue
   // RFC 9111 §4.2.4: the response's own restriction is stronger than the route's window.
   const staleForbidden = directives.mustRevalidate || directives.proxyRevalidate || directives.sMaxAge !== undefined
   const mayBeStale = !staleForbidden && directives.noCache !== "all"
@@ -233,8 +255,11 @@ export const decide = (exchange: Exchange, policy: Policy): Storability => {
     mayBeStale ? Math.max(route ?? 0, (directive ?? 0) * 1000) : 0
   const whileRevalidate = window(policy.staleWhileRevalidate, directives.staleWhileRevalidate)
   const ifError = window(policy.staleIfError, directives.staleIfError)
+  // RFC 5861 §3, §4: a window begins when the response becomes stale, or became so before it came.
+  const staleWhileRevalidateUntil = whileRevalidate > 0 ? staleFrom + whileRevalidate : 0
+  const staleIfErrorUntil = ifError > 0 ? staleFrom + ifError : 0
   // What is never fresh is there to be validated.
-  const retain = policy.retain ?? Math.min(Math.max(lifetime, whileRevalidate, ifError) || day, day)
+  const retain = policy.retain ?? (Math.max(Math.min(lifetime, day), whileRevalidate, ifError) || day)
   return {
     _tag: "Keep",
     answer,
@@ -251,9 +276,13 @@ export const decide = (exchange: Exchange, policy: Policy): Storability => {
       lifetime,
       alwaysValidate: directives.noCache === "all",
       staleForbidden,
-      staleWhileRevalidateUntil: whileRevalidate > 0 ? freshUntil + whileRevalidate : 0,
-      staleIfErrorUntil: ifError > 0 ? freshUntil + ifError : 0,
-      retainUntil: freshUntil + retain
+      staleWhileRevalidateUntil,
+      staleIfErrorUntil,
+      retainUntil: Math.max(
+        Math.max(responseTime, staleFrom) + retain,
+        staleWhileRevalidateUntil,
+        staleIfErrorUntil
+      )
     }
   }
 }

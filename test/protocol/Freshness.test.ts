@@ -94,6 +94,42 @@ describe("Freshness.heuristicLifetime", () => {
   })
 })
 
+describe("Freshness.heuristicLifetime of dates that say nothing", () => {
+  it.each([
+    ["Mon, 01 Jan 1990 00:00:00 GMT", 86_400],
+    ["Sun, 31 Dec 1989 23:59:59 GMT", 0],
+    ["Tue, 01 Jan 1980 00:00:00 GMT", 0],
+    ["Thu, 01 Jan 1970 00:00:01 GMT", 0]
+  ])("81: Last-Modified: %s gives %s seconds", (modified, seconds) => {
+    const guess = (date: string) =>
+      Freshness.heuristicLifetime(200, { date, "last-modified": modified }, CacheControl.response("public"), times)
+    expect(guess(at(0))).toBe(seconds * 1000)
+  })
+
+  it("81: to a clock that is before 1990 itself they say what they say to any", () => {
+    const early = { requestTime: 0, responseTime: 100_000_000 }
+    const response = { "last-modified": "Thu, 01 Jan 1970 00:00:00 GMT" }
+    expect(Freshness.heuristicLifetime(200, response, CacheControl.response(undefined), early)).toBe(10_000_000)
+  })
+})
+
+describe("Freshness.overdue", () => {
+  it.each<[Fields.Fields, number]>([
+    [{}, 0],
+    [{ expires: at(-30) }, 30],
+    [{ expires: at(30) }, 0],
+    [{ expires: at(-30), date: at(-30) }, 0],
+    [{ expires: at(-30), date: at(-10) }, 20],
+    [{ expires: "0" }, 0],
+    [{ "expires": at(-30), "cache-control": "max-age=10" }, 0],
+    [{ "expires": at(-30), "cache-control": "s-maxage=x" }, 0]
+  ])("74: %j had been stale at its Date for %s seconds", (response, seconds) => {
+    const directives = CacheControl.response(response["cache-control"])
+    expect(Freshness.overdue(response, directives, false, times)).toBe(seconds * 1000)
+    expect(Freshness.overdue(response, directives, true, times)).toBe(0)
+  })
+})
+
 describe("Freshness.initialAge", () => {
   const age = (response: Fields.Fields, delay = 0) =>
     Freshness.initialAge(response, { requestTime: now - delay * 1000, responseTime: now }) / 1000

@@ -40,6 +40,11 @@ describe("Reuse.decide", () => {
     ["older than its lifetime when it came", 0, {}, { initialAge: 10_000 }, "stale"],
     ["without lifetime", 0, {}, { initialAge: 0, lifetime: 0 }, "stale"],
     ["the clock went back before it was received", -60_000, {}, {}, "fresh"],
+    ["74: by what clocks differ", -300_000, {}, {}, "fresh"],
+    ["74: well before it was received", -300_001, {}, {}, "stale"],
+    ["74: well before, max-stale", -3_600_000, { maxStale: Infinity }, {}, "stale"],
+    ["74: well before, in a window", -3_600_000, {}, { staleWhileRevalidateUntil: received + 9000 }, "stale"],
+    ["74: well before, dropped", -3_600_000, {}, { retainUntil: received - 3_600_000 }, "uri-miss"],
     ["a millisecond before it is dropped", 17_999, { maxStale: Infinity }, {}, "fresh"],
     ["exactly when it is dropped", 18_000, { maxStale: Infinity }, {}, "uri-miss"],
     ["dropped while it is fresh", 0, {}, { retainUntil: received }, "uri-miss"],
@@ -143,6 +148,11 @@ describe("Reuse.insteadOfError", () => {
 
   it.each([200, 304, 400, 403, 404, 410, 501, 505, 511])("a %s is an answer", (status) => {
     expect(instead(status, 0)).toBe(false)
+  })
+
+  it("74: not what a clock that went back by an hour left ahead", () => {
+    expect([-1000, -300_000, -300_001, -3_600_000].map((later) => instead(503, later)))
+      .toEqual([true, true, false, false])
   })
 
   it("neither without a window, nor for a client that says no-cache", () => {

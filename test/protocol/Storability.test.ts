@@ -300,7 +300,7 @@ describe("Storability.decide: freshness", () => {
     ["its own, when it can't be read, over the route's", control("max-age=x"), origin, 0],
     ["the route's expiry on a listed status", { status: 404 }, origin, 10],
     ["the route's expiry not on another status", { status: 500 }, origin, undefined],
-    ["its own on a status that isn't listed", { ...control("max-age=60"), status: 431 }, origin, 60]
+    ["its own on a status that isn't listed", { ...control("max-age=60"), status: 418 }, origin, 60]
   ])("%s", (_, exchange, policy, seconds) => {
     expect(refusal(exchange, policy)).toBe(seconds === undefined ? "no-freshness" : undefined)
     if (seconds !== undefined) expect(keep(exchange, policy).lifetime).toBe(seconds * 1000)
@@ -355,6 +355,9 @@ describe("Storability.decide: windows", () => {
     ["the route's", "max-age=60", { staleIfError: 30_000 }, 90_000, 2 * minute],
     ["the longer of both", "max-age=60, stale-if-error=30", { staleIfError: 600_000 }, 660_000, 660_000],
     ["the route's, never fresh", "max-age=0", { staleIfError: 30_000 }, 30_000, 30_000],
+    ["75: the route's, longer than a day", "max-age=60", { staleIfError: 7 * day }, 7 * day + minute, 7 * day + minute],
+    ["75: longer than retain", "max-age=60", { staleIfError: 60_000, retain: 1000 }, 2 * minute, 2 * minute],
+    ["75: its own, longer than retain", "max-age=60, stale-if-error=90", { retain: 0 }, 150_000, 150_000],
     ["forbidden by no-cache", "max-age=60, no-cache, stale-if-error=30", { staleIfError: 30_000 }, 0, 2 * minute],
     ["forbidden by must-revalidate", "max-age=60, must-revalidate", { staleIfError: 30_000 }, 0, 2 * minute],
     ["forbidden by proxy-revalidate", "max-age=60, proxy-revalidate", { staleIfError: 30_000 }, 0, 2 * minute],
@@ -372,6 +375,40 @@ describe("Storability.decide: windows", () => {
     const kept = keep(control(value), { ...proxy, ...policy })
     expect(kept.staleIfErrorUntil).toBe(onError === 0 ? 0 : now + onError)
     expect(kept.retainUntil).toBe(now + retained)
+  })
+})
+
+describe("Storability.decide: windows of what comes stale", () => {
+  const ago = (seconds: number): string => HttpDate.format(now - seconds * 1000)
+  const windows = "stale-while-revalidate=200, stale-if-error=200"
+
+  it.each<[string, { readonly [name: string]: string }, number]>([
+    ["Age", { "cache-control": `max-age=60, ${windows}`, "age": "160" }, 100],
+    ["Age, past the windows", { "cache-control": `max-age=60, ${windows}`, "age": "260" }, 0],
+    ["Age, well past the windows", { "cache-control": `max-age=60, ${windows}`, "age": "999" }, -739],
+    ["Date", { "cache-control": `max-age=60, ${windows}`, "date": ago(160) }, 100],
+    ["Date, of what is never fresh", { "cache-control": `max-age=0, ${windows}`, "date": ago(50) }, 150],
+    ["Expires", { "cache-control": windows, "date": ago(160), "expires": ago(100) }, 100],
+    ["Expires alone", { "cache-control": windows, "expires": ago(50) }, 150],
+    ["Expires before Date", { "cache-control": windows, "date": ago(20), "expires": ago(50) }, 150],
+    ["Expires that can't be read", { "cache-control": windows, "date": ago(20), "expires": "0" }, 180],
+    ["Expires under max-age", { "cache-control": `max-age=60, ${windows}`, "expires": ago(999) }, 260],
+    ["what is fresh", { "cache-control": `max-age=60, ${windows}`, "age": "20" }, 240]
+  ])("74: they count from its staleness: %s", (_, response, left) => {
+    for (const policy of [proxy, { ...proxy, staleWhileRevalidate: 200_000, staleIfError: 200_000 }]) {
+      const kept = keep({ response }, policy)
+      expect(kept).toMatchObject({
+        staleWhileRevalidateUntil: now + left * 1000,
+        staleIfErrorUntil: now + left * 1000
+      })
+      expect(kept.retainUntil).toBeGreaterThan(now)
+    }
+  })
+
+  it("74: under expiry they count from the moment that the handler answered", () => {
+    const policy = { ...origin, staleWhileRevalidate: 5000 }
+    expect(keep({ response: { expires: ago(99) } }, policy).staleWhileRevalidateUntil).toBe(now - 94_000)
+    expect(keep({ response: { age: "99" } }, policy).staleWhileRevalidateUntil).toBe(now + 15_000)
   })
 })
 
