@@ -27,7 +27,7 @@ import * as recorder from "./recorder.js"
 import { entityTag } from "./serverResponse.js"
 import * as storages from "./storages.js"
 import type { Visit } from "./visit.js"
-import { routeOf, warn, warnOfAnother } from "./warning.js"
+import { routeOf, warn, warnOfAnother, warnOfTag } from "./warning.js"
 
 /** What became of it. */
 export type Filled<E> =
@@ -144,6 +144,7 @@ export const fill = <A extends Respondable.Respondable, E, R, RP>(
     }
     remember(order, judged.item, answer.status, responseTime)
     yield* warn(route, lookup.key, judged.detail, judged.unkeyed)
+    if (here.policy.expiry !== undefined) yield* warnOfTag(route, lookup.key, Fields.get(own.fields, "etag"))
     if (judged.item === undefined) {
       if (Validation.supersedes(method, answer.status)) yield* forget(place)
       if (method === "HEAD") yield* freshenByHead(here, place, exchange, own)

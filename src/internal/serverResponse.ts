@@ -31,9 +31,14 @@ export interface Answer {
 // RFC 9110 §15.3.5, §15.3.6, §15.4.5
 const hasNoContent = (status: number): boolean => status === 204 || status === 205 || status === 304
 
+// RFC 9110 §14.4, §15.3.7.2: of several parts each has its own.
+const hasRange = (status: number, fields: Fields.Fields): boolean =>
+  status === 416 ||
+  (status === 206 && !/^multipart\/byteranges\b/i.test(Fields.get(fields, "content-type") ?? ""))
+
 /**
  * With a `Date`, the length of its content as it is, and the entity tag that the route wants; what a handler put into a
- * `204` is dropped.
+ * `204` is dropped. How the content is framed is for the server to say (RFC 9112 §6).
  */
 export const fromHandler = (
   response: HttpServerResponse.HttpServerResponse,
@@ -48,6 +53,8 @@ export const fromHandler = (
   if (status === 204 || status === 304) delete fields["content-length"]
   else if (status === 205) fields["content-length"] = "0"
   else if (method === "GET" && content !== undefined) fields["content-length"] = String(content.byteLength)
+  delete fields["transfer-encoding"]
+  if (!hasRange(status, fields)) delete fields["content-range"]
   if (Fields.get(fields, "date") === undefined) fields["date"] = HttpDate.format(now)
   // A handler may answer HEAD without the content that a tag would be made from.
   const isWhole = content !== undefined && (method === "GET" || content.byteLength > 0)

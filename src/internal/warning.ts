@@ -3,6 +3,7 @@ import { RouteContext } from "@effect/platform/HttpRouter"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type * as CacheStatus from "../protocol/CacheStatus.js"
+import * as EntityTag from "../protocol/EntityTag.js"
 import * as Fields from "../protocol/Fields.js"
 
 /** `unkeyed`: field names, and what has none, in words. */
@@ -25,24 +26,38 @@ const sentence = (detail: CacheStatus.Detail | undefined, unkeyed: ReadonlyArray
 export const routeOf = (handler: object): Effect.Effect<object> =>
   Effect.map(Effect.serviceOption(RouteContext), (routed) => Option.isSome(routed) ? routed.value.route : handler)
 
-const warned = new WeakMap<object, Set<CacheStatus.Detail | "name">>()
+/** What a route was warned of. */
+type Reason = CacheStatus.Detail | "name" | "etag"
+
+const warned = new WeakMap<object, Set<Reason>>()
+
+const once = (route: object, reason: Reason, sentence: string): Effect.Effect<void> =>
+  Effect.suspend(() => {
+    const reasons = warned.get(route) ?? new Set()
+    if (reasons.has(reason)) return Effect.void
+    warned.set(route, reasons.add(reason))
+    return Effect.logWarning(`effect-http-cache: ${sentence}`)
+  })
 
 /** Two caches without a name answer for one URI: each drops what the other has kept. */
 export const warnOfAnother = (route: object, key: string): Effect.Effect<void> =>
   once(
     route,
     "name",
-    `effect-http-cache: two caches answer for ${key}, and neither is answered with what the other has kept; ` +
-      "give each of them a name of its own: withCache({ name: \"…\" })"
+    `two caches answer for ${key}, and neither is answered with what the other has kept; give each of them a name of its ` +
+      "own: withCache({ name: \"…\" })"
   )
 
-const once = (route: object, what: CacheStatus.Detail | "name", sentence: string): Effect.Effect<void> =>
-  Effect.suspend(() => {
-    const said = warned.get(route) ?? new Set()
-    if (said.has(what)) return Effect.void
-    warned.set(route, said.add(what))
-    return Effect.logWarning(sentence)
-  })
+/** What is written without its quotes is no entity tag: no client can send it back (RFC 9110 §8.8.3). */
+export const warnOfTag = (route: object, key: string, etag: string | undefined): Effect.Effect<void> =>
+  etag === undefined || EntityTag.parse(etag) !== undefined
+    ? Effect.void
+    : once(
+      route,
+      "etag",
+      `${key} has the ETag ${etag}, which is no entity tag, so that no client can ask with it; write it with quotes, such ` +
+        `as { etag: '"v1"' }`
+    )
 
 export const warn = (
   route: object,
@@ -53,5 +68,5 @@ export const warn = (
   const because = sentence(detail, unkeyed)
   return detail === undefined || because === undefined
     ? Effect.void
-    : once(route, detail, `effect-http-cache: ${key} is not stored, since ${because}`)
+    : once(route, detail, `${key} is not stored, since ${because}`)
 }

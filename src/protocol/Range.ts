@@ -12,7 +12,10 @@ export interface Part {
 /** More parts, or parts that overlap, cost more than the whole: they are answered with it (RFC 9110 §14.2). */
 const maxParts = 16
 
-/** `undefined` when the field is no byte range, and is ignored; empty when no part can be satisfied. */
+/**
+ * `undefined` when the field is no byte range, and is ignored, or when it asks for the end of nothing, which is all of it;
+ * empty when no part can be satisfied (RFC 9110 §14.1.2).
+ */
 const parse = (range: string, size: number): ReadonlyArray<Part> | undefined => {
   const match = /^bytes=(.*)$/i.exec(range)
   if (match === null) return undefined
@@ -24,7 +27,8 @@ const parse = (range: string, size: number): ReadonlyArray<Part> | undefined => 
     if (numbers === null || spec === "-") return undefined
     const [first, last] = [numbers[1]!, numbers[2]!]
     if (first === "") {
-      if (Number(last) > 0 && size > 0) parts.push({ first: Math.max(0, size - Number(last)), last: size - 1 })
+      if (Number(last) > 0 && size === 0) return undefined
+      if (Number(last) > 0) parts.push({ first: Math.max(0, size - Number(last)), last: size - 1 })
     } else {
       if (last !== "" && Number(last) < Number(first)) return undefined
       const end = last === "" ? size - 1 : Math.min(Number(last), size - 1)

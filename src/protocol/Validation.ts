@@ -18,14 +18,30 @@ const tagOf = (fields: Fields.Fields): EntityTag.EntityTag | undefined => {
   return etag === undefined ? undefined : EntityTag.parse(etag)
 }
 
+const spaces = /[ \t]*([,;])[ \t]*/g
+
+/** What a field says that tells how the content is read; without a coding there is none. */
+const readAs = (fields: Fields.Fields, name: string): string => {
+  const value = Fields.trim(Fields.get(fields, name) ?? "").replace(spaces, "$1").toLowerCase()
+  return value === "identity" ? "" : value
+}
+
+/** Whether the stored content is what an answer about it describes, of which a tag may say nothing. */
+const isReadAlike = (stored: Fields.Fields, newer: Fields.Fields): boolean =>
+  ["content-encoding", "content-type"].every((name) =>
+    Fields.get(newer, name) === undefined || readAs(newer, name) === readAs(stored, name)
+  )
+
 /**
  * Whether a `304` is about the stored response that was asked for: its validator is that one's, or it has none
- * (RFC 9111 §4.3.4).
+ * (RFC 9111 §4.3.4). A validator that is no entity tag, without quotes, is one by its text.
  */
 export const isAbout = (stored: Fields.Fields, notModified: Fields.Fields): boolean => {
-  const theirs = tagOf(notModified)
-  if (theirs !== undefined) {
-    const ours = tagOf(stored)
+  if (!isReadAlike(stored, notModified)) return false
+  const etag = Fields.get(notModified, "etag")
+  if (etag !== undefined) {
+    const [ours, theirs] = [tagOf(stored), tagOf(notModified)]
+    if (theirs === undefined) return etag === Fields.get(stored, "etag")
     const equals = theirs.weak ? EntityTag.weakEquals : EntityTag.strongEquals
     return ours !== undefined && equals(ours, theirs)
   }
@@ -44,12 +60,12 @@ export const supersedes = (method: string, status: number): boolean =>
 /** Whether a `206` is of the stored representation: they share a strong validator (RFC 9111 §3.4). */
 export const isOfSame = (stored: Fields.Fields, part: Fields.Fields): boolean => {
   const [ours, theirs] = [tagOf(stored), tagOf(part)]
-  return ours !== undefined && theirs !== undefined && EntityTag.strongEquals(ours, theirs)
+  return isReadAlike(stored, part) && ours !== undefined && theirs !== undefined && EntityTag.strongEquals(ours, theirs)
 }
 
 /** Whether a `200` to `HEAD` is about the stored response to `GET` (RFC 9111 §4.3.5). */
 export const headIsAbout = (stored: Fields.Fields, head: Fields.Fields): boolean =>
-  ["etag", "last-modified", "content-length"].every((name) => {
+  isReadAlike(stored, head) && ["etag", "last-modified", "content-length"].every((name) => {
     const value = Fields.get(head, name)
     return value === undefined || value === Fields.get(stored, name)
   })

@@ -40,9 +40,16 @@ describe("Range.select", () => {
     expect(select(range)).toEqual(parts)
   })
 
-  it("of nothing has nothing", () => {
-    expect(select("bytes=0-", 0)).toEqual([])
-    expect(select("bytes=-1", 0)).toEqual([])
+  it.each<[string, ReadonlyArray<never> | undefined]>([
+    ["bytes=0-", []],
+    ["bytes=0-0", []],
+    ["bytes=-0", []],
+    ["bytes=-1", undefined],
+    ["bytes=-5", undefined],
+    ["bytes=0-,-5", undefined],
+    ["bytes=-5,3-", undefined]
+  ])("78: %j of nothing is %j: its end is the whole", (range, parts) => {
+    expect(select(range, 0)).toEqual(parts)
   })
 
   it.each([

@@ -35,6 +35,49 @@ describe("Validation.isAbout", () => {
   })
 })
 
+describe("Validation.isAbout, by how the content is read", () => {
+  const tag = { etag: "\"1\"" }
+  const html = { ...tag, "content-type": "text/html; charset=utf-8" }
+
+  it.each<[Fields.Fields, Fields.Fields, boolean]>([
+    [html, tag, true],
+    [html, { ...tag, "content-type": "text/html;charset=UTF-8" }, true],
+    [html, { ...tag, "content-type": "text/html" }, false],
+    [html, { ...tag, "content-type": "application/json" }, false],
+    [html, { "content-type": "application/json" }, false],
+    [tag, html, false],
+    [{ ...tag, "content-encoding": "gzip" }, { ...tag, "content-encoding": "GZIP" }, true],
+    [{ ...tag, "content-encoding": "gzip" }, { ...tag, "content-encoding": "br" }, false],
+    [{ ...tag, "content-encoding": "gzip" }, { ...tag, "content-encoding": "identity" }, false],
+    [{ ...tag, "content-encoding": "gzip, br" }, { ...tag, "content-encoding": "gzip,br" }, true],
+    [tag, { ...tag, "content-encoding": "identity" }, true],
+    [tag, { ...tag, "content-encoding": "gzip" }, false]
+  ])("79: of what is stored with %j a 304, a part or a HEAD with %j is: %s", (stored, newer, isAbout) => {
+    expect(Validation.isAbout(stored, newer)).toBe(isAbout)
+    if ("etag" in newer) {
+      expect(Validation.isOfSame(stored, newer)).toBe(isAbout)
+      expect(Validation.headIsAbout(stored, newer)).toBe(isAbout)
+    }
+  })
+})
+
+describe("Validation.isAbout, of tags without quotes", () => {
+  it.each<[string, string, boolean]>([
+    ["v1", "v1", true],
+    ["v1", "v2", false],
+    ["v1", "\"v1\"", false],
+    ["\"v1\"", "v1", false],
+    ["v1", "\"v2\"", false],
+    ["W/v1", "v1", false],
+    ["v1", "V1", false],
+    ["'v1'", "'v1'", true],
+    ["v1", "", false]
+  ])("79: %s is stored, and a 304 says %s: %s", (stored, theirs, isAbout) => {
+    const dated = { "last-modified": modified }
+    expect(Validation.isAbout({ etag: stored, ...dated }, { etag: theirs, ...dated })).toBe(isAbout)
+  })
+})
+
 describe("Validation.isOfSame", () => {
   it.each([
     ["\"1\"", "\"1\"", true],
