@@ -142,7 +142,7 @@ const attend = <A extends Respondable.Respondable, E, R, RP>(
     if (!isJoined) return yield* respondFilled(here, filled, outcome)
 
     // It waited for another request: is that one's answer its own too?
-    const shared = joining.shared(filled, lookup, wanted, responseTime)
+    const shared = joining.shared(filled, lookup, wantedOf, responseTime)
     if (shared !== undefined) {
       recorder.countAsRead(here.request, shared.item.vary)
       return yield* respondShared(here, shared, { ...outcome, collapsed: true }, responseTime)

@@ -4,6 +4,7 @@ import { describe, expect, it } from "@effect/vitest"
 import { Clock, Effect, Layer, TestClock, TestContext } from "effect"
 import { type HttpCache, InMemoryCacheStorage, withCache } from "effect-http-cache"
 import * as fc from "fast-check"
+import { logged } from "./harness.js"
 
 type Request = HttpServerRequest.HttpServerRequest
 type Response = HttpServerResponse.HttpServerResponse
@@ -382,6 +383,6 @@ describe("what a client gets", () => {
             const expected = last.method === "HEAD" ? [] : isPart ? content.slice(1, 3) : content
             expect(got).toEqual({ ...rest, status: isPart ? 206 : rest.status, fields: whole, body: expected })
           }
-        })
+        }).pipe(Effect.provide(logged([])))
     ))
 })

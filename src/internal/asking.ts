@@ -1,12 +1,15 @@
 /** The handler asked, and whether what is stored is still current with it (RFC 9111 §4.3). */
 import type * as Respondable from "@effect/platform/HttpServerRespondable"
+import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
+import * as Stream from "effect/Stream"
 import type { CacheItem } from "../CacheItem.js"
 import * as notes from "../home/notes.js"
 import * as CacheControl from "../protocol/CacheControl.js"
 import * as Fields from "../protocol/Fields.js"
 import * as Preconditions from "../protocol/Preconditions.js"
 import * as Range from "../protocol/Range.js"
+import * as Reuse from "../protocol/Reuse.js"
 import * as Validation from "../protocol/Validation.js"
 import * as Vary from "../protocol/Vary.js"
 import * as Body from "./body.js"
@@ -21,7 +24,7 @@ export interface Asked extends handlers.Answered {
   readonly shown: Fields.Fields
   /** What the handler answered. */
   readonly own: serverResponse.Answer
-  /** The same, or the whole that its `304` stands for. */
+  /** The same, or the whole that its `304` stands for, or that its `206` is or completes. */
   readonly answer: serverResponse.Answer
 }
 
@@ -33,27 +36,43 @@ const question = (item: CacheItem, request: Fields.Fields): Fields.Fields | unde
   return Range.completing(item.range, Fields.get(item.headers, "etag") ?? "")
 }
 
-/** What is stored as the answer makes it: freshened by a `304`, completed by a `206`; `undefined` when it is about another. */
-const resolved = (item: CacheItem, own: serverResponse.Answer): serverResponse.Answer | undefined => {
-  if (own.status === 304) {
-    return Validation.isAbout(item.headers, own.fields) ? serverResponse.freshened(item, own) : undefined
-  }
-  const rest = Body.bytes(own.body)
-  const extent = rest === undefined
-    ? undefined
-    : Range.extentOf(Fields.get(own.fields, "content-range"), rest.byteLength)
-  if (item.range === undefined || rest === undefined || extent === undefined) return undefined
+/** The whole that the answer completes a stored part to, as bytes or while it comes (RFC 9111 §3.4). */
+const completed = (item: CacheItem, own: serverResponse.Answer): serverResponse.Answer | undefined => {
+  const extent = serverResponse.extentOf(own)
+  if (item.range === undefined || extent === undefined || !Range.meets(item.range, extent)) return undefined
   if (!Validation.isOfSame(item.headers, own.fields)) return undefined
-  const whole = Range.join([item.range, item.body], [extent, rest])
-  return whole === undefined ? undefined : serverResponse.freshened(item, own, whole)
+  const rest = Body.bytes(own.body)
+  if (rest !== undefined) {
+    const whole = Range.join([item.range, item.body], [extent, rest])
+    return whole === undefined ? undefined : serverResponse.freshened(item, own, (type) => Body.of(whole, type))
+  }
+  if (own.body._tag !== "Stream") return undefined
+  const [stored, coming] = [Stream.sync(() => Body.copy(item.body)), own.body.stream]
+  const whole = item.range.first === 0 ? Stream.concat(stored, coming) : Stream.concat(coming, stored)
+  return serverResponse.freshened(item, own, (type) => Body.ofStream(whole, type, extent.size))
+}
+
+/**
+ * What the answer to our question makes of what is stored; `undefined` where it answers nothing but the question. An error
+ * is forwarded (RFC 9111 §4.3.3), unless a range that the client did not ask for may have caused it.
+ */
+const resolved = (item: CacheItem, { answer, own }: Asked): serverResponse.Answer | undefined => {
+  const isPart = item.range !== undefined
+  if (answer.status === 200 || (!isPart && answer.status === item.status)) return answer
+  if (isPart) return completed(item, own)
+  if (own.status === 304) {
+    const isAbout = Validation.isAbout(item.headers, own.fields)
+    return isAbout ? serverResponse.freshened(item, own) : undefined
+  }
+  return own.status === 206 || Reuse.isError(own.status) ? answer : undefined
 }
 
 /** An answer about what is stored: it may be made of less than that was. */
 const isOfStored = (method: string, status: number): boolean => method === "HEAD" || status === 304 || status === 206
 
 /**
- * `mayKeep`: the answer is wanted whole, whatever the client has already. A `304` or a `206` about another response than
- * ours is of no use: the handler is asked once more without our question.
+ * `mayKeep`: the answer is wanted whole, whatever the client has already. An answer that is of use for our question only,
+ * such as a `304` about another response or a `416`, is not the client's: the handler is asked once more without it.
  */
 export const ask = <A extends Respondable.Respondable, E, R, RP>(
   handler: Effect.Effect<A, E, R>,
@@ -71,15 +90,17 @@ export const ask = <A extends Respondable.Respondable, E, R, RP>(
         const stored = isOfStored(view.method, own.status) ? item?.vary ?? [] : []
         serverResponse.nominate(own, Vary.union(recorder.unkeyedFields(answered.reads, policy), stored))
       }
-      return { ...answered, shown: fields, own, answer: own }
+      const answer = view.method === "GET" ? serverResponse.asWhole(own, policy.etag) : own
+      return { ...answered, shown: fields, own, answer }
     })
   }
   const asks = item === undefined || !mayKeep ? undefined : question(item, view.fields)
   if (item === undefined || asks === undefined) return run(undefined)
-  const expected = item.range === undefined ? 304 : 206
-  return Effect.flatMap(run(asks), (asked) => {
-    if (asked.own.status !== expected) return Effect.succeed(asked)
-    const answer = resolved(item, asked.own)
+  const hasFailed = (cause: Cause.Cause<E>) =>
+    item.range === undefined || Cause.isInterrupted(cause) ? Effect.failCause(cause) : run(undefined)
+  return Effect.flatMap(Effect.catchAllCause(run(asks), hasFailed), (asked) => {
+    const answer = resolved(item, asked)
+    if (answer === asked.answer) return Effect.succeed(asked)
     if (answer !== undefined) Object.assign(answer.fields, CacheControl.annotated(answer.fields, asked.said, []))
     // A cache beneath that answered our question did not answer the client.
     if (answer !== undefined) return Effect.succeed({ ...asked, isFromBeneath: false, answer })

@@ -12,7 +12,6 @@ import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import type { CacheItem } from "../CacheItem.js"
 import * as notes from "../home/notes.js"
-import * as CacheControl from "../protocol/CacheControl.js"
 import * as Fields from "../protocol/Fields.js"
 import * as Reuse from "../protocol/Reuse.js"
 import * as Validation from "../protocol/Validation.js"
@@ -24,7 +23,7 @@ import type { Land } from "./flights.js"
 import { goingOn } from "./handler.js"
 import { forget, freshenByHead, judge, type Judged, store, tooLarge } from "./keeping.js"
 import * as recorder from "./recorder.js"
-import { entityTag } from "./serverResponse.js"
+import { entityTag, lengthOf } from "./serverResponse.js"
 import * as storages from "./storages.js"
 import type { Visit } from "./visit.js"
 import { routeOf, warn, warnOfAnother, warnOfTag } from "./warning.js"
@@ -156,8 +155,7 @@ export const fill = <A extends Respondable.Respondable, E, R, RP>(
       return yield* land({ ...answered, judged: { ...judged, detail } })
     }
     const { maxBodyBytes, etag } = here.policy
-    const length = CacheControl.seconds(Fields.get(answer.fields, "content-length"))
-    const source = Body.measured(goingOn(answer.body.stream, asked), length)
+    const source = Body.measured(goingOn(answer.body.stream, asked), lengthOf(answer))
     const filled = new Fill(
       maxBodyBytes,
       yield* Effect.withFiberRuntime<Effect.Effect<void>>((self) => Effect.succeed(Fiber.interruptFork(self)))

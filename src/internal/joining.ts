@@ -11,14 +11,17 @@ import type { Filled, Order } from "./filling.js"
 import { fenceWithout, type Place } from "./storages.js"
 import type { Visit } from "./visit.js"
 
-/** It asks for no more than what is stored for the next one. */
-const mayJoin = <R>({ asks, view }: Visit<R>, reason: Reuse.Forward["reason"]): boolean =>
+/** It asks for no more than what is stored for the next one: under `expiry` a part is cut from that. */
+const mayJoin = <R>({ asks, policy, view }: Visit<R>, reason: Reuse.Forward["reason"]): boolean =>
   view.method === "GET" && reason !== "request" && !asks.noStore && !asks.noCache &&
-  !Preconditions.isForOrigin(view.fields) && Fields.get(view.fields, "range") === undefined
+  !Preconditions.isForOrigin(view.fields) &&
+  (policy.expiry !== undefined || Fields.get(view.fields, "range") === undefined)
 
-/** Those whose responses turned out not to be shared are of one kind; who sends `Authorization` decides only for such. */
-export const groupOf = <R>({ cache, selection, view }: Visit<R>, { key, partition }: Lookup): string =>
-  JSON.stringify([key, cache, partition, selection.depth, Fields.get(view.fields, "authorization") !== undefined])
+/** Those whose responses turned out not to be shared are of one kind; who sends one of these decides only for such. */
+export const groupOf = <R>({ cache, selection, view }: Visit<R>, { key, partition }: Lookup): string => {
+  const sends = ["authorization", "range"].map((name) => Fields.get(view.fields, name) !== undefined)
+  return JSON.stringify([key, cache, partition, selection.depth, ...sends])
+}
 
 /** Key, partition and variant, as far as it is known, and the fence: who comes after a collect joins nothing older. */
 export const nameOf = <R>({ cache, policy }: Visit<R>, { found, lookup, storage }: Place): string => {
@@ -79,13 +82,13 @@ const keptOf = <E>(filled: Filled<E>): CacheItem | undefined =>
 export const shared = <E>(
   filled: Filled<E>,
   lookup: Lookup,
-  wanted: Reuse.Request,
+  wantedOf: (item: CacheItem) => Reuse.Request,
   now: number
 ): Shared | undefined => {
   const item = keptOf(filled)
   if (filled._tag !== "Answered" || item === undefined || lookup.variantOf(item.vary) !== item.variant) return undefined
   const isThere = filled.fill === undefined || filled.fill.isWhole
-  return isThere && Reuse.decide(item, wanted, now)._tag === "Fresh" ? { item, fill: filled.fill } : undefined
+  return isThere && Reuse.decide(item, wantedOf(item), now)._tag === "Fresh" ? { item, fill: filled.fill } : undefined
 }
 
 /**
@@ -100,7 +103,9 @@ export const nextTurn = <E>(
   deadline: number
 ): Turn | undefined => {
   const item = keptOf(filled)
-  if (item !== undefined && lookup.variantOf(item.vary) !== item.variant) return another(turn)
+  // The next one asks for another part, or for the whole.
+  const isOfRange = filled.status === 206 || filled.status === 416
+  if (isOfRange || (item !== undefined && lookup.variantOf(item.vary) !== item.variant)) return another(turn)
   if (item !== undefined || !Reuse.isError(filled.status)) return { ...turn, count: maxTurns }
   return turn.count + 1 < maxTurns && now - turn.since < deadline ? another(turn) : undefined
 }

@@ -8,9 +8,8 @@ import type { CacheItem } from "../CacheItem.js"
 import { CacheStorage } from "../CacheStorage.js"
 import { limitReached } from "../home/limits.js"
 import * as notes from "../home/notes.js"
-import * as CacheControl from "../protocol/CacheControl.js"
+import type * as CacheControl from "../protocol/CacheControl.js"
 import type * as CacheStatus from "../protocol/CacheStatus.js"
-import * as Fields from "../protocol/Fields.js"
 import * as Storability from "../protocol/Storability.js"
 import * as Validation from "../protocol/Validation.js"
 import * as Vary from "../protocol/Vary.js"
@@ -69,7 +68,7 @@ export const judge = <R>(
       status: answer.status,
       response: answer.fields,
       setsCookies: policy.cookies === "refuse" && cookies.length > 0,
-      bodyBytes: content?.byteLength ?? CacheControl.seconds(Fields.get(answer.fields, "content-length")),
+      bodyBytes: content?.byteLength ?? serverResponse.lengthOf(answer),
       isOpaque: content === undefined && answer.body._tag !== "Stream",
       hasWhole: found.item !== undefined && found.item.range === undefined,
       chance

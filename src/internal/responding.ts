@@ -16,6 +16,7 @@ import type { Filled } from "./filling.js"
 import * as enclosing from "./enclosing.js"
 import type { Shared } from "./joining.js"
 import type { Judged } from "./keeping.js"
+import * as parts from "./parts.js"
 import * as report from "./report.js"
 import * as serverResponse from "./serverResponse.js"
 import type { Visit } from "./visit.js"
@@ -25,8 +26,7 @@ export const respondStored = <R>(
   item: CacheItem,
   outcome: CacheStatus.Outcome,
   now: number,
-  /** Its content, where that is still coming. */
-  content?: Effect.Effect<Body.ByteStream>
+  content?: parts.Coming
 ): Effect.Effect<HttpServerResponse.HttpServerResponse> => {
   const answer = serverResponse.fromItem(item, Freshness.currentAge(item, now))
   const told = Storability.answerOf(item, here.policy)
@@ -43,11 +43,11 @@ const streaming = (
   request: HttpServerRequest
 ): serverResponse.Answer => {
   const contentType = Fields.get(answer.fields, "content-type")
-  return { ...answer, body: Body.ofStream(Body.breaking(content, request), contentType, lengthOf(answer)) }
+  return {
+    ...answer,
+    body: Body.ofStream(Body.breaking(content, request), contentType, serverResponse.lengthOf(answer))
+  }
 }
-
-const lengthOf = ({ fields }: serverResponse.Answer): number | undefined =>
-  CacheControl.seconds(Fields.get(fields, "content-length"))
 
 type Forwarded = Extract<CacheStatus.Outcome, { readonly _tag: "Forwarded" }>
 
@@ -68,9 +68,9 @@ export const respondFilled = <R, E>(
     yield* tellAbove(here, judged.isPersonal)
     if (asked.isFromBeneath) return yield* respondFromBeneath(here, response, own, judged.told, responseTime)
     const content = fill !== undefined
-      ? fill.reader
+      ? parts.ofFill(fill, here.policy.deadline)
       : answer.body._tag === "Stream"
-      ? Effect.succeed(Body.measured(answer.body.stream, lengthOf(answer)))
+      ? parts.ofStream(Body.measured(answer.body.stream, serverResponse.lengthOf(answer)))
       : undefined
     const { detail, item, told } = judged
     // Our freshness counts from now.
@@ -79,7 +79,9 @@ export const respondFilled = <R, E>(
     const status = answer === own ? undefined : own.status
     // The fill goes on with it, also where this client is not sent it.
     const head = fill === undefined ? answer : { ...answer, body: HttpBody.empty }
-    return yield* respond(here, head, content, told, { ...outcome, stored, detail, status }, responseTime)
+    // A client may be sent a part of what is stored, and of what was sent as one.
+    const isDivisible = answer !== own || item !== undefined
+    return yield* respond(here, head, content, told, { ...outcome, stored, detail, status }, responseTime, isDivisible)
   })
 
 /** An error for which something stored was to stand in. */
@@ -91,7 +93,8 @@ export const respondShared = <R>(
   { fill, item }: Shared,
   outcome: Forwarded,
   now: number
-): Effect.Effect<HttpServerResponse.HttpServerResponse> => respondStored(here, item, outcome, now, fill?.reader)
+): Effect.Effect<HttpServerResponse.HttpServerResponse> =>
+  respondStored(here, item, outcome, now, fill && parts.ofFill(fill, here.policy.deadline))
 
 /** The handler has failed for another request, whose answer is not to be told, or has taken too long. */
 export const respondFailed = <R>(
@@ -133,11 +136,12 @@ const respondFromBeneath = <R>(
 const respond = <R>(
   here: Visit<R>,
   answer: serverResponse.Answer,
-  /** Of a stream, which is read only where it is sent. */
-  stream: Effect.Effect<Body.ByteStream> | undefined,
+  coming: parts.Coming | undefined,
   told: CacheControl.Answer,
   outcome: CacheStatus.Outcome,
-  now: number
+  now: number,
+  /** It is the whole, of which a client may be sent a part. */
+  isDivisible = true
 ): Effect.Effect<HttpServerResponse.HttpServerResponse> => {
   const { policy, request, view } = here
   const isOrigin = policy.expiry !== undefined
@@ -146,24 +150,27 @@ const respond = <R>(
     isOrigin: isOrigin && !answer.isStored,
     isCache: answer.isStored && !isOrigin
   })
-  const content = answer.isStored || (outcome._tag === "Forwarded" && outcome.stored)
-    ? Body.bytes(answer.body)
+  const content = coming === undefined ? Body.bytes(answer.body) : undefined
+  const size = answer.range?.size ?? (coming === undefined ? content?.byteLength : serverResponse.lengthOf(answer))
+  const asked = isDivisible && verdict === "proceed" && size !== undefined
+    ? Range.select(view.method, view.fields, answer, size, now)
     : undefined
-  const parts = verdict === "proceed" && content !== undefined && stream === undefined
-    ? Range.select(view.method, view.fields, answer, answer.range?.size ?? content.byteLength, now)
-    : undefined
-  const isAsItIs = verdict === "proceed" && parts === undefined
+  // Several parts of what is still coming would have to be put in order first.
+  const divided = coming !== undefined && asked !== undefined && asked.length > 1 ? undefined : asked
+  const isAsItIs = verdict === "proceed" && divided === undefined
   const status = outcome._tag === "Hit" || isAsItIs ? {} : { status: outcome.status ?? answer.status }
   report.tell(answer.fields, here, told, { ...outcome, ...status })
-  if (stream !== undefined && verdict === "proceed" && view.method !== "HEAD") {
+  if (divided !== undefined && size !== undefined) {
+    if (coming !== undefined) {
+      return Effect.flatMap(parts.render(answer, divided[0], size, coming, request), enclosing.sign)
+    }
+    if (content !== undefined) return enclosing.sign(serverResponse.renderParts(answer, content, divided))
+  }
+  if (coming !== undefined && verdict === "proceed" && view.method !== "HEAD") {
     return Effect.flatMap(
-      stream,
+      coming.stream,
       (sent) => enclosing.sign(serverResponse.render(streaming(answer, sent, request), view.method, verdict))
     )
   }
-  return enclosing.sign(
-    parts === undefined || content === undefined
-      ? serverResponse.render(answer, view.method, verdict)
-      : serverResponse.renderParts(answer, content, parts)
-  )
+  return enclosing.sign(serverResponse.render(answer, view.method, verdict))
 }

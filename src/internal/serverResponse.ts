@@ -36,6 +36,15 @@ const hasRange = (status: number, fields: Fields.Fields): boolean =>
   status === 416 ||
   (status === 206 && !/^multipart\/byteranges\b/i.test(Fields.get(fields, "content-type") ?? ""))
 
+const addTag = (
+  fields: { [name: string]: string },
+  content: Uint8Array | undefined,
+  strength: "strong" | "weak" | "none"
+): void => {
+  if (content === undefined || strength === "none" || Fields.get(fields, "etag") !== undefined) return
+  fields["etag"] = entityTag(fields, content, strength)
+}
+
 /**
  * With a `Date`, the length of its content as it is, and the entity tag that the route wants; what a handler put into a
  * `204` is dropped. How the content is framed is for the server to say (RFC 9112 §6).
@@ -58,9 +67,7 @@ export const fromHandler = (
   if (Fields.get(fields, "date") === undefined) fields["date"] = HttpDate.format(now)
   // A handler may answer HEAD without the content that a tag would be made from.
   const isWhole = content !== undefined && (method === "GET" || content.byteLength > 0)
-  if (status === 200 && isWhole && options.etag !== "none" && Fields.get(fields, "etag") === undefined) {
-    fields["etag"] = entityTag(fields, content, options.etag)
-  }
+  if (status === 200 && isWhole) addTag(fields, content, options.etag)
   if (options.cookies === "strip") delete fields["set-cookie"]
   const cookies = options.cookies === "strip" ? Cookies.empty : response.cookies
   return { status, statusText, fields, cookies, body, isStored: false }
@@ -76,6 +83,29 @@ export const guarded = (
   const measured = Body.measured(body.stream, body.contentLength ?? seconds(headers["content-length"]))
   const stream = Body.breaking(measured, request)
   return HttpServerResponse.setBody(response, Body.ofStream(stream, headers["content-type"], body.contentLength))
+}
+
+/** How many bytes its content has, as it says itself; `undefined` where only the end will tell. */
+export const lengthOf = ({ fields, status }: Answer): number | undefined => {
+  const extent = status === 206 ? Range.extentOf(Fields.get(fields, "content-range"), undefined) : undefined
+  return seconds(Fields.get(fields, "content-length")) ?? (extent === undefined ? undefined : Range.lengthOf(extent))
+}
+
+/** Which bytes of the whole a `206` has. */
+export const extentOf = (answer: Answer): Range.Extent | undefined => {
+  if (answer.status !== 206) return undefined
+  const bytes = Body.bytes(answer.body)?.byteLength ?? lengthOf(answer)
+  return Range.extentOf(Fields.get(answer.fields, "content-range"), bytes)
+}
+
+/** A `206` that has all there is, as the `200` that it is (RFC 9110 §15.3.7). */
+export const asWhole = (own: Answer, etag: "strong" | "weak" | "none"): Answer => {
+  const extent = extentOf(own)
+  if (extent === undefined || !Range.isWhole(extent)) return own
+  const fields = Fields.without(own.fields, new Set(["content-range"]))
+  fields["content-length"] = String(extent.size)
+  addTag(fields, Body.bytes(own.body), etag)
+  return { ...own, status: 200, statusText: undefined, fields }
 }
 
 /** Adds to the `Vary` of an answer. */
@@ -113,21 +143,27 @@ export const isHeld = (
 }
 
 /**
- * What is stored, with the fields of a newer answer about it: the whole that a `304` stands for, or that a `206` completes
- * to `content`.
+ * What is stored, with the fields of a newer answer about it: the whole that a `304` stands for, or `completed`, of its
+ * type, that a `206` completes it to.
  */
-export const freshened = (item: CacheItem, newer: Answer, content: Uint8Array = item.body): Answer => {
+export const freshened = (
+  item: CacheItem,
+  newer: Answer,
+  completed?: (contentType: string | undefined) => HttpBody.HttpBody
+): Answer => {
   const fields = Validation.update(item.headers, newer.fields)
   const cookies = Cookies.isEmpty(newer.cookies) && item.cookies.length > 0
     ? Cookies.fromSetCookie(item.cookies)
     : newer.cookies
-  if (content !== item.body) fields["content-length"] = String(content.byteLength)
+  const contentType = Fields.get(fields, "content-type")
+  const body = completed === undefined ? Body.of(item.body, contentType) : completed(contentType)
+  if (completed !== undefined && item.range !== undefined) fields["content-length"] = String(item.range.size)
   return {
-    status: content === item.body ? item.status : 200,
+    status: completed === undefined ? item.status : 200,
     statusText: undefined,
     fields,
     cookies,
-    body: Body.of(content, Fields.get(fields, "content-type")),
+    body,
     isStored: true
   }
 }
@@ -189,7 +225,19 @@ export const render = (answer: Answer, method: string, verdict: Verdict): HttpSe
   return HttpServerResponse.setBody(response, body)
 }
 
-/** A `206` with one part, or several in `multipart/byteranges`; a `416` when there is none (RFC 9110 §15.3.7, §15.5.17). */
+/** The head of a `206` with this part, or of a `416` when there is none (RFC 9110 §15.3.7, §15.5.17). */
+export const headOfPart = (
+  { cookies, fields }: Answer,
+  part: Range.Part | undefined,
+  size: number
+): HttpServerResponse.HttpServerResponse => {
+  const range = { "content-range": Range.contentRange(part, size) }
+  return part === undefined
+    ? HttpServerResponse.empty({ status: 416, headers: { ...Fields.without(fields, aboutContent), ...range }, cookies })
+    : HttpServerResponse.empty({ status: 206, headers: { ...fields, ...range }, cookies })
+}
+
+/** One part, several in `multipart/byteranges`, or none. */
 export const renderParts = (
   answer: Answer,
   content: Uint8Array,
@@ -200,17 +248,10 @@ export const renderParts = (
   const start = range?.first ?? 0
   const contentType = Fields.get(fields, "content-type")
   const slice = ({ first, last }: Range.Part) => Body.copy(content.subarray(first - start, last + 1 - start))
-  if (parts.length === 0) {
-    const headers = { ...Fields.without(fields, aboutContent), "content-range": Range.contentRange(undefined, size) }
-    return HttpServerResponse.empty({ status: 416, headers, cookies })
-  }
-  const [part] = parts
-  if (parts.length === 1 && part !== undefined) {
-    const headers = { ...fields, "content-range": Range.contentRange(part, size) }
-    return HttpServerResponse.setBody(
-      HttpServerResponse.empty({ status: 206, headers, cookies }),
-      Body.of(slice(part), contentType)
-    )
+  const [part, ...more] = parts
+  if (part === undefined) return headOfPart(answer, undefined, size)
+  if (more.length === 0) {
+    return HttpServerResponse.setBody(headOfPart(answer, part, size), Body.of(slice(part), contentType))
   }
   const boundary = randomUUID()
   const chunks = parts.flatMap((part) => [

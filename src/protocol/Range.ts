@@ -78,24 +78,39 @@ export interface Extent extends Part {
   readonly size: number
 }
 
-/** The extent that a `206` says it has; `undefined` when it says none that its content can have (RFC 9110 §14.4). */
-export const extentOf = (contentRange: string | undefined, bytes: number): Extent | undefined => {
+/**
+ * The extent that a `206` says it has; `undefined` when it says none that its content can have (RFC 9110 §14.4). How many
+ * bytes a stream has is what it says.
+ */
+export const extentOf = (contentRange: string | undefined, bytes: number | undefined): Extent | undefined => {
   const match = /^bytes (\d+)-(\d+)\/(\d+)$/.exec(contentRange ?? "")
   if (match === null) return undefined
   const [first, last, size] = [Number(match[1]), Number(match[2]), Number(match[3])]
-  return first <= last && last < size && last - first + 1 === bytes ? { first, last, size } : undefined
+  const said = last - first + 1
+  return first <= last && last < size && said === (bytes ?? said) ? { first, last, size } : undefined
 }
+
+export const lengthOf = ({ first, last }: Part): number => last - first + 1
+
+/** It is no part: it has all there is. */
+export const isWhole = (extent: Extent): boolean => lengthOf(extent) === extent.size
 
 export const holds = (extent: Extent, parts: ReadonlyArray<Part>): boolean =>
   parts.every(({ first, last }) => first >= extent.first && last <= extent.last)
 
-/** Asks for what is missing at one end, of this representation only (RFC 9111 §3.3); `undefined` when both are missing. */
+/** Asks for what is missing at one end, of this representation only (RFC 9111 §3.3); `undefined` when both are, or none is. */
 export const completing = (
   { first, last, size }: Extent,
   etag: string
 ): { readonly [name: string]: string } | undefined => {
-  if (first === 0) return { "range": `bytes=${last + 1}-`, "if-range": etag }
+  if (first === 0) return last < size - 1 ? { "range": `bytes=${last + 1}-`, "if-range": etag } : undefined
   return last === size - 1 ? { "range": `bytes=0-${first - 1}`, "if-range": etag } : undefined
+}
+
+/** Whether two extents are the whole, one after the other. */
+export const meets = (stored: Extent, added: Extent): boolean => {
+  const [head, tail] = stored.first === 0 ? [stored, added] : [added, stored]
+  return stored.size === added.size && head.first === 0 && tail.first === head.last + 1 && tail.last === tail.size - 1
 }
 
 /** The whole of two extents that meet (RFC 9111 §3.4). */
@@ -104,10 +119,7 @@ export const join = (
   [added, other]: readonly [Extent, Uint8Array]
 ): Uint8Array | undefined => {
   const [head, tail] = stored.first === 0 ? [one, other] : [other, one]
-  const meets = stored.first === 0
-    ? added.first === stored.last + 1 && added.last === added.size - 1
-    : added.first === 0 && added.last === stored.first - 1
-  if (!meets || stored.size !== added.size) return undefined
+  if (!meets(stored, added)) return undefined
   const whole = new Uint8Array(stored.size)
   whole.set(head)
   whole.set(tail, head.byteLength)
