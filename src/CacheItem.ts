@@ -41,7 +41,7 @@ export const CacheItem = Schema.Struct({
   status: Schema.Int.pipe(Schema.between(200, 599)),
   /** End-to-end fields only, names in lower case, without `Set-Cookie` and `Age`. */
   headers: Headers,
-  /** `Set-Cookie` lines; empty unless the route says `cookies: "store"`. */
+  /** `Set-Cookie` lines as they stand, in order; empty unless the route says `cookies: "store"`. */
   cookies: Schema.Array(FieldValue),
   body: Schema.Uint8ArrayFromBase64,
   /** Which bytes of the whole the body is, where it is not the whole: the item was a `206` (RFC 9111 §3.3). */

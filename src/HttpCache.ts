@@ -202,7 +202,7 @@ const pass = <A extends Respondable.Respondable, E, R, RP, R2 = never>(
     if (aside.detail === "partition") yield* enclosing.tellPersonal("")
     if (aside.detail === "partition") report.tell(fields, here, { private: true, expires: false }, outcome)
     else report.tellStatus(fields, here, outcome)
-    return yield* enclosing.sign(HttpServerResponse.setHeaders(response, fields))
+    return yield* enclosing.sign(serverResponse.withFields(response, fields))
   })
 
 const collecting =

@@ -86,7 +86,7 @@ export interface Options<R = never> {
   readonly etag?: "strong" | "weak" | "none" | undefined
   /** Statuses that `expiry` applies to; 429 and its kin never. Default 200, 203, 204, 300, 301, 308, 404, 410. */
   readonly statuses?: ReadonlyArray<number> | undefined
-  /** A response that sets cookies: `"refuse"` to store it, `"strip"` the cookies, or `"store"` them. Default `"refuse"`. */
+  /** A response that sets cookies: `"refuse"` to store it, `"strip"` the cookies, or `"store"` their lines. Default `"refuse"`. */
   readonly cookies?: "refuse" | "strip" | "store" | undefined
   /** A client's `Cache-Control`. Default `"ignore"` with `expiry`, else `"honor"` (RFC 9111 §5.2.1). */
   readonly requestDirectives?: "honor" | "ignore" | undefined

@@ -19,6 +19,7 @@ import type { Judged } from "./keeping.js"
 import * as parts from "./parts.js"
 import * as report from "./report.js"
 import * as serverResponse from "./serverResponse.js"
+import { withLines } from "./setCookies.js"
 import type { Visit } from "./visit.js"
 
 export const respondStored = <R>(
@@ -110,7 +111,7 @@ export const respondFailed = <R>(
 
 /** A cache beneath has told what is to be told; only what was read between, and what this one withheld from it, is left. */
 const respondFromBeneath = <R>(
-  { policy, view }: Visit<R>,
+  { policy, request, view }: Visit<R>,
   own: HttpServerResponse.HttpServerResponse,
   answer: serverResponse.Answer,
   told: CacheControl.Answer,
@@ -130,7 +131,8 @@ const respondFromBeneath = <R>(
   })
   const judge = { now, isOrigin: false, isCache: false }
   const verdict = Preconditions.evaluateResponse(view.method, view.fields, answer, judge)
-  return enclosing.sign(verdict === "proceed" ? response : serverResponse.render(answer, view.method, verdict))
+  if (verdict === "proceed") return enclosing.sign(response)
+  return enclosing.sign(withLines(serverResponse.render(answer, view.method, verdict), answer.lines, request))
 }
 
 const respond = <R>(
@@ -144,6 +146,8 @@ const respond = <R>(
   isDivisible = true
 ): Effect.Effect<HttpServerResponse.HttpServerResponse> => {
   const { policy, request, view } = here
+  const send = (response: HttpServerResponse.HttpServerResponse) =>
+    enclosing.sign(withLines(response, answer.lines, request))
   const isOrigin = policy.expiry !== undefined
   const verdict = Preconditions.evaluateResponse(view.method, view.fields, answer, {
     now,
@@ -162,15 +166,15 @@ const respond = <R>(
   report.tell(answer.fields, here, told, { ...outcome, ...status })
   if (divided !== undefined && size !== undefined) {
     if (coming !== undefined) {
-      return Effect.flatMap(parts.render(answer, divided[0], size, coming, request), enclosing.sign)
+      return Effect.flatMap(parts.render(answer, divided[0], size, coming, request), send)
     }
-    if (content !== undefined) return enclosing.sign(serverResponse.renderParts(answer, content, divided))
+    if (content !== undefined) return send(serverResponse.renderParts(answer, content, divided))
   }
   if (coming !== undefined && verdict === "proceed" && view.method !== "HEAD") {
     return Effect.flatMap(
       coming.stream,
-      (sent) => enclosing.sign(serverResponse.render(streaming(answer, sent, request), view.method, verdict))
+      (sent) => send(serverResponse.render(streaming(answer, sent, request), view.method, verdict))
     )
   }
-  return enclosing.sign(serverResponse.render(answer, view.method, verdict))
+  return send(serverResponse.render(answer, view.method, verdict))
 }

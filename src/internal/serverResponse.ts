@@ -14,6 +14,7 @@ import * as Range from "../protocol/Range.js"
 import * as Validation from "../protocol/Validation.js"
 import * as Vary from "../protocol/Vary.js"
 import * as Body from "./body.js"
+import { linesOf } from "./setCookies.js"
 
 /** A response on its way to the client. Its fields are its own and may be changed. */
 export interface Answer {
@@ -21,6 +22,8 @@ export interface Answer {
   readonly statusText: string | undefined
   readonly fields: { [name: string]: string }
   readonly cookies: Cookies.Cookies
+  /** The `Set-Cookie` lines to send instead of the cookies and the field. */
+  readonly lines?: ReadonlyArray<string> | undefined
   readonly body: HttpBody.HttpBody
   /** The content is that of a storage: it is copied before it is sent. */
   readonly isStored: boolean
@@ -68,10 +71,19 @@ export const fromHandler = (
   // A handler may answer HEAD without the content that a tag would be made from.
   const isWhole = content !== undefined && (method === "GET" || content.byteLength > 0)
   if (status === 200 && isWhole) addTag(fields, content, options.etag)
-  if (options.cookies === "strip") delete fields["set-cookie"]
-  const cookies = options.cookies === "strip" ? Cookies.empty : response.cookies
-  return { status, statusText, fields, cookies, body, isStored: false }
+  const own = { status, statusText, fields, body, isStored: false }
+  if (options.cookies !== "strip" && !Array.isArray(fields["set-cookie"])) return { ...own, cookies: response.cookies }
+  const lines = options.cookies === "strip" ? undefined : linesOf(response.cookies, fields["set-cookie"])
+  delete fields["set-cookie"]
+  return { ...own, cookies: Cookies.empty, lines }
 }
+
+/** The response with other fields, and with all lines of its cookies, which may be a list. */
+export const withFields = (
+  response: HttpServerResponse.HttpServerResponse,
+  fields: Fields.Fields
+): HttpServerResponse.HttpServerResponse =>
+  HttpServerResponse.setHeaders(response, Fields.without(fields, new Set(["set-cookie"])))
 
 /** A response that passes by: a streamed body breaks off where it fails. */
 export const guarded = (
@@ -123,7 +135,8 @@ export const fromItem = (item: CacheItem, age: number): Answer => {
     status: item.range === undefined ? item.status : 200,
     statusText: undefined,
     fields,
-    cookies: item.cookies.length === 0 ? Cookies.empty : Cookies.fromSetCookie(item.cookies),
+    cookies: Cookies.empty,
+    lines: item.cookies.length === 0 ? undefined : item.cookies,
     body: Body.of(item.body, Fields.get(item.headers, "content-type")),
     isStored: true,
     range: item.range
@@ -152,9 +165,8 @@ export const freshened = (
   completed?: (contentType: string | undefined) => HttpBody.HttpBody
 ): Answer => {
   const fields = Validation.update(item.headers, newer.fields)
-  const cookies = Cookies.isEmpty(newer.cookies) && item.cookies.length > 0
-    ? Cookies.fromSetCookie(item.cookies)
-    : newer.cookies
+  delete fields["set-cookie"]
+  const newLines = cookieLines(newer)
   const contentType = Fields.get(fields, "content-type")
   const body = completed === undefined ? Body.of(item.body, contentType) : completed(contentType)
   if (completed !== undefined && item.range !== undefined) fields["content-length"] = String(item.range.size)
@@ -162,16 +174,15 @@ export const freshened = (
     status: completed === undefined ? item.status : 200,
     statusText: undefined,
     fields,
-    cookies,
+    cookies: Cookies.empty,
+    lines: newLines.length === 0 ? item.cookies : newLines,
     body,
     isStored: true
   }
 }
 
-export const cookieLines = ({ cookies, fields }: Answer): ReadonlyArray<string> => {
-  const line = Fields.get(fields, "set-cookie")
-  return [...Cookies.toSetCookieHeaders(cookies), ...(line === undefined ? [] : [line])]
-}
+export const cookieLines = ({ cookies, fields, lines }: Answer): ReadonlyArray<string> =>
+  lines ?? linesOf(cookies, Fields.get(fields, "set-cookie"))
 
 /** The same bytes under another type or coding are another representation (RFC 9110 §8.8.3.3). */
 export const entityTag = (fields: Fields.Fields, content: Uint8Array, strength: "strong" | "weak"): string => {
