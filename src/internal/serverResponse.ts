@@ -34,10 +34,8 @@ export interface Answer {
 // RFC 9110 §15.3.5, §15.3.6, §15.4.5
 const hasNoContent = (status: number): boolean => status === 204 || status === 205 || status === 304
 
-// RFC 9110 §14.4, §15.3.7.2: of several parts each has its own.
-const hasRange = (status: number, fields: Fields.Fields): boolean =>
-  status === 416 ||
-  (status === 206 && !/^multipart\/byteranges\b/i.test(Fields.get(fields, "content-type") ?? ""))
+const hasSeveralParts = (status: number, fields: Fields.Fields): boolean =>
+  status === 206 && /^multipart\/byteranges\b/i.test(Fields.get(fields, "content-type") ?? "")
 
 const addTag = (
   fields: { [name: string]: string },
@@ -66,7 +64,7 @@ export const fromHandler = (
   else if (status === 205) fields["content-length"] = "0"
   else if (method === "GET" && content !== undefined) fields["content-length"] = String(content.byteLength)
   delete fields["transfer-encoding"]
-  if (!hasRange(status, fields)) delete fields["content-range"]
+  if (hasSeveralParts(status, fields)) delete fields["content-range"]
   if (Fields.get(fields, "date") === undefined) fields["date"] = HttpDate.format(now)
   // A handler may answer HEAD without the content that a tag would be made from.
   const isWhole = content !== undefined && (method === "GET" || content.byteLength > 0)
@@ -272,9 +270,11 @@ export const renderParts = (
     ),
     slice(part)
   ])
+  // Each part has its own (RFC 9110 §15.3.7.2).
+  const headers = Fields.without(fields, new Set(["content-range"]))
   const body = Body.copy(Buffer.concat([...chunks, Buffer.from(`\r\n--${boundary}--\r\n`)]))
   return HttpServerResponse.setBody(
-    HttpServerResponse.empty({ status: 206, headers: fields, cookies }),
+    HttpServerResponse.empty({ status: 206, headers, cookies }),
     HttpBody.uint8Array(body, `multipart/byteranges; boundary=${boundary}`)
   )
 }

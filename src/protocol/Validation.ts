@@ -18,19 +18,29 @@ const tagOf = (fields: Fields.Fields): EntityTag.EntityTag | undefined => {
   return etag === undefined ? undefined : EntityTag.parse(etag)
 }
 
-const spaces = /[ \t]*([,;])[ \t]*/g
+const codingsOf = (fields: Fields.Fields): string =>
+  Fields.members(Fields.get(fields, "content-encoding") ?? "").filter((coding) => !/^identity$/i.test(coding))
+    .join().toLowerCase()
 
-/** What a field says that tells how the content is read; without a coding there is none. */
-const readAs = (fields: Fields.Fields, name: string): string => {
-  const value = Fields.trim(Fields.get(fields, name) ?? "").replace(spaces, "$1").toLowerCase()
-  return value === "identity" ? "" : value
+/** The type itself, then its parameters by their names. */
+const typeOf = (fields: Fields.Fields): ReadonlyMap<string, string> => {
+  const [type = "", ...parameters] = (Fields.get(fields, "content-type") ?? "").toLowerCase().split(";").map(
+    Fields.trim
+  )
+  const named = parameters.map((parameter) => parameter.split("=", 2).map((part) => part.replaceAll("\"", "").trim()))
+  return new Map([["", type], ...named.map(([name = "", value = ""]): [string, string] => [name, value])])
 }
 
-/** Whether the stored content is what an answer about it describes, of which a tag may say nothing. */
-const isReadAlike = (stored: Fields.Fields, newer: Fields.Fields): boolean =>
-  ["content-encoding", "content-type"].every((name) =>
-    Fields.get(newer, name) === undefined || readAs(newer, name) === readAs(stored, name)
-  )
+/**
+ * Whether the stored content is read as an answer about it says, of which a tag may say nothing: with the same codings, and
+ * as the same type, of which one may say more, such as a charset.
+ */
+const isReadAlike = (stored: Fields.Fields, newer: Fields.Fields): boolean => {
+  if (Fields.get(newer, "content-encoding") !== undefined && codingsOf(newer) !== codingsOf(stored)) return false
+  if (Fields.get(newer, "content-type") === undefined) return true
+  const type = typeOf(stored)
+  return [...typeOf(newer)].every(([name, value]) => !type.has(name) || type.get(name) === value)
+}
 
 /**
  * Whether a `304` is about the stored response that was asked for: its validator is that one's, or it has none
