@@ -23,6 +23,7 @@ import { CacheStorage, type Lookup, type Service } from "./CacheStorage.js"
 import { CollectableCacheStorage } from "./CollectableCacheStorage.js"
 import { resolve } from "./internal/byUri.js"
 import { callSite } from "./internal/callSite.js"
+import * as checks from "./internal/checks.js"
 import * as enclosing from "./internal/enclosing.js"
 import { discard, fill, type Filled, late } from "./internal/filling.js"
 import * as flights from "./internal/flights.js"
@@ -345,7 +346,7 @@ export const refuse: Effect.Effect<void> = enclosing.refuse
  * @category handlers
  */
 export const annotate = ({ expiry }: { readonly expiry: routeOptions.Seconds }): Effect.Effect<void> =>
-  Effect.suspend(() => enclosing.annotate(routeOptions.durationOf("HttpCache.annotate", "expiry", expiry)))
+  Effect.suspend(() => enclosing.annotate(checks.durationOf("HttpCache.annotate", "expiry", expiry)))
 
 /**
  * `middleware` with its services resolved now, for `HttpApiBuilder.middleware`. It runs outside the security of the

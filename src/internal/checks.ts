@@ -1,0 +1,155 @@
+/** What an option must be: a `TypeError` says what was given and what is expected. */
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import { inspect } from "node:util"
+import { maxSeconds } from "../protocol/CacheControl.js"
+import * as Fields from "../protocol/Fields.js"
+import * as Vary from "../protocol/Vary.js"
+import type { DefaultOptions, Options, Seconds } from "./options.js"
+
+type Check = (value: unknown) => string | undefined
+
+const unless = (isRight: (value: unknown) => boolean, expected: string): Check => (value) =>
+  isRight(value) ? undefined : expected
+
+const oneOf = (...words: ReadonlyArray<unknown>): Check =>
+  unless((value) => words.includes(value), `one of ${words.map((word) => JSON.stringify(word)).join(", ")}`)
+
+/** At most 2^31 seconds, which is for ever (RFC 9111 §1.2.2). */
+export const toMillis = (input: Seconds): number | undefined => {
+  if (typeof input === "number") return input >= 0 ? Math.min(input, maxSeconds) * 1000 : undefined
+  if (typeof input === "string" && input.startsWith("-")) return undefined
+  const millis = Option.map(Duration.decodeUnknown(input), Duration.toMillis)
+  return Option.getOrUndefined(Option.map(millis, (millis) => Math.min(millis, maxSeconds * 1000)))
+}
+
+/** Milliseconds of a duration that a caller gives. Throws a `TypeError` that says what is expected. */
+export const durationOf = (where: string, name: string, input: Seconds): number => {
+  const millis = toMillis(input)
+  if (millis !== undefined) return millis
+  throw new TypeError(`${where}: ${name} is ${show(input)}; it must be ${duration}`)
+}
+
+const duration = "a number of seconds, 0 or more, or a Duration such as \"10 seconds\""
+
+const seconds = unless((value) => toMillis(value as Seconds) !== undefined, duration)
+
+const listOf = (isMember: (value: unknown) => boolean) => (value: unknown): boolean =>
+  Array.isArray(value) && value.every(isMember)
+
+const isString = (value: unknown): value is string => typeof value === "string"
+
+const isBoolean = (value: unknown): value is boolean => typeof value === "boolean"
+
+const isFunction = (value: unknown): boolean => typeof value === "function"
+
+const isRecord = (value: unknown): value is { readonly [key: string]: unknown } =>
+  typeof value === "object" && value !== null && !Array.isArray(value)
+
+const isOfStyle = ([name, value]: [string, unknown]): boolean =>
+  value === undefined || (name === "name" ? isString(value) : ["detail", "key"].includes(name) && isBoolean(value))
+
+const isQuerySelection = (value: unknown): boolean => {
+  if (value === "all" || value === "none") return true
+  if (!isRecord(value)) return false
+  const names = Object.keys(value)
+  return names.length === 1 && (names[0] === "only" || names[0] === "except") && listOf(isString)(value[names[0]])
+}
+
+const isStatus = (value: unknown): boolean =>
+  Number.isInteger(value) && Number(value) >= 200 && Number(value) < 600 && value !== 206 && value !== 304
+
+const vary: Check = (value) => {
+  if (!listOf((name) => isString(name) && Fields.isToken(name) && name !== "*")(value)) {
+    return "a list of request field names, such as [\"Accept-Language\"]"
+  }
+  return Vary.isPersonal((value as ReadonlyArray<string>).map((name) => name.toLowerCase()))
+    ? "without Cookie and Authorization, which nearly every client sends differently; to keep a copy for each user, " +
+      "name the user with the option partition"
+    : undefined
+}
+
+const isOrigin = (value: unknown): boolean => {
+  if (value === "request") return true
+  return isString(value) && URL.canParse(value) && new URL(value).origin === value
+}
+
+const optionChecks: { readonly [Name in keyof Required<Options>]: Check } = {
+  name: unless((value) => isString(value) && value !== "", "a text that isn't empty"),
+  expiry: seconds,
+  sharedExpiry: seconds,
+  staleWhileRevalidate: seconds,
+  staleIfError: seconds,
+  retain: seconds,
+  jitter: unless((value) => typeof value === "number" && value >= 0 && value <= 1, "a number from 0 to 1"),
+  deadline: seconds,
+  maxWaiters: unless((value) => Number.isInteger(value) && Number(value) >= 0, "a whole number, 0 or more"),
+  cacheControl: oneOf("public", "private"),
+  clients: oneOf("expiry", "revalidate", "nothing"),
+  vary,
+  unkeyed: oneOf("vary", "refuse", "ignore"),
+  partition: unless(Effect.isEffect, "an Effect that names whose response it is"),
+  query: unless(isQuerySelection, "\"all\", \"none\", { only: [names] } or { except: [names] }"),
+  etag: oneOf("strong", "weak", "none"),
+  statuses: unless(listOf(isStatus), "a list of statuses from 200 to 599 without 206 and 304"),
+  cookies: oneOf("refuse", "strip", "store"),
+  requestDirectives: oneOf("honor", "ignore"),
+  targets: unless(
+    listOf((name) => isString(name) && Fields.isToken(name)),
+    "a list of response field names, such as [\"CDN-Cache-Control\"]"
+  ),
+  bypass: unless(isFunction, "a function from the request to a boolean"),
+  maxBodyBytes: unless((value) => Number.isInteger(value) && Number(value) >= 0, "a whole number of bytes, 0 or more"),
+  cacheStatus: unless(
+    (value) =>
+      value === false ||
+      (isRecord(value) && value["name"] !== "" && Object.entries(value).every(isOfStyle)),
+    "false, or { name, detail, key }, a text that isn't empty and two booleans"
+  )
+}
+
+const { name: _, ...commonChecks } = optionChecks
+
+const defaultsChecks: { readonly [Name in keyof Required<DefaultOptions>]: Check } = {
+  ...commonChecks,
+  origin: unless(isOrigin, "\"request\", or scheme and host such as \"https://api.example.com\""),
+  version: unless((value) => isString(value) && value !== "", "a text that isn't empty"),
+  storageTimeout: seconds,
+  enabled: unless(Effect.isEffect, "an Effect that answers a boolean")
+}
+
+const collectChecks: { readonly [name: string]: Check } = {
+  query: optionChecks.query,
+  also: unless(isFunction, "a function from the request and the response to a list of URIs")
+}
+
+const show = (value: unknown): string => {
+  if (typeof value === "function") return "a function"
+  try {
+    return typeof value === "number" ? String(value) : JSON.stringify(value) ?? String(value)
+  } catch {
+    return inspect(value, { depth: 0 })
+  }
+}
+
+/** Throws a `TypeError` that says what was given and what is expected. */
+const check = (where: string, options: unknown, checks: { readonly [name: string]: Check }): void => {
+  if (!isRecord(options)) throw new TypeError(`${where}: the options are ${show(options)}; they must be an object`)
+  for (const [name, value] of Object.entries(options)) {
+    if (!Object.hasOwn(checks, name)) {
+      throw new TypeError(`${where}: there is no option ${name}; there are ${Object.keys(checks).join(", ")}`)
+    }
+    const expected = value === undefined ? undefined : checks[name]!(value)
+    if (expected !== undefined) {
+      throw new TypeError(`${where}: ${name} is ${show(value)}; it must be ${expected}`)
+    }
+  }
+}
+
+export const route = (where: string, options: unknown): void => check(where, options, optionChecks)
+
+export const defaults = (where: string, options: unknown): void => check(where, options, defaultsChecks)
+
+/** `withCollect` has an option of its own. */
+export const collect = (where: string, options: unknown): void => check(where, options, collectChecks)
