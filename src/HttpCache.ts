@@ -17,6 +17,7 @@ import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
+import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import { CacheMiss } from "./CacheError.js"
 import { CacheStorage, type Lookup, type Service } from "./CacheStorage.js"
@@ -52,8 +53,8 @@ export {
    */
   type DefaultOptions,
   /**
-   * The options of every route, and `origin`, `version` and `enabled`. It needs no layer:
-   * `Layer.succeed(HttpCache.Defaults, { vary: ["Accept-Language"] })` replaces it.
+   * The options of every route, and `origin`, `version`, `storageTimeout` and `enabled`. It needs no layer; `defaults`
+   * makes one.
    *
    * @since 0.1.0
    * @category defaults
@@ -385,6 +386,19 @@ export const routerMiddleware = <RP = never>(options: routeOptions.Options<RP> =
   HttpLayerRouter.middleware(
     Effect.map(make(options), (around) => (app: HttpApp.Default<HttpLayerRouter.unhandled>) => around(app))
   )
+
+/**
+ * A layer with options for the whole application: `HttpCache.defaults({ vary: ["Accept-Language"] })`. Throws a
+ * `TypeError` when an option is wrong, so that the application does not start, where `Layer.succeed(HttpCache.Defaults, …)`
+ * fails its first request.
+ *
+ * @since 0.1.0
+ * @category defaults
+ */
+export const defaults = (options: routeOptions.DefaultOptions): Layer.Layer<never> => {
+  checks.defaults("HttpCache.defaults", options)
+  return Layer.succeed(routeOptions.Defaults, { ...options })
+}
 
 export { collect, collectAll, lookup } from "./internal/byUri.js"
 export { type Validators, withPreconditions } from "./internal/preconditions.js"

@@ -10,6 +10,7 @@ import { CacheMiss } from "./CacheError.js"
 import type { CacheItem } from "./CacheItem.js"
 import * as CacheStorage from "./CacheStorage.js"
 import * as CollectableCacheStorage from "./CollectableCacheStorage.js"
+import { type Check, check, unless } from "./home/given.js"
 import { limitReached } from "./home/limits.js"
 
 /**
@@ -176,21 +177,26 @@ const owned = (item: CacheItem): CacheItem => ({
   body: item.body.byteLength === item.body.buffer.byteLength ? item.body : new Uint8Array(item.body)
 })
 
+const isWhole = (value: unknown): boolean => Number.isInteger(value) && Number(value) >= 1
+
+const limit = unless((value) => value === Infinity || isWhole(value), "a whole number, 1 or more")
+
+const checks: { readonly [Limit in keyof Limits]-?: Check } = {
+  maxBytes: unless(isWhole, "a whole number, 1 or more"),
+  maxItemBytes: limit,
+  maxItems: limit,
+  maxVariants: limit
+}
+
 const boundsOf = (limits: Limits): Bounds => {
-  const bounds: { -readonly [Limit in keyof Limits]-?: number } = { ...defaults }
-  for (const name of Object.keys(defaults) as Array<keyof Limits>) {
-    const given = limits[name]
-    if (given === undefined) continue
-    if (!(given === Infinity || Number.isInteger(given)) || given < 1) {
-      throw new TypeError(`InMemoryCacheStorage.layerWith: ${name} is ${given}; it must be a whole number, 1 or more`)
-    }
-    bounds[name] = given
-  }
-  return bounds
+  check("InMemoryCacheStorage.layerWith", "limit", limits, checks)
+  const given = Object.entries(limits).filter(([, value]) => value !== undefined)
+  return { ...defaults, ...Object.fromEntries(given) }
 }
 
 /**
- * With limits of your own; it can collect. Throws a `TypeError` when a limit isn't a whole number of at least 1.
+ * With limits of your own; it can collect. Throws a `TypeError` that says what is expected, when a limit isn't a whole number
+ * of at least 1, or is none that there is.
  *
  * @since 0.1.0
  * @category layers

@@ -1,8 +1,8 @@
 /** Options are checked when the route is built: one sentence with what was given and what is expected. */
 import { HttpServerResponse } from "@effect/platform"
 import { describe, expect, it } from "@effect/vitest"
-import { Effect } from "effect"
-import { HttpCache, withCache, withCollect } from "effect-http-cache"
+import { Effect, Layer } from "effect"
+import { HttpCache, InMemoryCacheStorage, withCache, withCollect } from "effect-http-cache"
 import { serve, TestServer } from "./harness.js"
 
 const seconds = "a number of seconds, 0 or more, or a Duration such as \"10 seconds\""
@@ -54,6 +54,40 @@ describe("withCache", () => {
     )
   })
 
+  const names: ReadonlyArray<readonly [string, string]> = [
+    ["utm_*", "is no pattern here; list each name"],
+    ["*", "is no pattern here; list each name"],
+    ["", "is no name"],
+    [" utm_medium", "is no name"],
+    ["?utm", "is more than a name"],
+    ["utm=", "is more than a name"],
+    ["utm=1", "is more than a name"],
+    ["a&b", "is more than a name"],
+    ["caf%C3%A9", "is encoded; a name is written as it reads after decoding"]
+  ]
+
+  it.each(names)("93: a name of a search parameter is a name: %j", (name, reason) => {
+    for (const query of [{ only: [name] }, { except: ["q", name] }]) {
+      const sentence = `query is ${JSON.stringify(query)}; it must be made of names of search parameters; ` +
+        `${JSON.stringify(name)} ${reason}`
+      expect(() => withCache({ query })).toThrow(new TypeError(`withCache: ${sentence}`))
+      expect(() => withCollect({ query })).toThrow(new TypeError(`withCollect: ${sentence}`))
+      expect(() => HttpCache.middleware({ query })).toThrow(new TypeError(`HttpCache.middleware: ${sentence}`))
+      expect(() => HttpCache.defaults({ query })).toThrow(new TypeError(`HttpCache.defaults: ${sentence}`))
+    }
+  })
+
+  it.each([["q"], ["filter[a]"], ["a b"], ["c++"], ["q%"], ["ü"], ["__proto__"], ["a?b"]])(
+    "93: and what may be one is taken: %j",
+    (name) => {
+      expect(() => withCache({ query: { only: [name, name] } })).not.toThrow()
+    }
+  )
+
+  it.each([[{ vary: ["X-*"] }], [{ targets: ["CDN-*"] }]])("93: no list of names takes a pattern: %j", (options) => {
+    expect(() => withCache(options)).toThrow(/^withCache: \w+ is .*; it must be a list of re\w+ field names, such as/)
+  })
+
   it("says what no JSON can say", () => {
     expect(() => withCache({ maxWaiters: 5n as never })).toThrow(
       "maxWaiters is 5n; it must be a whole number, 0 or more"
@@ -80,10 +114,15 @@ describe("Defaults", () => {
   const wrong: ReadonlyArray<readonly [object, string]> = [
     [{ origin: "api.example.com" }, "origin is \"api.example.com\"; it must be \"request\", or scheme and host"],
     [{ origin: "https://api.example.com/" }, "origin is \"https://api.example.com/\"; it must be"],
+    [{ origin: "https://*.example.com" }, "origin is \"https://*.example.com\"; it must be"],
+    [{ origin: "ftp://example.com" }, "origin is \"ftp://example.com\"; it must be"],
     [{ version: "" }, "version is \"\"; it must be a text that isn't empty"],
     [{ enabled: false }, "enabled is false; it must be an Effect that answers a boolean"],
     [{ unkeyed: true }, "unkeyed is true; it must be one of"],
-    [{ vary: ["Cookie"] }, "vary is [\"Cookie\"]; it must be without Cookie"]
+    [{ vary: ["Cookie"] }, "vary is [\"Cookie\"]; it must be without Cookie"],
+    [{ storageTimeout: "soon" }, `storageTimeout is "soon"; it must be ${seconds}`],
+    [{ expirey: 10 }, "there is no option expirey; there are expiry"],
+    [["Accept"], "the options are [\"Accept\"]; they must be an object"]
   ]
 
   it.scoped.each(wrong)("%j: the first request says what is wrong", ([defaults, sentence]) =>
@@ -96,6 +135,32 @@ describe("Defaults", () => {
         )
       )
       expect((yield* ask("/")).text).toContain(`TypeError: HttpCache.Defaults: ${sentence}`)
+    }).pipe(Effect.provide(TestServer)))
+
+  it.each(wrong)("93: %j: HttpCache.defaults says at the start what is wrong", (options, sentence) => {
+    const build = () => HttpCache.defaults(options)
+    expect(build).toThrow(TypeError)
+    expect(build).toThrow(`HttpCache.defaults: ${sentence}`)
+  })
+
+  it.each([[undefined], [null], ["https://api.example.com"], [5], [() => ({})]])(
+    "93: %s is no record of options",
+    (options) => {
+      expect(() => HttpCache.defaults(options as never)).toThrow(
+        /^HttpCache.defaults: the options are .*; they must be/
+      )
+    }
+  )
+
+  it.scoped("93: HttpCache.defaults is in force for the routes that it is provided to", () =>
+    Effect.gen(function*() {
+      const options = { expiry: 60, cacheStatus: { name: "edge" } }
+      const layer = HttpCache.defaults(options)
+      options.expiry = -1
+      const route = HttpServerResponse.text("x").pipe(withCache())
+      const ask = yield* serve(Effect.provide(route, layer))
+      expect((yield* ask("/")).headers["cache-control"]).toBe("max-age=60")
+      expect((yield* ask("/")).headers["cache-status"]).toBe("edge; hit; ttl=60")
     }).pipe(Effect.provide(TestServer)))
 
   it.scoped("a route's own options come first, then Defaults", () =>
@@ -113,4 +178,37 @@ describe("Defaults", () => {
       expect((yield* ask("/")).headers["cache-control"]).toBe("no-cache")
       expect((yield* ask("/")).headers["cache-status"]).toBe("edge; hit; ttl=10")
     }).pipe(Effect.provide(TestServer)))
+})
+
+describe("InMemoryCacheStorage.layerWith", () => {
+  const wrong: ReadonlyArray<readonly [unknown, string]> = [
+    [{ max: 5 }, "there is no limit max; there are maxBytes, maxItemBytes, maxItems, maxVariants"],
+    [{ maxItems: 5, ttl: 1 }, "there is no limit ttl; there are maxBytes, maxItemBytes, maxItems, maxVariants"],
+    [{ constructor: 5 }, "there is no limit constructor; there are maxBytes"],
+    [{ maxItems: "5" }, "maxItems is \"5\"; it must be a whole number, 1 or more"],
+    [{ maxBytes: "64 MiB" }, "maxBytes is \"64 MiB\"; it must be a whole number, 1 or more"],
+    [{ maxBytes: null }, "maxBytes is null; it must be a whole number, 1 or more"],
+    [{ maxBytes: 5n }, "maxBytes is 5n; it must be a whole number, 1 or more"],
+    [{ maxBytes: Infinity }, "maxBytes is Infinity; it must be a whole number, 1 or more"],
+    [{ maxVariants: -Infinity }, "maxVariants is -Infinity; it must be a whole number, 1 or more"],
+    [null, "the limits are null; they must be an object"],
+    [undefined, "the limits are undefined; they must be an object"],
+    [5, "the limits are 5; they must be an object"],
+    [[5], "the limits are [5]; they must be an object"]
+  ]
+
+  it.each(wrong)("93: refuses %s in one sentence", (limits, sentence) => {
+    const build = () => InMemoryCacheStorage.layerWith(limits as object)
+    expect(build).toThrow(TypeError)
+    expect(build).toThrow(`InMemoryCacheStorage.layerWith: ${sentence}`)
+  })
+
+  it.effect.each([[{}], [{ maxItems: undefined }], [{
+    maxItemBytes: Infinity,
+    maxItems: Infinity,
+    maxVariants: Infinity
+  }]])(
+    "93: takes %s",
+    ([limits]) => Effect.scoped(Layer.build(InMemoryCacheStorage.layerWith(limits as object)))
+  )
 })

@@ -2,16 +2,11 @@
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
-import { inspect } from "node:util"
+import { type Check, check, isRecord, show, unless } from "../home/given.js"
 import { maxSeconds } from "../protocol/CacheControl.js"
 import * as Fields from "../protocol/Fields.js"
 import * as Vary from "../protocol/Vary.js"
 import type { DefaultOptions, Options, Seconds } from "./options.js"
-
-type Check = (value: unknown) => string | undefined
-
-const unless = (isRight: (value: unknown) => boolean, expected: string): Check => (value) =>
-  isRight(value) ? undefined : expected
 
 const oneOf = (...words: ReadonlyArray<unknown>): Check =>
   unless((value) => words.includes(value), `one of ${words.map((word) => JSON.stringify(word)).join(", ")}`)
@@ -44,24 +39,36 @@ const isBoolean = (value: unknown): value is boolean => typeof value === "boolea
 
 const isFunction = (value: unknown): boolean => typeof value === "function"
 
-const isRecord = (value: unknown): value is { readonly [key: string]: unknown } =>
-  typeof value === "object" && value !== null && !Array.isArray(value)
-
 const isOfStyle = ([name, value]: [string, unknown]): boolean =>
   value === undefined || (name === "name" ? isString(value) : ["detail", "key"].includes(name) && isBoolean(value))
 
-const isQuerySelection = (value: unknown): boolean => {
-  if (value === "all" || value === "none") return true
-  if (!isRecord(value)) return false
-  const names = Object.keys(value)
-  return names.length === 1 && (names[0] === "only" || names[0] === "except") && listOf(isString)(value[names[0]])
+/** Why a text is no name of a parameter: it would match nothing, and clients would be told of it. */
+const notAName = (name: string): string | undefined => {
+  if (name === "" || name.trim() !== name) return "is no name"
+  if (name.includes("*")) return "is no pattern here; list each name"
+  if (/^[?#]|[&=]/.test(name)) return "is more than a name"
+  return /%[0-9a-f]{2}/i.test(name) ? "is encoded; a name is written as it reads after decoding" : undefined
+}
+
+const query: Check = (value) => {
+  if (value === "all" || value === "none") return undefined
+  const [kind, names] = isRecord(value) && Object.keys(value).length === 1 ? Object.entries(value)[0]! : []
+  if ((kind !== "only" && kind !== "except") || !listOf(isString)(names)) {
+    return "\"all\", \"none\", { only: [names] } or { except: [names] }"
+  }
+  const reasons = (names as ReadonlyArray<string>).map((name) => [name, notAName(name)] as const)
+  const wrong = reasons.find(([, reason]) => reason !== undefined)
+  return wrong === undefined ? undefined : `made of names of search parameters; ${JSON.stringify(wrong[0])} ${wrong[1]}`
 }
 
 const isStatus = (value: unknown): boolean =>
   Number.isInteger(value) && Number(value) >= 200 && Number(value) < 600 && value !== 206 && value !== 304
 
+/** A token may have a `*`, but no field has one in its name. */
+const isFieldName = (name: unknown): boolean => isString(name) && Fields.isToken(name) && !name.includes("*")
+
 const vary: Check = (value) => {
-  if (!listOf((name) => isString(name) && Fields.isToken(name) && name !== "*")(value)) {
+  if (!listOf(isFieldName)(value)) {
     return "a list of request field names, such as [\"Accept-Language\"]"
   }
   return Vary.isPersonal((value as ReadonlyArray<string>).map((name) => name.toLowerCase()))
@@ -72,7 +79,8 @@ const vary: Check = (value) => {
 
 const isOrigin = (value: unknown): boolean => {
   if (value === "request") return true
-  return isString(value) && URL.canParse(value) && new URL(value).origin === value
+  if (!isString(value) || !/^https?:\/\/[^*]+$/.test(value)) return false
+  return URL.canParse(value) && new URL(value).origin === value
 }
 
 const optionChecks: { readonly [Name in keyof Required<Options>]: Check } = {
@@ -90,13 +98,13 @@ const optionChecks: { readonly [Name in keyof Required<Options>]: Check } = {
   vary,
   unkeyed: oneOf("vary", "refuse", "ignore"),
   partition: unless(Effect.isEffect, "an Effect that names whose response it is"),
-  query: unless(isQuerySelection, "\"all\", \"none\", { only: [names] } or { except: [names] }"),
+  query,
   etag: oneOf("strong", "weak", "none"),
   statuses: unless(listOf(isStatus), "a list of statuses from 200 to 599 without 206 and 304"),
   cookies: oneOf("refuse", "strip", "store"),
   requestDirectives: oneOf("honor", "ignore"),
   targets: unless(
-    listOf((name) => isString(name) && Fields.isToken(name)),
+    listOf(isFieldName),
     "a list of response field names, such as [\"CDN-Cache-Control\"]"
   ),
   bypass: unless(isFunction, "a function from the request to a boolean"),
@@ -124,32 +132,9 @@ const collectChecks: { readonly [name: string]: Check } = {
   also: unless(isFunction, "a function from the request and the response to a list of URIs")
 }
 
-const show = (value: unknown): string => {
-  if (typeof value === "function") return "a function"
-  try {
-    return typeof value === "number" ? String(value) : JSON.stringify(value) ?? String(value)
-  } catch {
-    return inspect(value, { depth: 0 })
-  }
-}
+export const route = (where: string, options: unknown): void => check(where, "option", options, optionChecks)
 
-/** Throws a `TypeError` that says what was given and what is expected. */
-const check = (where: string, options: unknown, checks: { readonly [name: string]: Check }): void => {
-  if (!isRecord(options)) throw new TypeError(`${where}: the options are ${show(options)}; they must be an object`)
-  for (const [name, value] of Object.entries(options)) {
-    if (!Object.hasOwn(checks, name)) {
-      throw new TypeError(`${where}: there is no option ${name}; there are ${Object.keys(checks).join(", ")}`)
-    }
-    const expected = value === undefined ? undefined : checks[name]!(value)
-    if (expected !== undefined) {
-      throw new TypeError(`${where}: ${name} is ${show(value)}; it must be ${expected}`)
-    }
-  }
-}
-
-export const route = (where: string, options: unknown): void => check(where, options, optionChecks)
-
-export const defaults = (where: string, options: unknown): void => check(where, options, defaultsChecks)
+export const defaults = (where: string, options: unknown): void => check(where, "option", options, defaultsChecks)
 
 /** `withCollect` has an option of its own. */
-export const collect = (where: string, options: unknown): void => check(where, options, collectChecks)
+export const collect = (where: string, options: unknown): void => check(where, "option", options, collectChecks)

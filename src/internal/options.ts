@@ -76,8 +76,8 @@ export interface Options<R = never> {
    */
   readonly partition?: Effect.Effect<string | undefined, unknown, R> | undefined
   /**
-   * Which search parameters are part of the key; a handler does not see the others. Default `"all"`, in the order they
-   * were sent.
+   * Which search parameters are part of the key; a handler does not see the others. Each name is written out, as it reads
+   * after decoding; there are no patterns. Default `"all"`, in the order they were sent.
    */
   readonly query?: QuerySelection | undefined
   /** The `ETag` where the handler sets none: a digest of body, type and coding. Default `"strong"` with `expiry`. */

@@ -1,0 +1,39 @@
+/** What a caller gives, an object of options or of limits, is checked at once: a `TypeError` says what is expected. */
+import { inspect } from "node:util"
+
+/** What is expected, where it is something else. */
+export type Check = (value: unknown) => string | undefined
+
+export const unless = (isRight: (value: unknown) => boolean, expected: string): Check => (value) =>
+  isRight(value) ? undefined : expected
+
+export const isRecord = (value: unknown): value is { readonly [key: string]: unknown } =>
+  typeof value === "object" && value !== null && !Array.isArray(value)
+
+export const show = (value: unknown): string => {
+  if (typeof value === "function") return "a function"
+  try {
+    return typeof value === "number" ? String(value) : JSON.stringify(value) ?? String(value)
+  } catch {
+    return inspect(value, { depth: 0 })
+  }
+}
+
+/** `kind`: what one of them is called. */
+export const check = (
+  where: string,
+  kind: string,
+  given: unknown,
+  checks: { readonly [name: string]: Check }
+): void => {
+  if (!isRecord(given)) throw new TypeError(`${where}: the ${kind}s are ${show(given)}; they must be an object`)
+  for (const [name, value] of Object.entries(given)) {
+    if (!Object.hasOwn(checks, name)) {
+      throw new TypeError(`${where}: there is no ${kind} ${name}; there are ${Object.keys(checks).join(", ")}`)
+    }
+    const expected = value === undefined ? undefined : checks[name]!(value)
+    if (expected !== undefined) {
+      throw new TypeError(`${where}: ${name} is ${show(value)}; it must be ${expected}`)
+    }
+  }
+}
