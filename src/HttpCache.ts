@@ -17,14 +17,12 @@ import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
-import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import { CacheMiss } from "./CacheError.js"
 import { CacheStorage, type Lookup, type Service } from "./CacheStorage.js"
 import { CollectableCacheStorage } from "./CollectableCacheStorage.js"
 import { resolve } from "./internal/byUri.js"
 import { callSite } from "./internal/callSite.js"
-import * as checks from "./internal/checks.js"
 import * as enclosing from "./internal/enclosing.js"
 import { discard, fill, type Filled, late } from "./internal/filling.js"
 import * as flights from "./internal/flights.js"
@@ -52,20 +50,8 @@ export {
    * @category models
    */
   type DefaultOptions,
-  /**
-   * The options of every route, and `origin`, `version`, `storageTimeout` and `enabled`. It needs no layer; `defaults`
-   * makes one.
-   *
-   * @since 0.1.0
-   * @category defaults
-   */
   Defaults,
-  /**
-   * What a route is cached by. Durations: a bare number is seconds.
-   *
-   * @since 0.1.0
-   * @category models
-   */
+  defaults,
   type Options
 } from "./internal/options.js"
 
@@ -347,7 +333,7 @@ export const refuse: Effect.Effect<void> = enclosing.refuse
  * @category handlers
  */
 export const annotate = ({ expiry }: { readonly expiry: routeOptions.Seconds }): Effect.Effect<void> =>
-  Effect.suspend(() => enclosing.annotate(checks.durationOf("HttpCache.annotate", "expiry", expiry)))
+  Effect.suspend(() => enclosing.annotate(routeOptions.durationOf("HttpCache.annotate", "expiry", expiry)))
 
 /**
  * `middleware` with its services resolved now, for `HttpApiBuilder.middleware`. It runs outside the security of the
@@ -386,19 +372,6 @@ export const routerMiddleware = <RP = never>(options: routeOptions.Options<RP> =
   HttpLayerRouter.middleware(
     Effect.map(make(options), (around) => (app: HttpApp.Default<HttpLayerRouter.unhandled>) => around(app))
   )
-
-/**
- * A layer with options for the whole application: `HttpCache.defaults({ vary: ["Accept-Language"] })`. Throws a
- * `TypeError` when an option is wrong, so that the application does not start, where `Layer.succeed(HttpCache.Defaults, …)`
- * fails its first request.
- *
- * @since 0.1.0
- * @category defaults
- */
-export const defaults = (options: routeOptions.DefaultOptions): Layer.Layer<never> => {
-  checks.defaults("HttpCache.defaults", options)
-  return Layer.succeed(routeOptions.Defaults, { ...options })
-}
 
 export { collect, collectAll, lookup } from "./internal/byUri.js"
 export { type Validators, withPreconditions } from "./internal/preconditions.js"

@@ -3,6 +3,7 @@ import type { HttpServerRequest } from "@effect/platform/HttpServerRequest"
 import * as Context from "effect/Context"
 import type * as Duration from "effect/Duration"
 import type * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
 import type { Advice } from "../protocol/CacheControl.js"
 import type { QuerySelection } from "../protocol/CacheKey.js"
 import type { Style } from "../protocol/CacheStatus.js"
@@ -10,9 +11,17 @@ import type * as Storability from "../protocol/Storability.js"
 import * as Vary from "../protocol/Vary.js"
 import * as checks from "./checks.js"
 
+export { durationOf } from "./checks.js"
+
 /** A bare number is seconds, the unit of `max-age`. */
 export type Seconds = number | Duration.DurationInput
 
+/**
+ * What a route is cached by. Durations: a bare number is seconds.
+ *
+ * @since 0.1.0
+ * @category models
+ */
 export interface Options<R = never> {
   /**
    * Tells apart the caches that answer for one URI, such as those of two parts of a page: each keeps responses of its own,
@@ -122,9 +131,29 @@ export interface DefaultOptions extends Omit<Options<HttpServerRequest>, "name">
   readonly enabled?: Effect.Effect<boolean, unknown> | undefined
 }
 
+/**
+ * The options of every route, and `origin`, `version`, `storageTimeout` and `enabled`. It needs no layer; `defaults`
+ * makes one.
+ *
+ * @since 0.1.0
+ * @category defaults
+ */
 export class Defaults extends Context.Reference<Defaults>()("effect-http-cache/HttpCache/Defaults", {
   defaultValue: (): DefaultOptions => ({})
 }) {}
+
+/**
+ * A layer with options for the whole application: `HttpCache.defaults({ vary: ["Accept-Language"] })`. Throws a
+ * `TypeError` when an option is wrong, so that the application does not start, where `Layer.succeed(HttpCache.Defaults, …)`
+ * fails its first request.
+ *
+ * @since 0.1.0
+ * @category defaults
+ */
+export const defaults = (options: DefaultOptions): Layer.Layer<never> => {
+  checks.defaults("HttpCache.defaults", options)
+  return Layer.succeed(Defaults, { ...options })
+}
 
 /** The options in force for one route. Milliseconds. */
 export interface Policy<R> extends Storability.Policy, Advice {
