@@ -27,6 +27,7 @@ import * as enclosing from "./internal/enclosing.js"
 import { discard, fill, type Filled, late } from "./internal/filling.js"
 import * as flights from "./internal/flights.js"
 import * as handlers from "./internal/handler.js"
+import * as hidden from "./internal/hidden.js"
 import * as joining from "./internal/joining.js"
 import { keepForGet } from "./internal/keeping.js"
 import * as routeOptions from "./internal/options.js"
@@ -124,6 +125,7 @@ const attend = <A extends Respondable.Respondable, E, R, RP>(
     const isError = item !== undefined && Reuse.insteadOfError(item, filled.status, wanted, responseTime)
     const standIn = isError ? yield* storages.present(place) : undefined
     if (standIn !== undefined && Reuse.insteadOfError(standIn, filled.status, wantedOf(standIn), responseTime)) {
+      yield* hidden.tell("stale-if-error", here, filled)
       if (!isJoined) discard(filled)
       return yield* respondStored(here, standIn, { ...outcome, status: filled.status }, responseTime)
     }
@@ -136,9 +138,9 @@ const attend = <A extends Respondable.Respondable, E, R, RP>(
       return yield* respondShared(here, shared, { ...outcome, collapsed: true }, responseTime)
     }
     const next = joining.nextTurn(turn, filled, lookup, responseTime, policy.deadline)
-    return yield* next === undefined
-      ? respondFailed(here, filled.status, outcome)
-      : attend(handler, here, lookup, storage, next)
+    if (next !== undefined) return yield* attend(handler, here, lookup, storage, next)
+    yield* hidden.tell("waiting", here, filled)
+    return yield* respondFailed(here, filled.status, outcome)
   })
 
 interface Aside {

@@ -48,6 +48,13 @@ export class Fill {
     return this.size <= this.limit && !this.isAbandoned && (this.exit === undefined || Exit.isSuccess(this.exit))
   }
 
+  /** Why it ended, where it did not come to its end; not where the storage's layer has closed. */
+  get failure(): Cause.Cause<unknown> | undefined {
+    if (this.exit === undefined || Exit.isSuccess(this.exit)) return undefined
+    const { cause } = this.exit
+    return this.isAbandoned || !Cause.isInterruptedOnly(cause) ? cause : undefined
+  }
+
   get bytes(): Uint8Array {
     const bytes = new Uint8Array(this.size)
     let at = 0

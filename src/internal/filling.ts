@@ -44,7 +44,11 @@ export type Filled<E> =
   /** `status` is what the platform answers; there is no cause where the handler took too long. */
   | { readonly _tag: "Failed"; readonly status: number; readonly cause: Cause.Cause<E> | undefined }
 
-export const late: Filled<never> = { _tag: "Failed", status: 504, cause: undefined }
+export const late = (): Extract<Filled<never>, { readonly _tag: "Failed" }> => ({
+  _tag: "Failed",
+  status: 504,
+  cause: undefined
+})
 
 /** Nobody is sent the content. */
 export const discard = <E>(filled: Filled<E>): void => {

@@ -21,7 +21,7 @@ export interface Plan<A, R> {
   readonly fly: (land: Land<A>) => Effect.Effect<void, never, R>
   /** A flight that others may join is interrupted after so many milliseconds, and lands with `late`. */
   readonly deadline: number
-  readonly late: A
+  readonly late: () => A
 }
 
 export interface Arrival<A> {
@@ -92,7 +92,7 @@ const launch = <A, R>(
     if (name === undefined) return fiber
     const end = Effect.suspend(() => {
       close()
-      return Effect.zipRight(Deferred.succeed(landing, Exit.succeed(late)), Fiber.interruptFork(fiber))
+      return Effect.zipRight(Deferred.succeed(landing, Exit.succeed(late())), Fiber.interruptFork(fiber))
     })
     yield* fork(
       storage,

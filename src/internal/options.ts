@@ -35,13 +35,13 @@ export interface Options<R = never> {
   readonly sharedExpiry?: Seconds | undefined
   /**
    * How long after its expiry, which may lie before it came, a stale response is served at once, while one request for it,
-   * without what is the client's own, runs in the background (RFC 5861 §3). The response's own `no-cache`,
-   * `must-revalidate`, `proxy-revalidate` and `s-maxage` forbid it. Default: not at all.
+   * without what is the client's own, runs in the background (RFC 5861 §3); where that fails, it is logged. The response's own
+   * `no-cache`, `must-revalidate`, `proxy-revalidate` and `s-maxage` forbid it. Default: not at all.
    */
   readonly staleWhileRevalidate?: Seconds | undefined
   /**
    * How long after its expiry a stale response stands in for a `500`, `502`, `503` or `504`, answered or from a failure or a
-   * defect of the handler (RFC 5861 §4). What forbids it is the same. Default: not at all.
+   * defect of the handler (RFC 5861 §4); the error is logged. What forbids it is the same. Default: not at all.
    */
   readonly staleIfError?: Seconds | undefined
   /**

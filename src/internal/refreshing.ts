@@ -12,6 +12,7 @@ import * as Reuse from "../protocol/Reuse.js"
 import * as Vary from "../protocol/Vary.js"
 import { discard, fill, type Filled, late, type Order } from "./filling.js"
 import * as flights from "./flights.js"
+import * as hidden from "./hidden.js"
 import { groupOf, nameOf } from "./joining.js"
 import * as recorder from "./recorder.js"
 import * as serverRequest from "./serverRequest.js"
@@ -55,8 +56,7 @@ const orderOf = <RP>(here: Visit<RP>, place: Place, item: CacheItem): Order<RP> 
 }
 
 /** An answer that says of the resource what it is now, to its end, or that it is gone. */
-const isAnswered = <E>(filled: Filled<E>): boolean => {
-  if (filled._tag === "Found") return true
+const isAnswered = <E>(filled: Exclude<Filled<E>, { readonly _tag: "Found" }>): boolean => {
   if (filled._tag === "Answered" && filled.fill?.isWhole === false) return false
   const status = filled._tag === "Failed" ? filled.status : filled.asked.answer.status
   return status < 400 || status === 404 || status === 410
@@ -84,22 +84,23 @@ export const refresh = <A extends Respondable.Respondable, E, R, RP>(
     const pause = Math.min(firstPause * 2 ** failures, longestPause)
     refused.set(name, { failures: failures + 1, until: now + pause })
     refreshes.count++
+    let landed: Filled<E> | undefined
     const isSent = yield* flights.send<Filled<E>, R | RP>(storage, {
       name,
       deadline: here.policy.deadline,
-      late,
-      fly: (land) => {
-        let landed: Filled<E> | undefined
-        return fill(handler, orderOf(here, place, item))((filled) => {
+      late: () => landed = late(),
+      fly: (land) =>
+        fill(handler, orderOf(here, place, item))((filled) => {
           landed = filled
           return land(filled)
-        }).pipe(Effect.ensuring(Effect.sync(() => {
+        }).pipe(Effect.ensuring(Effect.suspend(() => {
           refreshes.count--
-          if (landed === undefined) return
+          if (landed === undefined) return Effect.void
           discard(landed)
-          if (isAnswered(landed)) refused.delete(name)
+          if (landed._tag !== "Found" && !isAnswered(landed)) return hidden.tell("refresh", here, landed)
+          refused.delete(name)
+          return Effect.void
         })))
-      }
     })
     if (!isSent) refreshes.count--
   })

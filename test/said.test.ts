@@ -1,0 +1,216 @@
+/** What is said where nobody is answered with it: errors that a stale response hides, and what was done with a failure. */
+import { HttpServerError, HttpServerRequest, HttpServerResponse } from "@effect/platform"
+import { describe, expect, it } from "@effect/vitest"
+import {
+  Cause,
+  Data,
+  Deferred,
+  Effect,
+  Fiber,
+  Layer,
+  Logger,
+  LogLevel,
+  Metric,
+  MetricState,
+  Stream,
+  TestClock
+} from "effect"
+import { CacheStorage, withCache } from "effect-http-cache"
+import * as flights from "../src/internal/flights.js"
+import { eventually, serve, TestServer } from "./harness.js"
+
+interface Line {
+  readonly level: string
+  readonly text: string
+  readonly cause: string
+}
+
+/** What is logged at warning level or above, with its cause. */
+const lines = (list: Array<Line>) =>
+  Logger.replace(
+    Logger.defaultLogger,
+    Logger.make(({ cause, logLevel, message }) => {
+      if (LogLevel.lessThan(logLevel, LogLevel.Warning)) return
+      list.push({
+        level: logLevel.label,
+        text: [message].flat().map(String).join(" "),
+        cause: Cause.pretty(cause, { renderErrorCause: true })
+      })
+    })
+  )
+
+/** How often errors were hidden, by what hid them. */
+const hidden = (by: string) =>
+  Effect.map(
+    Metric.snapshot,
+    (pairs) =>
+      pairs.flatMap(({ metricKey, metricState }) =>
+        metricKey.name === "effect_http_cache_errors_hidden" && MetricState.isCounterState(metricState) &&
+          metricKey.tags.some(({ key, value }) => key === "by" && value === by)
+          ? [Number(metricState.count)]
+          : []
+      ).reduce((sum, count) => sum + count, 0)
+  )
+
+class Down extends Data.TaggedError("Down")<{ readonly of: string }> {}
+
+const ok = HttpServerResponse.text("fresh")
+const boom = Effect.sync((): HttpServerResponse.HttpServerResponse => {
+  throw new Error("the pool is empty")
+})
+
+/** The first run answers, the others do what is given. */
+const then = <E>(next: Effect.Effect<HttpServerResponse.HttpServerResponse, E>) => {
+  let runs = 0
+  return Effect.suspend((): Effect.Effect<HttpServerResponse.HttpServerResponse, E> => ++runs === 1 ? ok : next)
+}
+
+/** What a request comes to while the clock goes on. */
+const answered = <A>(asking: Effect.Effect<A>, step: number) =>
+  Effect.gen(function*() {
+    const asked = yield* Effect.fork(asking)
+    while ((yield* Fiber.poll(asked))._tag === "None") {
+      yield* Effect.promise(() => new Promise((resolve) => setImmediate(resolve)))
+      yield* TestClock.adjust(step)
+    }
+    return yield* asked
+  })
+
+const failures: ReadonlyArray<
+  readonly [string, Effect.Effect<HttpServerResponse.HttpServerResponse, Down>, string, string]
+> = [
+  ["a defect", boom, "failed with 500", "the pool is empty"],
+  ["a typed failure", new Down({ of: "database" }), "failed with 500", "Down"],
+  ["an answer", HttpServerResponse.empty({ status: 503 }), "answered 503", ""],
+  ["a hang", Effect.never, "took longer than its deadline", ""]
+]
+
+describe("91: an error that something stale hides", () => {
+  it.scoped.each(failures)("in the foreground, each time: %s", ([, next, words, cause]) => {
+    const log: Array<Line> = []
+    return Effect.gen(function*() {
+      const before = yield* hidden("stale-if-error")
+      const ask = yield* serve(then(next).pipe(withCache({ expiry: 10, staleIfError: 600, deadline: 5 })))
+      yield* ask("/users/1")
+      yield* TestClock.adjust("11 seconds")
+      for (const times of [1, 2, 3]) {
+        const reply = yield* answered(ask("/users/1"), 100)
+        expect([reply.status, reply.text]).toEqual([200, "fresh"])
+        expect(log).toHaveLength(times)
+        const { level, text } = log[times - 1]!
+        expect(level).toBe("WARN")
+        expect(text).toMatch(/^effect-http-cache: the handler of http:\/\/127.0.0.1:\d+\/users\/1 .*\(staleIfError\)$/)
+        expect(text).toContain(` ${words}; `)
+        expect(log[times - 1]!.cause).toContain(cause)
+        expect((yield* hidden("stale-if-error")) - before).toBe(times)
+      }
+      if (next === boom) expect(log[0]!.cause).toContain("said.test.ts")
+    }).pipe(Effect.provide(Layer.merge(TestServer, lines(log))))
+  })
+
+  it.scoped("by all who waited for it: one line, and each is counted", () => {
+    const log: Array<Line> = []
+    return Effect.gen(function*() {
+      const before = yield* hidden("stale-if-error")
+      const open = yield* Deferred.make<void>()
+      const handler = then(Effect.zipRight(Deferred.await(open), boom))
+      const ask = yield* serve(handler.pipe(withCache({ expiry: 10, staleIfError: 600 })))
+      yield* ask("/")
+      yield* TestClock.adjust("11 seconds")
+      const storage = yield* CacheStorage.CacheStorage
+      const asked = yield* Effect.forkAll(
+        yield* Effect.forEach([1, 2, 3, 4], () => Effect.map(ask.another, (another) => another("/")))
+      )
+      yield* eventually(() => flights.waiting(storage) === 4)
+      yield* Deferred.succeed(open, undefined)
+      expect((yield* asked).map(({ status, text }) => [status, text])).toEqual([1, 2, 3, 4].map(() => [200, "fresh"]))
+      expect(log.map(({ cause }) => cause.includes("the pool is empty"))).toEqual([true])
+      expect((yield* hidden("stale-if-error")) - before).toBe(4)
+    }).pipe(Effect.provide(Layer.merge(TestServer, lines(log))))
+  })
+
+  it.scoped("by an answer without the cause to those who waited: one line for the run", () => {
+    const log: Array<Line> = []
+    return Effect.gen(function*() {
+      const before = yield* hidden("waiting")
+      let runs = 0
+      const handler = Effect.suspend(() => {
+        runs++
+        return Effect.zipRight(Effect.sleep("1 second"), boom)
+      })
+      const ask = yield* serve(handler.pipe(withCache({ expiry: 10 })))
+      const storage = yield* CacheStorage.CacheStorage
+      const clients = yield* Effect.forEach([1, 2, 3, 4, 5], () => Effect.map(ask.another, (another) => another("/")))
+      const asked = yield* Effect.forkAll(clients)
+      yield* eventually(() => flights.waiting(storage) === 5)
+      const replies = yield* answered(Fiber.join(asked), 100)
+      expect(replies.map(({ status }) => status)).toEqual(Array(5).fill(500))
+      expect(runs).toBe(3)
+      expect(log.map(({ cause, text }) => [text.replace(/http:\S+/, "/"), cause.includes("the pool is empty")]))
+        .toEqual([
+          ["effect-http-cache: the handler of / failed with 500; who waited for it is answered without the cause", true]
+        ])
+      expect((yield* hidden("waiting")) - before).toBe(replies.filter(({ text }) => text !== "").length)
+    }).pipe(Effect.provide(Layer.merge(TestServer, lines(log))))
+  })
+
+  const late = Stream.fail(new Error("the disk is gone"))
+  const streamed = HttpServerResponse.stream(Stream.concat(Stream.make(new Uint8Array(3)), late))
+
+  it.scoped.each([
+    ...failures,
+    ["a stream", Effect.sync(() => streamed), "answered with a body that failed", "the disk is gone"] as const,
+    ["a refusal", HttpServerResponse.empty({ status: 401 }), "answered 401", ""] as const
+  ])("in the background, as often as it is tried: %s", ([, next, words, cause]) => {
+    const log: Array<Line> = []
+    return Effect.gen(function*() {
+      const before = yield* hidden("refresh")
+      const ask = yield* serve(
+        then<Down>(next).pipe(withCache({ expiry: 10, staleWhileRevalidate: 3600, deadline: 1 }))
+      )
+      yield* ask("/users/1")
+      yield* TestClock.adjust("11 seconds")
+      for (const times of [1, 2, 3]) {
+        expect((yield* ask("/users/1")).text).toBe("fresh")
+        yield* answered(eventually(() => log.length === times), 500)
+        expect(log[times - 1]!.text).toMatch(
+          /^effect-http-cache: the handler of \S+\/users\/1 .*\(staleWhileRevalidate\)$/
+        )
+        expect(log[times - 1]!.text).toContain(` ${words}; `)
+        expect(log[times - 1]!.cause).toContain(cause)
+        // It backs off: for some seconds nobody asks.
+        for (let i = 0; i < 5; i++) expect((yield* ask("/users/1")).text).toBe("fresh")
+        expect(log).toHaveLength(times)
+        expect((yield* hidden("refresh")) - before).toBe(times)
+        yield* TestClock.adjust("20 seconds")
+      }
+    }).pipe(Effect.provide(Layer.merge(TestServer, lines(log))))
+  })
+
+  const answers: ReadonlyArray<
+    readonly [string, Effect.Effect<HttpServerResponse.HttpServerResponse, HttpServerError.RouteNotFound>]
+  > = [
+    ["fresh again", ok],
+    ["gone", HttpServerResponse.empty({ status: 410 })],
+    ["not found", new HttpServerError.RouteNotFound({ request: HttpServerRequest.fromWeb(new Request("http://a/")) })],
+    ["too large", HttpServerResponse.stream(Stream.make(new Uint8Array(100)))]
+  ]
+
+  it.scoped.each(answers)("and nothing where none is: %s", ([, next]) => {
+    const log: Array<Line> = []
+    return Effect.gen(function*() {
+      let runs = 0
+      const handler = Effect.ensuring(then(next), Effect.sync(() => runs++))
+      const ask = yield* serve(
+        handler.pipe(withCache({ expiry: 10, staleWhileRevalidate: 10, staleIfError: 600, maxBodyBytes: 10 }))
+      )
+      yield* ask("/")
+      yield* TestClock.adjust("11 seconds")
+      yield* ask("/")
+      yield* eventually(() => runs >= 2)
+      yield* TestClock.adjust("11 seconds")
+      yield* ask("/")
+      expect(log.filter(({ text }) => !text.includes("the limit on size"))).toEqual([])
+    }).pipe(Effect.provide(Layer.merge(TestServer, lines(log))))
+  })
+})
