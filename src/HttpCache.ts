@@ -24,6 +24,7 @@ import { CollectableCacheStorage } from "./CollectableCacheStorage.js"
 import { resolve } from "./internal/byUri.js"
 import { callSite } from "./internal/callSite.js"
 import * as enclosing from "./internal/enclosing.js"
+import * as failing from "./internal/failing.js"
 import { discard, fill, type Filled, late } from "./internal/filling.js"
 import * as flights from "./internal/flights.js"
 import * as handlers from "./internal/handler.js"
@@ -178,17 +179,15 @@ const pass = <A extends Respondable.Respondable, E, R, RP, R2 = never>(
   keep: (own: HttpServerResponse.HttpServerResponse) => Effect.Effect<unknown, never, R2> = () => Effect.void
 ): Effect.Effect<HttpServerResponse.HttpServerResponse, E, R | R2> =>
   Effect.gen(function*() {
-    const { isFromBeneath, response: own } = yield* handlers.run(
-      handler,
-      here.request,
-      handlers.asItIs(here.request),
-      []
+    const outcome = { _tag: "Forwarded", stored: false, ...aside } as const
+    const shown = handlers.asItIs(here.request)
+    const { isFromBeneath, response: own } = yield* handlers.run(handler, here.request, shown, []).pipe(
+      Effect.tapErrorCause((cause) => failing.tell(here, cause, outcome))
     )
     yield* keep(own)
     if (isFromBeneath) return yield* enclosing.sign(own)
     const response = serverResponse.guarded(own, here.request)
     const fields = Fields.from(Object.entries(response.headers))
-    const outcome = { _tag: "Forwarded", stored: false, ...aside } as const
     if (aside.detail === "partition") yield* enclosing.tellPersonal("")
     if (aside.detail === "partition") report.tell(fields, here, { private: true, expires: false }, outcome)
     else report.tellStatus(fields, here, outcome)

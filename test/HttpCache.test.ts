@@ -420,7 +420,7 @@ describe("what is not stored", () => {
         ),
         HttpRouter.get("/answers", HttpServerResponse.text("gone", { status: 404 }).pipe(withCache({ expiry: 10 })))
       ))
-      for (const [path, hit] of [["/fails", ""], ["/answers", "hit; ttl=10"]] as const) {
+      for (const [path, hit] of [["/fails", "fwd=uri-miss"], ["/answers", "hit; ttl=10"]] as const) {
         yield* ask(path)
         const again = yield* ask(path)
         expect([path, again.status, again.text, again.cacheStatus]).toEqual([path, 404, "gone", hit])

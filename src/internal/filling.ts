@@ -1,14 +1,10 @@
 /** A place filled: the handler asked, what may be kept of its answer kept, once for all who wait for it. */
-import * as HttpApiSchema from "@effect/platform/HttpApiSchema"
-import * as HttpServerError from "@effect/platform/HttpServerError"
 import type * as Respondable from "@effect/platform/HttpServerRespondable"
-import * as Cause from "effect/Cause"
+import type * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
-import * as Option from "effect/Option"
-import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import type { CacheItem } from "../CacheItem.js"
 import * as notes from "../home/notes.js"
@@ -18,6 +14,7 @@ import * as Validation from "../protocol/Validation.js"
 import { ask, type Asked } from "./asking.js"
 import { isOfThisProcess } from "./callSite.js"
 import * as Body from "./body.js"
+import { statusOf } from "./failing.js"
 import { Fill } from "./fill.js"
 import type { Land } from "./flights.js"
 import { goingOn } from "./handler.js"
@@ -84,14 +81,6 @@ const remember = (
     notes.unjoin(storage, group, now)
   }
 }
-
-/** As the platform would answer it, also for the errors of an `HttpApi`, which it answers further outside. */
-const statusOf = <E>(cause: Cause.Cause<E>): Effect.Effect<number> =>
-  Effect.map(HttpServerError.causeResponse(cause), ([{ status }]) => {
-    const error: unknown = Option.getOrUndefined(Cause.failureOption(cause))
-    const schema = typeof error === "object" && error !== null ? error.constructor : undefined
-    return status === 500 && Schema.isSchema(schema) ? HttpApiSchema.getStatusError(schema) : status
-  })
 
 /** Routes whose streams read what selects them while they are sent. */
 const latecomers = new WeakSet<object>()

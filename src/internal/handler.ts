@@ -1,16 +1,15 @@
 /** The handler, run on behalf of a cache: what it answered, and what it looked at. */
-import { currentPreResponseHandlers } from "@effect/platform/HttpApp"
 import { HttpServerRequest, ParsedSearchParams } from "@effect/platform/HttpServerRequest"
 import * as Respondable from "@effect/platform/HttpServerRespondable"
 import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
-import * as FiberRef from "effect/FiberRef"
 import * as Stream from "effect/Stream"
 import * as CacheControl from "../protocol/CacheControl.js"
 import type { ByteStream } from "./body.js"
 import { EnclosingCache, type Run } from "./enclosing.js"
+import { preResponseHandlers, recovered } from "./failing.js"
 import { handOver } from "./handOver.js"
 import type * as recorder from "./recorder.js"
 import { isStandIn } from "./serverRequest.js"
@@ -45,7 +44,7 @@ export const run = <A extends Respondable.Respondable, E, R>(
     const above = yield* EnclosingCache
     const here: Run = { depth: above.depth + 1, above, personal: new Set() }
     if (shown.request !== request) handOver(request, shown.request, here, isStandIn(request))
-    const before = yield* FiberRef.get(currentPreResponseHandlers)
+    const before = yield* preResponseHandlers
     const answered = yield* Effect.mapInputContext(
       Effect.flatMap(handler, Respondable.toResponse),
       (context: Context.Context<R>) => {
@@ -55,6 +54,7 @@ export const run = <A extends Respondable.Respondable, E, R>(
           : Context.add(inner, ParsedSearchParams, shown.searchParams)
       }
     )
+    yield* recovered
     // What a 304 says would take the place of what is stored.
     const said = answered.status === 304 ? { isRefused: here.isRefused === true } : here
     return {
@@ -65,7 +65,7 @@ export const run = <A extends Respondable.Respondable, E, R>(
       isFromBeneath: here.body === answered.body,
       reads: shown.reads,
       said: here,
-      setsPreResponseHandler: before !== (yield* FiberRef.get(currentPreResponseHandlers)),
+      setsPreResponseHandler: before !== (yield* preResponseHandlers),
       responseTime: yield* Clock.currentTimeMillis
     }
   })

@@ -12,6 +12,7 @@ import * as Preconditions from "../protocol/Preconditions.js"
 import * as Range from "../protocol/Range.js"
 import * as Storability from "../protocol/Storability.js"
 import * as Body from "./body.js"
+import * as failing from "./failing.js"
 import type { Filled } from "./filling.js"
 import * as enclosing from "./enclosing.js"
 import type { Shared } from "./joining.js"
@@ -62,7 +63,7 @@ export const respondFilled = <R, E>(
     if (filled._tag === "Failed") {
       return yield* filled.cause === undefined
         ? respondFailed(here, filled.status, outcome)
-        : Effect.failCause(filled.cause)
+        : Effect.zipRight(failing.tell(here, filled.cause, outcome), Effect.failCause(filled.cause))
     }
     const { asked, fill, judged = unjudged } = filled
     const { answer, own, response, responseTime } = asked

@@ -71,8 +71,10 @@ const isToken = (text: string): boolean => /^[A-Za-z*][!#$%&'*+\-.^_`|~0-9A-Za-z
 const string = (text: string): string =>
   `"${text.replace(/[^\x20-\x7e]/g, (c) => `%${c.charCodeAt(0).toString(16)}`).replace(/["\\]/g, "\\$&")}"`
 
+const nameOf = ({ name }: Style): string => isToken(name) ? name : string(name)
+
 const member = (outcome: Outcome, style: Style, key: string): string => {
-  const parts = [isToken(style.name) ? style.name : string(style.name)]
+  const parts = [nameOf(style)]
   if (outcome._tag === "Hit") {
     parts.push("hit", `ttl=${Math.floor(outcome.ttl / 1000)}`)
   } else {
@@ -86,6 +88,14 @@ const member = (outcome: Outcome, style: Style, key: string): string => {
     parts.push(`detail=${outcome.detail}`)
   }
   return parts.join("; ")
+}
+
+/** Whether a cache of this name has said what it did. */
+export const says = (response: Fields.Fields, style: Style): boolean => {
+  const name = nameOf(style)
+  return Fields.members(Fields.get(response, "cache-status") ?? "").some((member) =>
+    member.startsWith(name) && /^[ \t]*(;|$)/.test(member.slice(name.length))
+  )
 }
 
 /** Our member behind those of the caches before us (RFC 9211 §2). */

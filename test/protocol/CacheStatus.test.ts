@@ -84,3 +84,28 @@ describe("CacheStatus.append", () => {
     expect(words.filter((detail) => !/; detail=[a-z]+(-[a-z]+)*$/.test(say(forwarded({ detail }), style)))).toEqual([])
   })
 })
+
+describe("CacheStatus.says", () => {
+  it.each([
+    [undefined, false],
+    ["", false],
+    ["cache", true],
+    ["cache; hit", true],
+    ["cache ;hit", true],
+    ["origin; hit, cache; fwd=miss", true],
+    ["caches; hit", false],
+    ["origin; detail=cache", false],
+    ["origin; key=\", cache; hit\"", false],
+    ["\"cache\"; hit", false]
+  ])("91: %j: %s", (field, says) => {
+    expect(CacheStatus.says(field === undefined ? {} : { "cache-status": field }, brief)).toBe(says)
+  })
+
+  it("91: whatever the name, once it has said it, it has", () => {
+    fc.assert(fc.property(text, text, (name, other) => {
+      const fields = { "cache-status": CacheStatus.append({}, hit, { ...full, name: other }, key) }
+      const appended = CacheStatus.append(fields, hit, { ...full, name }, key)
+      expect(CacheStatus.says({ "cache-status": appended }, { ...full, name })).toBe(true)
+    }))
+  })
+})
