@@ -38,6 +38,7 @@ import * as report from "./internal/report.js"
 import { respondFailed, respondFilled, respondShared, respondStored } from "./internal/responding.js"
 import * as serverResponse from "./internal/serverResponse.js"
 import * as storages from "./internal/storages.js"
+import * as varying from "./internal/varying.js"
 import { identified, lookupOf, type Policies, type Visit, visit, withContent } from "./internal/visit.js"
 import * as CacheKey from "./protocol/CacheKey.js"
 import type * as CacheStatus from "./protocol/CacheStatus.js"
@@ -106,6 +107,7 @@ const attend = <A extends Respondable.Respondable, E, R, RP>(
       ? Reuse.forward(place.found.reason)
       : Reuse.decide(place.found.item, wanted, now)
     if (reuse._tag !== "Forward") {
+      if (reuse.stored.vary.length > policy.vary.length) yield* varying.hit(handler, here, reuse.stored)
       if (reuse._tag === "Revalidate") yield* refresh(handler, here, place, reuse.stored)
       return yield* respondStored(here, reuse.stored, { _tag: "Hit", ttl: reuse.ttl }, now)
     }
@@ -136,6 +138,7 @@ const attend = <A extends Respondable.Respondable, E, R, RP>(
     const shared = joining.shared(filled, lookup, wantedOf, responseTime)
     if (shared !== undefined) {
       recorder.countAsRead(here.request, shared.item.vary)
+      yield* varying.hit(handler, here, shared.item)
       return yield* respondShared(here, shared, { ...outcome, collapsed: true }, responseTime)
     }
     const next = joining.nextTurn(turn, filled, lookup, responseTime, policy.deadline)

@@ -22,6 +22,7 @@ import { forget, freshenByHead, judge, type Judged, store, tooLarge } from "./ke
 import * as recorder from "./recorder.js"
 import { entityTag, lengthOf } from "./serverResponse.js"
 import * as storages from "./storages.js"
+import * as varying from "./varying.js"
 import type { Visit } from "./visit.js"
 import { routeOf, warn, warnOfAnother, warnOfTag } from "./warning.js"
 
@@ -143,6 +144,9 @@ export const fill = <A extends Respondable.Respondable, E, R, RP>(
       return yield* land({ ...answered, judged })
     }
     const kept = judged.item
+    if (item === undefined && place.found.reason === "vary-miss" && here.policy.unkeyed === "vary") {
+      yield* varying.missed(route, here, recorder.unkeyedFields(asked.reads, here.policy))
+    }
     if (answer.body._tag !== "Stream") {
       const detail = yield* store(place, kept)
       return yield* land({ ...answered, judged: { ...judged, detail } })
