@@ -32,6 +32,7 @@ import * as hidden from "./internal/hidden.js"
 import * as joining from "./internal/joining.js"
 import { keepForGet } from "./internal/keeping.js"
 import * as routeOptions from "./internal/options.js"
+import * as misplaced from "./internal/misplaced.js"
 import * as recorder from "./internal/recorder.js"
 import { refresh } from "./internal/refreshing.js"
 import * as report from "./internal/report.js"
@@ -47,16 +48,7 @@ import * as Invalidation from "./protocol/Invalidation.js"
 import * as Preconditions from "./protocol/Preconditions.js"
 import * as Reuse from "./protocol/Reuse.js"
 
-export {
-  /**
-   * @since 0.1.0
-   * @category models
-   */
-  type DefaultOptions,
-  Defaults,
-  defaults,
-  type Options
-} from "./internal/options.js"
+export { type DefaultOptions, Defaults, defaults, type Options } from "./internal/options.js"
 
 /** The page to read first. */
 const cached = <RP>(policies: Policies<RP>, site?: () => string) =>
@@ -66,7 +58,7 @@ const cached = <RP>(policies: Policies<RP>, site?: () => string) =>
   const cache = site ?? callSite(handler)
   return Effect.gen(function*() {
     const visited = yield* visit(policies, cache())
-    const aside = yield* passesBy(visited)
+    const aside = yield* passesBy(handler, visited)
     if (aside !== undefined) return yield* pass(handler, visited, aside, (own) => keepForGet(visited, own))
     const asked = visited.view.method === "QUERY" ? yield* withContent(visited) : visited
     if (asked === undefined) return yield* pass(handler, visited, { reason: "bypass", detail: "body" })
@@ -155,10 +147,11 @@ interface Aside {
 const answered = new Set(["GET", "HEAD", "QUERY"])
 
 /** Requests that are not ours to answer. */
-const passesBy = <R>({ policy, request, view }: Visit<R>): Effect.Effect<Aside | undefined> => {
+const passesBy = <R>(handler: object, { policy, request, view }: Visit<R>): Effect.Effect<Aside | undefined> => {
   if (!answered.has(view.method)) return Effect.succeed({ reason: "method" })
   if (
-    view.isAmbiguous || view.asksToUpgrade || Either.getOrElse(Either.try(() => policy.bypass(request)), () => true)
+    view.isAmbiguous || view.asksToUpgrade || misplaced.isSending(handler) ||
+    Either.getOrElse(Either.try(() => policy.bypass(request)), () => true)
   ) {
     return Effect.succeed({ reason: "bypass" })
   }
@@ -179,14 +172,16 @@ const pass = <A extends Respondable.Respondable, E, R, RP, R2 = never>(
   handler: Effect.Effect<A, E, R>,
   here: Visit<RP>,
   aside: Aside,
-  keep: (own: HttpServerResponse.HttpServerResponse) => Effect.Effect<unknown, never, R2> = () => Effect.void
+  keep: (own: HttpServerResponse.HttpServerResponse) => Effect.Effect<unknown, never, R2> = () => Effect.void,
+  given: object = handler
 ): Effect.Effect<HttpServerResponse.HttpServerResponse, E, R | R2> =>
   Effect.gen(function*() {
     const outcome = { _tag: "Forwarded", stored: false, ...aside } as const
     const shown = handlers.asItIs(here.request)
-    const { isFromBeneath, response: own } = yield* handlers.run(handler, here.request, shown, []).pipe(
+    const { isFromBeneath, isSent, response: own } = yield* handlers.run(handler, here.request, shown, [], given).pipe(
       Effect.tapErrorCause((cause) => failing.tell(here, cause, outcome))
     )
+    if (isSent) return own
     yield* keep(own)
     if (isFromBeneath) return yield* enclosing.sign(own)
     const response = serverResponse.guarded(own, here.request)
@@ -227,7 +222,7 @@ const collecting =
           return Effect.flatMap(HttpServerError.causeResponse(exit.cause), ([response]) => forget(response))
         })
       )
-      return yield* tells ? pass(collects, here, { reason: "method" }) : collects
+      return yield* tells ? pass(collects, here, { reason: "method" }, undefined, handler) : collects
     })
 
 /** What must be forgotten? */

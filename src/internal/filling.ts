@@ -121,6 +121,10 @@ export const fill = <A extends Respondable.Respondable, E, R, RP>(
     const asked = exit.value
     const { answer, own, responseTime } = asked
     const answered = { _tag: "Answered", status: own.status, asked } as const
+    if (asked.isSent) {
+      remember(order, undefined, own.status, responseTime)
+      return yield* land(answered)
+    }
     if (item !== undefined && Reuse.insteadOfError(item, own.status, wanted, responseTime)) {
       return yield* land(answered)
     }

@@ -11,12 +11,15 @@ import type { ByteStream } from "./body.js"
 import { EnclosingCache, type Run } from "./enclosing.js"
 import { preResponseHandlers, recovered } from "./failing.js"
 import { handOver } from "./handOver.js"
+import * as misplaced from "./misplaced.js"
 import type * as recorder from "./recorder.js"
 import { isStandIn } from "./serverRequest.js"
 
 export interface Answered {
   readonly response: HttpServerResponse.HttpServerResponse
   readonly isFromBeneath: boolean
+  /** The client has it already. */
+  readonly isSent: boolean
   /** Goes on for as long as the handler says more. */
   readonly said: Run
   /** Goes on for as long as the handler reads. */
@@ -38,12 +41,17 @@ export const run = <A extends Respondable.Respondable, E, R>(
   handler: Effect.Effect<A, E, R>,
   request: HttpServerRequest,
   shown: recorder.Shown,
-  targets: ReadonlyArray<string>
+  targets: ReadonlyArray<string>,
+  /** What it is made of, which is the same for each request. */
+  given: object = handler
 ): Effect.Effect<Answered, E, R> =>
   Effect.gen(function*() {
     const above = yield* EnclosingCache
     const here: Run = { depth: above.depth + 1, above, personal: new Set() }
-    if (shown.request !== request) handOver(request, shown.request, here, isStandIn(request))
+    if (shown.request !== request) {
+      misplaced.carry(request, shown.request)
+      handOver(request, shown.request, here, isStandIn(request))
+    }
     const before = yield* preResponseHandlers
     const answered = yield* Effect.mapInputContext(
       Effect.flatMap(handler, Respondable.toResponse),
@@ -53,7 +61,7 @@ export const run = <A extends Respondable.Respondable, E, R>(
           ? inner
           : Context.add(inner, ParsedSearchParams, shown.searchParams)
       }
-    )
+    ).pipe(Effect.tapErrorCause(() => misplaced.isSent(given, shown.request)))
     yield* recovered
     // What a 304 says would take the place of what is stored.
     const said = answered.status === 304 ? { isRefused: here.isRefused === true } : here
@@ -63,6 +71,7 @@ export const run = <A extends Respondable.Respondable, E, R>(
         CacheControl.annotated(answered.headers, said, targets)
       ),
       isFromBeneath: here.body === answered.body,
+      isSent: yield* misplaced.isSent(given, shown.request),
       reads: shown.reads,
       said: here,
       setsPreResponseHandler: before !== (yield* preResponseHandlers),

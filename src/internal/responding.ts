@@ -67,6 +67,7 @@ export const respondFilled = <R, E>(
     }
     const { asked, fill, judged = unjudged } = filled
     const { answer, own, response, responseTime } = asked
+    if (asked.isSent) return asked.response
     yield* tellAbove(here, judged.isPersonal)
     if (asked.isFromBeneath) return yield* respondFromBeneath(here, response, own, judged.told, responseTime)
     const content = fill !== undefined

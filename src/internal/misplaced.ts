@@ -1,0 +1,34 @@
+/** A cache around the sending instead of the app: what it sees has been sent, and can neither be kept nor told of. */
+import type { HttpServerRequest } from "@effect/platform/HttpServerRequest"
+import * as Effect from "effect/Effect"
+
+/** The platform marks the request whose response it sends: where the handler has sent it, the one that it was shown. */
+const handled = Symbol.for("@effect/platform/HttpApp/handled")
+
+/** How an adapter sends is kept with its request: a handler that sends needs it of the one that it is shown. */
+export const carry = (request: HttpServerRequest, shown: HttpServerRequest): void => {
+  for (const name of Object.getOwnPropertySymbols(request)) {
+    if (name !== handled && !(name in shown)) Reflect.set(shown, name, Reflect.get(request, name))
+  }
+}
+
+/** Handlers that send what they answer. */
+const sending = new WeakSet<object>()
+
+export const isSending = (handler: object): boolean => sending.has(handler)
+
+/** Whether the handler, which was shown this request, has sent what it answers. */
+export const isSent = (handler: object, shown: HttpServerRequest): Effect.Effect<boolean> =>
+  Effect.suspend(() => {
+    const isMarked = handled in shown
+    if (!isMarked || sending.has(handler)) return Effect.succeed(isMarked)
+    sending.add(handler)
+    return Effect.as(
+      Effect.logWarning(
+        "effect-http-cache: a response had been sent before the cache saw it, so that nothing is cached there, and a collect " +
+          "comes after the answer; what HttpServer.serve and toWebHandler take as middleware is around the sending: put " +
+          "the cache around the app, as in HttpServer.serve(router.pipe(HttpCache.middleware()))"
+      ),
+      true
+    )
+  })
