@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Packs the library, installs it into an empty project with only its peers, compiles and runs what a user would write.
+# Packs the library, installs it into an empty project with only its peers, compiles and runs what a user would write, and
+# follows the links of its documents.
 set -euo pipefail
 root=$(cd "$(dirname "$0")/.." && pwd)
 project=$(mktemp -d)
@@ -16,6 +17,8 @@ cat > package.json <<'JSON'
 { "name": "used-by", "private": true, "type": "module" }
 JSON
 (cd "$root" && echo "effect@$(version effect) @effect/platform@$(version @effect/platform)") | xargs npm install --silent --no-fund --no-audit "./$tarball"
+# What is installed is what was packed.
+"$root/node_modules/.bin/tsx" "$root/scripts/links.ts" node_modules/effect-http-cache
 cat > app.ts <<'TS'
 import { HttpApp, HttpRouter, HttpServerResponse } from "@effect/platform"
 import { Effect } from "effect"
@@ -56,4 +59,4 @@ for typescript in "$(cd "$root" && version typescript)" latest; do
   node out/app.js | sed 's/ttl=10/ttl=9/' | diff - expected.txt
   rm -r out
 done
-echo "the packed library compiles, runs, and has nothing that publint or attw object to"
+echo "the packed library compiles, runs, has links that lead somewhere, and nothing that publint or attw object to"

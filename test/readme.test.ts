@@ -1,6 +1,6 @@
 /** The README's code compiles, and its tables say what the source says. */
 import { describe, expect, it } from "@effect/vitest"
-import { readFileSync } from "node:fs"
+import { existsSync, readFileSync } from "node:fs"
 import { fileURLToPath } from "node:url"
 import ts from "typescript"
 import { details } from "../src/protocol/CacheStatus.js"
@@ -80,6 +80,16 @@ describe("README", () => {
     const rows = [...section!.matchAll(/^\| `(\w+)` +\|/gm)].map(([, name]) => name)
     expect(options).toHaveLength(26)
     expect(rows).toEqual(options)
+  })
+
+  it("94: has links that lead to what is packed", () => {
+    const { files } = JSON.parse(readFileSync(`${root}package.json`, "utf8")) as { files: ReadonlyArray<string> }
+    const links = [...readme.matchAll(/\]\(([^)]+)\)/g)].map(([, link]) => link!).filter((link) =>
+      !link.startsWith("https:")
+    )
+    expect(links.length).toBeGreaterThan(5)
+    expect(links.filter((link) => !existsSync(`${root}${link}`))).toEqual([])
+    expect(links.filter((link) => !files.some((file) => link === file || link.startsWith(`${file}/`)))).toEqual([])
   })
 
   it("has the two commands", () => {
