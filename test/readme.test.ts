@@ -78,7 +78,7 @@ describe("README", () => {
     const options = [...interfaces.matchAll(/^ {2}readonly (\w+)\?:/gm)].map(([, name]) => name)
     const [, section] = /^## Options([\s\S]*?)^## /m.exec(readme)!
     const rows = [...section!.matchAll(/^\| `(\w+)` +\|/gm)].map(([, name]) => name)
-    expect(options).toHaveLength(26)
+    expect(options).toHaveLength(27)
     expect(rows).toEqual(options)
   })
 

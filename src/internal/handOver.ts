@@ -67,12 +67,12 @@ const properties = Object.fromEntries(names.map((name): [string, PropertyDescrip
   }
 }]))
 
-/** From now on the request shows `shown` to the run, and is what it is to all others. A stand-in asks `shownTo` by itself. */
-export const handOver = (request: HttpServerRequest, shown: HttpServerRequest, run: Run, isStandIn: boolean): void => {
+/** From now on the request shows `shown` to the run, and is what it is to all others. A proxy asks `shownTo` by itself. */
+export const handOver = (request: HttpServerRequest, shown: HttpServerRequest, run: Run, isProxy: boolean): void => {
   const runs = handedOver.get(request)
   if (runs !== undefined) return void runs.push({ run, shown })
   handedOver.set(request, [{ run, shown }])
-  if (isStandIn) return
+  if (isProxy) return
   own.set(request, { ...request })
   Object.defineProperties(request, properties)
 }

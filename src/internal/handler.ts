@@ -13,7 +13,7 @@ import { preResponseHandlers, recovered } from "./failing.js"
 import { handOver } from "./handOver.js"
 import * as misplaced from "./misplaced.js"
 import type * as recorder from "./recorder.js"
-import { isStandIn } from "./serverRequest.js"
+import { isProxy } from "./serverRequest.js"
 
 export interface Answered {
   readonly response: HttpServerResponse.HttpServerResponse
@@ -50,7 +50,7 @@ export const run = <A extends Respondable.Respondable, E, R>(
     const here: Run = { depth: above.depth + 1, above, personal: new Set() }
     if (shown.request !== request) {
       misplaced.carry(request, shown.request)
-      handOver(request, shown.request, here, isStandIn(request))
+      handOver(request, shown.request, here, isProxy(request))
     }
     const before = yield* preResponseHandlers
     const answered = yield* Effect.mapInputContext(

@@ -36,6 +36,11 @@ const original = (request: HttpServerRequest): HttpServerRequest => originals.ge
 
 export const isStandIn = (request: HttpServerRequest): boolean => originals.has(request)
 
+/** Requests with properties of their own, which say by themselves what a run is shown. */
+const proxies = new WeakSet<HttpServerRequest>()
+
+export const isProxy = (request: HttpServerRequest): boolean => proxies.has(request)
+
 /** `undefined` where the property is as it is. */
 type Properties = (name: PropertyKey, target: HttpServerRequest) => unknown
 
@@ -58,6 +63,7 @@ const withProperties = (request: HttpServerRequest, own: Properties, standsIn: b
       return present === undefined || value === undefined ? present : { ...present, value }
     }
   })
+  proxies.add(other)
   if (standsIn) originals.set(other, original(request))
   return other
 }
