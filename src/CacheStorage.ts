@@ -13,7 +13,7 @@ import { adopt } from "./home/home.js"
 import type { CacheKey as Key } from "./protocol/CacheKey.js"
 
 /**
- * A URI as text: version, origin, path and query. Different URIs have different keys.
+ * A URI as text: origin, path and query. Different URIs have different keys.
  *
  * @since 0.1.0
  * @category models

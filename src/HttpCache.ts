@@ -38,10 +38,11 @@ import { refresh } from "./internal/refreshing.js"
 import * as report from "./internal/report.js"
 import { respondFailed, respondFilled, respondShared, respondStored } from "./internal/responding.js"
 import * as serverResponse from "./internal/serverResponse.js"
+import * as spellings from "./internal/spellings.js"
 import * as storages from "./internal/storages.js"
 import * as varying from "./internal/varying.js"
 import { identified, lookupOf, type Policies, type Visit, visit, withContent } from "./internal/visit.js"
-import * as CacheKey from "./protocol/CacheKey.js"
+import type * as CacheKey from "./protocol/CacheKey.js"
 import type * as CacheStatus from "./protocol/CacheStatus.js"
 import * as Fields from "./protocol/Fields.js"
 import * as Invalidation from "./protocol/Invalidation.js"
@@ -210,7 +211,7 @@ const collecting =
       const here = yield* visit(policies, "")
       const forget = (response: HttpServerResponse.HttpServerResponse) =>
         Effect.flatMap(
-          toForget(here, response, also),
+          toForget(storage, here, response, also),
           Effect.forEach((key) => storages.forget(storage, key, here.policy.storageTimeout), { discard: true })
         )
       // Once the handler has succeeded nothing interrupts the collect, and the answer goes out after it. A handler that
@@ -227,10 +228,11 @@ const collecting =
 
 /** What must be forgotten? */
 const toForget = <R>(
+  storage: object,
   { policy, request, view }: Visit<R>,
   response: HttpServerResponse.HttpServerResponse,
   also: CollectOptions["also"]
-): Effect.Effect<ReadonlySet<CacheKey.CacheKey>> => {
+): Effect.Effect<ReadonlyArray<CacheKey.CacheKey>> => {
   const targets = Invalidation.targets(view.method, view.target, response.status, response.headers)
   const listed = targets.length === 0 || also === undefined ?
     Effect.succeed([]) :
@@ -239,9 +241,13 @@ const toForget = <R>(
     )
   return listed.pipe(
     Effect.catchAll(({ error }) => Effect.as(Effect.logWarning(`effect-http-cache: ${error}`), [])),
-    Effect.map((more) =>
-      new Set([...targets, ...more].map((target) => CacheKey.make(target, policy.query, policy.version)))
-    )
+    Effect.map((more) => {
+      const all = [...targets, ...more]
+      // Before a deploy with a canonical origin, the same storage was keyed by what requests say of theirs.
+      const others = all.filter(({ origin }) => origin === view.target.origin && origin !== view.ownOrigin)
+        .map((target) => ({ ...target, origin: view.ownOrigin }))
+      return spellings.keysOf(storage, [...all, ...others], policy.query)
+    })
   )
 }
 

@@ -6,6 +6,7 @@
 import * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"
 import { LRUCache } from "lru-cache"
+import { randomInt } from "node:crypto"
 import { CacheMiss } from "./CacheError.js"
 import type { CacheItem } from "./CacheItem.js"
 import * as CacheStorage from "./CacheStorage.js"
@@ -56,22 +57,27 @@ const itemBytes = (item: CacheItem): number => {
   return bytes
 }
 
+/** The more there are, the fewer keys one forgotten fence is about. */
+const fenceGroups = 4096
+
 /**
  * The collects that a fill may have missed. Collects are counted, and the fence of a key is the number of its latest one.
- * When the oldest is forgotten, all that was fenced before it is refused, of any key: a few responses are stored one
- * request later, and memory stays bounded.
+ * When the oldest is forgotten, what was fenced before it is refused of the keys that share its group, of which nobody can
+ * choose the others: a few responses are stored one request later, and memory stays bounded.
  */
 class Fences {
   private count = 0
-  private forgotten = 0
+  private hasForgotten = false
+  private readonly seed = randomInt(2 ** 31)
+  private readonly forgotten = new Float64Array(fenceGroups)
   private readonly latest: LRUCache<CacheStorage.CacheKey, number>
 
   constructor(maxBytes: number) {
     this.latest = new LRUCache<CacheStorage.CacheKey, number>({
       maxSize: Math.max(1, Math.floor(maxBytes)),
       sizeCalculation: (_, key) => fenceOverhead + textBytes(key),
-      dispose: (count, _, reason) => {
-        if (reason === "evict") this.forgotten = Math.max(this.forgotten, count)
+      dispose: (count, key, reason) => {
+        if (reason === "evict") this.forget(key, count)
       }
     })
   }
@@ -87,11 +93,24 @@ class Fences {
 
   raise(key: CacheStorage.CacheKey): void {
     this.latest.set(key, ++this.count)
-    if (!this.latest.has(key)) this.forgotten = this.count
+    if (!this.latest.has(key)) this.forget(key, this.count)
   }
 
   private countOf(key: CacheStorage.CacheKey): number {
-    return Math.max(this.forgotten, this.latest.peek(key) ?? 0)
+    const latest = this.latest.peek(key) ?? 0
+    return this.hasForgotten ? Math.max(this.forgotten[this.groupOf(key)]!, latest) : latest
+  }
+
+  private forget(key: CacheStorage.CacheKey, count: number): void {
+    const group = this.groupOf(key)
+    this.hasForgotten = true
+    this.forgotten[group] = Math.max(this.forgotten[group]!, count)
+  }
+
+  private groupOf(key: CacheStorage.CacheKey): number {
+    let hash = this.seed
+    for (let at = 0; at < key.length; at++) hash = Math.imul(hash ^ key.charCodeAt(at), 0x01000193)
+    return (hash >>> 0) % fenceGroups
   }
 }
 

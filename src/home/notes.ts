@@ -61,3 +61,19 @@ export const admits = (storage: object, key: string, vary: Vary): boolean => {
   lists.of(storage).set(key, [...seen, list])
   return true
 }
+
+const spellings = notes<ReadonlyArray<string>>("spellings", (keys) => keys.join().length)
+
+/** Of one URI. */
+const maxSpellings = 64
+
+/** Other keys, beside the lenient one, of what a router may answer by the same route. */
+export const spelled = (storage: object, lenient: string): ReadonlyArray<string> =>
+  spellings.of(storage).get(lenient) ?? []
+
+export const spell = (storage: object, lenient: string, key: string): void => {
+  const known = spelled(storage, lenient)
+  if (key !== lenient && !known.includes(key)) {
+    spellings.of(storage).set(lenient, [...known.slice(1 - maxSpellings), key])
+  }
+}

@@ -13,6 +13,7 @@ import * as Reuse from "../protocol/Reuse.js"
 import * as Vary from "../protocol/Vary.js"
 import * as options from "./options.js"
 import * as serverRequest from "./serverRequest.js"
+import * as spellings from "./spellings.js"
 import * as storages from "./storages.js"
 
 /** The targets that a URI can mean. Throws a `TypeError` when it is none, or its origin isn't known. */
@@ -31,8 +32,8 @@ export const resolve = (
   )
 }
 
-/** The keys of a URI: a path is of the present request's origin, or of the one in `Defaults`. */
-const keysOf = (where: string, uri: string): Effect.Effect<ReadonlyArray<CacheKey.CacheKey>> =>
+/** The targets of a URI: a path is of the present request's origin, or of the one in `Defaults`. */
+const targetsOf = (where: string, uri: string): Effect.Effect<ReadonlyArray<CacheKey.Target>> =>
   Effect.gen(function*() {
     const policy = policies(yield* options.Defaults)
     const request = Option.getOrUndefined(yield* Effect.serviceOption(HttpServerRequest))
@@ -41,8 +42,7 @@ const keysOf = (where: string, uri: string): Effect.Effect<ReadonlyArray<CacheKe
       : policy.origin === undefined
       ? undefined
       : CacheKey.target("/", policy.origin)
-    const targets = resolve(where, uri, base)
-    return [...new Set(targets.map((target) => CacheKey.make(target, policy.query, policy.version)))]
+    return resolve(where, uri, base)
   })
 
 const policies = options.resolve<never>("HttpCache", {})
@@ -53,10 +53,14 @@ const failed = (method: CacheStorageError["method"], key: CacheKey.CacheKey, cau
 /**
  * What keeps an item can't be known: a route within a cached router is one deeper, and a mount goes by the end of the path.
  */
-const selectionsOf = (key: CacheKey.CacheKey, name: string | undefined): ReadonlyArray<Vary.Selection> => {
+const selectionsOf = (
+  key: CacheKey.CacheKey,
+  name: string | undefined,
+  version: string | undefined
+): ReadonlyArray<Vary.Selection> => {
   const path = key.slice(key.indexOf("/", key.indexOf("://") + 3))
   const mounted = [...path.matchAll(/(?<=[^?]*)\//g)].slice(1).map(({ index }) => path.slice(index))
-  return [undefined, ...mounted].flatMap((rewritten) => [0, 1].map((depth) => ({ depth, name, rewritten })))
+  return [undefined, ...mounted].flatMap((rewritten) => [0, 1].map((depth) => ({ depth, name, version, rewritten })))
 }
 
 /**
@@ -73,13 +77,14 @@ export const lookup = (uri: string, request: {
 } = {}): Effect.Effect<CacheItem, CacheMiss | CacheStorageError, CacheStorage> =>
   Effect.gen(function*() {
     const storage = yield* CacheStorage
-    const { storageTimeout } = policies(yield* options.Defaults)
+    const { query, storageTimeout, version } = policies(yield* options.Defaults)
     const fields = Fields.from(
       Object.entries(request.headers ?? {}).map(([name, value]) => [name.toLowerCase(), value])
     )
-    const keys = yield* keysOf("HttpCache.lookup", uri)
-    const lookups = keys.flatMap((key) =>
-      selectionsOf(key, request.name).map((selection): Lookup => ({
+    const targets = yield* targetsOf("HttpCache.lookup", uri)
+    const keys = new Set(targets.map((target) => CacheKey.make(target, query)))
+    const lookups = [...keys].flatMap((key) =>
+      selectionsOf(key, request.name, version).map((selection): Lookup => ({
         key,
         partition: request.partition ?? "",
         variantOf: (vary) => Vary.variant(vary, fields, selection)
@@ -127,10 +132,10 @@ export const collectAll = (
 ): Effect.Effect<void, CacheStorageError, CollectableCacheStorage> =>
   Effect.gen(function*() {
     const storage = yield* CollectableCacheStorage
-    const { storageTimeout } = policies(yield* options.Defaults)
-    const keys = yield* Effect.forEach(uris, (uri) => keysOf("HttpCache.collect", uri))
+    const { query, storageTimeout } = policies(yield* options.Defaults)
+    const targets = yield* Effect.forEach(uris, (uri) => targetsOf("HttpCache.collect", uri))
     const undelivered = yield* Effect.filter(
-      keys.flat(),
+      spellings.keysOf(storage, targets.flat(), query),
       (key) => storages.forget(storage, key, storageTimeout),
       { negate: true }
     )

@@ -21,6 +21,7 @@ import { goingOn } from "./handler.js"
 import { forget, freshenByHead, judge, type Judged, store, tooLarge } from "./keeping.js"
 import * as recorder from "./recorder.js"
 import { entityTag, lengthOf } from "./serverResponse.js"
+import * as spellings from "./spellings.js"
 import * as storages from "./storages.js"
 import * as varying from "./varying.js"
 import type { Visit } from "./visit.js"
@@ -106,6 +107,7 @@ export const fill = <A extends Respondable.Respondable, E, R, RP>(
     const looksAgain = order.isJoined && order.place.found.fence !== undefined
     const place = looksAgain ? yield* storages.look(storage, lookup, timeout, here.cache) : order.place
     const { item } = place.found
+    spellings.remember(storage, here.view.target, here.policy.query)
     const requestTime = yield* Clock.currentTimeMillis
     if (looksAgain && item !== undefined && Reuse.decide(item, wanted, requestTime)._tag === "Fresh") {
       return yield* land({ _tag: "Found" })

@@ -123,7 +123,9 @@ export interface DefaultOptions extends Omit<Options<HttpServerRequest>, "name">
    * proxy in front ends TLS: `"https://api.example.com"`. Default `"request"`.
    */
   readonly origin?: string | undefined
-  /** Part of the key: a deploy with another one forgets the old responses. Default: none. */
+  /**
+   * A deploy with another one is not answered with the old responses, and what it writes forgets them. Default: none.
+   */
   readonly version?: string | undefined
   /** How long a request waits for the storage, for each call; then the handler answers. Default 0.25 seconds. */
   readonly storageTimeout?: Seconds | undefined

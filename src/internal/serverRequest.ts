@@ -20,6 +20,8 @@ export interface View {
    */
   readonly fields: Fields.Fields
   readonly target: CacheKey.Target
+  /** What the request says of scheme and host, also where a canonical origin takes the place of that. */
+  readonly ownOrigin: string
   /** The path and query that a router beneath goes by: those of the target, of a mount, or of a middleware that rewrites. */
   readonly url: string
   readonly isRewritten: boolean
@@ -103,6 +105,7 @@ export const view = (given: HttpServerRequest, origin: string | undefined): View
   const url = CacheKey.narrow(request.url, "all")
   return {
     ...CacheKey.ofRequest(originalUrl, scheme, host, origin),
+    ownOrigin: CacheKey.origin(scheme, host ?? ""),
     method: request.method,
     fields: Vary.spelled(fields),
     url,

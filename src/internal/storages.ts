@@ -1,6 +1,6 @@
 /**
  * A storage as the hub uses it. What fails or can't be believed is logged and passed by; what hangs is waited for so long;
- * what fails again and again is left alone for a while; a collect that was not delivered is delivered before anything else.
+ * what fails again and again is left alone for a while; a key is not read while a collect of it is not delivered.
  */
 import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
@@ -13,7 +13,8 @@ import { CacheStorageError, type ForwardReason } from "../CacheError.js"
 import { CacheItem } from "../CacheItem.js"
 import type * as CacheStorage from "../CacheStorage.js"
 import type * as CollectableCacheStorage from "../CollectableCacheStorage.js"
-import { isAhead, perStorage } from "../home/home.js"
+import { CircuitBreaker, pause } from "../home/circuitBreaker.js"
+import { fork, isAhead, perStorage } from "../home/home.js"
 import { limitReached } from "../home/limits.js"
 import type { Detail } from "../protocol/CacheStatus.js"
 
@@ -40,30 +41,25 @@ export interface Place {
   readonly cache: string | undefined
 }
 
-const maxFailures = 3
-const pause = 10_000
 const maxUndelivered = 10_000
+/** How long after undelivered collects were tried they are tried again. Milliseconds. */
+const retryAfter = 1000
 
 type Method = CacheStorageError["method"]
 
-/** Of one method: a storage that is full can still be read. */
-interface Breaker {
-  /** In a row. */
-  failures: number
-  /** Epoch milliseconds; then one call is tried. */
-  leftAloneUntil: number
-}
-
 /** What is known of a storage's trouble. */
 class Trouble {
-  readonly breakers: { readonly [Name in Method]: Breaker } = {
-    get: { failures: 0, leftAloneUntil: 0 },
-    set: { failures: 0, leftAloneUntil: 0 },
-    collect: { failures: 0, leftAloneUntil: 0 }
+  /** Of one method each: a storage that is full can still be read. */
+  readonly breakers: { readonly [Name in Method]: CircuitBreaker } = {
+    get: new CircuitBreaker(),
+    set: new CircuitBreaker(),
+    collect: new CircuitBreaker()
   }
   /** With the number of the latest collect. */
   readonly undelivered = new Map<CacheStorage.CacheKey, number>()
   isDelivering = false
+  /** Epoch milliseconds. */
+  deliversAgainAt = 0
   /** What was stored until then may have been collected by more than could be remembered. Epoch milliseconds. */
   distrustedUntil = -Infinity
   /** How many collects there were. */
@@ -109,7 +105,7 @@ const within = <A, E>(effect: Effect.Effect<A, E>, timeout: number): Effect.Effe
     )
   })
 
-/** One call; `undefined` when it failed, or the storage is left alone. */
+/** One call; `undefined` when it failed, or is not made since others have. */
 const call = <A extends {}>(
   storage: CacheStorage.Service,
   timeout: number,
@@ -119,50 +115,68 @@ const call = <A extends {}>(
 ): Effect.Effect<A | undefined> =>
   Effect.flatMap(Clock.currentTimeMillis, (now) => {
     const breaker = troubles.of(storage).breakers[method]
-    if (isAhead(breaker.leftAloneUntil, now, pause)) return Effect.succeed(undefined)
-    // This one tries it again; the others go on leaving it alone.
-    if (breaker.failures >= maxFailures) breaker.leftAloneUntil = now + pause
-    return Effect.matchCauseEffect(within(Effect.suspend(evaluate), timeout), {
-      onSuccess: (answer) => {
-        breaker.failures = 0
-        breaker.leftAloneUntil = 0
-        return Effect.succeed(answer)
-      },
-      onFailure: (cause) =>
-        Effect.gen(function*() {
-          if (Cause.isInterruptedOnly(cause)) {
-            // The client has left, which says nothing of the storage.
-            breaker.leftAloneUntil = 0
+    if (!breaker.admits(key, now)) return Effect.succeed(undefined)
+    return within(Effect.suspend(evaluate), timeout).pipe(
+      Effect.onInterrupt(() => Effect.sync(() => breaker.abandon(key))),
+      Effect.matchCauseEffect({
+        onSuccess: (answer) => {
+          breaker.succeed(key)
+          return Effect.succeed(answer)
+        },
+        onFailure: (cause) =>
+          Effect.gen(function*() {
+            if (Cause.isInterruptedOnly(cause)) return undefined
+            yield* warn(method, key, cause)
+            const leftAlone = breaker.fail(key, yield* Clock.currentTimeMillis)
+            if (leftAlone === undefined) return undefined
+            const what = leftAlone === "all" ? `${method} of the storage` : `${method} of ${key}`
+            yield* Effect.logWarning(`effect-http-cache: ${what} is left alone for ${pause / 1000} seconds`)
             return undefined
-          }
-          yield* warn(method, key, cause)
-          if (++breaker.failures !== maxFailures) return undefined
-          breaker.leftAloneUntil = (yield* Clock.currentTimeMillis) + pause
-          const seconds = pause / 1000
-          yield* Effect.logWarning(`effect-http-cache: ${method} of the storage is left alone for ${seconds} seconds`)
-          return undefined
-        })
+          })
+      })
+    )
+  })
+
+/** Whether the collect of a key is delivered. */
+const deliver = (storage: CollectableCacheStorage.Service, key: CacheStorage.CacheKey, timeout: number) =>
+  Effect.suspend(() => {
+    const { undelivered } = troubles.of(storage)
+    const count = undelivered.get(key)
+    return Effect.map(call(storage, timeout, "collect", key, () => storage.collect(key)), (fence) => {
+      // Another one may have failed meanwhile.
+      if (fence !== undefined && undelivered.get(key) === count) undelivered.delete(key)
+      return fence !== undefined
     })
   })
 
-/** Whether nothing is left to be delivered. Only one request delivers at a time. */
-const deliver = (storage: CacheStorage.Service, timeout: number): Effect.Effect<boolean> =>
+/** Delivers what could not be, beside the requests: one at a time, until one fails, and a while later again. */
+const deliverAll = (storage: CollectableCacheStorage.Service, timeout: number, now: number): Effect.Effect<unknown> => {
+  const trouble = troubles.of(storage)
+  if (trouble.isDelivering || isAhead(trouble.deliversAgainAt, now, retryAfter)) return Effect.void
+  trouble.isDelivering = true
+  trouble.deliversAgainAt = now + retryAfter
+  return fork(
+    storage,
+    Effect.forEach([...trouble.undelivered.keys()], (key) => deliver(storage, key, timeout), { discard: true }).pipe(
+      Effect.ensuring(Effect.sync(() => trouble.isDelivering = false))
+    )
+  )
+}
+
+/** Whether the key may be asked for: not while a collect of it is not delivered. */
+const isCurrent = (
+  storage: CacheStorage.Service,
+  key: CacheStorage.CacheKey,
+  timeout: number
+): Effect.Effect<boolean> =>
   Effect.suspend(() => {
-    const trouble = troubles.of(storage)
-    if (trouble.undelivered.size === 0) return Effect.succeed(true)
-    if (trouble.isDelivering || !canCollect(storage)) return Effect.succeed(false)
-    trouble.isDelivering = true
-    const first = () => trouble.undelivered.entries().next().value
-    return Effect.gen(function*() {
-      for (let next = first(); next !== undefined; next = first()) {
-        const [key, count] = next
-        const fence = yield* call(storage, timeout, "collect", key, () => storage.collect(key))
-        if (fence === undefined) return false
-        // Another one may have failed meanwhile.
-        if (trouble.undelivered.get(key) === count) trouble.undelivered.delete(key)
-      }
-      return true
-    }).pipe(Effect.ensuring(Effect.sync(() => trouble.isDelivering = false)))
+    const { undelivered } = troubles.of(storage)
+    if (undelivered.size === 0) return Effect.succeed(true)
+    if (!canCollect(storage)) return Effect.succeed(!undelivered.has(key))
+    return Effect.zipRight(
+      Effect.flatMap(Clock.currentTimeMillis, (now) => deliverAll(storage, timeout, now)),
+      undelivered.has(key) ? deliver(storage, key, timeout) : Effect.succeed(true)
+    )
   })
 
 const canCollect = (storage: CacheStorage.Service): storage is CollectableCacheStorage.Service => "collect" in storage
@@ -196,8 +210,8 @@ export const look = (
 ): Effect.Effect<Place> =>
   Effect.flatMap(Clock.currentTimeMillis, (since) =>
     Effect.map(
-      Effect.flatMap(deliver(storage, timeout), (isDelivered) =>
-        isDelivered
+      Effect.flatMap(isCurrent(storage, lookup.key, timeout), (isCurrent) =>
+        isCurrent
           ? call(storage, timeout, "get", lookup.key, () => read(storage, lookup))
           : Effect.succeed(undefined)),
       (found = missed("miss", undefined)) => {
@@ -232,7 +246,7 @@ export const write = (
 ): Effect.Effect<Detail | undefined> =>
   Effect.gen(function*() {
     if (since <= troubles.of(storage).distrustedUntil) return "not-kept"
-    if (!(yield* deliver(storage, timeout))) return "storage"
+    if (!(yield* isCurrent(storage, lookup.key, timeout))) return "storage"
     const isKept = yield* call(storage, timeout, "set", lookup.key, () => storage.set(item, lookup))
     return isKept === undefined ? "storage" : isKept ? undefined : "not-kept"
   })

@@ -47,12 +47,13 @@ export const visit = <R>(policies: Policies<R>, cache: string): Effect.Effect<Vi
       selection: {
         depth: yield* depth,
         name: policy.name,
+        version: policy.version,
         rewritten: view.isRewritten ? CacheKey.narrow(view.url, policy.query) : undefined
       },
       request,
       view,
       policy,
-      key: CacheKey.make(view.target, policy.query, policy.version),
+      key: CacheKey.make(view.target, policy.query),
       asks: policy.honorsRequest ? CacheControl.request(view.fields) : CacheControl.noRequestDirectives,
       identity: nobody,
       cache: policy.name ?? cache

@@ -1,6 +1,6 @@
 /** The key of a stored response: its target URI (RFC 9111 §2), as the route reads its query. */
 
-/** A version, an origin, a path and a query as one string that no other four give. */
+/** An origin, a path and a query as one string that no other three give. */
 export type CacheKey = string
 
 /** A target URI, taken apart, not normalised: what a router tells apart stays apart. */
@@ -96,18 +96,51 @@ export const narrow = (requestTarget: string, selection: QuerySelection): string
 const escape = (text: string): string =>
   text.replace(/[^A-Za-z0-9.\-_:[\]]/g, (unit) => `%${unit.charCodeAt(0).toString(16).padStart(4, "0")}`)
 
-export const make = (
-  { origin, path, query }: Target,
-  selection: QuerySelection = "all",
-  version: string | undefined = undefined
-): CacheKey => {
+export const make = ({ origin, path, query }: Target, selection: QuerySelection = "all"): CacheKey => {
   const scheme = origin.indexOf("://")
   const selected = select(query, selection)
-  // A space ends the version, a slash the host; neither holds one.
-  return (version === undefined ? "" : `${escape(version).replaceAll(":", "%003a")} `) +
-    `${escape(origin.slice(0, scheme))}://${escape(origin.slice(scheme + 3))}` +
+  // A slash ends the host, which holds none.
+  return `${escape(origin.slice(0, scheme))}://${escape(origin.slice(scheme + 3))}` +
     (selected === undefined ? path : `${path}?${selected}`)
 }
+
+const withoutDots = (path: string): string => {
+  const segments: Array<string> = []
+  for (const segment of path.split("/")) {
+    if (segment === "..") segments.pop()
+    else if (segment !== ".") segments.push(segment)
+  }
+  return segments.join("/")
+}
+
+const withPlainEscapes = (text: string): string =>
+  text.replace(/%[0-9a-f]{2}/gi, (escaped) => {
+    const character = String.fromCharCode(parseInt(escaped.slice(1), 16))
+    return /[A-Za-z0-9\-._~]/.test(character) ? character : escaped.toUpperCase()
+  })
+
+/** The spelling of a target that RFC 3986 §6.2.2 makes of all its equivalents; an empty query is none. */
+const normal = ({ origin, path, query }: Target): Target => ({
+  origin,
+  path: withoutDots(withPlainEscapes(path)) || "/",
+  query: query === "" ? undefined : query
+})
+
+/** What a router takes for the same by default: whatever the case, the slashes, and what follows a `;`. */
+const lenient = (target: Target): Target => {
+  const { origin, path, query } = normal({ ...target, path: target.path.split(";", 1)[0]! })
+  return { origin, path: path.toLowerCase().replace(/\/{2,}/g, "/").replace(/(?<=.)\/$/, ""), query }
+}
+
+/**
+ * A target, and the spellings of it that RFC 3986 §6.2.2 and the defaults of the platform's router make of it: what changes
+ * it has changed them. The last one is the same for all that are taken for one.
+ */
+export const spellings = (target: Target): readonly [Target, Target, Target] => [
+  target,
+  normal(target),
+  lenient(target)
+]
 
 /** Stand for the host while a reference is resolved, for the real one may be missing, or none that a URL can have. */
 const anyHosts = ["a.invalid", "b.invalid"] as const

@@ -93,6 +93,8 @@ export interface Selection {
   readonly depth: number
   /** Which of several caches at one URI it is. */
   readonly name?: string | undefined
+  /** Which version of the application it is of. */
+  readonly version?: string | undefined
   /** What a middleware outside made of the target, as one that rewrites by tenant does. */
   readonly rewritten?: string | undefined
   /** The content of a request that asks by it: `QUERY` (its draft's section on caching). */
@@ -103,13 +105,13 @@ export interface Selection {
 export const variant = (
   vary: Vary,
   request: Fields.Fields,
-  { content, depth, name, rewritten }: Selection = { depth: 0 }
+  { content, depth, name, rewritten, version }: Selection = { depth: 0 }
 ): string => {
   const values = vary.map((name) => {
     const value = Fields.get(request, name)
     return value === undefined ? [name] : [name, canonical(name, value)]
   })
-  const others = { ...(depth === 0 ? {} : { depth }), name, rewritten, content }
+  const others = { ...(depth === 0 ? {} : { depth }), name, version, rewritten, content }
   const isOfOthers = Object.values(others).some((other) => other !== undefined)
   if (isOfOthers) return JSON.stringify([others, ...values])
   return values.length === 0 ? "" : JSON.stringify(values)

@@ -4,8 +4,8 @@ import * as CacheKey from "../../src/protocol/CacheKey.js"
 import { text } from "./texts.js"
 
 const here = "http://example.com"
-const keyOf = (requestTarget: string, selection?: CacheKey.QuerySelection, version?: string) =>
-  CacheKey.make(CacheKey.target(requestTarget, here), selection, version)
+const keyOf = (requestTarget: string, selection?: CacheKey.QuerySelection) =>
+  CacheKey.make(CacheKey.target(requestTarget, here), selection)
 
 describe("CacheKey", () => {
   it.each([
@@ -85,11 +85,38 @@ describe("CacheKey", () => {
     expect(keyOf("HTTP://EXAMPLE.com:80/a?b#c")).toBe(keyOf("/a?b"))
   })
 
-  it("versions are kept apart from each other and from none", () => {
-    const keys = [undefined, "", "1", "2", "http", "http://example.com", "1 "].map((version) =>
-      keyOf("/a", "all", version)
-    )
-    expect(new Set(keys).size).toBe(keys.length)
+  it.each([
+    ["/users/1", "/users/1/"],
+    ["/users/1", "/Users/1"],
+    ["/users/1", "//users///1"],
+    ["/users/1", "/users/%31"],
+    ["/users/1", "/users/1?"],
+    ["/users/1", "/users/1;a=1"],
+    ["/users/1", "/x/../users/./1"],
+    ["/a%2Fb", "/a%2fb/"],
+    ["/%7Ea?q=1", "/~A?q=1"],
+    ["/", "//"],
+    ["/", "/.."]
+  ])("71: %s and %s may be one: the last of their spellings is the same", (one, other) => {
+    const [first, second] = [one, other].map((text) => CacheKey.spellings(CacheKey.target(text, here)))
+    expect(first!.at(-1)).toEqual(second!.at(-1))
+  })
+
+  it.each([["/a", "/b"], ["/a%2Fb", "/a/b"], ["/a?q=1", "/a?q=2"], ["/a?q=a", "/a?q=A"], ["/a%20b", "/ab"]])(
+    "71: %s and %s are two",
+    (one, other) => {
+      const [first, second] = [one, other].map((text) => CacheKey.spellings(CacheKey.target(text, here)))
+      expect(first!.at(-1)).not.toEqual(second!.at(-1))
+    }
+  )
+
+  it("71: the first of the spellings is the target itself, and theirs are the same", () => {
+    fc.assert(fc.property(text, (requestTarget) => {
+      const target = CacheKey.target(`/${requestTarget}`, here)
+      const spellings = CacheKey.spellings(target)
+      expect(spellings[0]).toEqual(target)
+      expect(CacheKey.spellings(spellings[1])[1]).toEqual(spellings[1])
+    }))
   })
 
   it.each<[CacheKey.QuerySelection, string, string]>([
@@ -146,18 +173,17 @@ describe("CacheKey", () => {
     }))
   })
 
-  it("different versions, origins, paths and queries never have one key", () => {
+  it("different origins, paths and queries never have one key", () => {
     const parts = ["/", ":", "%", "%002f", "f", "?", " ", "a", "\u0002", "\ud83d", "\ude00", "\u{1f601}"]
     const texts = ["", ...parts, ...parts.flatMap((one) => parts.map((other) => one + other))]
     const paths = texts.filter((text) => !text.includes("?")).map((text) => `/${text}`)
     const components: { readonly [name: string]: ReadonlyArray<string | undefined> } = {
-      version: [undefined, ...texts],
       scheme: texts,
       host: texts,
       path: paths,
       query: [undefined, ...texts]
     }
-    const plain = { version: undefined, scheme: "http", host: "a", path: "/", query: undefined }
+    const plain = { scheme: "http", host: "a", path: "/", query: undefined }
     const names = Object.keys(components)
     const collisions: Array<readonly [string, string]> = []
     for (const [index, one] of names.entries()) {
@@ -165,10 +191,10 @@ describe("CacheKey", () => {
         const keys = new Map<string, string>()
         for (const a of components[one]!) {
           for (const b of components[other]!) {
-            const { host, path, query, scheme, version }: typeof plain = { ...plain, [one]: a, [other]: b }
+            const { host, path, query, scheme }: typeof plain = { ...plain, [one]: a, [other]: b }
             const origin = `${scheme}://${host}`
-            const address = JSON.stringify([version ?? null, origin, path, query ?? null])
-            const key = CacheKey.make({ origin, path, query }, "all", version)
+            const address = JSON.stringify([origin, path, query ?? null])
+            const key = CacheKey.make({ origin, path, query }, "all")
             const same = keys.get(key)
             if (same === undefined) keys.set(key, address)
             else if (same !== address) collisions.push([same, address])
@@ -184,16 +210,14 @@ describe("CacheKey", () => {
     const insert = (whole: string, at: number, character: string) =>
       whole.slice(0, at % (whole.length + 1)) + character + whole.slice(at % (whole.length + 1))
     fc.assert(
-      fc.property(text, text, path, text, fc.nat(), fc.fullUnicode(), (version, host, path, query, at, character) => {
+      fc.property(text, path, text, fc.nat(), fc.fullUnicode(), (host, path, query, at, character) => {
         const origin = `http://${host}`
         const target = { origin, path, query }
         const keys = [
-          CacheKey.make(target, "all", version),
-          CacheKey.make(target, "all", insert(version, at, character)),
-          CacheKey.make({ ...target, origin: `http://${insert(host, at, character)}` }, "all", version),
-          CacheKey.make({ ...target, query: insert(query, at, character) }, "all", version),
-          CacheKey.make({ ...target, query: undefined }, "all", version),
-          CacheKey.make(target, "all")
+          CacheKey.make(target),
+          CacheKey.make({ ...target, origin: `http://${insert(host, at, character)}` }),
+          CacheKey.make({ ...target, query: insert(query, at, character) }),
+          CacheKey.make({ ...target, query: undefined })
         ]
         expect(new Set(keys).size).toBe(keys.length)
       })
@@ -272,7 +296,7 @@ describe("CacheKey", () => {
       const resolved = CacheKey.resolve(reference, target)
       expect(resolved === undefined || resolved.path.startsWith("/")).toBe(true)
       expect(CacheKey.resolveAll(reference, target).length).toBeLessThanOrEqual(2)
-      expect(typeof CacheKey.make(resolved ?? target, { only: [reference] }, host)).toBe("string")
+      expect(typeof CacheKey.make(resolved ?? target, { only: [reference] })).toBe("string")
     }))
   })
 })
