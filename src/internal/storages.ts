@@ -57,6 +57,7 @@ class Trouble {
   }
   /** With the number of the latest collect. */
   readonly undelivered = new Map<CacheStorage.CacheKey, number>()
+  readonly delivering = new Set<CacheStorage.CacheKey>()
   isDelivering = false
   /** Epoch milliseconds. */
   deliversAgainAt = 0
@@ -137,27 +138,35 @@ const call = <A extends {}>(
     )
   })
 
-/** Whether the collect of a key is delivered. */
+/** Whether the collect of a key is delivered, which one at a time tries. */
 const deliver = (storage: CollectableCacheStorage.Service, key: CacheStorage.CacheKey, timeout: number) =>
   Effect.suspend(() => {
-    const { undelivered } = troubles.of(storage)
+    const { delivering, undelivered } = troubles.of(storage)
+    if (delivering.has(key)) return Effect.succeed(false)
+    delivering.add(key)
     const count = undelivered.get(key)
     return Effect.map(call(storage, timeout, "collect", key, () => storage.collect(key)), (fence) => {
       // Another one may have failed meanwhile.
       if (fence !== undefined && undelivered.get(key) === count) undelivered.delete(key)
-      return fence !== undefined
-    })
+      return fence !== undefined && !undelivered.has(key)
+    }).pipe(Effect.ensuring(Effect.sync(() => delivering.delete(key))))
   })
 
-/** Delivers what could not be, beside the requests: one at a time, until one fails, and a while later again. */
-const deliverAll = (storage: CollectableCacheStorage.Service, timeout: number, now: number): Effect.Effect<unknown> => {
+/** Delivers the collects of the other keys beside the requests, and a while later what could not be delivered. */
+const deliverOthers = (
+  storage: CollectableCacheStorage.Service,
+  key: CacheStorage.CacheKey,
+  timeout: number,
+  now: number
+): Effect.Effect<unknown> => {
   const trouble = troubles.of(storage)
   if (trouble.isDelivering || isAhead(trouble.deliversAgainAt, now, retryAfter)) return Effect.void
   trouble.isDelivering = true
   trouble.deliversAgainAt = now + retryAfter
+  const others = [...trouble.undelivered.keys()].filter((other) => other !== key)
   return fork(
     storage,
-    Effect.forEach([...trouble.undelivered.keys()], (key) => deliver(storage, key, timeout), { discard: true }).pipe(
+    Effect.forEach(others, (key) => deliver(storage, key, timeout), { discard: true }).pipe(
       Effect.ensuring(Effect.sync(() => trouble.isDelivering = false))
     )
   )
@@ -174,7 +183,7 @@ const isCurrent = (
     if (undelivered.size === 0) return Effect.succeed(true)
     if (!canCollect(storage)) return Effect.succeed(!undelivered.has(key))
     return Effect.zipRight(
-      Effect.flatMap(Clock.currentTimeMillis, (now) => deliverAll(storage, timeout, now)),
+      Effect.flatMap(Clock.currentTimeMillis, (now) => deliverOthers(storage, key, timeout, now)),
       undelivered.has(key) ? deliver(storage, key, timeout) : Effect.succeed(true)
     )
   })
