@@ -11,6 +11,7 @@ import type { CacheMiss, CacheStorageError } from "./CacheError.js"
 import type { CacheItem } from "./CacheItem.js"
 import { adopt } from "./home/home.js"
 import type { CacheKey as Key } from "./protocol/CacheKey.js"
+import { remembered } from "./protocol/Vary.js"
 
 /**
  * A URI as text: origin, path and query. Different URIs have different keys.
@@ -30,7 +31,10 @@ export interface Lookup {
   readonly key: CacheKey
   /** Whose response is wanted; `""` for everybody's. */
   readonly partition: string
-  /** The variant that the request selects, of an item whose `Vary` nominates these fields. */
+  /**
+   * The variant that the request selects, of an item whose `Vary` nominates these fields. It reads what may be long:
+   * `select` and `place` ask it once for each distinct list.
+   */
   readonly variantOf: (vary: ReadonlyArray<string>) => string
 }
 
@@ -83,9 +87,10 @@ export const layer = <E, R>(
  * @category combinators
  */
 export const select = (items: Iterable<CacheItem>, lookup: Lookup): CacheItem | undefined => {
+  const variantOf = remembered(lookup.variantOf)
   let best: CacheItem | undefined
   for (const item of items) {
-    if (lookup.variantOf(item.vary) !== item.variant) continue
+    if (variantOf(item.vary) !== item.variant) continue
     const varies = Number(item.vary.length > 0) - Number(best !== undefined && best.vary.length > 0)
     if (best === undefined || varies > 0 || (varies === 0 && item.date > best.date)) best = item
   }
@@ -106,8 +111,9 @@ export const place = (
   lookup: Lookup
 ): ReadonlyArray<CacheItem> | undefined => {
   if (item.replaces !== undefined && !items.some(({ id }) => id === item.replaces)) return undefined
+  const variantOf = remembered(lookup.variantOf)
   const others = items.filter((other) =>
-    other.variant !== item.variant && other.id !== item.replaces && lookup.variantOf(other.vary) !== other.variant
+    other.variant !== item.variant && other.id !== item.replaces && variantOf(other.vary) !== other.variant
   )
   return isDead(item) ? others : [...others, item]
 }

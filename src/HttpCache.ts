@@ -25,7 +25,7 @@ import { resolve } from "./internal/byUri.js"
 import { callSite } from "./internal/callSite.js"
 import * as enclosing from "./internal/enclosing.js"
 import * as failing from "./internal/failing.js"
-import { discard, fill, type Filled, late } from "./internal/filling.js"
+import { discard, fill, type Filled, otherwise } from "./internal/filling.js"
 import * as flights from "./internal/flights.js"
 import * as handlers from "./internal/handler.js"
 import * as hidden from "./internal/hidden.js"
@@ -111,7 +111,7 @@ const attend = <A extends Respondable.Respondable, E, R, RP>(
     const { exit, isJoined } = yield* flights.board<Filled<E>, R>(storage, policy.maxWaiters, {
       name: order.isJoined ? joining.nameOf(here, place) : undefined,
       deadline: policy.deadline,
-      late,
+      ...otherwise,
       fly: fill(handler, order)
     })
     const filled = yield* exit
@@ -122,13 +122,13 @@ const attend = <A extends Respondable.Respondable, E, R, RP>(
     const standIn = isError ? yield* storages.present(place) : undefined
     if (standIn !== undefined && Reuse.insteadOfError(standIn, filled.status, wantedOf(standIn), responseTime)) {
       yield* hidden.tell("stale-if-error", here, filled)
-      if (!isJoined) discard(filled)
+      if (!isJoined) yield* discard(filled)
       return yield* respondStored(here, standIn, { ...outcome, status: filled.status }, responseTime)
     }
     if (!isJoined) return yield* respondFilled(here, filled, outcome)
 
     // It waited for another request: is that one's answer its own too?
-    const shared = joining.shared(filled, lookup, wantedOf, responseTime)
+    const shared = yield* joining.shared(filled, lookup, wantedOf, responseTime)
     if (shared !== undefined) {
       recorder.countAsRead(here.request, shared.item.vary)
       yield* varying.hit(handler, here, shared.item)
@@ -185,7 +185,7 @@ const pass = <A extends Respondable.Respondable, E, R, RP, R2 = never>(
     if (isSent) return own
     yield* keep(own)
     if (isFromBeneath) return yield* enclosing.sign(own)
-    const response = serverResponse.guarded(own, here.request)
+    const response = yield* serverResponse.guarded(own, here.request)
     const fields = Fields.from(Object.entries(response.headers))
     if (aside.detail === "partition") yield* enclosing.tellPersonal("")
     if (aside.detail === "partition") report.tell(fields, here, { private: true, expires: false }, outcome)

@@ -166,7 +166,7 @@ class Memory implements CollectableCacheStorage.Service {
     const own = placed.filter((other) => isKept || other !== item)
     const after = own.slice(-this.limits.maxVariants)
     for (const other of before) if (!after.includes(other)) this.items.delete(other)
-    this.replace(lookup.key, lookup.partition, () => after)
+    this.replace(item.key, item.partition, () => after)
     if (!isKept) return Effect.succeed(false)
     this.items.set(item, true)
     while (this.items.size > this.limits.maxItems) this.items.pop()
@@ -190,10 +190,9 @@ class Memory implements CollectableCacheStorage.Service {
 }
 
 /** A view of a larger buffer would hold all of it, and so would a text that was cut from a larger one. */
-const owned = (item: CacheItem): CacheItem => ({
-  ...item,
-  headers: structuredClone(item.headers),
-  body: item.body.byteLength === item.body.buffer.byteLength ? item.body : new Uint8Array(item.body)
+const owned = ({ body, ...texts }: CacheItem): CacheItem => ({
+  ...structuredClone(texts),
+  body: body.byteLength === body.buffer.byteLength ? body : new Uint8Array(body)
 })
 
 const isWhole = (value: unknown): boolean => Number.isInteger(value) && Number(value) >= 1

@@ -135,3 +135,26 @@ describe("bounds", () => {
     }
   )
 })
+
+describe("85: among many variants", () => {
+  it.effect.each([[1], [2], [3]])(
+    "a look-up asks once for each of %i lists, and so does a set",
+    ([lists]) =>
+      Effect.gen(function*() {
+        const storage = yield* CacheStorage.CacheStorage
+        const names = ["accept", "accept-language", "x-a"].slice(0, lists)
+        const fieldsOf = (at: number) => Object.fromEntries(names.map((name) => [name, `${at}`]))
+        for (let at = 0; at < 64; at++) {
+          const lookup = lookupOf(fieldsOf(at))
+          yield* storage.set(itemOf(`${at}`, lookup, { vary: [names[at % names.length]!] }), lookup)
+        }
+        let calls = 0
+        const one = lookupOf(fieldsOf(63))
+        const counting: CacheStorage.Lookup = { ...one, variantOf: (vary) => (calls++, one.variantOf(vary)) }
+        expect(new TextDecoder().decode((yield* storage.get(counting)).body)).toBe("63")
+        expect(calls).toBe(lists)
+        yield* storage.set(itemOf("another", one, { vary: [names[0]!] }), counting)
+        expect(calls).toBe(2 * lists!)
+      }).pipe(Effect.provide(InMemoryCacheStorage.layer))
+  )
+})

@@ -1,5 +1,5 @@
 /** The test kit: every fault does what it says, and the laws tell a broken storage from one that works. */
-import { Headers, HttpServerRequest, HttpServerResponse } from "@effect/platform"
+import { Headers, type HttpApp, HttpServerRequest, HttpServerResponse } from "@effect/platform"
 import { describe, expect, it } from "@effect/vitest"
 import { Cause, Context, Effect, Exit, Fiber, Layer, Logger, Scope, Struct, TestClock } from "effect"
 import {
@@ -28,6 +28,54 @@ const door = () => {
 }
 
 const quiet = Logger.remove(Logger.defaultLogger)
+
+describe("a storage whose bodies are read-only", () => {
+  const bodyOf = (
+    app: HttpApp.Default<never, CacheStorage.CacheStorage | CollectableCacheStorage.CollectableCacheStorage>,
+    url: string
+  ) =>
+    Effect.map(
+      Effect.scoped(app).pipe(
+        Effect.provideService(HttpServerRequest.HttpServerRequest, HttpServerRequest.fromWeb(new Request(url)))
+      ),
+      ({ body }) => body._tag === "Uint8Array" ? body.body : new Uint8Array()
+    )
+
+  it.effect("22: finds which body was written into, after the request that did it", () =>
+    Effect.gen(function*() {
+      const { written } = yield* Kit.ReadOnly
+      const app = counted().pipe(withCache({ expiry: 10 }))
+      for (const path of ["a", "b"]) yield* bodyOf(app, `http://localhost/${path}`)
+      expect(yield* written).toEqual([])
+      const served = yield* bodyOf(app, "http://localhost/b")
+      expect([new TextDecoder().decode(served), yield* written]).toEqual(["run 2", []])
+      served[0] = 0
+      expect(yield* written).toEqual(["http://localhost/b"])
+      // What it has told it does not tell again.
+      expect(yield* written).toEqual([])
+      expect(new TextDecoder().decode(yield* bodyOf(app, "http://localhost/a"))).toBe("run 1")
+    }).pipe(Effect.provide(Kit.layerReadOnly)))
+
+  it.effect("22: the cache itself writes into none, whatever it answers", () =>
+    Effect.gen(function*() {
+      const { written } = yield* Kit.ReadOnly
+      const { get, patch } = door()
+      const conditional = (headers: Record<string, string>) =>
+        Effect.scoped(counted().pipe(withCache({ expiry: 10 }))).pipe(
+          Effect.provideService(
+            HttpServerRequest.HttpServerRequest,
+            HttpServerRequest.fromWeb(new Request("http://localhost/", { headers }))
+          )
+        )
+      yield* get
+      for (const range of ["bytes=0-1", "bytes=0-0,2-3", "bytes=9-"]) yield* conditional({ range })
+      yield* conditional({ "if-none-match": "*" })
+      yield* TestClock.adjust("10 seconds")
+      yield* get
+      yield* patch
+      expect(yield* written).toEqual([])
+    }).pipe(Effect.provide(Kit.layerReadOnly)))
+})
 const faulty = Layer.merge(Kit.layerFaulty, quiet)
 
 describe("faults through the door", () => {

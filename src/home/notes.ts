@@ -25,8 +25,9 @@ const placeOf = ({ key, partition }: Place): string => JSON.stringify([key, part
 /** What the responses kept in a place nominated, so that requests for different variants don't wait for each other. */
 export const nominated = (storage: object, place: Place): Vary => nominations.of(storage).get(placeOf(place)) ?? []
 
+/** The names are texts of their own: one that was cut from a larger text would hold all of it. */
 export const nominate = (storage: object, place: Place, names: Vary): void => {
-  nominations.of(storage).set(placeOf(place), union(nominated(storage, place), names))
+  nominations.of(storage).set(placeOf(place), structuredClone(union(nominated(storage, place), names)))
 }
 
 /** Epoch milliseconds. */
@@ -55,7 +56,7 @@ const maxLists = 8
 /** Whether it is one of the first lists of fields that responses of the URI were read by. */
 export const admits = (storage: object, key: string, vary: Vary): boolean => {
   const seen = lists.of(storage).get(key) ?? []
-  const list = vary.join()
+  const list = JSON.stringify(vary)
   if (seen.includes(list)) return true
   if (seen.length >= maxLists) return false
   lists.of(storage).set(key, [...seen, list])

@@ -46,10 +46,12 @@ const completed = (item: CacheItem, own: serverResponse.Answer): serverResponse.
     const whole = Range.join([item.range, item.body], [extent, rest])
     return whole === undefined ? undefined : serverResponse.freshened(item, own, (type) => Body.of(whole, type))
   }
-  if (own.body._tag !== "Stream") return undefined
-  const [stored, coming] = [Stream.sync(() => Body.copy(item.body)), own.body.stream]
-  const whole = item.range.first === 0 ? Stream.concat(stored, coming) : Stream.concat(coming, stored)
-  return serverResponse.freshened(item, own, (type) => Body.ofStream(whole, type, extent.size))
+  const { body } = own
+  if (body._tag !== "Stream") return undefined
+  const isFirst = item.range.first === 0
+  const whole = (coming: Body.ByteStream) =>
+    isFirst ? Stream.concat(Stream.succeed(item.body), coming) : Stream.concat(coming, Stream.succeed(item.body))
+  return serverResponse.freshened(item, own, (type) => Body.through(body, whole, type, extent.size))
 }
 
 /**
@@ -84,14 +86,16 @@ export const ask = <A extends Respondable.Respondable, E, R, RP>(
   const fields = Vary.spelled(mayKeep ? Fields.without(view.fields, Preconditions.clientCopy) : view.fields, selecting)
   const run = (conditions: Fields.Fields | undefined): Effect.Effect<Asked, E, R> => {
     const shown = recorder.show(request, view, { ...fields, ...conditions }, policy)
-    return Effect.map(handlers.run(handler, request, shown, policy.targets), (answered) => {
+    return Effect.flatMap(handlers.run(handler, request, shown, policy.targets), (answered) => {
       const own = serverResponse.fromHandler(answered.response, view.method, policy, answered.responseTime)
       if (policy.unkeyed === "vary") {
         const stored = isOfStored(view.method, own.status) ? item?.vary ?? [] : []
         serverResponse.nominate(own, Vary.union(recorder.unkeyedFields(answered.reads, policy), stored))
       }
       const answer = view.method === "GET" ? serverResponse.asWhole(own, policy.etag) : own
-      return { ...answered, shown: fields, own, answer }
+      const isDropped = own.body._tag === "Empty" && !answered.isFromBeneath && !answered.isSent
+      const dropped = isDropped ? Body.discard(answered.response.body) : Effect.void
+      return Effect.as(dropped, { ...answered, shown: fields, own, answer })
     })
   }
   const asks = item === undefined || !mayKeep ? undefined : question(item, view.fields)
@@ -104,7 +108,6 @@ export const ask = <A extends Respondable.Respondable, E, R, RP>(
     if (answer !== undefined) Object.assign(answer.fields, CacheControl.annotated(answer.fields, asked.said, []))
     // A cache beneath that answered our question did not answer the client.
     if (answer !== undefined) return Effect.succeed({ ...asked, isFromBeneath: false, answer })
-    Body.discard(asked.own.body)
-    return run(undefined)
+    return Effect.zipRight(Body.discard(asked.own.body), run(undefined))
   })
 }

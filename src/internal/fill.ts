@@ -1,6 +1,7 @@
 /** One streamed body, pulled once and read by many: an append-only list of chunks, and a bell. */
 import * as Cause from "effect/Cause"
 import * as Chunk from "effect/Chunk"
+import * as Clock from "effect/Clock"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -9,7 +10,10 @@ import * as FiberId from "effect/FiberId"
 import * as Option from "effect/Option"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
+import { limitReached } from "../home/limits.js"
 import * as Body from "./body.js"
+import * as holdings from "./holdings.js"
+import { HoldUp } from "./holdUp.js"
 
 interface Reader {
   /** The number of the next chunk. */
@@ -18,176 +22,279 @@ interface Reader {
   isCutOff: boolean
 }
 
-/** How long a body that has grown past the limit waits for a client that takes nothing. */
-const patience = "30 seconds"
+/** A client's place in the audience. */
+export interface Reading {
+  readonly stream: Body.ByteStream
+  /** The same for a client that needs only a part of it. */
+  readonly partial: Body.ByteStream
+  /** Its client is sent something else; the body goes on, to be stored. */
+  readonly decline: Effect.Effect<void>
+  /** Its client is gone. */
+  readonly leave: Effect.Effect<void>
+}
 
-const newBell = (): Deferred.Deferred<void> => Deferred.unsafeMake(FiberId.none)
+/** Milliseconds that a source may pause, and that readers may keep it or other readers waiting. */
+const patience = 30_000
 
-export class Fill {
-  /** Bytes. */
-  private readonly limit: number
-  private readonly onAbandoned: Effect.Effect<unknown>
+export interface Options {
+  readonly storage: object
+  /** Bytes; a longer body is not stored. */
+  readonly limit: number
+  /** Bytes that it was said to have. */
+  readonly length: number | undefined
+  /** Ends the flight, from outside of it. */
+  readonly end: Effect.Effect<unknown>
+  readonly onTooLarge: Effect.Effect<unknown>
+}
+
+export class Fill implements holdings.Holding {
+  /** The place of the request that started it. */
+  readonly first: Reading
+  private readonly options: Options
   private readonly readers = new Set<Reader>()
   private chunks: Array<Uint8Array> = []
   /** How many chunks are no longer held. */
   private dropped = 0
-  private held = 0
+  /** How much is held. */
+  bytes = 0
+  /** When the last chunk came or was taken. Epoch milliseconds. */
+  private activeAt = 0
   private size = 0
-  private bell = newBell()
+  private bell = Deferred.unsafeMake<void>(FiberId.none)
   private exit: Exit.Exit<unknown, unknown> | undefined
+  /** It is not going to be stored: what every reader has is no longer held. */
+  private isPassing = false
   private isAbandoned = false
+  private readonly holdUp = new HoldUp()
+  /** Since when the source is waited for. Epoch milliseconds; `undefined` while its readers are. */
+  private pullingSince: number | undefined
 
-  /** `onAbandoned` is run when the last reader leaves before the end. */
-  constructor(limit: number, onAbandoned: Effect.Effect<unknown>) {
-    this.limit = limit
-    this.onAbandoned = onAbandoned
+  constructor(options: Options) {
+    this.options = options
+    this.first = this.seat()
+  }
+
+  expire(now: number): void {
+    if (this.exit === undefined || now - this.activeAt < patience) return
+    for (const reader of this.readers) reader.isCutOff = true
+    this.readers.clear()
+    this.isAbandoned = true
+    this.settle()
+    this.chunks = []
   }
 
   /** It may be stored, and whoever comes late still gets its beginning. */
   get isWhole(): boolean {
-    return this.size <= this.limit && !this.isAbandoned && (this.exit === undefined || Exit.isSuccess(this.exit))
+    return !this.isPassing && !this.isAbandoned && (this.exit === undefined || Exit.isSuccess(this.exit))
   }
 
-  /** Why it ended, where it did not come to its end; not where the storage's layer has closed. */
+  /** Why it did not come to its end, where that is an error: not what is not stored, nor a layer that has closed. */
   get failure(): Cause.Cause<unknown> | undefined {
-    if (this.exit === undefined || Exit.isSuccess(this.exit)) return undefined
+    if (this.exit === undefined || Exit.isSuccess(this.exit) || this.isPassing) return undefined
     const { cause } = this.exit
     return this.isAbandoned || !Cause.isInterruptedOnly(cause) ? cause : undefined
   }
 
-  get bytes(): Uint8Array {
-    const bytes = new Uint8Array(this.size)
-    let at = 0
-    for (const chunk of this.chunks) {
-      bytes.set(chunk, at)
-      at += chunk.byteLength
-    }
-    return bytes
+  get isTooLarge(): boolean {
+    return this.size > this.options.limit
+  }
+
+  /** All bytes of a known length are the whole: a client may leave with the last one. */
+  private get isComplete(): boolean {
+    return this.size === this.options.length
+  }
+
+  /** Its content, which the readers read from now on: there is one copy. */
+  takeBytes(): Uint8Array {
+    const { views, whole } = Body.joined(this.chunks)
+    this.chunks = views
+    return whole
   }
 
   /**
-   * At the pace of the source while the body is within the limit, then at that of the slowest reader. Its readers see the
-   * end when `atEnd` has run. What nobody has begun to read when `deadline` (milliseconds) is over is given up.
+   * At the pace of the source while the body may be stored, then at that of the slowest reader. Its readers see the end
+   * when `atEnd` has run. What nobody has begun to read when `deadline` (milliseconds) is over is given up, and so is a
+   * source that pauses for too long.
    */
   pump<E, R, E2, R2>(
     source: Stream.Stream<Uint8Array, E, R>,
     atEnd: Effect.Effect<unknown, E2, R2>,
     deadline: number
   ): Effect.Effect<void, never, R | R2> {
-    const isRead = Effect.suspend(() =>
-      Array.from(this.readers).some(({ hasStarted }) => hasStarted) ? Effect.void : this.abandon
+    const finish = Effect.suspend(() =>
+      this.exit === undefined ? Effect.onExit(atEnd, (exit) => this.close(exit)) : Effect.void
     )
-    const pumped = Stream.runForEach(source, (chunk) => this.push(chunk)).pipe(
-      Effect.zipLeft(atEnd),
-      Effect.onExit((exit) =>
-        Effect.sync(() => {
-          this.exit = exit
-          this.ring()
-        })
-      ),
+    const take = (chunk: Uint8Array) =>
+      this.push(chunk).pipe(
+        Effect.zipRight(Effect.suspend(() => this.isComplete ? finish : Effect.void)),
+        Effect.zipRight(this.pulls)
+      )
+    const pumped = this.pulls.pipe(
+      Effect.zipRight(Stream.runForEach(source, take)),
+      Effect.zipRight(finish),
+      Effect.onExit((exit) => this.close(exit)),
       // Its readers are told.
       Effect.catchAllCause(() => Effect.void)
     )
-    return Effect.flatMap(
-      Effect.fork(Effect.delay(isRead, deadline)),
-      (watch) => Effect.ensuring(pumped, Fiber.interruptFork(watch))
-    )
+    const watch = Effect.flatMap(Clock.currentTimeMillis, (now) => this.watch(now + deadline))
+    return Effect.flatMap(Effect.fork(watch), (watch) => Effect.ensuring(pumped, Fiber.interruptFork(watch)))
   }
 
-  /** A place in the audience: to the end of the stream, or for as long as the request that doesn't come to send it. */
-  readonly reader: Effect.Effect<Stream.Stream<Uint8Array, unknown>> = Effect.uninterruptible(Effect.suspend(() => {
-    const reader: Reader = { at: this.dropped, hasStarted: false, isCutOff: false }
-    this.readers.add(reader)
-    const leave = Effect.suspend(() => {
-      if (!this.readers.delete(reader)) return Effect.void
-      this.trim()
-      return this.readers.size === 0 && this.exit === undefined ? this.abandon : Effect.void
-    })
-    const stream = Stream.ensuring(Stream.repeatEffectChunkOption(this.pull(reader)), leave)
+  /** A place for another client, where the beginning is still there. */
+  readonly join: Effect.Effect<Reading | undefined> = Effect.uninterruptible(Effect.suspend(() => {
+    if (!this.isWhole) return Effect.succeed(undefined)
+    const reading = this.seat()
     return Effect.flatMap(Effect.serviceOption(Scope.Scope), (scope) =>
-      Option.isSome(scope)
+      Option.isNone(scope)
+        ? Effect.succeed(reading)
         // A scope that ends well before the body is read is not that of the request.
-        ? Effect.as(
-          Scope.addFinalizerExit(scope.value, (exit) => Exit.isFailure(exit) ? leave : Effect.void),
-          stream
-        )
-        : Effect.succeed(stream))
+        : Effect.as(
+          Scope.addFinalizerExit(scope.value, (exit) => Exit.isFailure(exit) ? reading.leave : Effect.void),
+          reading
+        ))
   }))
 
-  private pull(reader: Reader): Effect.Effect<Chunk.Chunk<Uint8Array>, Option.Option<unknown>> {
-    return Effect.suspend(() => {
+  private seat(): Reading {
+    const reader: Reader = { at: 0, hasStarted: false, isCutOff: false }
+    this.readers.add(reader)
+    holdings.add(this.options.storage, this)
+    const remove = (isGone: boolean) =>
+      Effect.suspend(() => {
+        if (!this.readers.delete(reader)) return Effect.void
+        this.trim()
+        this.settle()
+        const isWanted = this.readers.size > 0 || this.exit !== undefined || this.isComplete
+        return isWanted || !(isGone || this.isPassing) ? Effect.void : this.abandon()
+      })
+    const [decline, leave] = [remove(false), remove(true)]
+    const stream = Stream.repeatEffectChunkOption(this.next(reader))
+    return { stream: Stream.ensuring(stream, leave), partial: Stream.ensuring(stream, decline), decline, leave }
+  }
+
+  private next(reader: Reader): Effect.Effect<Chunk.Chunk<Uint8Array>, Option.Option<unknown>> {
+    return Effect.flatMap(Clock.currentTimeMillis, (now) => {
       reader.hasStarted = true
       if (reader.isCutOff) return Effect.fail(Option.some(new Error("the client took nothing for too long")))
       const chunk = this.chunks[reader.at - this.dropped]
       if (chunk !== undefined) {
         reader.at++
+        this.activeAt = now
         this.trim()
-        return Effect.succeed(Chunk.of(Body.copy(chunk)))
+        return Effect.succeed(Chunk.of(chunk))
       }
-      if (this.exit === undefined) return Effect.zipRight(Deferred.await(this.bell), this.pull(reader))
+      if (this.exit === undefined) return Effect.zipRight(Deferred.await(this.bell), this.next(reader))
       return Exit.isSuccess(this.exit)
         ? Effect.fail(Option.none())
         : Effect.failCause(Cause.map(this.exit.cause, Option.some))
     })
   }
 
-  private push(chunk: Uint8Array): Effect.Effect<void> {
-    return Effect.suspend(() => {
+  private push(chunk: Uint8Array): Effect.Effect<void, Error> {
+    return Effect.flatMap(Clock.currentTimeMillis, (now) => {
+      this.pullingSince = undefined
+      this.activeAt = now
       if (chunk.byteLength === 0) return Effect.void
       this.chunks.push(Body.copy(chunk))
       this.size += chunk.byteLength
-      this.held += chunk.byteLength
+      this.hold(chunk.byteLength)
+      const passes = this.isPassing ? undefined : this.passes(now)
+      if (passes !== undefined) this.isPassing = true
       this.trim()
       this.ring()
-      return this.room
+      return passes === undefined ? this.room : Effect.zipRight(passes, this.room)
     })
   }
 
-  private readonly room: Effect.Effect<void> = Effect.suspend(() => {
-    if (this.isWhole || this.held <= this.limit) return Effect.void
-    return Deferred.await(this.bell).pipe(
-      Effect.timeoutTo({
-        duration: patience,
-        onSuccess: () => Effect.void,
-        onTimeout: () => this.cutOff
-      }),
-      Effect.flatten,
-      Effect.zipRight(this.room)
-    )
+  /** What is told of it where it can't be stored any more. */
+  private passes(now: number): Effect.Effect<unknown> | undefined {
+    const { limit, onTooLarge, storage } = this.options
+    if (this.isTooLarge) return onTooLarge
+    return holdings.mayGrow(storage, this, limit, now)
+      ? undefined
+      : limitReached(storage, "bytes of streams", "and other streams are not stored")
+  }
+
+  private get isBeingRead(): boolean {
+    return Array.from(this.readers).some(({ hasStarted }) => hasStarted)
+  }
+
+  private readonly pulls = Effect.map(Clock.currentTimeMillis, (now) => this.pullingSince = now)
+
+  private watch(deadline: number): Effect.Effect<unknown> {
+    return Effect.flatMap(Clock.currentTimeMillis, (now) => {
+      if (now >= deadline) return this.isBeingRead ? this.watch(Infinity) : this.abandon()
+      const stalls = (this.pullingSince ?? now) + patience
+      if (now < stalls) return Effect.zipRight(Effect.sleep(Math.min(deadline, stalls) - now), this.watch(deadline))
+      return Effect.zipRight(this.close(Exit.fail(new Error("the body paused for too long"))), this.options.end)
+    })
+  }
+
+  /** Waits until the readers have taken enough of what is not stored. */
+  private readonly room: Effect.Effect<void, Error> = Effect.flatMap(Clock.currentTimeMillis, (now) => {
+    if (!this.isPassing || this.isComplete) return Effect.void
+    if (this.readers.size === 0) return Effect.fail(new Error("nobody reads what can't be stored"))
+    const { limit, storage } = this.options
+    if (this.bytes <= (holdings.isCrowded(storage, limit) ? 0 : limit)) return Effect.void
+    const left = this.holdUp.begunAt(this.positions, now) + patience - now
+    if (left > 0) return Effect.zipRight(Effect.timeoutOption(Deferred.await(this.bell), left), this.room)
+    this.cutOff()
+    return this.room
   })
 
-  /** Whoever comes now comes too late. */
-  private readonly abandon = Effect.suspend(() => {
-    this.isAbandoned = true
-    return this.onAbandoned
-  })
+  private get positions() {
+    return { readers: Array.from(this.readers, ({ at }) => at), end: this.dropped + this.chunks.length }
+  }
 
   /** The readers that hold it up are given up. */
-  private readonly cutOff = Effect.suspend(() => {
-    const slowest = Math.min(...Array.from(this.readers, ({ at }) => at))
+  private cutOff(): void {
+    const limit = this.holdUp.limit(this.positions)
     for (const reader of this.readers) {
-      if (reader.at > slowest) continue
+      if (reader.at >= limit) continue
       reader.isCutOff = true
       this.readers.delete(reader)
     }
     this.trim()
-    return this.readers.size === 0 ? this.abandon : Effect.void
-  })
+  }
 
-  /** Past the limit nothing is held that every reader has; before there is one, all of it. */
+  /** Whoever comes now comes too late. */
+  private abandon(): Effect.Effect<unknown> {
+    this.isAbandoned = true
+    return this.options.end
+  }
+
+  /** The first to say how it ended is right. */
+  close(exit: Exit.Exit<unknown, unknown>): Effect.Effect<void> {
+    return Effect.sync(() => {
+      this.exit ??= exit
+      this.settle()
+      this.ring()
+    })
+  }
+
+  /** Before there is a reader it is held whole. */
   private trim(): void {
     if (this.isWhole || this.readers.size === 0) return
-    const slowest = Math.min(...Array.from(this.readers, ({ at }) => at))
+    const slowest = Math.min(...this.positions.readers)
     while (this.chunks.length > 0 && this.dropped < slowest) {
-      this.held -= this.chunks.shift()!.byteLength
+      this.hold(-this.chunks.shift()!.byteLength)
       this.dropped++
     }
     this.ring()
   }
 
+  private hold(bytes: number): void {
+    this.bytes += bytes
+    holdings.grow(this.options.storage, this, bytes)
+  }
+
+  /** After its end it is there for who still reads it. */
+  private settle(): void {
+    if (this.exit !== undefined && this.readers.size === 0) holdings.remove(this.options.storage, this)
+  }
+
   private ring(): void {
     const { bell } = this
-    this.bell = newBell()
+    this.bell = Deferred.unsafeMake(FiberId.none)
     Deferred.unsafeDone(bell, Effect.void)
   }
 }

@@ -4,8 +4,6 @@ import type * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import * as Fiber from "effect/Fiber"
-import * as Stream from "effect/Stream"
 import type { CacheItem } from "../CacheItem.js"
 import * as notes from "../home/notes.js"
 import * as Fields from "../protocol/Fields.js"
@@ -15,17 +13,16 @@ import { ask, type Asked } from "./asking.js"
 import { isOfThisProcess } from "./callSite.js"
 import * as Body from "./body.js"
 import { statusOf } from "./failing.js"
-import { Fill } from "./fill.js"
-import type { Land } from "./flights.js"
-import { goingOn } from "./handler.js"
-import { forget, freshenByHead, judge, type Judged, store, tooLarge } from "./keeping.js"
+import type { Fill } from "./fill.js"
+import type { Air } from "./flights.js"
+import { forget, freshenByHead, judge, type Judged, store } from "./keeping.js"
 import * as recorder from "./recorder.js"
-import { entityTag, lengthOf } from "./serverResponse.js"
 import * as spellings from "./spellings.js"
 import * as storages from "./storages.js"
+import { streamed } from "./streamed.js"
 import * as varying from "./varying.js"
 import type { Visit } from "./visit.js"
-import { routeOf, warn, warnOfAnother, warnOfTag } from "./warning.js"
+import { isKnownToReadLate, placeOf, warn, warnOfAnother, warnOfTag } from "./warning.js"
 
 /** What became of it. */
 export type Filled<E> =
@@ -43,16 +40,22 @@ export type Filled<E> =
   /** `status` is what the platform answers; there is no cause where the handler took too long. */
   | { readonly _tag: "Failed"; readonly status: number; readonly cause: Cause.Cause<E> | undefined }
 
-export const late = (): Extract<Filled<never>, { readonly _tag: "Failed" }> => ({
+const late = (): Extract<Filled<never>, { readonly _tag: "Failed" }> => ({
   _tag: "Failed",
   status: 504,
   cause: undefined
 })
 
-/** Nobody is sent the content. */
-export const discard = <E>(filled: Filled<E>): void => {
-  if (filled._tag === "Answered" && filled.fill === undefined) Body.discard(filled.asked.own.body)
+/** The request that it was asked for is not sent the content; `isGone`: it is sent nothing. */
+export const discard = <E>(filled: Filled<E>, isGone = false): Effect.Effect<void> => {
+  if (filled._tag !== "Answered" || filled.asked.isSent) return Effect.void
+  const { asked, fill } = filled
+  if (fill === undefined) return Body.discard(asked.own.body)
+  return isGone ? fill.first.leave : fill.first.decline
 }
+
+/** For those flights that take too long, or whose outcome nobody takes. */
+export const otherwise = { late, untaken: discard }
 
 export interface Order<RP> {
   readonly here: Visit<RP>
@@ -84,43 +87,47 @@ const remember = (
   }
 }
 
-/** Routes whose streams read what selects them while they are sent. */
-const latecomers = new WeakSet<object>()
-
-/** A stored stream has the length and the tag that it could not have while it was one. */
-const withContent = (item: CacheItem, body: Uint8Array, etag: "strong" | "weak" | "none"): CacheItem => {
-  const headers = { ...item.headers, "content-length": String(body.byteLength) }
-  const isTagged = item.status !== 200 || etag === "none" || Fields.get(headers, "etag") !== undefined
-  return { ...item, body, headers: isTagged ? headers : { ...headers, etag: entityTag(headers, body, etag) } }
-}
-
 /** Lands when the handler has answered; ends when a streamed body has, and is kept. */
-export const fill = <A extends Respondable.Respondable, E, R, RP>(
-  handler: Effect.Effect<A, E, R>,
-  order: Order<RP>
-) =>
-(land: Land<Filled<E>>): Effect.Effect<void, never, R> =>
-  Effect.gen(function*() {
-    const { here, mayKeep, wanted } = order
-    const { method } = here.view
-    const { lookup, storage, timeout } = order.place
-    const looksAgain = order.isJoined && order.place.found.fence !== undefined
-    const place = looksAgain ? yield* storages.look(storage, lookup, timeout, here.cache) : order.place
-    const { item } = place.found
-    spellings.remember(storage, here.view.target, here.policy.query)
-    const requestTime = yield* Clock.currentTimeMillis
-    if (looksAgain && item !== undefined && Reuse.decide(item, wanted, requestTime)._tag === "Fresh") {
-      return yield* land({ _tag: "Found" })
-    }
+export const fill =
+  <A extends Respondable.Respondable, E, R, RP>(handler: Effect.Effect<A, E, R>, order: Order<RP>) =>
+  (air: Air<Filled<E>>): Effect.Effect<void, never, R> =>
+    Effect.gen(function*() {
+      const { here, mayKeep, wanted } = order
+      const { lookup, storage, timeout } = order.place
+      const looksAgain = order.isJoined && order.place.found.fence !== undefined
+      const place = looksAgain ? yield* storages.look(storage, lookup, timeout, here.cache) : order.place
+      const { item } = place.found
+      spellings.remember(storage, here.view.target, here.policy.query)
+      const requestTime = yield* Clock.currentTimeMillis
+      if (looksAgain && item !== undefined && Reuse.decide(item, wanted, requestTime)._tag === "Fresh") {
+        return yield* air.land({ _tag: "Found" })
+      }
 
-    const exit = yield* Effect.exit(ask(handler, here, place, mayKeep))
-    if (Exit.isFailure(exit)) {
-      const status = yield* statusOf(exit.cause)
-      remember(order, undefined, status, yield* Clock.currentTimeMillis)
-      if (Validation.supersedes(method, status)) yield* forget(place)
-      return yield* land({ _tag: "Failed", status, cause: exit.cause })
-    }
-    const asked = exit.value
+      const exit = yield* Effect.exit(ask(handler, here, place, mayKeep))
+      if (Exit.isFailure(exit)) {
+        const status = yield* statusOf(exit.cause)
+        remember(order, undefined, status, yield* Clock.currentTimeMillis)
+        if (Validation.supersedes(here.view.method, status)) yield* forget(place)
+        return yield* air.land({ _tag: "Failed", status, cause: exit.cause })
+      }
+      yield* Effect.onInterrupt(
+        keep(handler, { ...order, place }, exit.value, requestTime, air),
+        () => discard({ _tag: "Answered", status: exit.value.own.status, asked: exit.value })
+      )
+    })
+
+const keep = <A extends Respondable.Respondable, E, R, RP>(
+  handler: Effect.Effect<A, E, R>,
+  order: Order<RP>,
+  asked: Asked,
+  requestTime: number,
+  { end, land }: Air<Filled<E>>
+): Effect.Effect<void> =>
+  Effect.gen(function*() {
+    const { here, place, wanted } = order
+    const { method } = here.view
+    const { lookup } = place
+    const { item } = place.found
     const { answer, own, responseTime } = asked
     const answered = { _tag: "Answered", status: own.status, asked } as const
     if (asked.isSent) {
@@ -131,68 +138,47 @@ export const fill = <A extends Respondable.Respondable, E, R, RP>(
       return yield* land(answered)
     }
 
-    const route = yield* routeOf(handler)
+    const route = yield* placeOf(handler, lookup.key)
     const { anothers } = place.found
-    if (anothers !== undefined && isOfThisProcess(anothers)) yield* warnOfAnother(route, lookup.key)
-    const isStream = answer.body._tag === "Stream"
-    const exchange = { ...asked, method, requestTime, readsLate: isStream && latecomers.has(route) }
+    if (anothers !== undefined && isOfThisProcess(anothers)) yield* warnOfAnother(route.handler, lookup.key)
+    const exchange = {
+      ...asked,
+      method,
+      requestTime,
+      readsLate: answer.body._tag === "Stream" && isKnownToReadLate(route)
+    }
     const judged = yield* judge(here, place, exchange, answer)
     if (asked.isFromBeneath) {
       remember(order, undefined, own.status, responseTime)
       return yield* land({ ...answered, judged: { ...judged, item: undefined } })
     }
     remember(order, judged.item, answer.status, responseTime)
-    yield* warn(route, lookup.key, judged.detail, judged.unkeyed)
-    if (here.policy.expiry !== undefined) yield* warnOfTag(route, lookup.key, Fields.get(own.fields, "etag"))
+    yield* warn(route.handler, lookup.key, judged.detail, judged.unkeyed)
+    if (here.policy.expiry !== undefined) yield* warnOfTag(route.handler, lookup.key, Fields.get(own.fields, "etag"))
     if (judged.item === undefined) {
       if (Validation.supersedes(method, answer.status)) yield* forget(place)
       if (method === "HEAD") yield* freshenByHead(here, place, exchange, own)
       return yield* land({ ...answered, judged })
     }
-    const kept = judged.item
     if (item === undefined && place.found.reason === "vary-miss" && here.policy.unkeyed === "vary") {
-      yield* varying.missed(route, here, recorder.unkeyedFields(asked.reads, here.policy))
+      yield* varying.missed(route.handler, here, recorder.unkeyedFields(asked.reads, here.policy))
     }
     if (answer.body._tag !== "Stream") {
-      const detail = yield* store(place, kept)
+      const detail = yield* store(place, judged.item)
       return yield* land({ ...answered, judged: { ...judged, detail } })
     }
-    const { maxBodyBytes, etag } = here.policy
-    const source = Body.measured(goingOn(answer.body.stream, asked), lengthOf(answer))
-    const filled = new Fill(
-      maxBodyBytes,
-      yield* Effect.withFiberRuntime<Effect.Effect<void>>((self) => Effect.succeed(Fiber.interruptFork(self)))
-    )
-    const reads = asked.reads?.count
-    // The head has gone out: what no longer holds breaks off, for all who get it, and this route's streams are for nobody else.
-    const changed = Effect.gen(function*() {
-      if (asked.said.isRefused !== true) {
-        const { item } = yield* judge(here, place, exchange, answer)
-        const isNamed = here.policy.unkeyed !== "vary" ||
-          recorder.unkeyedFields(asked.reads, here.policy, kept.headers).length === 0
-        if (item !== undefined && isNamed) return
-      }
-      latecomers.add(route)
-      yield* warn(route, lookup.key, "unkeyed", [recorder.late])
-      remember(order, undefined, answer.status, responseTime)
-      yield* forget(place)
-      return yield* Effect.fail(new Error("the body read what selects it, or was refused, after its head had gone out"))
+    const { stream } = answer.body
+    const unshare = () => remember(order, undefined, answer.status, responseTime)
+    yield* streamed({
+      here,
+      place,
+      asked,
+      exchange,
+      item: judged.item,
+      stream,
+      route,
+      land: (fill) => land({ ...answered, judged, fill }),
+      end,
+      unshare
     })
-    const holds = Effect.suspend(() =>
-      asked.said.isRefused !== true && asked.reads?.count === reads ? Effect.void : changed
-    )
-    yield* land({ ...answered, judged, fill: filled })
-    yield* filled.pump(
-      Stream.tap(source, () => holds),
-      Effect.gen(function*() {
-        yield* holds
-        if (filled.isWhole) yield* store(place, withContent(kept, filled.bytes, etag))
-        else {
-          yield* tooLarge(storage)
-          remember(order, undefined, answer.status, responseTime)
-          yield* forget(place)
-        }
-      }),
-      here.policy.deadline
-    )
   })

@@ -8,17 +8,28 @@ import * as FiberId from "effect/FiberId"
 import * as FiberRef from "effect/FiberRef"
 import * as HashSet from "effect/HashSet"
 import * as Option from "effect/Option"
+import * as Scope from "effect/Scope"
 import * as Tracer from "effect/Tracer"
 import { fork, lend, perStorage } from "../home/home.js"
 import { limitReached } from "../home/limits.js"
 
-/** Tells all who wait what it came to. The flight may go on, as for the rest of a streamed body. */
-export type Land<A> = (landing: A) => Effect.Effect<void>
+/** What a flight is flown with. */
+export interface Air<A> {
+  /** Tells all who wait what it came to. The flight may go on, as for the rest of a streamed body. */
+  readonly land: (landing: A) => Effect.Effect<void>
+  /** Nobody joins it any more, and it is interrupted. */
+  readonly end: Effect.Effect<void>
+}
 
 export interface Plan<A, R> {
   /** What is asked for, in which others join; `undefined` is flown alone. */
   readonly name: string | undefined
-  readonly fly: (land: Land<A>) => Effect.Effect<void, never, R>
+  readonly fly: (air: Air<A>) => Effect.Effect<void, never, R>
+  /**
+   * What is done with what it came to where no request that started it takes it: there is none, or it has left, `isGone`
+   * if that was after the landing.
+   */
+  readonly untaken: (landing: A, isGone: boolean) => Effect.Effect<void>
   /** A flight that others may join is interrupted after so many milliseconds, and lands with `late`. */
   readonly deadline: number
   readonly late: () => A
@@ -33,7 +44,10 @@ export interface Arrival<A> {
 
 interface Flight<A> {
   waiters: number
+  /** The request that started it waits for it. */
+  isLed: boolean
   readonly landing: Deferred.Deferred<Exit.Exit<A>>
+  landed: { readonly value: A } | undefined
   readonly trace: string | undefined
   /** `undefined` until it has started. */
   fiber: Fiber.RuntimeFiber<void> | undefined
@@ -65,12 +79,20 @@ const currentTrace = Effect.map(
 )
 
 /** Takes the name. What decides that nobody has it and this follow each other at once: a fiber may yield between two steps. */
-const claim = <A>(storage: object, name: string | undefined, trace: string | undefined): Flight<A> => {
+const claim = <A>(storage: object, name: string | undefined, trace: string | undefined, isLed: boolean): Flight<A> => {
   const flights = tables.of(storage)
   const close = () => {
     if (name !== undefined && flights.get(name) === flight) flights.delete(name)
   }
-  const flight: Flight<A> = { waiters: 1, landing: Deferred.unsafeMake(FiberId.none), trace, fiber: undefined, close }
+  const flight: Flight<A> = {
+    waiters: 1,
+    isLed,
+    landing: Deferred.unsafeMake(FiberId.none),
+    landed: undefined,
+    trace,
+    fiber: undefined,
+    close
+  }
   if (name !== undefined) flights.set(name, flight)
   return flight
 }
@@ -78,27 +100,41 @@ const claim = <A>(storage: object, name: string | undefined, trace: string | und
 const launch = <A, R>(
   storage: object,
   flight: Flight<A>,
-  { deadline, fly, late, name }: Plan<A, R>
+  { deadline, fly, late, name, untaken }: Plan<A, R>,
+  onEnd: () => void = () => {}
 ): Effect.Effect<Fiber.RuntimeFiber<void>, never, R> =>
   Effect.gen(function*() {
     const { close, landing } = flight
-    const fiber = yield* lend(storage, fly((value) => Deferred.succeed(landing, Exit.succeed(value))))
+    const land = (value: A) =>
+      Effect.suspend(() => {
+        flight.landed = { value }
+        Deferred.unsafeDone(landing, Effect.succeed(Exit.succeed(value)))
+        return flight.isLed ? Effect.void : untaken(value, false)
+      })
+    const end = Effect.suspend(() => {
+      close()
+      return flight.fiber === undefined ? Effect.void : Fiber.interruptFork(flight.fiber)
+    })
+    const fiber = yield* lend(storage, fly({ land, end }))
     flight.fiber = fiber
     fiber.addObserver((exit) => {
       close()
+      onEnd()
       const grounded = Exit.zipRight(exit, Exit.die("a flight ended before it landed"))
       Deferred.unsafeDone(landing, Effect.succeed(grounded))
     })
     if (name === undefined) return fiber
-    const end = Effect.suspend(() => {
-      close()
-      return Effect.zipRight(Deferred.succeed(landing, Exit.succeed(late())), Fiber.interruptFork(fiber))
+    const giveUp = Effect.suspend(() => {
+      if (flight.landed !== undefined) return Effect.void
+      flight.isLed = false
+      Deferred.unsafeDone(landing, Effect.succeed(Exit.succeed(late())))
+      return end
     })
     yield* fork(
       storage,
       Effect.flatMap(
         Effect.timeoutOption(Deferred.await(landing), deadline),
-        (landed) => Option.isSome(landed) ? Effect.void : end
+        (landed) => Option.isSome(landed) ? Effect.void : giveUp
       )
     )
     return fiber
@@ -109,14 +145,11 @@ const wait = <A>(flight: Flight<A>): Effect.Effect<Exit.Exit<A>> =>
   Effect.interruptible(Deferred.await(flight.landing)).pipe(
     Effect.ensuring(Effect.sync(() => flight.waiters--)),
     Effect.onInterrupt(() =>
-      Effect.flatMap(
-        Deferred.isDone(flight.landing),
-        (isDone) => {
-          if (isDone || flight.waiters > 0) return Effect.void
-          flight.close()
-          return flight.fiber === undefined ? Effect.void : Fiber.interruptFork(flight.fiber)
-        }
-      )
+      Effect.suspend(() => {
+        if (flight.landed !== undefined || flight.waiters > 0) return Effect.void
+        flight.close()
+        return flight.fiber === undefined ? Effect.void : Fiber.interruptFork(flight.fiber)
+      })
     )
   )
 
@@ -128,25 +161,52 @@ const inherit = (fiber: Fiber.RuntimeFiber<void>): Effect.Effect<void> =>
   )
 
 /** The request that it started with holds what it uses, also when its client has left. */
-const lead = <A>(flight: Flight<A>, fiber: Fiber.RuntimeFiber<void>): Effect.Effect<Exit.Exit<A>> =>
-  Effect.onInterrupt(
-    wait(flight),
-    (by) => HashSet.has(by, HttpServerError.clientAbortFiberId) ? Fiber.await(fiber) : Effect.void
-  ).pipe(
-    Effect.zipLeft(inherit(fiber))
+const lead = <A>(
+  flight: Flight<A>,
+  fiber: Fiber.RuntimeFiber<void>,
+  untaken: Plan<A, never>["untaken"]
+): Effect.Effect<Exit.Exit<A>> =>
+  wait(flight).pipe(
+    Effect.onInterrupt((by) =>
+      Effect.suspend(() => {
+        flight.isLed = false
+        const left = flight.landed === undefined ? Effect.void : untaken(flight.landed.value, true)
+        const isGone = HashSet.has(by, HttpServerError.clientAbortFiberId)
+        return isGone ? Effect.zipRight(left, Fiber.await(fiber)) : left
+      })
+    ),
+    Effect.zipLeft(inherit(fiber)),
+    Effect.tap((exit) => Exit.isSuccess(exit) ? ifUntaken(untaken(exit.value, true)) : Effect.void)
   )
 
+/** A request that ends as a failure has not taken, or not all of, what it was answered with. */
+const ifUntaken = (untaken: Effect.Effect<void>): Effect.Effect<void> =>
+  Effect.flatMap(Effect.serviceOption(Scope.Scope), (scope) =>
+    Option.isNone(scope)
+      ? Effect.void
+      : Scope.addFinalizerExit(scope.value, (exit) => Exit.isFailure(exit) ? untaken : Effect.void))
+
+const sent = perStorage("sent", () => ({ count: 0 }))
+
+/** How many are under way for nobody. */
+export const sentCount = (storage: object): number => sent.of(storage).count
+
 /**
- * Starts it for nobody, as if somebody waited who never leaves, and answers whether nobody else had: its deadline ends it,
- * and the storage's layer.
+ * Starts it for nobody, as if somebody waited who never leaves, and answers what came of that: others may be under way
+ * for the same, or `most` for nobody. Its deadline ends it, and the storage's layer.
  */
 export const send = <A, R>(
   storage: object,
+  most: number,
   plan: Plan<A, R> & { readonly name: string }
-): Effect.Effect<boolean, never, R> =>
+): Effect.Effect<"sent" | "flying" | "full", never, R> =>
   Effect.uninterruptible(Effect.flatMap(currentTrace, (trace) => {
-    if (tables.of(storage).has(plan.name)) return Effect.succeed(false)
-    return Effect.as(launch(storage, claim<A>(storage, plan.name, trace), plan), true)
+    if (isFlying(storage, plan.name)) return Effect.succeed("flying")
+    const running = sent.of(storage)
+    if (running.count >= most) return Effect.succeed("full")
+    running.count++
+    const flight = claim<A>(storage, plan.name, trace, false)
+    return Effect.as(launch(storage, flight, plan, () => running.count--), "sent")
   }))
 
 /** Joins the flight of this name, or starts one. */
@@ -170,8 +230,8 @@ export const board = <A, R>(
       ? "flights"
       : undefined
     const name = running === undefined && limit === undefined ? plan.name : undefined
-    const flight = claim<A>(storage, name, trace)
+    const flight = claim<A>(storage, name, trace, true)
     if (limit !== undefined) yield* limitReached(storage, limit, "and requests run the handler for themselves")
     const fiber = yield* launch(storage, flight, { ...plan, name })
-    return { exit: yield* lead(flight, fiber), isJoined: false }
+    return { exit: yield* lead(flight, fiber, plan.untaken), isJoined: false }
   }))

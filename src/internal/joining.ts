@@ -1,4 +1,5 @@
 /** Which requests may wait for one run of the handler? (RFC 9111 §4) */
+import * as Effect from "effect/Effect"
 import type { CacheItem } from "../CacheItem.js"
 import type { Lookup } from "../CacheStorage.js"
 import * as notes from "../home/notes.js"
@@ -6,7 +7,7 @@ import * as Fields from "../protocol/Fields.js"
 import * as Preconditions from "../protocol/Preconditions.js"
 import * as Reuse from "../protocol/Reuse.js"
 import * as Vary from "../protocol/Vary.js"
-import type { Fill } from "./fill.js"
+import type { Reading } from "./fill.js"
 import type { Filled, Order } from "./filling.js"
 import { fenceWithout, type Place } from "./storages.js"
 import type { Visit } from "./visit.js"
@@ -72,7 +73,8 @@ export const orderOf = <R>(
 
 export interface Shared {
   readonly item: CacheItem
-  readonly fill: Fill | undefined
+  /** Its content, where it is a stream. */
+  readonly reading: Reading | undefined
 }
 
 const keptOf = <E>(filled: Filled<E>): CacheItem | undefined =>
@@ -84,11 +86,13 @@ export const shared = <E>(
   lookup: Lookup,
   wantedOf: (item: CacheItem) => Reuse.Request,
   now: number
-): Shared | undefined => {
+): Effect.Effect<Shared | undefined> => {
   const item = keptOf(filled)
-  if (filled._tag !== "Answered" || item === undefined || lookup.variantOf(item.vary) !== item.variant) return undefined
-  const isThere = filled.fill === undefined || filled.fill.isWhole
-  return isThere && Reuse.decide(item, wantedOf(item), now)._tag === "Fresh" ? { item, fill: filled.fill } : undefined
+  const isOwn = filled._tag === "Answered" && item !== undefined && lookup.variantOf(item.vary) === item.variant &&
+    Reuse.decide(item, wantedOf(item), now)._tag === "Fresh"
+  if (!isOwn) return Effect.succeed(undefined)
+  if (filled.fill === undefined) return Effect.succeed({ item, reading: undefined })
+  return Effect.map(filled.fill.join, (reading) => reading === undefined ? undefined : { item, reading })
 }
 
 /**

@@ -104,7 +104,7 @@ export const judge = <R>(
       cache,
       variant: lookup.variantOf(kept.vary),
       cookies: policy.cookies === "store" ? cookies : [],
-      body: Body.copy(content ?? new Uint8Array())
+      body: content !== undefined && content === found.item?.body ? content : Body.copy(content ?? new Uint8Array())
     }
     return Effect.succeed({ ...judged, item, unkeyed })
   })

@@ -56,7 +56,8 @@ export interface Options<R = never> {
   readonly jitter?: number | undefined
   /**
    * How long the handler may take for a request that others may wait for; then it is interrupted, and all get a `504`. A
-   * streamed body that nobody has begun to read by then is given up. Default 60 seconds.
+   * streamed body that nobody has begun to read by then is given up, as is one that pauses for 30 seconds. Default 60
+   * seconds.
    */
   readonly deadline?: Seconds | undefined
   /** How many may wait for one run of the handler; further requests run it for themselves. Default 10,000. */

@@ -3,14 +3,14 @@ import type * as Respondable from "@effect/platform/HttpServerRespondable"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import type { CacheItem } from "../CacheItem.js"
-import { isAhead, perStorage } from "../home/home.js"
+import { isAhead } from "../home/home.js"
 import { limitReached } from "../home/limits.js"
 import * as notes from "../home/notes.js"
 import * as CacheControl from "../protocol/CacheControl.js"
 import * as Fields from "../protocol/Fields.js"
 import * as Reuse from "../protocol/Reuse.js"
 import * as Vary from "../protocol/Vary.js"
-import { discard, fill, type Filled, late, type Order } from "./filling.js"
+import { fill, type Filled, type Order, otherwise } from "./filling.js"
 import * as flights from "./flights.js"
 import * as hidden from "./hidden.js"
 import { groupOf, nameOf } from "./joining.js"
@@ -18,8 +18,6 @@ import * as recorder from "./recorder.js"
 import * as serverRequest from "./serverRequest.js"
 import type { Place } from "./storages.js"
 import { lookupOf, type Visit } from "./visit.js"
-
-const running = perStorage("refreshes", () => ({ count: 0 }))
 
 const maxRefreshes = 100
 const firstPause = 1000
@@ -75,32 +73,32 @@ export const refresh = <A extends Respondable.Respondable, E, R, RP>(
     const refused = notes.refused.of(storage)
     const now = yield* Clock.currentTimeMillis
     const { failures, until } = refused.get(name) ?? { failures: 0, until: now }
-    if (isAhead(until, now, longestPause) || flights.isFlying(storage, name)) return
-    const refreshes = running.of(storage)
-    if (refreshes.count >= maxRefreshes) {
-      return yield* limitReached(storage, "refreshes", "and stale responses are refreshed later")
-    }
-    // Until it has been answered it counts as failed: so does what hangs, or is interrupted.
-    const pause = Math.min(firstPause * 2 ** failures, longestPause)
-    refused.set(name, { failures: failures + 1, until: now + pause })
-    refreshes.count++
+    if (isAhead(until, now, longestPause)) return
     let landed: Filled<E> | undefined
-    const isSent = yield* flights.send<Filled<E>, R | RP>(storage, {
+    const sent = yield* flights.send<Filled<E>, R | RP>(storage, maxRefreshes, {
       name,
       deadline: here.policy.deadline,
-      late: () => landed = late(),
-      fly: (land) =>
-        fill(handler, orderOf(here, place, item))((filled) => {
-          landed = filled
-          return land(filled)
-        }).pipe(Effect.ensuring(Effect.suspend(() => {
-          refreshes.count--
-          if (landed === undefined) return Effect.void
-          discard(landed)
-          if (landed._tag !== "Found" && !isAnswered(landed)) return hidden.tell("refresh", here, landed)
-          refused.delete(name)
-          return Effect.void
-        })))
+      ...otherwise,
+      late: () => landed = otherwise.late(),
+      fly: (air) =>
+        Effect.suspend(() => {
+          // Until it has been answered it counts as failed: so does what hangs, or is interrupted.
+          const pause = Math.min(firstPause * 2 ** failures, longestPause)
+          refused.set(name, { failures: failures + 1, until: now + pause })
+          const land = (filled: Filled<E>) => {
+            landed = filled
+            return air.land(filled)
+          }
+          return Effect.ensuring(
+            fill(handler, orderOf(here, place, item))({ ...air, land }),
+            Effect.suspend(() => {
+              if (landed === undefined) return Effect.void
+              if (landed._tag !== "Found" && !isAnswered(landed)) return hidden.tell("refresh", here, landed)
+              refused.delete(name)
+              return Effect.void
+            })
+          )
+        })
     })
-    if (!isSent) refreshes.count--
+    if (sent === "full") yield* limitReached(storage, "refreshes", "and stale responses are refreshed later")
   })

@@ -1,5 +1,5 @@
 /** What does this client need of it? */
-import * as HttpBody from "@effect/platform/HttpBody"
+import type * as HttpBody from "@effect/platform/HttpBody"
 import type { HttpServerRequest } from "@effect/platform/HttpServerRequest"
 import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
 import * as Effect from "effect/Effect"
@@ -13,6 +13,7 @@ import * as Range from "../protocol/Range.js"
 import * as Storability from "../protocol/Storability.js"
 import * as Body from "./body.js"
 import * as failing from "./failing.js"
+import type { Reading } from "./fill.js"
 import type { Filled } from "./filling.js"
 import * as enclosing from "./enclosing.js"
 import type { Shared } from "./joining.js"
@@ -28,27 +29,31 @@ export const respondStored = <R>(
   item: CacheItem,
   outcome: CacheStatus.Outcome,
   now: number,
-  content?: parts.Coming
+  /** Its content, where that is still coming. */
+  reading?: Reading
 ): Effect.Effect<HttpServerResponse.HttpServerResponse> => {
   const answer = serverResponse.fromItem(item, Freshness.currentAge(item, now))
   const told = Storability.answerOf(item, here.policy)
-  return Effect.zipRight(tellAbove(here, told.private), respond(here, answer, content, told, outcome, now))
+  return Effect.zipRight(tellAbove(here, told.private), respond(here, answer, reading, told, outcome, now))
 }
 
 /** What is made of a response for one user is for that one too. */
 const tellAbove = <R>({ identity }: Visit<R>, isPersonal: boolean): Effect.Effect<void> =>
   isPersonal ? enclosing.tellPersonal(identity.partition) : Effect.void
 
-const streaming = (
+/** Content that is still coming, from a stream that others read too or from the answer's own: it breaks off where it fails. */
+const comingOf = (
   answer: serverResponse.Answer,
-  content: Body.ByteStream,
+  shared: Body.ByteStream | undefined,
+  decline: Effect.Effect<void> | undefined,
   request: HttpServerRequest
-): serverResponse.Answer => {
+): HttpBody.Stream | undefined => {
+  const length = serverResponse.lengthOf(answer)
   const contentType = Fields.get(answer.fields, "content-type")
-  return {
-    ...answer,
-    body: Body.ofStream(Body.breaking(content, request), contentType, serverResponse.lengthOf(answer))
-  }
+  const own = shared === undefined ? answer.body : Body.closable(Body.ofStream(shared, contentType, length), decline)
+  if (own._tag !== "Stream") return undefined
+  const guard = (stream: Body.ByteStream) => Body.breaking(Body.measured(stream, length), request)
+  return Body.through(own, guard, contentType, length)
 }
 
 type Forwarded = Extract<CacheStatus.Outcome, { readonly _tag: "Forwarded" }>
@@ -70,21 +75,15 @@ export const respondFilled = <R, E>(
     if (asked.isSent) return asked.response
     yield* tellAbove(here, judged.isPersonal)
     if (asked.isFromBeneath) return yield* respondFromBeneath(here, response, own, judged.told, responseTime)
-    const content = fill !== undefined
-      ? parts.ofFill(fill, here.policy.deadline)
-      : answer.body._tag === "Stream"
-      ? parts.ofStream(Body.measured(answer.body.stream, serverResponse.lengthOf(answer)))
-      : undefined
     const { detail, item, told } = judged
     // Our freshness counts from now.
     if (told.expires) delete answer.fields["age"]
     const stored = item !== undefined && detail === undefined && fill === undefined
     const status = answer === own ? undefined : own.status
-    // The fill goes on with it, also where this client is not sent it.
-    const head = fill === undefined ? answer : { ...answer, body: HttpBody.empty }
     // A client may be sent a part of what is stored, and of what was sent as one.
     const isDivisible = answer !== own || item !== undefined
-    return yield* respond(here, head, content, told, { ...outcome, stored, detail, status }, responseTime, isDivisible)
+    const said = { ...outcome, stored, detail, status }
+    return yield* respond(here, answer, fill?.first, told, said, responseTime, isDivisible)
   })
 
 /** An error for which something stored was to stand in. */
@@ -93,11 +92,10 @@ const unjudged: Judged = { told: { private: true, expires: false }, isPersonal: 
 /** The answer to another request. */
 export const respondShared = <R>(
   here: Visit<R>,
-  { fill, item }: Shared,
+  { item, reading }: Shared,
   outcome: Forwarded,
   now: number
-): Effect.Effect<HttpServerResponse.HttpServerResponse> =>
-  respondStored(here, item, outcome, now, fill && parts.ofFill(fill, here.policy.deadline))
+): Effect.Effect<HttpServerResponse.HttpServerResponse> => respondStored(here, item, outcome, now, reading)
 
 /** The handler has failed for another request, whose answer is not to be told, or has taken too long. */
 export const respondFailed = <R>(
@@ -134,13 +132,16 @@ const respondFromBeneath = <R>(
   const judge = { now, isOrigin: false, isCache: false }
   const verdict = Preconditions.evaluateResponse(view.method, view.fields, answer, judge)
   if (verdict === "proceed") return enclosing.sign(response)
-  return enclosing.sign(withLines(serverResponse.render(answer, view.method, verdict), answer.lines, request))
+  return Effect.flatMap(
+    serverResponse.render(answer, view.method, verdict),
+    (rendered) => enclosing.sign(withLines(rendered, answer.lines, request))
+  )
 }
 
 const respond = <R>(
   here: Visit<R>,
   answer: serverResponse.Answer,
-  coming: parts.Coming | undefined,
+  reading: Reading | undefined,
   told: CacheControl.Answer,
   outcome: CacheStatus.Outcome,
   now: number,
@@ -156,27 +157,22 @@ const respond = <R>(
     isOrigin: isOrigin && !answer.isStored,
     isCache: answer.isStored && !isOrigin
   })
-  const content = coming === undefined ? Body.bytes(answer.body) : undefined
-  const size = answer.range?.size ?? (coming === undefined ? content?.byteLength : serverResponse.lengthOf(answer))
+  const isComing = reading !== undefined || answer.body._tag === "Stream"
+  const content = isComing ? undefined : Body.bytes(answer.body)
+  const size = answer.range?.size ?? (isComing ? serverResponse.lengthOf(answer) : content?.byteLength)
   const asked = isDivisible && verdict === "proceed" && size !== undefined
     ? Range.select(view.method, view.fields, answer, size, now)
     : undefined
   // Several parts of what is still coming would have to be put in order first.
-  const divided = coming !== undefined && asked !== undefined && asked.length > 1 ? undefined : asked
+  const divided = isComing && asked !== undefined && asked.length > 1 ? undefined : asked
   const isAsItIs = verdict === "proceed" && divided === undefined
   const status = outcome._tag === "Hit" || isAsItIs ? {} : { status: outcome.status ?? answer.status }
   report.tell(answer.fields, here, told, { ...outcome, ...status })
+  const coming = comingOf(answer, divided === undefined ? reading?.stream : reading?.partial, reading?.decline, request)
   if (divided !== undefined && size !== undefined) {
-    if (coming !== undefined) {
-      return Effect.flatMap(parts.render(answer, divided[0], size, coming, request), send)
-    }
+    if (coming !== undefined) return Effect.flatMap(parts.render(answer, coming, divided[0], size, request), send)
     if (content !== undefined) return send(serverResponse.renderParts(answer, content, divided))
   }
-  if (coming !== undefined && verdict === "proceed" && view.method !== "HEAD") {
-    return Effect.flatMap(
-      coming.stream,
-      (sent) => send(serverResponse.render(streaming(answer, sent, request), view.method, verdict))
-    )
-  }
-  return send(serverResponse.render(answer, view.method, verdict))
+  const sent = coming === undefined ? answer : { ...answer, body: coming }
+  return Effect.flatMap(serverResponse.render(sent, view.method, verdict), send)
 }

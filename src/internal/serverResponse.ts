@@ -3,6 +3,8 @@ import * as Cookies from "@effect/platform/Cookies"
 import * as HttpBody from "@effect/platform/HttpBody"
 import type { HttpServerRequest } from "@effect/platform/HttpServerRequest"
 import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
+import * as Effect from "effect/Effect"
+import * as Stream from "effect/Stream"
 import { createHash, randomUUID } from "node:crypto"
 import type { CacheItem } from "../CacheItem.js"
 import { inSeconds, seconds } from "../protocol/CacheControl.js"
@@ -25,7 +27,7 @@ export interface Answer {
   /** The `Set-Cookie` lines to send instead of the cookies and the field. */
   readonly lines?: ReadonlyArray<string> | undefined
   readonly body: HttpBody.HttpBody
-  /** The content is that of a storage: it is copied before it is sent. */
+  /** The content is that of a storage: nobody writes into it. */
   readonly isStored: boolean
   /** Which bytes of the whole the content is, where a part is stored. */
   readonly range?: Range.Extent | undefined
@@ -83,16 +85,20 @@ export const withFields = (
 ): HttpServerResponse.HttpServerResponse =>
   HttpServerResponse.setHeaders(response, Fields.without(fields, new Set(["set-cookie"])))
 
-/** A response that passes by: a streamed body breaks off where it fails. */
+/** A response that passes by: a streamed body breaks off where it fails, and is closed where it is not sent. */
 export const guarded = (
   response: HttpServerResponse.HttpServerResponse,
   request: HttpServerRequest
-): HttpServerResponse.HttpServerResponse => {
+): Effect.Effect<HttpServerResponse.HttpServerResponse> => {
   const { body, headers } = response
-  if (body._tag !== "Stream") return response
-  const measured = Body.measured(body.stream, body.contentLength ?? seconds(headers["content-length"]))
-  const stream = Body.breaking(measured, request)
-  return HttpServerResponse.setBody(response, Body.ofStream(stream, headers["content-type"], body.contentLength))
+  if (request.method === "HEAD") {
+    return Effect.as(Body.discard(body), withFields(HttpServerResponse.setBody(response, HttpBody.empty), headers))
+  }
+  if (body._tag !== "Stream") return Effect.succeed(response)
+  const length = body.contentLength ?? seconds(headers["content-length"])
+  const guard = (stream: Body.ByteStream) => Body.breaking(Body.measured(stream, length), request)
+  const guarded = Body.through(Body.closable(body), guard, headers["content-type"], body.contentLength)
+  return Effect.succeed(HttpServerResponse.setBody(response, guarded))
 }
 
 /** How many bytes its content has, as it says itself; `undefined` where only the end will tell. */
@@ -216,7 +222,11 @@ const headersOf = ({ fields }: Answer, verdict: Verdict): Fields.Fields => {
 const statuses = { "failed": 412, "not-modified": 304 } as const
 
 /** What a client gets: the answer as it is, as a `304` or as a `412`; without content for `HEAD`. */
-export const render = (answer: Answer, method: string, verdict: Verdict): HttpServerResponse.HttpServerResponse => {
+export const render = (
+  answer: Answer,
+  method: string,
+  verdict: Verdict
+): Effect.Effect<HttpServerResponse.HttpServerResponse> => {
   const response = HttpServerResponse.empty({
     status: verdict === "proceed" ? answer.status : statuses[verdict],
     statusText: verdict === "proceed" ? answer.statusText : undefined,
@@ -224,14 +234,9 @@ export const render = (answer: Answer, method: string, verdict: Verdict): HttpSe
     cookies: answer.cookies
   })
   if (verdict !== "proceed" || method === "HEAD" || answer.body._tag === "Empty") {
-    Body.discard(answer.body)
-    return response
+    return Effect.as(Body.discard(answer.body), response)
   }
-  const content = answer.isStored ? Body.bytes(answer.body) : undefined
-  const body = content === undefined
-    ? answer.body
-    : Body.of(Body.copy(content), Fields.get(answer.fields, "content-type"))
-  return HttpServerResponse.setBody(response, body)
+  return Effect.succeed(HttpServerResponse.setBody(response, answer.body))
 }
 
 /** The head of a `206` with this part, or of a `416` when there is none (RFC 9110 §15.3.7, §15.5.17). */
@@ -256,7 +261,7 @@ export const renderParts = (
   const size = range?.size ?? content.byteLength
   const start = range?.first ?? 0
   const contentType = Fields.get(fields, "content-type")
-  const slice = ({ first, last }: Range.Part) => Body.copy(content.subarray(first - start, last + 1 - start))
+  const slice = ({ first, last }: Range.Part) => content.subarray(first - start, last + 1 - start)
   const [part, ...more] = parts
   if (part === undefined) return headOfPart(answer, undefined, size)
   if (more.length === 0) {
@@ -272,9 +277,10 @@ export const renderParts = (
   ])
   // Each part has its own (RFC 9110 §15.3.7.2).
   const headers = Fields.without(fields, new Set(["content-range"]))
-  const body = Body.copy(Buffer.concat([...chunks, Buffer.from(`\r\n--${boundary}--\r\n`)]))
+  chunks.push(Buffer.from(`\r\n--${boundary}--\r\n`))
+  const length = chunks.reduce((sum, { byteLength }) => sum + byteLength, 0)
   return HttpServerResponse.setBody(
     HttpServerResponse.empty({ status: 206, headers, cookies }),
-    HttpBody.uint8Array(body, `multipart/byteranges; boundary=${boundary}`)
+    Body.ofStream(Stream.fromIterable(chunks), `multipart/byteranges; boundary=${boundary}`, length)
   )
 }

@@ -87,5 +87,5 @@ export const identified = <R>(here: Visit<R>): Effect.Effect<Visit<R> | undefine
 export const lookupOf = <R>({ identity: { partition }, key, selection, view }: Visit<R>): Lookup => ({
   key,
   partition,
-  variantOf: (vary) => Vary.variant(vary, view.fields, selection)
+  variantOf: Vary.remembered((vary) => Vary.variant(vary, view.fields, selection))
 })

@@ -1,7 +1,9 @@
 /** What a route is warned of when its response is not stored: the reason and the remedy, once. */
 import { RouteContext } from "@effect/platform/HttpRouter"
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
+import * as Tracer from "effect/Tracer"
 import type * as CacheStatus from "../protocol/CacheStatus.js"
 import * as EntityTag from "../protocol/EntityTag.js"
 import * as Fields from "../protocol/Fields.js"
@@ -22,9 +24,46 @@ const sentence = (detail: CacheStatus.Detail | undefined, unkeyed: ReadonlyArray
       "what selects it with vary: [...] or partition and set unkeyed: \"ignore\""
 }
 
+/** What answered: `handler` is a route, or what is cached; `place` tells the routes within it apart. */
+export interface Route {
+  readonly handler: object
+  readonly place: string
+}
+
 /** A router has its routes once, but an `HttpApi` makes handlers for each request. */
 export const routeOf = (handler: object): Effect.Effect<object> =>
   Effect.map(Effect.serviceOption(RouteContext), (routed) => Option.isSome(routed) ? routed.value.route : handler)
+
+/**
+ * The route of a router beneath is known by what the router tells the request's span; where there is none, its URIs are
+ * told apart.
+ */
+export const placeOf = (handler: object, key: string): Effect.Effect<Route> =>
+  Effect.contextWith((context: Context.Context<never>) => {
+    const route = Option.map(Context.getOption(context, RouteContext), (routed) => routed.route)
+    const span = Option.getOrUndefined(Context.getOption(context, Tracer.ParentSpan))
+    const path = span?._tag === "Span" ? span.attributes.get("http.route") : undefined
+    const isSingle = Option.isSome(route) && !route.value.path.endsWith("*")
+    return {
+      handler: Option.getOrElse(route, () => handler),
+      place: typeof path === "string" ? path : isSingle ? "" : key
+    }
+  })
+
+const latecomers = new WeakMap<object, Set<string>>()
+const maxPlaces = 1000
+
+/** Its streams read what selects them while they are sent; of many such places all others are taken to do so too. */
+export const readsLate = ({ handler, place }: Route): void => {
+  const places = latecomers.get(handler) ?? new Set()
+  if (places.size < maxPlaces) places.add(place)
+  latecomers.set(handler, places)
+}
+
+export const isKnownToReadLate = ({ handler, place }: Route): boolean => {
+  const places = latecomers.get(handler)
+  return places !== undefined && (places.has(place) || places.size >= maxPlaces)
+}
 
 /** What a route was warned of. */
 type Reason = CacheStatus.Detail | "name" | "etag"

@@ -54,13 +54,18 @@ const weightOf = (preference: string): number => {
   return weight === null ? 1 : Number(weight[1])
 }
 
+/** A longer value is compared as it is: nobody's preferences need more, and to read one takes its time. */
+const maxSpelled = 1024
+
 /**
  * The one spelling of a value that selects (RFC 9111 §4.1): a space after each comma and no other white space around them;
  * of preferences no case, no weight of 1 and no empty member either, the larger weight first. Those of one weight stay in
- * their order, since a handler may take the first (RFC 4647 §2.3).
+ * their order, since a handler may take the first (RFC 4647 §2.3). A value of more than 1 KiB is its own spelling.
  */
 export const canonical = (name: string, value: string): string =>
-  preferences.has(name)
+  value.length > maxSpelled
+    ? value
+    : preferences.has(name)
     ? Fields.members(value).map(normalisePreference).filter((member) => member !== "")
       .sort((one, other) => weightOf(other) - weightOf(one)).join(", ")
     : value.includes(",")
@@ -115,4 +120,17 @@ export const variant = (
   const isOfOthers = Object.values(others).some((other) => other !== undefined)
   if (isOfOthers) return JSON.stringify([others, ...values])
   return values.length === 0 ? "" : JSON.stringify(values)
+}
+
+/** The same function, which is asked once for each distinct list. */
+export const remembered = (variantOf: (vary: Vary) => string): (vary: Vary) => string => {
+  const variants = new Map<string, string>()
+  return (vary) => {
+    const list = vary.join()
+    const known = variants.get(list)
+    if (known !== undefined) return known
+    const found = variantOf(vary)
+    variants.set(list, found)
+    return found
+  }
 }

@@ -189,6 +189,21 @@ describe("Vary", () => {
     expect(Vary.variant(["a"], { a: "1, 2" }, { depth: 1 })).toBe(Vary.variant(["a"], { a: "1,2" }, { depth: 1 }))
   })
 
+  it.each(["accept", "accept-language", "x-a"])("85: what is longer than any preference is not read: %s", (name) => {
+    const long = Array.from({ length: 400 }, (_, at) => `a${at};q=0.${at}`).join(", ")
+    const [short, other] = ["fr, en;q=0.5", "fr,en;Q=0.50"]
+    expect(variant([name], { [name]: long })).not.toBe(variant([name], { [name]: long.replaceAll(", ", ",") }))
+    expect(variant([name], { [name]: long })).toBe(variant([name], { [name]: long }))
+    expect(variant([name], { [name]: short }) === variant([name], { [name]: other })).toBe(name !== "x-a")
+  })
+
+  it("85: a list is asked for once, whatever its copies, and each list for itself", () => {
+    const asked: Array<Vary.Vary> = []
+    const remembered = Vary.remembered((vary) => String(asked.push(vary)))
+    const answers = [["a"], ["a", "b"], [], ["a"], [], ["a", "b"]].map((vary) => remembered(vary))
+    expect([answers, asked.length]).toEqual([["1", "2", "3", "1", "3", "2"], 3])
+  })
+
   it("a field that isn't nominated changes nothing", () => {
     fc.assert(fc.property(text, text, (value, other) => {
       expect(variant(["x"], { x: value, y: other })).toBe(variant(["x"], { x: value }))

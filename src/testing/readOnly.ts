@@ -1,0 +1,64 @@
+/** Who writes into the bytes of a served body? */
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import { createHash } from "node:crypto"
+import * as CacheStorage from "../CacheStorage.js"
+import * as CollectableCacheStorage from "../CollectableCacheStorage.js"
+import * as InMemoryCacheStorage from "../InMemoryCacheStorage.js"
+
+/**
+ * What was written into of the storage of `layerReadOnly`.
+ *
+ * @since 0.1.0
+ * @category tags
+ */
+export class ReadOnly extends Context.Tag("effect-http-cache/testing/ReadOnly")<ReadOnly, {
+  /**
+   * The keys of the stored bodies whose bytes have been changed since they were stored, each once for each change: ask
+   * after each request to know which one it was. Empty where nobody wrote.
+   */
+  readonly written: Effect.Effect<ReadonlyArray<CacheStorage.CacheKey>>
+}>() {}
+
+interface Fingerprint {
+  readonly key: CacheStorage.CacheKey
+  digest: string
+}
+
+const digestOf = (bytes: Uint8Array): string => createHash("sha256").update(bytes).digest("base64")
+
+/**
+ * `InMemoryCacheStorage.layerCollectable`, which remembers what each stored body was. The cache serves the bytes of the
+ * storage themselves, which are read-only by contract; JavaScript can't enforce that, and this finds who does not keep it.
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const layerReadOnly: Layer.Layer<
+  CacheStorage.CacheStorage | CollectableCacheStorage.CollectableCacheStorage | ReadOnly
+> = Layer.effectContext(Effect.gen(function*() {
+  const memory = yield* CollectableCacheStorage.CollectableCacheStorage
+  const bodies = new Map<Uint8Array, Fingerprint>()
+  const remember = ({ body, key }: { readonly body: Uint8Array; readonly key: CacheStorage.CacheKey }) =>
+    Effect.sync(() => {
+      if (!bodies.has(body)) bodies.set(body, { key, digest: digestOf(body) })
+    })
+  const storage: CollectableCacheStorage.Service = {
+    get: (lookup) => Effect.tap(memory.get(lookup), remember),
+    set: (item, lookup) => Effect.zipRight(remember(item), memory.set(item, lookup)),
+    collect: (key) => memory.collect(key)
+  }
+  const written = Effect.sync(() =>
+    Array.from(bodies).flatMap(([body, fingerprint]) => {
+      const digest = digestOf(body)
+      if (digest === fingerprint.digest) return []
+      fingerprint.digest = digest
+      return [fingerprint.key]
+    })
+  )
+  return Context.make(CacheStorage.CacheStorage, storage).pipe(
+    Context.add(CollectableCacheStorage.CollectableCacheStorage, storage),
+    Context.add(ReadOnly, { written })
+  )
+})).pipe(Layer.provide(Layer.fresh(InMemoryCacheStorage.layerCollectable)))

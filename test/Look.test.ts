@@ -1,0 +1,46 @@
+/** What a look-up costs; the numbers are those of the project's list of failures. */
+import { HttpServerRequest, HttpServerResponse } from "@effect/platform"
+import { describe, expect, it } from "@effect/vitest"
+import { Effect, Layer } from "effect"
+import { CacheStorage, InMemoryCacheStorage, withCache } from "effect-http-cache"
+
+/** A storage that counts how often it asks which variant a request selects. */
+const counting = () => {
+  const asked = { times: 0 }
+  const watched = Layer.effect(
+    CacheStorage.CacheStorage,
+    Effect.map(CacheStorage.CacheStorage, (memory): CacheStorage.Service => ({
+      get: (lookup) => memory.get({ ...lookup, variantOf: (vary) => (asked.times++, lookup.variantOf(vary)) }),
+      set: memory.set
+    }))
+  ).pipe(Layer.provide(InMemoryCacheStorage.layer))
+  return { asked, watched }
+}
+
+describe("a look-up", () => {
+  it.effect("85: among 64 variants reads a long Accept-Language once, and answers it", () => {
+    const { asked, watched } = counting()
+    return Effect.gen(function*() {
+      let runs = 0
+      const app = Effect.sync(() => HttpServerResponse.text(`run ${++runs}`)).pipe(
+        withCache({ expiry: 10, vary: ["Accept-Language"] })
+      )
+      const ask = (language: string) =>
+        Effect.map(
+          Effect.scoped(app).pipe(Effect.provideService(
+            HttpServerRequest.HttpServerRequest,
+            HttpServerRequest.fromWeb(new Request("http://localhost/", { headers: { "accept-language": language } }))
+          )),
+          ({ headers }) => headers["cache-status"]
+        )
+      for (let at = 0; at < 64; at++) yield* ask(`a${at}`)
+      const long = Array.from({ length: 1500 }, (_, at) => `b${at};q=0.5`).join(",").slice(0, 15_000)
+      asked.times = 0
+      expect(yield* ask(long)).toBe("effect-http-cache; fwd=vary-miss; stored")
+      expect(asked.times).toBeLessThanOrEqual(6)
+      asked.times = 0
+      expect(yield* ask(long)).toBe("effect-http-cache; hit; ttl=10")
+      expect(asked.times).toBe(1)
+    }).pipe(Effect.provide(watched))
+  })
+})
