@@ -17,6 +17,7 @@ import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
+import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
 import { CacheMiss } from "./CacheError.js"
 import { CacheStorage, type Lookup, type Service } from "./CacheStorage.js"
@@ -25,12 +26,12 @@ import { resolve } from "./internal/byUri.js"
 import { callSite } from "./internal/callSite.js"
 import * as enclosing from "./internal/enclosing.js"
 import * as failing from "./internal/failing.js"
-import { discard, fill, type Filled, otherwise } from "./internal/filling.js"
+import { closed, discard, fill, type Filled, otherwise } from "./internal/filling.js"
 import * as flights from "./internal/flights.js"
 import * as handlers from "./internal/handler.js"
 import * as hidden from "./internal/hidden.js"
 import * as joining from "./internal/joining.js"
-import { keepForGet } from "./internal/keeping.js"
+import { type KeepForGet, keepingForGet } from "./internal/keeping.js"
 import * as routeOptions from "./internal/options.js"
 import * as misplaced from "./internal/misplaced.js"
 import * as recorder from "./internal/recorder.js"
@@ -41,7 +42,7 @@ import * as serverResponse from "./internal/serverResponse.js"
 import * as spellings from "./internal/spellings.js"
 import * as storages from "./internal/storages.js"
 import * as varying from "./internal/varying.js"
-import { identified, lookupOf, type Policies, type Visit, visit, withContent } from "./internal/visit.js"
+import { accepts, identified, lookupOf, type Policies, type Visit, visit, withContent } from "./internal/visit.js"
 import type * as CacheKey from "./protocol/CacheKey.js"
 import type * as CacheStatus from "./protocol/CacheStatus.js"
 import * as Fields from "./protocol/Fields.js"
@@ -60,7 +61,9 @@ const cached = <RP>(policies: Policies<RP>, site?: () => string) =>
   return Effect.gen(function*() {
     const visited = yield* visit(policies, cache())
     const aside = yield* passesBy(handler, visited)
-    if (aside !== undefined) return yield* pass(handler, visited, aside, (own) => keepForGet(visited, own))
+    if (aside !== undefined) {
+      return yield* keepingForGet(visited, (keep) => pass(handler, visited, aside, keep))
+    }
     const asked = visited.view.method === "QUERY" ? yield* withContent(visited) : visited
     if (asked === undefined) return yield* pass(handler, visited, { reason: "bypass", detail: "body" })
     const here = yield* identified(asked)
@@ -83,7 +86,7 @@ const attend = <A extends Respondable.Respondable, E, R, RP>(
     const { asks, key, policy, view } = here
 
     // Look up
-    const place = yield* storages.look(storage, lookup, policy.storageTimeout, here.cache)
+    const place = yield* storages.look(storage, lookup, policy.storageTimeout, accepts(here))
     const { item } = place.found
     if (item !== undefined) recorder.countAsRead(here.request, item.vary)
 
@@ -110,11 +113,12 @@ const attend = <A extends Respondable.Respondable, E, R, RP>(
     const order = joining.orderOf(here, place, wanted, reuse.reason, turn, now)
     const { exit, isJoined } = yield* flights.board<Filled<E>, R>(storage, policy.maxWaiters, {
       name: order.isJoined ? joining.nameOf(here, place) : undefined,
+      asker: joining.askerOf(here),
       deadline: policy.deadline,
       ...otherwise,
       fly: fill(handler, order)
     })
-    const filled = yield* exit
+    const filled = Exit.isFailure(exit) && Cause.isInterrupted(exit.cause) ? closed : yield* exit
     if (filled._tag === "Found") return yield* attend(handler, here, lookup, storage, joining.another(turn))
     const responseTime = yield* Clock.currentTimeMillis
     const outcome = { _tag: "Forwarded", reason: reuse.reason, stored: false, collapsed: joining.toldOf(turn) } as const
@@ -134,7 +138,7 @@ const attend = <A extends Respondable.Respondable, E, R, RP>(
       yield* varying.hit(handler, here, shared.item)
       return yield* respondShared(here, shared, { ...outcome, collapsed: true }, responseTime)
     }
-    const next = joining.nextTurn(turn, filled, lookup, responseTime, policy.deadline)
+    const next = joining.nextTurn(turn, filled, responseTime, policy.deadline)
     if (next !== undefined) return yield* attend(handler, here, lookup, storage, next)
     yield* hidden.tell("waiting", here, filled)
     return yield* respondFailed(here, filled.status, outcome)
@@ -169,21 +173,22 @@ const orNone = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<Option.O
   Effect.catchAllCause(Effect.asSome(effect), () => Effect.succeed(Option.none()))
 
 /** The handler's response as it is, with a word on why. */
-const pass = <A extends Respondable.Respondable, E, R, RP, R2 = never>(
+const pass = <A extends Respondable.Respondable, E, R, RP>(
   handler: Effect.Effect<A, E, R>,
   here: Visit<RP>,
   aside: Aside,
-  keep: (own: HttpServerResponse.HttpServerResponse) => Effect.Effect<unknown, never, R2> = () => Effect.void,
+  keep: KeepForGet = () => Effect.void,
   given: object = handler
-): Effect.Effect<HttpServerResponse.HttpServerResponse, E, R | R2> =>
+): Effect.Effect<HttpServerResponse.HttpServerResponse, E, R> =>
   Effect.gen(function*() {
     const outcome = { _tag: "Forwarded", stored: false, ...aside } as const
     const shown = handlers.asItIs(here.request)
-    const { isFromBeneath, isSent, response: own } = yield* handlers.run(handler, here.request, shown, [], given).pipe(
+    const ran = yield* handlers.run(handler, here.request, shown, [], given).pipe(
       Effect.tapErrorCause((cause) => failing.tell(here, cause, outcome))
     )
+    const { isFromBeneath, isSent, response: own, said } = ran
     if (isSent) return own
-    yield* keep(own)
+    yield* keep(own, said)
     if (isFromBeneath) return yield* enclosing.sign(own)
     const response = yield* serverResponse.guarded(own, here.request)
     const fields = Fields.from(Object.entries(response.headers))
@@ -210,10 +215,11 @@ const collecting =
       if (Invalidation.isSafe(method)) return yield* Effect.flatMap(handler, Respondable.toResponse)
       const here = yield* visit(policies, "")
       const forget = (response: HttpServerResponse.HttpServerResponse) =>
-        Effect.flatMap(
-          toForget(storage, here, response, also),
-          Effect.forEach((key) => storages.forget(storage, key, here.policy.storageTimeout), { discard: true })
-        )
+        Effect.flatMap(toForget(storage, here, response, also), (keys) =>
+          Effect.zipRight(
+            enclosing.tellCollected(keys),
+            Effect.forEach(keys, (key) => storages.forget(storage, key, here.policy.storageTimeout), { discard: true })
+          ))
       // Once the handler has succeeded nothing interrupts the collect, and the answer goes out after it. A handler that
       // was interrupted may have written before.
       const collects = Effect.uninterruptibleMask((restore) =>

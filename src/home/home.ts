@@ -30,15 +30,46 @@ type Fork = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<Fiber.Run
 /** Of a storage that no layer of ours made nothing ends the fibers but their deadline. */
 const forks = perStorage<Fork>("fork", () => Effect.forkDaemon)
 
+/** Fibers that somebody waits for. */
+const waitedFor = perStorage("waited-for", () => new Set<Fiber.RuntimeFiber<unknown, unknown>>())
+
+/** Whoever closes the storage lets the fiber end, within a bound. */
+export const waitFor = (storage: object, fiber: Fiber.RuntimeFiber<unknown, unknown>): void => {
+  const fibers = waitedFor.of(storage)
+  fibers.add(fiber)
+  fiber.addObserver(() => fibers.delete(fiber))
+}
+
+const awaitAll = (storage: object): Effect.Effect<void> =>
+  Effect.suspend(() => {
+    const fibers = waitedFor.of(storage)
+    return fibers.size === 0 ? Effect.void : Effect.zipRight(Fiber.awaitAll(fibers), awaitAll(storage))
+  })
+
 const patience = "5 seconds"
 
-/** The fibers of the storage end with the scope, which waits for them, though not for ever. */
+/** What can't be interrupted is left behind: in this order. */
+const bounded = <A>(effect: Effect.Effect<A>) =>
+  Effect.timeoutOption(Effect.interruptible(Effect.disconnect(effect)), patience)
+
+const closed = new WeakSet<object>()
+
+/** The layer of the storage has closed, or is about to: nothing new is begun for nobody. */
+export const isClosed = (storage: object): boolean => closed.has(storage)
+
+/**
+ * The fibers of the storage end with the scope: those that somebody waits for have some time to, the others are
+ * interrupted. Later ones, of requests that the server still answers, are nobody's.
+ */
 export const adopt = (storage: object): Effect.Effect<void, never, Scope.Scope> =>
   Effect.flatMap(Scope.make(ExecutionStrategy.parallel), (scope) => {
     forks.set(storage, Effect.forkIn(scope))
-    // In this order: what can't be interrupted is left behind.
     return Effect.addFinalizer((exit) =>
-      Scope.close(scope, exit).pipe(Effect.disconnect, Effect.interruptible, Effect.timeoutOption(patience))
+      Effect.suspend(() => {
+        closed.add(storage)
+        forks.set(storage, Effect.forkDaemon)
+        return Effect.zipRight(bounded(awaitAll(storage)), bounded(Scope.close(scope, exit)))
+      })
     )
   })
 

@@ -86,7 +86,14 @@ export const ask = <A extends Respondable.Respondable, E, R, RP>(
   const fields = Vary.spelled(mayKeep ? Fields.without(view.fields, Preconditions.clientCopy) : view.fields, selecting)
   const run = (conditions: Fields.Fields | undefined): Effect.Effect<Asked, E, R> => {
     const shown = recorder.show(request, view, { ...fields, ...conditions }, policy)
-    return Effect.flatMap(handlers.run(handler, request, shown, policy.targets), (answered) => {
+    // Who asks otherwise is not taken for like the one that was refused.
+    const nominate = Effect.sync(() =>
+      policy.unkeyed === "vary"
+        ? notes.nominate(storage, lookup, recorder.unkeyedFields(shown.reads, policy))
+        : undefined
+    )
+    const ran = Effect.tapErrorCause(handlers.run(handler, request, shown, policy.targets), () => nominate)
+    return Effect.flatMap(ran, (answered) => {
       const own = serverResponse.fromHandler(answered.response, view.method, policy, answered.responseTime)
       if (policy.unkeyed === "vary") {
         const stored = isOfStored(view.method, own.status) ? item?.vary ?? [] : []

@@ -92,7 +92,7 @@ export const lookup = (uri: string, request: {
     )
     const find = (wanted: Lookup) =>
       Effect.flatMap(
-        storages.look(storage, wanted, storageTimeout, undefined),
+        storages.look(storage, wanted, storageTimeout, () => true),
         ({ found }): Effect.Effect<CacheItem, CacheMiss | CacheStorageError> => {
           if (found.item !== undefined) return Effect.succeed(found.item)
           const { fence, reason } = found

@@ -16,7 +16,16 @@ export interface Run extends Said {
   expiry?: number
   /** What caches beneath answered with for one user each: the partitions, `undefined` where none was named. */
   readonly personal: Set<string | undefined>
+  /** The keys that it has collected itself. */
+  readonly collected: Set<string>
 }
+
+export const newRun = (above: Run): Run => ({
+  depth: above.depth + 1,
+  above,
+  personal: new Set(),
+  collected: new Set()
+})
 
 /**
  * The run that this effect is part of. A cache beneath leaves the body there that it answered with, and the cache above steps
@@ -24,7 +33,7 @@ export interface Run extends Said {
  * another.
  */
 export class EnclosingCache extends Context.Reference<EnclosingCache>()("effect-http-cache/EnclosingCache", {
-  defaultValue: (): Run => ({ depth: -1, personal: new Set() })
+  defaultValue: (): Run => ({ depth: -1, personal: new Set(), collected: new Set() })
 }) {}
 
 /** How many caches are above this one. */
@@ -63,6 +72,12 @@ export const refuse: Effect.Effect<void> = Effect.map(EnclosingCache, (nearest) 
 export const tellPersonal = (partition: string): Effect.Effect<void> =>
   Effect.map(EnclosingCache, (nearest) => {
     for (const run of enclosing(nearest)) run.personal.add(partition === "" ? undefined : partition)
+  })
+
+/** For all caches above: what the handler beneath has collected with its success. */
+export const tellCollected = (keys: ReadonlyArray<string>): Effect.Effect<void> =>
+  Effect.map(EnclosingCache, (nearest) => {
+    for (const run of enclosing(nearest)) for (const key of keys) run.collected.add(key)
   })
 
 /** Whether a response that a handler made of such answers is for less than all of this partition. */

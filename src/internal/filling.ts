@@ -9,12 +9,14 @@ import * as notes from "../home/notes.js"
 import * as Fields from "../protocol/Fields.js"
 import * as Reuse from "../protocol/Reuse.js"
 import * as Validation from "../protocol/Validation.js"
+import * as Vary from "../protocol/Vary.js"
 import { ask, type Asked } from "./asking.js"
 import { isOfThisProcess } from "./callSite.js"
 import * as Body from "./body.js"
 import { statusOf } from "./failing.js"
 import type { Fill } from "./fill.js"
 import type { Air } from "./flights.js"
+import { groupOf } from "./group.js"
 import { forget, freshenByHead, judge, type Judged, store } from "./keeping.js"
 import * as recorder from "./recorder.js"
 import * as spellings from "./spellings.js"
@@ -54,6 +56,9 @@ export const discard = <E>(filled: Filled<E>, isGone = false): Effect.Effect<voi
   return isGone ? fill.first.leave : fill.first.decline
 }
 
+/** The storage's layer has closed before it had ended. */
+export const closed: Filled<never> = { _tag: "Failed", status: 503, cause: undefined }
+
 /** For those flights that take too long, or whose outcome nobody takes. */
 export const otherwise = { late, untaken: discard }
 
@@ -64,26 +69,31 @@ export interface Order<RP> {
   readonly wanted: Reuse.Request
   /** The handler's answer is wanted whole. */
   readonly mayKeep: boolean
-  /** Of requests that may be joined: it is remembered where that was for nothing. */
-  readonly group: string | undefined
+  /** Others could join it, and it is remembered where that was for nothing. */
+  readonly mayJoin: boolean
   /** Others may join it, and may have filled the place since it was looked at. */
   readonly isJoined: boolean
 }
 
-/** What is known of a group from one answer. An error says nothing of the next answer. */
+/**
+ * What is known of a group from one answer. An error says nothing of the next answer. `vary` is what the answer nominated:
+ * who asks otherwise is of another group.
+ */
 const remember = (
-  { group, place }: Pick<Order<unknown>, "group" | "place">,
+  { here, mayJoin, place }: Pick<Order<unknown>, "here" | "mayJoin" | "place">,
   item: CacheItem | undefined,
   status: number,
+  vary: string | undefined,
   now: number
 ): void => {
-  if (group === undefined) return
+  if (!mayJoin) return
   const { lookup, storage } = place
+  const named = Vary.parse(vary)
+  if (named !== "*" && named.length > 0) notes.nominate(storage, lookup, item?.vary ?? named)
   if (item !== undefined && Reuse.decide(item, Reuse.anybody, now)._tag === "Fresh") {
-    notes.join(storage, group)
-    notes.nominate(storage, lookup, item.vary)
+    notes.join(storage, groupOf(here, place))
   } else if (!Reuse.isError(status)) {
-    notes.unjoin(storage, group, now)
+    notes.unjoin(storage, groupOf(here, place), now)
   }
 }
 
@@ -95,7 +105,7 @@ export const fill =
       const { here, mayKeep, wanted } = order
       const { lookup, storage, timeout } = order.place
       const looksAgain = order.isJoined && order.place.found.fence !== undefined
-      const place = looksAgain ? yield* storages.look(storage, lookup, timeout, here.cache) : order.place
+      const place = looksAgain ? yield* storages.look(storage, lookup, timeout, order.place.accepts) : order.place
       const { item } = place.found
       spellings.remember(storage, here.view.target, here.policy.query)
       const requestTime = yield* Clock.currentTimeMillis
@@ -106,7 +116,7 @@ export const fill =
       const exit = yield* Effect.exit(ask(handler, here, place, mayKeep))
       if (Exit.isFailure(exit)) {
         const status = yield* statusOf(exit.cause)
-        remember(order, undefined, status, yield* Clock.currentTimeMillis)
+        remember(order, undefined, status, undefined, yield* Clock.currentTimeMillis)
         if (Validation.supersedes(here.view.method, status)) yield* forget(place)
         return yield* air.land({ _tag: "Failed", status, cause: exit.cause })
       }
@@ -131,7 +141,7 @@ const keep = <A extends Respondable.Respondable, E, R, RP>(
     const { answer, own, responseTime } = asked
     const answered = { _tag: "Answered", status: own.status, asked } as const
     if (asked.isSent) {
-      remember(order, undefined, own.status, responseTime)
+      remember(order, undefined, own.status, Fields.get(own.fields, "vary"), responseTime)
       return yield* land(answered)
     }
     if (item !== undefined && Reuse.insteadOfError(item, own.status, wanted, responseTime)) {
@@ -140,7 +150,9 @@ const keep = <A extends Respondable.Respondable, E, R, RP>(
 
     const route = yield* placeOf(handler, lookup.key)
     const { anothers } = place.found
-    if (anothers !== undefined && isOfThisProcess(anothers)) yield* warnOfAnother(route.handler, lookup.key)
+    if (anothers !== undefined && anothers !== here.cache && isOfThisProcess(anothers)) {
+      yield* warnOfAnother(route.handler, lookup.key)
+    }
     const exchange = {
       ...asked,
       method,
@@ -149,12 +161,14 @@ const keep = <A extends Respondable.Respondable, E, R, RP>(
     }
     const judged = yield* judge(here, place, exchange, answer)
     if (asked.isFromBeneath) {
-      remember(order, undefined, own.status, responseTime)
+      remember(order, undefined, own.status, Fields.get(own.fields, "vary"), responseTime)
       return yield* land({ ...answered, judged: { ...judged, item: undefined } })
     }
-    remember(order, judged.item, answer.status, responseTime)
+    remember(order, judged.item, answer.status, Fields.get(answer.fields, "vary"), responseTime)
     yield* warn(route.handler, lookup.key, judged.detail, judged.unkeyed)
-    if (here.policy.expiry !== undefined) yield* warnOfTag(route.handler, lookup.key, Fields.get(own.fields, "etag"))
+    if (here.policy.expiry !== undefined) {
+      yield* warnOfTag(route.handler, lookup.key, Fields.get(own.fields, "etag"))
+    }
     if (judged.item === undefined) {
       if (Validation.supersedes(method, answer.status)) yield* forget(place)
       if (method === "HEAD") yield* freshenByHead(here, place, exchange, own)
@@ -168,7 +182,7 @@ const keep = <A extends Respondable.Respondable, E, R, RP>(
       return yield* land({ ...answered, judged: { ...judged, detail } })
     }
     const { stream } = answer.body
-    const unshare = () => remember(order, undefined, answer.status, responseTime)
+    const unshare = () => remember(order, undefined, answer.status, undefined, responseTime)
     yield* streamed({
       here,
       place,

@@ -10,7 +10,7 @@ import * as HashSet from "effect/HashSet"
 import * as Option from "effect/Option"
 import * as Scope from "effect/Scope"
 import * as Tracer from "effect/Tracer"
-import { fork, lend, perStorage } from "../home/home.js"
+import { fork, lend, perStorage, waitFor } from "../home/home.js"
 import { limitReached } from "../home/limits.js"
 
 /** What a flight is flown with. */
@@ -21,7 +21,14 @@ export interface Air<A> {
   readonly end: Effect.Effect<void>
 }
 
+/** The span of the client's that a request says it is of. */
+export interface Asker {
+  readonly traceId: string
+  readonly spanId: string
+}
+
 export interface Plan<A, R> {
+  readonly asker?: Asker | undefined
   /** What is asked for, in which others join; `undefined` is flown alone. */
   readonly name: string | undefined
   readonly fly: (air: Air<A>) => Effect.Effect<void, never, R>
@@ -48,7 +55,9 @@ interface Flight<A> {
   isLed: boolean
   readonly landing: Deferred.Deferred<Exit.Exit<A>>
   landed: { readonly value: A } | undefined
+  /** The trace that it is part of, and what the request that started it said of itself. */
   readonly trace: string | undefined
+  readonly asker: Asker | undefined
   /** `undefined` until it has started. */
   fiber: Fiber.RuntimeFiber<void> | undefined
   /** Nobody else joins it. */
@@ -72,14 +81,18 @@ export const waiting = (storage: object): number => {
 
 export const isFlying = (storage: object, name: string): boolean => tables.of(storage).has(name)
 
-/** `HttpClient` sends the trace along: a handler that asks for its own URL does not wait for itself. */
 const currentTrace = Effect.map(
   Effect.serviceOption(Tracer.ParentSpan),
   (span) => Option.isSome(span) ? span.value.traceId : undefined
 )
 
 /** Takes the name. What decides that nobody has it and this follow each other at once: a fiber may yield between two steps. */
-const claim = <A>(storage: object, name: string | undefined, trace: string | undefined, isLed: boolean): Flight<A> => {
+const claim = <A>(
+  storage: object,
+  { asker, name }: Pick<Plan<A, never>, "asker" | "name">,
+  trace: string | undefined,
+  isLed: boolean
+): Flight<A> => {
   const flights = tables.of(storage)
   const close = () => {
     if (name !== undefined && flights.get(name) === flight) flights.delete(name)
@@ -90,6 +103,7 @@ const claim = <A>(storage: object, name: string | undefined, trace: string | und
     landing: Deferred.unsafeMake(FiberId.none),
     landed: undefined,
     trace,
+    asker,
     fiber: undefined,
     close
   }
@@ -205,9 +219,16 @@ export const send = <A, R>(
     const running = sent.of(storage)
     if (running.count >= most) return Effect.succeed("full")
     running.count++
-    const flight = claim<A>(storage, plan.name, trace, false)
+    const flight = claim<A>(storage, plan, trace, false)
     return Effect.as(launch(storage, flight, plan, () => running.count--), "sent")
   }))
+
+/**
+ * Whether a request is one of the flight's own handler, which must not wait for itself: `HttpClient` sends the trace along.
+ * It is of the flight's trace, and not of the span that the flight's own request is of.
+ */
+const isOwn = ({ asker, trace }: Pick<Flight<unknown>, "asker" | "trace">, other: Asker | undefined): boolean =>
+  other !== undefined && other.traceId === trace && other.spanId !== asker?.spanId
 
 /** Joins the flight of this name, or starts one. */
 export const board = <A, R>(
@@ -219,19 +240,20 @@ export const board = <A, R>(
     const flights = tables.of(storage)
     const trace = yield* currentTrace
     const running = plan.name === undefined ? undefined : flights.get(plan.name) as Flight<A> | undefined
-    const isOwn = running?.trace !== undefined && running.trace === trace
-    if (running !== undefined && !isOwn && running.waiters < maxWaiters) {
+    const isAmongOthers = running !== undefined && !isOwn(running, plan.asker)
+    if (isAmongOthers && running.waiters < maxWaiters) {
       running.waiters++
       return { exit: yield* wait(running), isJoined: true }
     }
-    const limit = running !== undefined && !isOwn
+    const limit = isAmongOthers
       ? "waiters"
       : plan.name !== undefined && flights.size >= maxFlights
       ? "flights"
       : undefined
     const name = running === undefined && limit === undefined ? plan.name : undefined
-    const flight = claim<A>(storage, name, trace, true)
+    const flight = claim<A>(storage, { asker: plan.asker, name }, trace, true)
     if (limit !== undefined) yield* limitReached(storage, limit, "and requests run the handler for themselves")
     const fiber = yield* launch(storage, flight, { ...plan, name })
+    waitFor(storage, fiber)
     return { exit: yield* lead(flight, fiber, plan.untaken), isJoined: false }
   }))

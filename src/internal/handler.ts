@@ -8,7 +8,7 @@ import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 import * as CacheControl from "../protocol/CacheControl.js"
 import type { ByteStream } from "./body.js"
-import { EnclosingCache, type Run } from "./enclosing.js"
+import { EnclosingCache, newRun, type Run } from "./enclosing.js"
 import { preResponseHandlers, recovered } from "./failing.js"
 import { handOver } from "./handOver.js"
 import * as misplaced from "./misplaced.js"
@@ -47,7 +47,7 @@ export const run = <A extends Respondable.Respondable, E, R>(
 ): Effect.Effect<Answered, E, R> =>
   Effect.gen(function*() {
     const above = yield* EnclosingCache
-    const here: Run = { depth: above.depth + 1, above, personal: new Set() }
+    const here = newRun(above)
     if (shown.request !== request) {
       misplaced.carry(request, shown.request)
       handOver(request, shown.request, here, isProxy(request))

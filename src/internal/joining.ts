@@ -1,14 +1,18 @@
 /** Which requests may wait for one run of the handler? (RFC 9111 §4) */
+import * as Headers from "@effect/platform/Headers"
+import * as HttpTraceContext from "@effect/platform/HttpTraceContext"
 import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
 import type { CacheItem } from "../CacheItem.js"
 import type { Lookup } from "../CacheStorage.js"
 import * as notes from "../home/notes.js"
 import * as Fields from "../protocol/Fields.js"
 import * as Preconditions from "../protocol/Preconditions.js"
 import * as Reuse from "../protocol/Reuse.js"
-import * as Vary from "../protocol/Vary.js"
 import type { Reading } from "./fill.js"
 import type { Filled, Order } from "./filling.js"
+import type * as flights from "./flights.js"
+import { groupOf, variantOf } from "./group.js"
 import { fenceWithout, type Place } from "./storages.js"
 import type { Visit } from "./visit.js"
 
@@ -18,23 +22,10 @@ const mayJoin = <R>({ asks, policy, view }: Visit<R>, reason: Reuse.Forward["rea
   !Preconditions.isForOrigin(view.fields) &&
   (policy.expiry !== undefined || Fields.get(view.fields, "range") === undefined)
 
-/** Those whose responses turned out not to be shared are of one kind; who sends one of these decides only for such. */
-export const groupOf = <R>({ cache, selection, view }: Visit<R>, { key, partition }: Lookup): string => {
-  const sends = ["authorization", "range"].map((name) => Fields.get(view.fields, name) !== undefined)
-  return JSON.stringify([key, cache, partition, selection.depth, ...sends])
-}
-
 /** Key, partition and variant, as far as it is known, and the fence: who comes after a collect joins nothing older. */
-export const nameOf = <R>({ cache, policy }: Visit<R>, { found, lookup, storage }: Place): string => {
-  const { key, partition, variantOf } = lookup
-  const nominated = found.item?.vary ?? notes.nominated(storage, lookup)
-  return JSON.stringify([
-    key,
-    cache,
-    partition,
-    variantOf(Vary.union(policy.vary, nominated)),
-    found.fence ?? fenceWithout(storage)
-  ])
+export const nameOf = <R>(here: Visit<R>, place: Place): string => {
+  const { found, lookup: { key, partition }, storage } = place
+  return JSON.stringify([key, here.cache, partition, variantOf(here, place), found.fence ?? fenceWithout(storage)])
 }
 
 const maxTurns = 3
@@ -59,15 +50,15 @@ export const orderOf = <R>(
   turn: Turn,
   now: number
 ): Order<R> => {
-  const group = mayJoin(here, reason) ? groupOf(here, place.lookup) : undefined
-  const isUnjoined = group !== undefined && notes.isUnjoined(place.storage, group, now)
+  const isLikeOthers = mayJoin(here, reason)
+  const isUnjoined = isLikeOthers && notes.isUnjoined(place.storage, groupOf(here, place), now)
   return {
     here,
     place,
     wanted,
     mayKeep: here.view.method !== "HEAD" && !here.asks.noStore,
-    group,
-    isJoined: group !== undefined && !isUnjoined && turn.count < maxTurns
+    mayJoin: isLikeOthers,
+    isJoined: isLikeOthers && !isUnjoined && turn.count < maxTurns
   }
 }
 
@@ -96,20 +87,23 @@ export const shared = <E>(
 }
 
 /**
- * After another request's answer was not its own. An error is tried again with the others, a few times and not for ever;
- * so is another variant; what can't be shared at all is asked for alone.
+ * After another request's answer was not its own: those who waited try again together, and alone where it is known by then
+ * that nothing is shared. An error is tried again a few times, and not for ever.
  */
 export const nextTurn = <E>(
   turn: Turn,
   filled: Exclude<Filled<E>, { readonly _tag: "Found" }>,
-  lookup: Lookup,
   now: number,
   deadline: number
 ): Turn | undefined => {
-  const item = keptOf(filled)
-  // The next one asks for another part, or for the whole.
-  const isOfRange = filled.status === 206 || filled.status === 416
-  if (isOfRange || (item !== undefined && lookup.variantOf(item.vary) !== item.variant)) return another(turn)
-  if (item !== undefined || !Reuse.isError(filled.status)) return { ...turn, count: maxTurns }
+  if (keptOf(filled) !== undefined || !Reuse.isError(filled.status)) return another(turn)
   return turn.count + 1 < maxTurns && now - turn.since < deadline ? another(turn) : undefined
+}
+
+/** Whose request it is: a span of the client's, by the request's own fields. */
+export const askerOf = <R>({ view }: Visit<R>): flights.Asker | undefined => {
+  const fields = Headers.fromInput(
+    Fields.only(view.fields, ["traceparent", "b3", "x-b3-traceid", "x-b3-spanid", "x-b3-sampled"])
+  )
+  return Option.getOrUndefined(HttpTraceContext.fromHeaders(fields))
 }

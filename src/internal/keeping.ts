@@ -19,8 +19,8 @@ import { isPersonal, type Run } from "./enclosing.js"
 import type { Answered } from "./handler.js"
 import * as recorder from "./recorder.js"
 import * as serverResponse from "./serverResponse.js"
-import { look, type Place, write } from "./storages.js"
-import { lookupOf, type Visit } from "./visit.js"
+import { look, type Place, watching, write } from "./storages.js"
+import { accepts, lookupOf, type Visit } from "./visit.js"
 
 export type Exchange =
   & Pick<Storability.Exchange, "method" | "requestTime" | "responseTime" | "setsPreResponseHandler">
@@ -143,22 +143,38 @@ const keep = <R>(here: Visit<R>, place: Place, exchange: Exchange, answer: serve
     ({ item }) => item === undefined ? forget(place) : store(place, item)
   )
 
-/** A `POST` may answer later requests with `GET`, where it says so (RFC 9110 §9.3.3) and the origin's fields decide. */
-export const keepForGet = <R>(
+/** Keeps what a `POST` answered: the response, and what its run said to the caches above. */
+export type KeepForGet = (response: HttpServerResponse, said: Run) => Effect.Effect<void>
+
+/**
+ * A `POST` may answer later requests with `GET`, where it says so (RFC 9110 §9.3.3) and the origin's fields decide. Its key is
+ * watched while `run` runs it: only the collect that is its own may lie between.
+ */
+export const keepingForGet = <R, A, E2, R2>(
   here: Visit<R>,
-  response: HttpServerResponse
-): Effect.Effect<unknown, never, CacheStorage> => {
-  const { policy, view } = here
-  if (policy.expiry !== undefined || policy.partition !== undefined || policy.enabled !== undefined) return Effect.void
-  if (!Storability.answersGet(view.method, view.target, response.status, response.headers)) return Effect.void
-  if (Body.bytes(response.body) === undefined) return Effect.void
-  return Effect.gen(function*() {
-    const place = yield* look(yield* CacheStorage, lookupOf(here), policy.storageTimeout, here.cache)
-    const now = yield* Clock.currentTimeMillis
-    const seen = { setsPreResponseHandler: false, reads: undefined, readsLate: false, said: undefined }
-    // It passed by, and was shown as it was sent.
-    const own = { ...seen, shown: here.request.headers }
-    const exchange = { ...own, requestTime: now, responseTime: now }
-    yield* keep(here, place, { ...exchange, method: "GET" }, serverResponse.fromHandler(response, "GET", policy, now))
-  })
+  run: (keep: KeepForGet) => Effect.Effect<A, E2, R2>
+): Effect.Effect<A, E2, R2 | CacheStorage> => {
+  const { key, policy, view } = here
+  const isKept = view.method === "POST" && policy.expiry === undefined && policy.partition === undefined &&
+    policy.enabled === undefined
+  if (!isKept) return run(() => Effect.void)
+  return Effect.flatMap(
+    CacheStorage,
+    (storage) =>
+      watching(storage, key, (watch) =>
+        run((response, { collected }) =>
+          Effect.gen(function*() {
+            if (!Storability.answersGet(view.method, view.target, response.status, response.headers)) return
+            const isOutOfDate = () => watch.collects > (collected.has(key) ? 1 : 0)
+            if (Body.bytes(response.body) === undefined || isOutOfDate()) return
+            const place = yield* look(storage, lookupOf(here), policy.storageTimeout, accepts(here))
+            if (isOutOfDate()) return
+            const now = yield* Clock.currentTimeMillis
+            const seen = { setsPreResponseHandler: false, reads: undefined, readsLate: false, said: undefined }
+            // It passed by, and was shown as it was sent.
+            const own = { ...seen, shown: here.request.headers, method: "GET", requestTime: now, responseTime: now }
+            yield* keep(here, place, own, serverResponse.fromHandler(response, "GET", policy, now))
+          })
+        ))
+  )
 }

@@ -3,7 +3,7 @@ import type * as Respondable from "@effect/platform/HttpServerRespondable"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import type { CacheItem } from "../CacheItem.js"
-import { isAhead } from "../home/home.js"
+import { isAhead, isClosed } from "../home/home.js"
 import { limitReached } from "../home/limits.js"
 import * as notes from "../home/notes.js"
 import * as CacheControl from "../protocol/CacheControl.js"
@@ -13,7 +13,7 @@ import * as Vary from "../protocol/Vary.js"
 import { fill, type Filled, type Order, otherwise } from "./filling.js"
 import * as flights from "./flights.js"
 import * as hidden from "./hidden.js"
-import { groupOf, nameOf } from "./joining.js"
+import { nameOf } from "./joining.js"
 import * as recorder from "./recorder.js"
 import * as serverRequest from "./serverRequest.js"
 import type { Place } from "./storages.js"
@@ -48,7 +48,7 @@ const orderOf = <RP>(here: Visit<RP>, place: Place, item: CacheItem): Order<RP> 
     place: { ...place, lookup: lookupOf(anonymous) },
     wanted: Reuse.anybody,
     mayKeep: true,
-    group: groupOf(anonymous, lookup),
+    mayJoin: true,
     isJoined: true
   }
 }
@@ -69,6 +69,7 @@ export const refresh = <A extends Respondable.Respondable, E, R, RP>(
 ): Effect.Effect<void, never, R | RP> =>
   Effect.gen(function*() {
     const { storage } = place
+    if (isClosed(storage)) return
     const name = nameOf(here, place)
     const refused = notes.refused.of(storage)
     const now = yield* Clock.currentTimeMillis

@@ -38,8 +38,11 @@ export interface Place {
   readonly timeout: number
   /** When it was looked up. Epoch milliseconds. */
   readonly since: number
-  readonly cache: string | undefined
+  readonly accepts: Accepts
 }
+
+/** Whether an item is one of the cache that asks: others at the URI, and other settings, keep what it does not send. */
+export type Accepts = (item: CacheItem) => boolean
 
 const maxUndelivered = 10_000
 /** How long after undelivered collects were tried they are tried again. Milliseconds. */
@@ -214,8 +217,7 @@ export const look = (
   storage: CacheStorage.Service,
   lookup: CacheStorage.Lookup,
   timeout: number,
-  /** Which of several caches at the URI asks; `undefined` is any. */
-  cache: string | undefined
+  accepts: Accepts
 ): Effect.Effect<Place> =>
   Effect.flatMap(Clock.currentTimeMillis, (since) =>
     Effect.map(
@@ -225,16 +227,16 @@ export const look = (
           : Effect.succeed(undefined)),
       (found = missed("miss", undefined)) => {
         const { fence, item } = found
-        const isAnothers = cache !== undefined && item !== undefined && !["", cache].includes(item.cache)
+        const isAnothers = item !== undefined && !accepts(item)
         const own = isAnothers ? { ...missed("vary-miss", fence), anothers: item.cache } : found
-        return { storage, lookup, timeout, since, cache, found: own }
+        return { storage, lookup, timeout, since, accepts, found: own }
       }
     ))
 
 /** What is there now: it may have been collected or replaced since. While the storage fails, what was found before. */
-export const present = ({ cache, found, lookup, storage, timeout }: Place): Effect.Effect<CacheItem | undefined> =>
+export const present = ({ accepts, found, lookup, storage, timeout }: Place): Effect.Effect<CacheItem | undefined> =>
   Effect.map(
-    look(storage, lookup, timeout, cache),
+    look(storage, lookup, timeout, accepts),
     (now) => now.found.fence === undefined ? found.item : now.found.item
   )
 
@@ -260,6 +262,26 @@ export const write = (
     return isKept === undefined ? "storage" : isKept ? undefined : "not-kept"
   })
 
+/** How often a key has been collected since it is watched. */
+export interface Watch {
+  readonly key: CacheStorage.CacheKey
+  collects: number
+}
+
+const watches = perStorage("watches", () => new Set<Watch>())
+
+/** Counts the collects of a key while `use` runs. */
+export const watching = <A, E, R>(
+  storage: object,
+  key: CacheStorage.CacheKey,
+  use: (watch: Watch) => Effect.Effect<A, E, R>
+): Effect.Effect<A, E, R> =>
+  Effect.suspend(() => {
+    const watch = { key, collects: 0 }
+    watches.of(storage).add(watch)
+    return Effect.ensuring(use(watch), Effect.sync(() => watches.of(storage).delete(watch)))
+  })
+
 /** Whether it is delivered. A collect that is not is kept until it can be; the key is not served before. */
 export const forget = (
   storage: CollectableCacheStorage.Service,
@@ -268,6 +290,7 @@ export const forget = (
 ): Effect.Effect<boolean> =>
   Effect.suspend(() => {
     troubles.of(storage).collects++
+    for (const watch of watches.of(storage)) if (watch.key === key) watch.collects++
     const collect = Effect.flatMap(
       call(storage, timeout, "collect", key, () => storage.collect(key)),
       (fence) => fence === undefined ? Effect.as(keepForLater(storage, key), false) : Effect.succeed(true)

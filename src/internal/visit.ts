@@ -2,6 +2,7 @@
 import { HttpServerRequest } from "@effect/platform/HttpServerRequest"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import type { CacheItem } from "../CacheItem.js"
 import type { Lookup } from "../CacheStorage.js"
 import * as CacheControl from "../protocol/CacheControl.js"
 import * as CacheKey from "../protocol/CacheKey.js"
@@ -82,6 +83,10 @@ export const identified = <R>(here: Visit<R>): Effect.Effect<Visit<R> | undefine
     return typeof partition === "string" ? { ...here, identity: { partition, reads } } : undefined
   })
 }
+
+/** What another cache at the URI keeps is not this one's; nor are cookies that the route does not send any more. */
+export const accepts = <R>({ cache, policy }: Visit<R>) => (item: CacheItem): boolean =>
+  (item.cache === cache || item.cache === "") && (policy.cookies === "store" || item.cookies.length === 0)
 
 /** What is looked for: the response to the request, everybody's or that of a partition. */
 export const lookupOf = <R>({ identity: { partition }, key, selection, view }: Visit<R>): Lookup => ({
