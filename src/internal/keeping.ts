@@ -165,10 +165,9 @@ export const keepingForGet = <R, A, E2, R2>(
         run((response, { collected }) =>
           Effect.gen(function*() {
             if (!Storability.answersGet(view.method, view.target, response.status, response.headers)) return
-            const isOutOfDate = () => watch.collects > (collected.has(key) ? 1 : 0)
-            if (Body.bytes(response.body) === undefined || isOutOfDate()) return
+            if (Body.bytes(response.body) === undefined) return
             const place = yield* look(storage, lookupOf(here), policy.storageTimeout, accepts(here))
-            if (isOutOfDate()) return
+            if (watch.collects > (collected.has(key) ? 1 : 0)) return
             const now = yield* Clock.currentTimeMillis
             const seen = { setsPreResponseHandler: false, reads: undefined, readsLate: false, said: undefined }
             // It passed by, and was shown as it was sent.

@@ -1,0 +1,228 @@
+/** Who waits for whom, for what, and for how long. The numbers are those of docs/failures.md. */
+import { HttpRouter, HttpServerRequest, HttpServerResponse } from "@effect/platform"
+import { NodeHttpServer } from "@effect/platform-node"
+import { describe, expect, it } from "@effect/vitest"
+import { Context, Deferred, Effect, Exit, Layer, Scope, TestClock } from "effect"
+import {
+  CacheError,
+  CacheStorage,
+  CollectableCacheStorage,
+  HttpCache,
+  InMemoryCacheStorage,
+  withCache,
+  withCollect
+} from "effect-http-cache"
+import { Faults } from "effect-http-cache/testing"
+import * as Http from "node:http"
+import * as flights from "../src/internal/flights.js"
+import { type Ask, counted, eventually, FaultyServer, logged, serve, still, TestServer } from "./harness.js"
+
+const Request = HttpServerRequest.HttpServerRequest
+
+const quiet = Layer.merge(TestServer, logged([]))
+
+/** So many clients of their own ask at once; the handlers that run are let go on once all of them wait or run. */
+const crowd = (
+  handler: (
+    run: number
+  ) => Effect.Effect<HttpServerResponse.HttpServerResponse, never, HttpServerRequest.HttpServerRequest>,
+  asks: ReadonlyArray<Ask>,
+  options: HttpCache.Options = { expiry: 60 }
+) =>
+  Effect.gen(function*() {
+    let runs = 0
+    let open = 0
+    const gates: Array<Deferred.Deferred<void>> = []
+    const gated = Effect.suspend(() => {
+      const run = ++runs
+      const gate = Effect.runSync(Deferred.make<void>())
+      gates.push(gate)
+      return Effect.zipRight(Deferred.await(gate), handler(run))
+    })
+    const storage = yield* CacheStorage.CacheStorage
+    const ask = yield* serve(gated.pipe(withCache(options)))
+    const clients = []
+    const settled = still(() => runs + flights.waiting(storage), 200)
+    for (const each of asks) {
+      clients.push(yield* Effect.fork((yield* ask.another)("/", each)))
+      yield* eventually(() => runs > 0)
+    }
+    // Once nobody comes any more, one handler after the other.
+    while (clients.some((client) => client.unsafePoll() === null)) {
+      yield* settled
+      while (open < gates.length) yield* Deferred.succeed(gates[open++]!, undefined)
+    }
+    const replies = yield* Effect.forEach(clients, (client) => client)
+    return { runs, replies }
+  })
+
+describe("86: who may wait", () => {
+  const many = (ask: Ask) => Array.from({ length: 20 }, () => ask)
+  const page = () => Effect.succeed(HttpServerResponse.text("page"))
+
+  it.scoped("a server that was started within a span: its trace is nobody's own", () =>
+    Effect.gen(function*() {
+      const { replies, runs } = yield* crowd(page, many({}))
+      expect([runs, new Set(replies.map(({ text }) => text))]).toEqual([1, new Set(["page"])])
+    }).pipe(Effect.withSpan("main"), Effect.provide(quiet)))
+
+  it.scoped("one traceparent for all, as a proxy in front may send it", () =>
+    Effect.gen(function*() {
+      const traceparent = `00-${"1".repeat(32)}-${"2".repeat(16)}-01`
+      const { runs } = yield* crowd(page, many({ headers: { traceparent } }))
+      expect(runs).toBe(1)
+    }).pipe(Effect.provide(quiet)))
+
+  it.scoped("a leader with Authorization costs the others one run more", () =>
+    Effect.gen(function*() {
+      const { replies, runs } = yield* crowd(page, [{ headers: { authorization: "Bearer ada" } }, ...many({})])
+      expect([runs, replies.every(({ status }) => status === 200)]).toEqual([2, true])
+    }).pipe(Effect.provide(quiet)))
+
+  it.scoped("one 406 does not make all others ask for themselves", () =>
+    Effect.gen(function*() {
+      const negotiated = () =>
+        Effect.map(Request, ({ headers }) =>
+          headers["accept"] === "x/y"
+            ? HttpServerResponse.empty({ status: 406 })
+            : HttpServerResponse.text("page"))
+      const { replies, runs } = yield* crowd(negotiated, [{ headers: { accept: "x/y" } }, ...many({})])
+      expect([runs, replies.filter(({ status }) => status === 200).length]).toEqual([2, 20])
+    }).pipe(Effect.provide(quiet)))
+})
+
+describe("87: at SIGTERM requests in flight are answered", () => {
+  const slow = (gate: Deferred.Deferred<void>) =>
+    Effect.as(Deferred.await(gate), HttpServerResponse.text("whole")).pipe(withCache({ expiry: 60, deadline: "1 day" }))
+
+  const world = Effect.gen(function*() {
+    const gate = yield* Deferred.make<void>()
+    const scope = yield* Scope.make()
+    const storages = yield* Layer.buildWithScope(InMemoryCacheStorage.layerCollectable, scope)
+    const ask = yield* Effect.provide(serve(slow(gate)), storages)
+    const storage = Context.get(storages, CacheStorage.CacheStorage)
+    const clients = [yield* Effect.fork(ask("/")), yield* Effect.fork((yield* ask.another)("/"))]
+    yield* eventually(() => flights.waiting(storage) === 2)
+    return { clients, close: Scope.close(scope, Exit.void), gate, storage }
+  })
+
+  it.scoped("a run that somebody waits for ends, where the storage closes first", () =>
+    Effect.gen(function*() {
+      const { clients, close, gate } = yield* world
+      const closing = yield* Effect.fork(close)
+      yield* TestClock.adjust("1 second")
+      yield* Deferred.succeed(gate, undefined)
+      for (const client of clients) expect((yield* client).status).toBe(200)
+      yield* closing
+    }).pipe(Effect.provide(Layer.merge(NodeHttpServer.layerTest, logged([])))))
+
+  it.scoped("what can't be waited for is a 503", () =>
+    Effect.gen(function*() {
+      const { clients, close } = yield* world
+      const closing = yield* Effect.fork(close)
+      while (clients.some((client) => client.unsafePoll() === null)) {
+        yield* Effect.promise(() => new Promise((resolve) => setImmediate(resolve)))
+        yield* TestClock.adjust("1 second")
+      }
+      for (const client of clients) expect((yield* client).status).toBe(503)
+      yield* closing
+    }).pipe(Effect.provide(Layer.merge(NodeHttpServer.layerTest, logged([])))))
+
+  it.scoped("a request that comes after the storage has closed is answered", () =>
+    Effect.gen(function*() {
+      const scope = yield* Scope.make()
+      const storages = yield* Layer.buildWithScope(InMemoryCacheStorage.layerCollectable, scope)
+      const ask = yield* Effect.provide(serve(counted().pipe(withCache({ expiry: 60 }))), storages)
+      yield* Scope.close(scope, Exit.void)
+      expect((yield* ask("/")).status).toBe(200)
+    }).pipe(Effect.provide(NodeHttpServer.layerTest)))
+})
+
+describe("89: one key that a storage can't bear", () => {
+  /** Every key but one works. */
+  const picky = (method: "get" | "collect") =>
+    CollectableCacheStorage.layer(
+      Effect.map(Layer.build(Layer.fresh(InMemoryCacheStorage.layerCollectable)), (context) => {
+        const memory = Context.get(context, CollectableCacheStorage.CollectableCacheStorage)
+        const fails = (key: string) =>
+          new CacheError.CacheStorageError({ storage: "picky", method, key, cause: "this one not" })
+        return {
+          ...memory,
+          get: (lookup) => method === "get" && lookup.key.includes("/bad") ? fails(lookup.key) : memory.get(lookup),
+          collect: (key) => method === "collect" && key.includes("/bad") ? fails(key) : memory.collect(key)
+        }
+      })
+    )
+
+  const app = HttpRouter.empty.pipe(
+    HttpRouter.get("/:id", counted().pipe(withCache({ expiry: 3600 }))),
+    HttpRouter.patch("/:id", HttpServerResponse.empty().pipe(withCollect()))
+  )
+
+  it.scoped("that it can't get: the others hit, also a minute later", () =>
+    Effect.gen(function*() {
+      const ask = yield* serve(app)
+      yield* ask("/good")
+      for (let second = 0; second < 60; second++) {
+        expect((yield* ask("/bad")).cacheStatus).toBe("fwd=miss")
+        if (second % 10 === 9) expect((yield* ask("/good")).cacheStatus).toMatch(/^hit/)
+        yield* TestClock.adjust("1 second")
+      }
+    }).pipe(Effect.provide(picky("get")), Effect.provide(quiet)))
+
+  it.scoped("that it can't collect: the others hit and are collected, that one is not served", () =>
+    Effect.gen(function*() {
+      const ask = yield* serve(app)
+      for (const path of ["/good", "/bad"]) yield* ask(path)
+      for (let second = 0; second < 40; second++) {
+        yield* ask("/bad", { method: "PATCH" })
+        expect((yield* ask("/bad")).cacheStatus).toBe("fwd=miss")
+        if (second % 10 === 5) {
+          yield* ask("/good", { method: "PATCH" })
+          expect((yield* ask("/good")).cacheStatus).toBe("fwd=uri-miss; stored")
+          expect((yield* ask("/good")).cacheStatus).toMatch(/^hit/)
+        }
+        yield* TestClock.adjust("1 second")
+      }
+    }).pipe(Effect.provide(picky("collect")), Effect.provide(quiet)))
+
+  it.scoped("two thousand undelivered collects are delivered beside the requests", () =>
+    Effect.gen(function*() {
+      const faults = yield* Faults
+      const ask = yield* serve(app)
+      yield* ask("/good")
+      yield* faults.switch({ collect: "fail" })
+      const uris = Array.from({ length: 2000 }, (_, at) => `http://127.0.0.1:${ask.port}/${at}`)
+      yield* Effect.flip(HttpCache.collectAll(uris))
+      yield* faults.switch({ collect: { delay: 20 } })
+      yield* TestClock.adjust("10 seconds")
+      // Nobody has to wait for a clock that stands still.
+      expect((yield* ask("/good")).cacheStatus).toMatch(/^hit/)
+      const before = (yield* faults.calls).collect
+      yield* TestClock.adjust("1 second")
+      yield* eventually(() => Effect.runSync(faults.calls).collect > before)
+    }).pipe(Effect.provide(Layer.merge(FaultyServer, logged([])))))
+
+  it.scoped("who tries a broken storage again and leaves costs the next one nothing", () =>
+    Effect.gen(function*() {
+      const faults = yield* Faults
+      const ask = yield* serve(app)
+      yield* faults.switch({ get: "fail" })
+      for (const path of ["/a", "/b", "/c"]) yield* ask(path)
+      yield* TestClock.adjust("10 seconds")
+      yield* faults.switch({ get: "hang" })
+      const { get } = yield* faults.calls
+      const leaving = Http.get({ port: ask.port, host: "127.0.0.1", path: "/d" }).on("error", () => {})
+      yield* eventually(() => Effect.runSync(faults.calls).get > get)
+      leaving.destroy()
+      yield* Effect.promise(() => new Promise((resolve) => leaving.on("close", resolve)))
+      yield* faults.switch({ get: "work" })
+      // The server learns a while later that the client has left.
+      const seen: Array<string> = []
+      while (!seen.includes("stored")) {
+        seen.push((yield* ask("/e")).cacheStatus.includes("stored") ? "stored" : "missed")
+        expect(seen.length).toBeLessThan(100)
+      }
+      expect((yield* ask("/e")).cacheStatus).toMatch(/^hit/)
+    }).pipe(Effect.provide(Layer.merge(FaultyServer, logged([])))))
+})

@@ -1,0 +1,247 @@
+/** Nothing old after a write. The numbers are those of docs/failures.md. */
+import { HttpRouter, HttpServerRequest, HttpServerResponse } from "@effect/platform"
+import { describe, expect, it } from "@effect/vitest"
+import { Deferred, Effect, TestClock } from "effect"
+import { HttpCache, InMemoryCacheStorage, withCache, withCollect } from "effect-http-cache"
+import { counted, eventually, serve, TestServer } from "./harness.js"
+
+const Request = HttpServerRequest.HttpServerRequest
+
+describe("70: a POST that answers for a later GET", () => {
+  /** `/doc` has a value; a `POST` to it answers with what it has then, and waits for its gate before it answers. */
+  const world = Effect.gen(function*() {
+    let value = 0
+    let begun = 0
+    const gates = [yield* Deferred.make<void>(), yield* Deferred.make<void>()]
+    const text = (headers = {}) => HttpServerResponse.text(`value ${value}`, { headers })
+    const fresh = { "cache-control": "max-age=60" }
+    const app = Effect.flatMap(Request, ({ method }) =>
+      Effect.gen(function*() {
+        if (method === "GET") return text(fresh)
+        value++
+        if (method === "PATCH") return text()
+        const answer = text({ ...fresh, "content-location": "/doc" })
+        yield* Deferred.await(gates[begun++]!)
+        return answer
+      })).pipe(HttpCache.middleware())
+    const ask = yield* serve(app)
+    const post = Effect.gen(function*() {
+      const other = yield* ask.another
+      const before = begun
+      const posted = yield* Effect.fork(other("/doc", { method: "POST" }))
+      yield* eventually(() => begun > before)
+      return posted
+    })
+    return { ask, post, open: (gate: number) => Deferred.succeed(gates[gate]!, undefined) }
+  })
+
+  it.scoped("answers it where nothing has happened meanwhile", () =>
+    Effect.gen(function*() {
+      const { ask, open, post } = yield* world
+      const posted = yield* post
+      yield* open(0)
+      expect((yield* posted).text).toBe("value 1")
+      const hit = yield* ask("/doc")
+      expect([hit.text, hit.cacheStatus]).toEqual(["value 1", "hit; ttl=60"])
+    }).pipe(Effect.provide(TestServer)))
+
+  it.scoped("does not where a PATCH was answered while it ran", () =>
+    Effect.gen(function*() {
+      const { ask, open, post } = yield* world
+      const posted = yield* post
+      expect((yield* ask("/doc", { method: "PATCH" })).text).toBe("value 2")
+      yield* open(0)
+      yield* posted
+      expect((yield* ask("/doc")).text).toBe("value 2")
+    }).pipe(Effect.provide(TestServer)))
+
+  it.scoped("does not where the URI was collected by hand, or by another's `also`", () =>
+    Effect.gen(function*() {
+      const { ask, open, post } = yield* world
+      const posted = yield* post
+      yield* HttpCache.collect(`http://127.0.0.1:${ask.port}/doc`)
+      yield* open(0)
+      yield* posted
+      expect((yield* ask("/doc")).cacheStatus).toContain("fwd=uri-miss")
+    }).pipe(Effect.provide(TestServer)))
+
+  it.scoped.each([[0, 1], [1, 0]])(
+    "of two that overlap, whichever ends first, none leaves the older value",
+    (order) =>
+      Effect.gen(function*() {
+        const { ask, open, post } = yield* world
+        const posts = [yield* post, yield* post]
+        for (const at of order as unknown as ReadonlyArray<number>) {
+          yield* open(at)
+          yield* posts[at]!
+        }
+        expect((yield* ask("/doc")).text).toBe("value 2")
+      }).pipe(Effect.provide(TestServer))
+  )
+})
+
+describe("71: a write through another spelling", () => {
+  const router = HttpRouter.empty.pipe(
+    HttpRouter.get("/users/:id", counted().pipe(withCache({ expiry: 60 }))),
+    HttpRouter.put("/users/:id", HttpServerResponse.empty().pipe(withCollect())),
+    HttpRouter.get("/Catalogue/List", counted().pipe(withCache({ expiry: 60 }))),
+    HttpRouter.put("/catalogue/list", HttpServerResponse.empty().pipe(withCollect()))
+  )
+  const spellings = ["/users/1/", "/Users/1", "//users//1", "/users/%31", "/users/1?", "/users/1;a=b", "/USERS//1/"]
+
+  it.scoped.each(spellings)(
+    "PUT %s forgets what GET /users/1 keeps, and the other way round",
+    (spelling) =>
+      Effect.gen(function*() {
+        const ask = yield* serve(router)
+        for (const [reads, writes] of [["/users/1", spelling], [spelling, "/users/1"]] as const) {
+          yield* ask(reads)
+          expect((yield* ask(reads)).cacheStatus).toBe("hit; ttl=60")
+          expect((yield* ask(writes, { method: "PUT" })).status).toBe(204)
+          expect([reads, (yield* ask(reads)).cacheStatus]).toEqual([reads, "fwd=uri-miss; stored"])
+        }
+      }).pipe(Effect.provide(TestServer))
+  )
+
+  it.scoped("also where the route itself is written with capitals, and by hand", () =>
+    Effect.gen(function*() {
+      const ask = yield* serve(router)
+      yield* ask("/Catalogue/List")
+      yield* ask("/catalogue/list", { method: "PUT" })
+      expect((yield* ask("/Catalogue/List")).text).toBe("run 2")
+      yield* HttpCache.collect(`http://127.0.0.1:${ask.port}/catalogue/LIST/`)
+      expect((yield* ask("/Catalogue/List")).text).toBe("run 3")
+    }).pipe(Effect.provide(TestServer)))
+
+  it.scoped("what a read of another spelling is about to store is refused", () =>
+    Effect.gen(function*() {
+      const gate = yield* Deferred.make<void>()
+      let runs = 0
+      const slow = Effect.suspend(() => {
+        const response = HttpServerResponse.text(`run ${++runs}`)
+        return runs === 1 ? Effect.as(Deferred.await(gate), response) : Effect.succeed(response)
+      })
+      const ask = yield* serve(HttpRouter.empty.pipe(
+        HttpRouter.get("/users/:id", slow.pipe(withCache({ expiry: 60 }))),
+        HttpRouter.put("/users/:id", HttpServerResponse.empty().pipe(withCollect()))
+      ))
+      const other = yield* ask.another
+      const reading = yield* Effect.fork(other("/Users/1"))
+      yield* eventually(() => runs === 1)
+      yield* ask("/users/1", { method: "PUT" })
+      yield* Deferred.succeed(gate, undefined)
+      yield* reading
+      expect((yield* ask("/Users/1")).text).toBe("run 2")
+    }).pipe(Effect.provide(TestServer)))
+
+  it.scoped("forgets no other URI", () =>
+    Effect.gen(function*() {
+      const ask = yield* serve(router)
+      for (const other of ["/users/2", "/users/1?q=1"]) {
+        yield* ask(other)
+        yield* ask("/users/1", { method: "PUT" })
+        expect((yield* ask(other)).cacheStatus).toBe("hit; ttl=60")
+      }
+    }).pipe(Effect.provide(TestServer)))
+})
+
+describe("72: a rolling deploy on one storage", () => {
+  const app = HttpRouter.empty.pipe(
+    HttpRouter.get("/users/:id", counted().pipe(withCache({ expiry: 60 }))),
+    HttpRouter.patch("/users/:id", HttpServerResponse.empty().pipe(withCollect()))
+  )
+
+  it.scoped("a write through one version reaches what another version keeps", () =>
+    Effect.gen(function*() {
+      let defaults: HttpCache.DefaultOptions = { version: "1" }
+      const ask = yield* serve(Effect.suspend(() => Effect.provideService(app, HttpCache.Defaults, defaults)))
+      yield* ask("/users/1")
+      for (const version of ["2", undefined]) {
+        defaults = { version }
+        expect((yield* ask("/users/1")).cacheStatus).toBe("fwd=vary-miss; stored")
+      }
+      yield* ask("/users/1", { method: "PATCH" })
+      for (const version of ["1", "2", undefined]) {
+        defaults = { version }
+        expect((yield* ask("/users/1")).cacheStatus).toMatch(/^fwd=/)
+      }
+    }).pipe(Effect.provide(TestServer)))
+
+  it.scoped("a write through an app with a canonical origin reaches what one without has kept", () =>
+    Effect.gen(function*() {
+      let defaults: HttpCache.DefaultOptions = {}
+      const ask = yield* serve(Effect.suspend(() => Effect.provideService(app, HttpCache.Defaults, defaults)))
+      yield* ask("/users/1")
+      defaults = { origin: "https://api.example.com" }
+      yield* ask("/users/1", { method: "PATCH" })
+      defaults = {}
+      expect((yield* ask("/users/1")).cacheStatus).toBe("fwd=uri-miss; stored")
+    }).pipe(Effect.provide(TestServer)))
+
+  it.scoped.each(["refuse", "strip"] as const)(
+    "what cookies: \"store\" kept is not sent after a switch to %s",
+    (cookies) =>
+      Effect.gen(function*() {
+        let setting: "store" | "refuse" | "strip" = "store"
+        let isChanged = true
+        const handler = Effect.map(
+          counted({ headers: { etag: "\"1\"" } }),
+          HttpServerResponse.unsafeSetCookie("sid", "ada")
+        )
+        const validated = Effect.flatMap(Request, ({ headers }) =>
+          headers["if-none-match"] === undefined || isChanged
+            ? handler
+            : Effect.succeed(HttpServerResponse.empty({ status: 304 })))
+        const ask = yield* serve(
+          Effect.suspend(() => validated.pipe(withCache({ expiry: 60, name: "page", cookies: setting })))
+        )
+        expect((yield* ask("/")).headers["set-cookie"]).toHaveLength(1)
+        expect((yield* ask("/")).headers["set-cookie"]).toHaveLength(1)
+        setting = cookies
+        isChanged = false
+        const after = yield* ask("/")
+        expect([after.cacheStatus.split(";")[0], after.text]).toEqual(["fwd=vary-miss", "run 2"])
+        if (cookies === "strip") {
+          const hit = yield* ask("/")
+          expect([hit.cacheStatus, hit.headers["set-cookie"]]).toEqual(["hit; ttl=60", undefined])
+        }
+      }).pipe(Effect.provide(TestServer))
+  )
+})
+
+describe("73: a flood of collects", () => {
+  it.scoped("more fences than are kept cost the other keys neither their stores nor their single runs", () =>
+    Effect.gen(function*() {
+      const gate = yield* Deferred.make<void>()
+      let runs = 0
+      const slow = Effect.suspend(() => {
+        const response = HttpServerResponse.text(`run ${++runs}`)
+        return Effect.as(Deferred.await(gate), response)
+      })
+      const ask = yield* serve(HttpRouter.empty.pipe(
+        HttpRouter.get("/page", slow.pipe(withCache({ expiry: 60 }))),
+        HttpRouter.post("/*", HttpServerResponse.empty().pipe(withCollect()))
+      ))
+      const flood = (from: number) =>
+        Effect.forEach(
+          Array.from({ length: 60 }, (_, at) => `/${from + at}/${"x".repeat(200)}`),
+          (path) => ask(path, { method: "POST" }),
+          { discard: true }
+        )
+      yield* flood(0)
+      const clients = []
+      for (let count = 0; count < 5; count++) {
+        clients.push(yield* Effect.fork((yield* ask.another)("/page")))
+        yield* eventually(() => runs > 0)
+        yield* flood(1000 * (count + 1))
+      }
+      yield* Deferred.succeed(gate, undefined)
+      for (const client of clients) expect((yield* client).text).toBe("run 1")
+      expect([runs, (yield* ask("/page")).cacheStatus]).toEqual([1, "hit; ttl=60"])
+      yield* TestClock.adjust("1 second")
+    }).pipe(
+      // Room for some fifty fences of this length.
+      Effect.provide(InMemoryCacheStorage.layerWith({ maxBytes: 500_000 })),
+      Effect.provide(TestServer)
+    ))
+})
