@@ -129,7 +129,7 @@ const attend = <A extends Respondable.Respondable, E, R, RP>(
       if (!isJoined) yield* discard(filled)
       return yield* respondStored(here, standIn, { ...outcome, status: filled.status }, responseTime)
     }
-    if (!isJoined) return yield* respondFilled(here, filled, outcome)
+    if (!isJoined || filled === closed) return yield* respondFilled(here, filled, outcome)
 
     // It waited for another request: is that one's answer its own too?
     const shared = yield* joining.shared(filled, lookup, wantedOf, responseTime)
