@@ -144,7 +144,13 @@ const world = ({ seed, storage: how }: Plan, number: number, count: number, tall
     for (const [each, value] of written) values.set(each, value)
     history.push(`  handler: written ${written}`)
     yield* turn
-    return HttpServerResponse.unsafeJson(written)
+    const headers = { "x-written": JSON.stringify(written) }
+    if (request.method === "PATCH") return HttpServerResponse.empty({ headers })
+    // Its answer is what a `GET` would have.
+    const [, value] = written[0]!
+    return HttpServerResponse.text(`value ${value}`, {
+      headers: { ...headers, "etag": `"${value}"`, "cache-control": "max-age=10", "content-location": path }
+    })
   })
 
   const options: HttpCache.Options = {
@@ -154,15 +160,15 @@ const world = ({ seed, storage: how }: Plan, number: number, count: number, tall
     vary: dice.one([[], ["x-a"]]),
     deadline: dice.one([1, 60])
   }
-  const cached = read.pipe(withCache(options))
-  const collecting = write.pipe(withCollect({ also: (request) => also(pathOf(request)) }))
+  const cached = read.pipe(withCache({ ...options, name: "page" }))
+  const collecting = write.pipe(withCollect({ also: (request) => also(pathOf(request)) }), withCache({ name: "page" }))
   const defaults = { storageTimeout: dice.one([0.25, 3600, 3600, 3600]) }
 
   const send = (method: string, path: string, fields: Record<string, string>) => {
     const request = HttpServerRequest.fromWeb(
       new Request(`http://localhost${path}`, { method, headers: fields })
     )
-    return (method === "PATCH" ? collecting : cached).pipe(
+    return (method === "PATCH" || method === "POST" ? collecting : cached).pipe(
       Effect.provideService(HttpServerRequest.HttpServerRequest, request),
       Effect.provideService(HttpCache.Defaults, defaults),
       Effect.provide(context)
@@ -227,15 +233,15 @@ const world = ({ seed, storage: how }: Plan, number: number, count: number, tall
 
   const collect = (): void => {
     const path = dice.one(paths)
-    const what = `${++clients}: PATCH ${path}`
+    const method = dice.one(["PATCH", "POST"])
+    const what = `${++clients}: ${method} ${path}`
     start(
       what,
-      Effect.map(send("PATCH", path, {}), ({ body }) => {
-        if (body._tag !== "Uint8Array") return found(`${what}: no content`)
-        const written = JSON.parse(new TextDecoder().decode(body.body)) as ReadonlyArray<Written>
+      Effect.map(send(method, path, {}), ({ headers }) => {
+        const written = JSON.parse(headers["x-written"]!) as ReadonlyArray<Written>
         for (const [each, value] of written) floors.set(each, Math.max(floors.get(each)!, value))
         history.push(`${what}: ${written}`)
-        tell("collected")
+        tell(method === "POST" ? "posted" : "collected")
       })
     )
   }
