@@ -109,7 +109,9 @@ const server = Effect.gen(function*() {
 
 const main = Effect.flatMap(port, (port) =>
   Effect.scoped(server).pipe(
-    Effect.provide(Layer.merge(services, NodeHttpServer.layer(createServer, { port }))),
+    Effect.provide(NodeHttpServer.layer(createServer, { port })),
+    // Outermost: it closes after the server.
+    Effect.provide(services),
     Effect.catchTag("ServeError", ({ cause }) =>
       Effect.fail(`Can't listen on port ${port}: ${String(cause)}; try another, as in PORT=3001 npm start`))
   )).pipe(

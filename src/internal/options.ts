@@ -64,7 +64,7 @@ export interface Options<R = never> {
   readonly maxWaiters?: number | undefined
   /**
    * Said to clients, and binding here: a private response is stored only with a `partition`, of whose responses `"public"`
-   * is not said. Default: neither.
+   * is not said. `"public"` does not outrank what the handler read; only its own field does. Default: neither.
    */
   readonly cacheControl?: "public" | "private" | undefined
   /**
@@ -82,7 +82,9 @@ export interface Options<R = never> {
   readonly unkeyed?: "vary" | "refuse" | "ignore" | undefined
   /**
    * Names whose response this is; with it, and only with it, private responses are stored, a copy per partition.
-   * `undefined` and `""` are nobody: the copy is everybody's. When it fails, the request passes by the cache.
+   * `undefined` and `""` are nobody: the copy is everybody's. When it fails, or answers no text, the request passes by.
+   * Clients are told by `Vary` what it and the handler read of the request; where it reads nothing of it, as of a session
+   * from elsewhere, they are told `no-cache`.
    */
   readonly partition?: Effect.Effect<string | undefined, unknown, R> | undefined
   /**
