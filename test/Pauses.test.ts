@@ -285,6 +285,10 @@ describe("a client that hangs up with the last byte", () => {
           const hit = yield* ask(`/${id}`)
           expect([hit.text === content, hit.cacheStatus]).toEqual([true, "hit; ttl=10"])
         }
+        // What has given all of it and does not end is ended as a pause.
+        const storage = yield* CacheStorage.CacheStorage
+        yield* TestClock.adjust("30 seconds")
+        yield* eventually(() => flights.count(storage) === 0)
       }).pipe(Effect.provide(quiet))
   )
 

@@ -2,7 +2,6 @@
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import { createHash } from "node:crypto"
 import * as CacheStorage from "../CacheStorage.js"
 import * as CollectableCacheStorage from "../CollectableCacheStorage.js"
 import * as InMemoryCacheStorage from "../InMemoryCacheStorage.js"
@@ -21,12 +20,11 @@ export class ReadOnly extends Context.Tag("effect-http-cache/testing/ReadOnly")<
   readonly written: Effect.Effect<ReadonlyArray<CacheStorage.CacheKey>>
 }>() {}
 
-interface Fingerprint {
+interface Stored {
   readonly key: CacheStorage.CacheKey
-  digest: string
+  /** What it was. */
+  copy: Uint8Array
 }
-
-const digestOf = (bytes: Uint8Array): string => createHash("sha256").update(bytes).digest("base64")
 
 /**
  * `InMemoryCacheStorage.layerCollectable`, which remembers what each stored body was. The cache serves the bytes of the
@@ -39,10 +37,10 @@ export const layerReadOnly: Layer.Layer<
   CacheStorage.CacheStorage | CollectableCacheStorage.CollectableCacheStorage | ReadOnly
 > = Layer.effectContext(Effect.gen(function*() {
   const memory = yield* CollectableCacheStorage.CollectableCacheStorage
-  const bodies = new Map<Uint8Array, Fingerprint>()
+  const bodies = new Map<Uint8Array, Stored>()
   const remember = ({ body, key }: { readonly body: Uint8Array; readonly key: CacheStorage.CacheKey }) =>
     Effect.sync(() => {
-      if (!bodies.has(body)) bodies.set(body, { key, digest: digestOf(body) })
+      if (!bodies.has(body)) bodies.set(body, { key, copy: new Uint8Array(body) })
     })
   const storage: CollectableCacheStorage.Service = {
     get: (lookup) => Effect.tap(memory.get(lookup), remember),
@@ -50,11 +48,10 @@ export const layerReadOnly: Layer.Layer<
     collect: (key) => memory.collect(key)
   }
   const written = Effect.sync(() =>
-    Array.from(bodies).flatMap(([body, fingerprint]) => {
-      const digest = digestOf(body)
-      if (digest === fingerprint.digest) return []
-      fingerprint.digest = digest
-      return [fingerprint.key]
+    Array.from(bodies).flatMap(([body, stored]) => {
+      if (body.every((byte, at) => byte === stored.copy[at])) return []
+      stored.copy = new Uint8Array(body)
+      return [stored.key]
     })
   )
   return Context.make(CacheStorage.CacheStorage, storage).pipe(
