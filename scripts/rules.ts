@@ -124,11 +124,11 @@ const negations: ReadonlyArray<Negation> = [
     ["4.3.2-date", "current?.lastModified ?? current?.date", "current?.lastModified"]
   ]),
   ...negate("src/protocol/Vary.ts", [
-    ["4-nominated", "value === undefined ? [name] : [name, normalise(name, value, keepsOrder)]", "[name, \"\"]"],
+    ["4-nominated", "value === undefined ? [name] : [name, canonical(name, value)]", "[name, \"\"]"],
     [
       "4.1-match",
-      "[name, normalise(name, value, keepsOrder)]",
-      "[name, normalise(name, value.toLowerCase(), keepsOrder)]"
+      "[name, canonical(name, value)]",
+      "[name, canonical(name, value.toLowerCase())]"
     ],
     ["4.1-absent", "const value = Fields.get(request, name)", "const value = Fields.get(request, name) ?? \"\""],
     ["4.1-star", "name !== \"*\" && ", ""]
