@@ -64,7 +64,7 @@ describe("architecture", () => {
       other
     ) => !files.includes(other))
     expect(new Set(outside.map((other) => other.split("/")[0])))
-      .toEqual(new Set(["effect", "node:assert", "node:crypto", "node:util", "structured-headers"]))
+      .toEqual(new Set(["effect", "node:assert", "node:util", "structured-headers"]))
   })
 
   it.each(files)("%s has at most 400 lines", (file) => {
