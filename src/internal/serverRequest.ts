@@ -105,7 +105,6 @@ export const view = (given: HttpServerRequest, origin: string | undefined): View
   const url = CacheKey.narrow(request.url, "all")
   return {
     ...CacheKey.ofRequest(originalUrl, scheme, host, origin),
-    ownOrigin: CacheKey.origin(scheme, host ?? ""),
     method: request.method,
     fields: Vary.spelled(fields),
     url,

@@ -44,12 +44,14 @@ export const ofRequest = (
   scheme: string,
   host: string | undefined,
   canonicalOrigin: string | undefined
-): { readonly target: Target; readonly isAmbiguous: boolean } => {
+): { readonly target: Target; readonly ownOrigin: string; readonly isAmbiguous: boolean } => {
   const named = absolute.exec(requestTarget)?.[2]
-  const here = canonicalOrigin ?? origin(scheme, named ?? host ?? "")
+  const ownOrigin = origin(scheme, named ?? host ?? "")
+  const here = canonicalOrigin ?? ownOrigin
   const isAnother = named !== undefined && host !== undefined && origin(scheme, host) !== here
   return {
     target: { ...target(requestTarget, here), origin: here },
+    ownOrigin,
     isAmbiguous: !/^(?:https?:\/\/|\/)/i.test(requestTarget) || (canonicalOrigin === undefined && isAnother)
   }
 }
