@@ -153,7 +153,7 @@ const negations: ReadonlyArray<Negation> = [
     ["3.1-proxy-fields", "[...hopByHop, ", "[...hopByHop.filter((name) => !name.startsWith(\"proxy-\")), "]
   ]),
   ...negate("src/protocol/CacheKey.ts", [
-    ["4-uri", "`${escape(origin.slice(0, scheme))}://${escape(origin.slice(scheme + 3))}` +", "\"\" +"]
+    ["4-uri", "`${escape(scheme)}://${escape(hostOf(origin))}` +", "\"\" +"]
   ]),
   ...negate("src/CacheStorage.ts", [
     ["4-most-recent", "item.date > best.date", "item.date < best.date"],

@@ -96,6 +96,34 @@ describe("60: what the key makes equal, the handler sees equal", () => {
       expect(yield* as("shop.example:8080", "/link")).toBe("https://shop.example:8080")
     }).pipe(Effect.provide(TestServer)))
 
+  it.scoped("the host that is shown is the one that the key has, wherever that came from", () =>
+    Effect.gen(function*() {
+      const app = saying(({ headers }) => `host ${headers["host"] ?? "unsaid"}`).pipe(withCache({ expiry: 10 }))
+      const ask = yield* serve(app)
+      const heads = {
+        nominated: ["GET /nominated HTTP/1.1\r\nHost: Shop.example\r\nConnection: Host", "shop.example"],
+        targeted: ["GET http://SHOP.example:80/targeted HTTP/1.0", "shop.example"],
+        empty: ["GET /empty HTTP/1.1\r\nHost:", ""],
+        absent: ["GET /absent HTTP/1.0", ""]
+      } as const
+      for (const [name, [head, host]] of Object.entries(heads)) {
+        const text = `host ${host || "unsaid"}`
+        expect([name, (yield* raw(ask.port, head)).split("\r\n\r\n")[1]]).toEqual([name, text])
+        const plain = yield* raw(ask.port, `GET /${name} HTTP/1.1\r\nHost: ${host}`)
+        expect([name, plain.split("\r\n\r\n")[1]]).toEqual([name, text])
+        expect(plain).toContain("hit; ttl=10")
+      }
+      const web = (headers: Record<string, string>) =>
+        Effect.scoped(app).pipe(
+          Effect.provideService(
+            Request,
+            HttpServerRequest.fromWeb(new globalThis.Request("http://shop.example/web", { headers }))
+          ),
+          Effect.flatMap((response) => Effect.promise(() => HttpServerResponse.toWeb(response).text()))
+        )
+      expect([yield* web({}), yield* web({ host: "shop.example" })]).toEqual(["host shop.example", "host shop.example"])
+    }).pipe(Effect.provide(TestServer)))
+
   it.scoped("the quickstart's greeting in French is French, however the language was asked for before", () =>
     Effect.gen(function*() {
       for (const odd of [",fr", " , FR", "FR", "fr;q=1", "en;q=0.5, fr", "\tfr"]) {

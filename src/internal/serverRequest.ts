@@ -15,8 +15,8 @@ import { shownTo } from "./handOver.js"
 export interface View {
   readonly method: string
   /**
-   * The end-to-end fields, without those that `Connection` lists: the host lower-case and without a default port,
-   * preferences in their one spelling.
+   * The end-to-end fields, without those that `Connection` lists: the host as the key has it, or, where a canonical origin
+   * takes its place there, as the request names it, lower-case and without a default port; preferences in their one spelling.
    */
   readonly fields: Fields.Fields
   readonly target: CacheKey.Target
@@ -99,12 +99,14 @@ export const view = (given: HttpServerRequest, origin: string | undefined): View
   const { originalUrl } = given
   const scheme = schemeOf(request)
   const host = Fields.get(headers, "host") ?? Fields.get(headers, ":authority")
+  const keyed = CacheKey.ofRequest(originalUrl, scheme, host, origin)
   const fields = Fields.endToEnd(headers)
-  const ownHost = Fields.get(fields, "host")
-  if (ownHost !== undefined) fields["host"] = CacheKey.host(scheme, ownHost)
+  // The target may name the host in the place of the field, and no `Connection` takes it away (RFC 9112 §3.2.2).
+  fields["host"] = CacheKey.hostOf(origin === undefined ? keyed.target.origin : CacheKey.origin(scheme, host ?? ""))
+  if (fields["host"] === "") delete fields["host"]
   const url = CacheKey.narrow(request.url, "all")
   return {
-    ...CacheKey.ofRequest(originalUrl, scheme, host, origin),
+    ...keyed,
     method: request.method,
     fields: Vary.spelled(fields),
     url,

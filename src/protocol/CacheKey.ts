@@ -34,6 +34,9 @@ export const origin = (scheme: string, authority: string): string => {
   return `${name}://${host(name, authority)}`
 }
 
+/** The host of an origin; `""` when it has none. */
+export const hostOf = (origin: string): string => origin.slice(origin.indexOf("://") + 3)
+
 /**
  * The target of a request. Its scheme is that of the connection, whatever the target says. In absolute-form the target
  * names the host; a `Host` that names another one makes the request ambiguous, since a handler may believe either
@@ -99,10 +102,10 @@ const escape = (text: string): string =>
   text.replace(/[^A-Za-z0-9.\-_:[\]]/g, (unit) => `%${unit.charCodeAt(0).toString(16).padStart(4, "0")}`)
 
 export const make = ({ origin, path, query }: Target, selection: QuerySelection = "all"): CacheKey => {
-  const scheme = origin.indexOf("://")
+  const scheme = origin.slice(0, origin.indexOf("://"))
   const selected = select(query, selection)
   // A slash ends the host, which holds none.
-  return `${escape(origin.slice(0, scheme))}://${escape(origin.slice(scheme + 3))}` +
+  return `${escape(scheme)}://${escape(hostOf(origin))}` +
     (selected === undefined ? path : `${path}?${selected}`)
 }
 
