@@ -1,7 +1,14 @@
 /** One view of the request: key, variant and handler are made of the same value. The numbers are those of docs/failures.md. */
-import { HttpLayerRouter, HttpMiddleware, HttpRouter, HttpServerRequest, HttpServerResponse } from "@effect/platform"
+import {
+  HttpLayerRouter,
+  HttpMiddleware,
+  HttpRouter,
+  type HttpServerError,
+  HttpServerRequest,
+  HttpServerResponse
+} from "@effect/platform"
 import { describe, expect, it } from "@effect/vitest"
-import { Effect, Fiber, Layer } from "effect"
+import { Effect, Fiber, Layer, Stream } from "effect"
 import { HttpCache, withCache, withCollect } from "effect-http-cache"
 import * as Net from "node:net"
 import { router as quickstart, services } from "../examples/quickstart.js"
@@ -278,6 +285,40 @@ describe("62: a request that was handed out before the cache saw it", () => {
         "hit; ttl=10",
         "accept-language"
       ])
+    }).pipe(Effect.provide(TestServer)))
+
+  const byError = (read: (request: Request) => Effect.Effect<unknown, unknown>) =>
+    Effect.flatMap(Request, (request) => Effect.flip(read(request))).pipe(
+      Effect.map((error) => user((error as HttpServerError.RequestError).request)),
+      Effect.orDie,
+      withCache({ expiry: 10 })
+    )
+
+  it.scoped("in the error of a request that asks for no upgrade", () =>
+    Effect.gen(function*() {
+      const ask = yield* serve(byError(({ upgrade }) => upgrade))
+      const as = (sid: string) => Effect.map(ask("/", { headers: { cookie: `sid=${sid}` } }), ({ text }) => text)
+      expect([yield* as("ada"), yield* as("alan")]).toEqual(["for ada", "for alan"])
+    }).pipe(Effect.provide(TestServer)))
+
+  it.scoped.each<[string, (request: Request) => Effect.Effect<unknown, unknown>]>([
+    ["json", ({ json }) => json],
+    ["stream", ({ stream }) => Stream.runDrain(stream)],
+    ["upgrade", ({ upgrade }) => upgrade]
+  ])("in the error of a web request without content: %s", ([, read]) =>
+    Effect.gen(function*() {
+      const app = byError(read)
+      const as = (sid: string) =>
+        app.pipe(
+          Effect.provideService(
+            Request,
+            HttpServerRequest.fromWeb(
+              new globalThis.Request("http://a.example/", { headers: { cookie: `sid=${sid}` } })
+            )
+          ),
+          Effect.flatMap((response) => Effect.promise(() => HttpServerResponse.toWeb(response).text()))
+        )
+      expect([yield* as("ada"), yield* as("alan")]).toEqual(["for ada", "for alan"])
     }).pipe(Effect.provide(TestServer)))
 
   it.scoped("by HttpLayerRouter", () =>

@@ -46,6 +46,30 @@ export const isProxy = (request: HttpServerRequest): boolean => proxies.has(requ
 /** `undefined` where the property is as it is. */
 type Properties = (name: PropertyKey, target: HttpServerRequest) => unknown
 
+/** What may fail with an error that names the request. */
+const failing: ReadonlySet<PropertyKey> = new Set([
+  "arrayBuffer",
+  "json",
+  "multipart",
+  "multipartStream",
+  "stream",
+  "text",
+  "upgrade",
+  "urlParamsBody"
+])
+
+/** The error names the request that was asked, and none beneath that shows more. */
+const failingAs = (request: HttpServerRequest, value: unknown): unknown => {
+  const named = (error: unknown) => {
+    if (!(error instanceof RequestError)) return error
+    const { cause, description, reason } = error
+    return new RequestError({ request, reason, cause, ...(description === undefined ? {} : { description }) })
+  }
+  if (Effect.isEffect(value)) return Effect.mapError(value, named)
+  // Of those that may fail, what is no effect is a stream.
+  return Stream.mapError(value as Stream.Stream<unknown, unknown, unknown>, named)
+}
+
 /** The request with properties of its own, which stay when it is modified. */
 const withProperties = (request: HttpServerRequest, own: Properties, standsIn: boolean): HttpServerRequest => {
   const other: HttpServerRequest = new Proxy(request, {
@@ -56,8 +80,8 @@ const withProperties = (request: HttpServerRequest, own: Properties, standsIn: b
         return (options: Parameters<HttpServerRequest["modify"]>[0]) =>
           withProperties(target.modify(options), own, standsIn)
       }
-      const value = own(name, target)
-      return value === undefined ? Reflect.get(target, name, target) : value
+      const value = own(name, target) ?? Reflect.get(target, name, target) as unknown
+      return failing.has(name) ? failingAs(other, value) : value
     },
     getOwnPropertyDescriptor: (target, name) => {
       const present = Reflect.getOwnPropertyDescriptor(target, name)
