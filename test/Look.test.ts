@@ -3,6 +3,8 @@ import { HttpServerRequest, HttpServerResponse } from "@effect/platform"
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Layer } from "effect"
 import { CacheStorage, InMemoryCacheStorage, withCache } from "effect-http-cache"
+import { setFlagsFromString } from "node:v8"
+import { runInNewContext } from "node:vm"
 
 /** A storage that counts how often it asks which variant a request selects. */
 const counting = () => {
@@ -43,4 +45,44 @@ describe("a look-up", () => {
       expect(asked.times).toBe(1)
     }).pipe(Effect.provide(watched))
   })
+})
+
+describe("what is kept of texts", () => {
+  const collectGarbage = (): number => {
+    setFlagsFromString("--expose-gc")
+    const gc = runInNewContext("gc") as () => void
+    for (let times = 0; times < 3; times++) gc()
+    return process.memoryUsage().heapUsed
+  }
+
+  it.effect("88: a partition, a field and a cookie that were cut from larger texts hold no more than themselves", () =>
+    Effect.gen(function*() {
+      const fieldBytes = 12 * 1024
+      const partition = Effect.map(
+        HttpServerRequest.HttpServerRequest,
+        ({ headers }) => headers["x-session"]!.slice(0, 40)
+      )
+      const handler = Effect.map(HttpServerRequest.HttpServerRequest, ({ headers }) =>
+        HttpServerResponse.empty({
+          headers: { "x-cut": headers["x-session"]!.slice(0, 40), "set-cookie": headers["x-session"]!.slice(0, 40) }
+        }))
+      const cached = handler.pipe(withCache({ expiry: 60, partition, cookies: "store", unkeyed: "ignore" }))
+      const ask = (at: number) =>
+        Effect.scoped(cached).pipe(
+          Effect.provideService(
+            HttpServerRequest.HttpServerRequest,
+            HttpServerRequest.fromWeb(
+              new Request("http://localhost/", { headers: { "x-session": `${at}=`.padEnd(fieldBytes, String(at)) } })
+            )
+          )
+        )
+      yield* ask(0)
+      const before = collectGarbage()
+      const items = 1000
+      for (let at = 1; at <= items; at++) yield* ask(at)
+      const hit = yield* ask(items)
+      expect(hit.headers["cache-status"]).toContain("hit")
+      // Less than half of one field each; an item itself takes some 2 KiB.
+      expect((collectGarbage() - before) / items).toBeLessThan(fieldBytes / 2)
+    }).pipe(Effect.provide(InMemoryCacheStorage.layer)))
 })
