@@ -1,22 +1,19 @@
 /**
- * A storage as the hub uses it. What fails or can't be believed is logged and passed by; what hangs is waited for so long;
- * what fails again and again is left alone for a while; a key is not read while a collect of it is not delivered.
+ * A storage as the hub uses it: what fails or can't be believed is passed by, and a key is not read while a collect of it is
+ * not delivered.
  */
-import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
-import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
-import * as Runtime from "effect/Runtime"
 import * as Schema from "effect/Schema"
-import { CacheStorageError, type ForwardReason } from "../CacheError.js"
+import type { CacheStorageError, ForwardReason } from "../CacheError.js"
 import { CacheItem } from "../CacheItem.js"
 import type * as CacheStorage from "../CacheStorage.js"
 import type * as CollectableCacheStorage from "../CollectableCacheStorage.js"
-import { CircuitBreaker, pause } from "../home/circuitBreaker.js"
 import { fork, isAhead, perStorage } from "../home/home.js"
 import { limitReached } from "../home/limits.js"
 import type { Detail } from "../protocol/CacheStatus.js"
+import { call } from "./storageCall.js"
 
 /** `fence` is `undefined` when the storage failed: nothing can be stored then. */
 export type Found =
@@ -48,16 +45,8 @@ const maxUndelivered = 10_000
 /** How long after undelivered collects were tried they are tried again. Milliseconds. */
 const retryAfter = 1000
 
-type Method = CacheStorageError["method"]
-
-/** What is known of a storage's trouble. */
-class Trouble {
-  /** Of one method each: a storage that is full can still be read. */
-  readonly breakers: { readonly [Name in Method]: CircuitBreaker } = {
-    get: new CircuitBreaker(),
-    set: new CircuitBreaker(),
-    collect: new CircuitBreaker()
-  }
+/** What is known of the collects of a storage. */
+class Collects {
   /** With the number of the latest collect. */
   readonly undelivered = new Map<CacheStorage.CacheKey, number>()
   readonly delivering = new Set<CacheStorage.CacheKey>()
@@ -66,85 +55,19 @@ class Trouble {
   deliversAgainAt = 0
   /** What was stored until then may have been collected by more than could be remembered. Epoch milliseconds. */
   distrustedUntil = -Infinity
-  /** How many collects there were. */
-  collects = 0
+  /** How many there were. */
+  count = 0
 }
 
-const troubles = perStorage("trouble", () => new Trouble())
+const collects = perStorage("collects", () => new Collects())
 
 /** Distinguishes what was asked for before a collect from what was asked for after it, where the storage can't say. */
-export const fenceWithout = (storage: object): string => `- ${troubles.of(storage).collects}`
-
-const warn = (method: Method, key: CacheStorage.CacheKey, cause: Cause.Cause<unknown>) => {
-  const failure = Cause.squash(cause)
-  const error = failure instanceof CacheStorageError
-    ? failure
-    : new CacheStorageError({ storage: "CacheStorage", method, key, cause: failure })
-  const instead = method === "collect" ? "it is tried again before the storage is read" : "the handler answers"
-  return Effect.logWarning(`effect-http-cache: ${error.message}; ${instead}`, error.cause).pipe(
-    Effect.annotateLogs({ storage: error.storage, method: error.method, key: error.key })
-  )
-}
-
-const slow = (timeout: number) => new Error(`no answer within ${timeout} ms (storageTimeout of HttpCache.Defaults)`)
-
-/**
- * At most so long, also for what can't be interrupted. What answers at once, as memory does, starts no timer, which would
- * cost ten times as much as the answer.
- */
-const within = <A, E>(effect: Effect.Effect<A, E>, timeout: number): Effect.Effect<A, E | Error> =>
-  Effect.withFiberRuntime((caller) => {
-    const fiber = Runtime.runFork(Runtime.make({
-      context: caller.currentContext as Context.Context<never>,
-      fiberRefs: caller.getFiberRefs(),
-      runtimeFlags: Runtime.defaultRuntimeFlags
-    }))(effect)
-    const exit = fiber.unsafePoll()
-    if (exit !== null) return exit
-    // Joined, it would leave its context behind in place of the caller's.
-    return Effect.interruptible(Effect.flatten(Fiber.await(fiber))).pipe(
-      Effect.onInterrupt(() => Fiber.interruptFork(fiber)),
-      Effect.timeoutFail({ duration: timeout, onTimeout: () => slow(timeout) }),
-      Effect.interruptible
-    )
-  })
-
-/** One call; `undefined` when it failed, or is not made since others have. */
-const call = <A extends {}>(
-  storage: CacheStorage.Service,
-  timeout: number,
-  method: Method,
-  key: CacheStorage.CacheKey,
-  evaluate: () => Effect.Effect<A, CacheStorageError>
-): Effect.Effect<A | undefined> =>
-  Effect.flatMap(Clock.currentTimeMillis, (now) => {
-    const breaker = troubles.of(storage).breakers[method]
-    if (!breaker.admits(key, now)) return Effect.succeed(undefined)
-    return within(Effect.suspend(evaluate), timeout).pipe(
-      Effect.onInterrupt(() => Effect.sync(() => breaker.abandon(key))),
-      Effect.matchCauseEffect({
-        onSuccess: (answer) => {
-          breaker.succeed(key)
-          return Effect.succeed(answer)
-        },
-        onFailure: (cause) =>
-          Effect.gen(function*() {
-            if (Cause.isInterruptedOnly(cause)) return undefined
-            yield* warn(method, key, cause)
-            const leftAlone = breaker.fail(key, yield* Clock.currentTimeMillis)
-            if (leftAlone === undefined) return undefined
-            const what = leftAlone === "all" ? `${method} of the storage` : `${method} of ${key}`
-            yield* Effect.logWarning(`effect-http-cache: ${what} is left alone for ${pause / 1000} seconds`)
-            return undefined
-          })
-      })
-    )
-  })
+export const fenceWithout = (storage: object): string => `- ${collects.of(storage).count}`
 
 /** Whether the collect of a key is delivered, which one at a time tries. */
 const deliver = (storage: CollectableCacheStorage.Service, key: CacheStorage.CacheKey, timeout: number) =>
   Effect.suspend(() => {
-    const { delivering, undelivered } = troubles.of(storage)
+    const { delivering, undelivered } = collects.of(storage)
     if (delivering.has(key)) return Effect.succeed(false)
     delivering.add(key)
     const count = undelivered.get(key)
@@ -162,15 +85,15 @@ const deliverOthers = (
   timeout: number,
   now: number
 ): Effect.Effect<unknown> => {
-  const trouble = troubles.of(storage)
-  if (trouble.isDelivering || isAhead(trouble.deliversAgainAt, now, retryAfter)) return Effect.void
-  trouble.isDelivering = true
-  trouble.deliversAgainAt = now + retryAfter
-  const others = [...trouble.undelivered.keys()].filter((other) => other !== key)
+  const own = collects.of(storage)
+  if (own.isDelivering || isAhead(own.deliversAgainAt, now, retryAfter)) return Effect.void
+  own.isDelivering = true
+  own.deliversAgainAt = now + retryAfter
+  const others = [...own.undelivered.keys()].filter((other) => other !== key)
   return fork(
     storage,
     Effect.forEach(others, (key) => deliver(storage, key, timeout), { discard: true }).pipe(
-      Effect.ensuring(Effect.sync(() => trouble.isDelivering = false))
+      Effect.ensuring(Effect.sync(() => own.isDelivering = false))
     )
   )
 }
@@ -182,7 +105,7 @@ const isCurrent = (
   timeout: number
 ): Effect.Effect<boolean> =>
   Effect.suspend(() => {
-    const { undelivered } = troubles.of(storage)
+    const { undelivered } = collects.of(storage)
     if (undelivered.size === 0) return Effect.succeed(true)
     if (!canCollect(storage)) return Effect.succeed(!undelivered.has(key))
     return Effect.zipRight(
@@ -198,13 +121,13 @@ const isItem = Schema.is(Schema.typeSchema(CacheItem))
 /** Items that were found to be items: what is served again is not looked through again. */
 const sound = new WeakSet<CacheItem>()
 
-const canBeBelieved = (item: CacheItem, lookup: CacheStorage.Lookup, trouble: Trouble): boolean => {
+const canBeBelieved = (item: CacheItem, lookup: CacheStorage.Lookup, own: Collects): boolean => {
   if (!sound.has(item)) {
     if (!isItem(item)) return false
     sound.add(item)
   }
   return item.key === lookup.key && item.partition === lookup.partition &&
-    lookup.variantOf(item.vary) === item.variant && item.responseTime > trouble.distrustedUntil
+    lookup.variantOf(item.vary) === item.variant && item.responseTime > own.distrustedUntil
 }
 
 /** Of what may be no item, and not even a record: that of a key which was never collected, so that it can be replaced. */
@@ -244,7 +167,7 @@ const read = (storage: CacheStorage.Service, lookup: CacheStorage.Lookup): Effec
   Effect.matchEffect(storage.get(lookup), {
     onSuccess: (item) =>
       Effect.succeed<Found>(
-        canBeBelieved(item, lookup, troubles.of(storage)) ? { item, fence: item.fence } : missed("miss", fenceOf(item))
+        canBeBelieved(item, lookup, collects.of(storage)) ? { item, fence: item.fence } : missed("miss", fenceOf(item))
       ),
     onFailure: (error) =>
       error._tag === "CacheMiss" ? Effect.succeed(missed(error.reason, error.fence)) : Effect.fail(error)
@@ -256,7 +179,7 @@ export const write = (
   item: CacheItem
 ): Effect.Effect<Detail | undefined> =>
   Effect.gen(function*() {
-    if (since <= troubles.of(storage).distrustedUntil) return "not-kept"
+    if (since <= collects.of(storage).distrustedUntil) return "not-kept"
     if (!(yield* isCurrent(storage, lookup.key, timeout))) return "storage"
     const isKept = yield* call(storage, timeout, "set", lookup.key, () => storage.set(item, lookup))
     return isKept === undefined ? "storage" : isKept ? undefined : "not-kept"
@@ -289,7 +212,7 @@ export const forget = (
   timeout: number
 ): Effect.Effect<boolean> =>
   Effect.suspend(() => {
-    troubles.of(storage).collects++
+    collects.of(storage).count++
     for (const watch of watches.of(storage)) if (watch.key === key) watch.collects++
     const collect = Effect.flatMap(
       call(storage, timeout, "collect", key, () => storage.collect(key)),
@@ -303,11 +226,11 @@ export const forget = (
 
 const keepForLater = (storage: object, key: CacheStorage.CacheKey): Effect.Effect<void> =>
   Effect.flatMap(Clock.currentTimeMillis, (now) => {
-    const trouble = troubles.of(storage)
-    if (trouble.undelivered.size < maxUndelivered || trouble.undelivered.has(key)) {
-      trouble.undelivered.set(key, trouble.collects)
+    const own = collects.of(storage)
+    if (own.undelivered.size < maxUndelivered || own.undelivered.has(key)) {
+      own.undelivered.set(key, own.count)
       return Effect.void
     }
-    trouble.distrustedUntil = now
+    own.distrustedUntil = now
     return limitReached(storage, "undelivered collects", "and nothing that was stored until now is served any more")
   })
