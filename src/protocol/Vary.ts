@@ -36,8 +36,8 @@ const preferences: ReadonlySet<string> = new Set(["accept", "accept-encoding", "
 
 /** `en; Q=0.50` as `en;q=0.5`. The value of a parameter keeps its case, a quoted one all of it; a weight of 1 says nothing. */
 const normalisePreference = (member: string): string => {
-  if (member.includes("\"")) return member
   const [choice = "", ...parameters] = member.split(";").map(Fields.trim)
+  if (choice === "" || member.includes("\"")) return member
   const normal = parameters.map((parameter) => {
     const equals = parameter.indexOf("=")
     if (equals === -1) return parameter.toLowerCase()
@@ -46,7 +46,7 @@ const normalisePreference = (member: string): string => {
     if (name !== "q" || !/^\d(?:\.\d*)?$/.test(value)) return `${name}=${value}`
     return Number(value) === 1 ? "" : `q=${Number(value)}`
   })
-  return [choice.toLowerCase(), ...normal].filter((part) => part !== "").join(";")
+  return [choice.toLowerCase(), ...normal.filter((part) => part !== "")].join(";")
 }
 
 const weightOf = (preference: string): number => {
@@ -66,7 +66,7 @@ export const canonical = (name: string, value: string): string =>
   value.length > maxSpelled
     ? value
     : preferences.has(name)
-    ? Fields.members(value).map(normalisePreference).filter((member) => member !== "")
+    ? Fields.members(value).map(normalisePreference)
       .sort((one, other) => weightOf(other) - weightOf(one)).join(", ")
     : value.includes(",")
     ? Fields.split(value).join(", ")
