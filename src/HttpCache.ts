@@ -16,27 +16,22 @@ import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
-import * as Either from "effect/Either"
 import * as Exit from "effect/Exit"
-import * as Option from "effect/Option"
 import { CacheMiss } from "./CacheError.js"
 import { CacheStorage, type Lookup, type Service } from "./CacheStorage.js"
 import { CollectableCacheStorage } from "./CollectableCacheStorage.js"
 import { resolve } from "./internal/byUri.js"
 import { callSite } from "./internal/callSite.js"
 import * as enclosing from "./internal/enclosing.js"
-import * as failing from "./internal/failing.js"
 import { closed, discard, fill, type Filled, otherwise } from "./internal/filling.js"
 import * as flights from "./internal/flights.js"
-import * as handlers from "./internal/handler.js"
 import * as hidden from "./internal/hidden.js"
 import * as joining from "./internal/joining.js"
-import { type KeepForGet, keepingForGet } from "./internal/keeping.js"
+import { keepingForGet } from "./internal/keeping.js"
 import * as routeOptions from "./internal/options.js"
-import * as misplaced from "./internal/misplaced.js"
+import { pass, passesBy } from "./internal/passing.js"
 import * as recorder from "./internal/recorder.js"
 import { refresh } from "./internal/refreshing.js"
-import * as report from "./internal/report.js"
 import { respondFailed, respondFilled, respondShared, respondStored } from "./internal/responding.js"
 import * as serverResponse from "./internal/serverResponse.js"
 import * as spellings from "./internal/spellings.js"
@@ -44,8 +39,6 @@ import * as storages from "./internal/storages.js"
 import * as varying from "./internal/varying.js"
 import { accepts, identified, lookupOf, type Policies, type Visit, visit, withContent } from "./internal/visit.js"
 import type * as CacheKey from "./protocol/CacheKey.js"
-import type * as CacheStatus from "./protocol/CacheStatus.js"
-import * as Fields from "./protocol/Fields.js"
 import * as Invalidation from "./protocol/Invalidation.js"
 import * as Preconditions from "./protocol/Preconditions.js"
 import * as Reuse from "./protocol/Reuse.js"
@@ -142,60 +135,6 @@ const attend = <A extends Respondable.Respondable, E, R, RP>(
     if (next !== undefined) return yield* attend(handler, here, lookup, storage, next)
     yield* hidden.tell("waiting", here, filled)
     return yield* respondFailed(here, filled.status, outcome)
-  })
-
-interface Aside {
-  readonly reason: CacheStatus.ForwardReason
-  readonly detail?: CacheStatus.Detail
-}
-
-const answered = new Set(["GET", "HEAD", "QUERY"])
-
-/** Requests that are not ours to answer. */
-const passesBy = <R>(handler: object, { policy, request, view }: Visit<R>): Effect.Effect<Aside | undefined> => {
-  if (!answered.has(view.method)) return Effect.succeed({ reason: "method" })
-  if (
-    view.isAmbiguous || view.asksToUpgrade || misplaced.isSending(handler) ||
-    Either.getOrElse(Either.try(() => policy.bypass(request)), () => true)
-  ) {
-    return Effect.succeed({ reason: "bypass" })
-  }
-  if (view.hasBody && view.method !== "QUERY") return Effect.succeed({ reason: "bypass", detail: "body" })
-  if (policy.enabled === undefined) return Effect.succeed(undefined)
-  return Effect.map(
-    orNone(policy.enabled),
-    (isEnabled) => Option.contains(isEnabled, true) ? undefined : { reason: "bypass", detail: "disabled" }
-  )
-}
-
-/** A policy that can't be asked never fails a request. */
-const orNone = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<Option.Option<A>, never, R> =>
-  Effect.catchAllCause(Effect.asSome(effect), () => Effect.succeed(Option.none()))
-
-/** The handler's response as it is, with a word on why. */
-const pass = <A extends Respondable.Respondable, E, R, RP>(
-  handler: Effect.Effect<A, E, R>,
-  here: Visit<RP>,
-  aside: Aside,
-  keep: KeepForGet = () => Effect.void,
-  given: object = handler
-): Effect.Effect<HttpServerResponse.HttpServerResponse, E, R> =>
-  Effect.gen(function*() {
-    const outcome = { _tag: "Forwarded", stored: false, ...aside } as const
-    const shown = handlers.asItIs(here.request)
-    const ran = yield* handlers.run(handler, here.request, shown, [], given).pipe(
-      Effect.tapErrorCause((cause) => failing.tell(here, cause, outcome))
-    )
-    const { isFromBeneath, isSent, response: own, said } = ran
-    if (isSent) return own
-    yield* keep(own, said)
-    if (isFromBeneath) return yield* enclosing.sign(own)
-    const response = yield* serverResponse.guarded(own, here.request)
-    const fields = Fields.from(Object.entries(response.headers))
-    if (aside.detail === "partition") yield* enclosing.tellPersonal("")
-    if (aside.detail === "partition") report.tell(fields, here, { private: true, expires: false }, outcome)
-    else report.tellStatus(fields, here, outcome)
-    return yield* enclosing.sign(serverResponse.withFields(response, fields))
   })
 
 const collecting =

@@ -57,8 +57,8 @@ const itemBytes = (item: CacheItem): number => {
   return bytes
 }
 
-/** The more there are, the fewer keys one forgotten fence is about. */
-const fenceGroups = 4096
+/** The more there are, the fewer keys one forgotten fence is about; they take 256 KiB, once one is forgotten. */
+const fenceGroups = 65_536
 
 /**
  * The collects that a fill may have missed. Collects are counted, and the fence of a key is the number of its latest one.
@@ -67,9 +67,9 @@ const fenceGroups = 4096
  */
 class Fences {
   private count = 0
-  private hasForgotten = false
   private readonly seed = randomInt(2 ** 31)
-  private readonly forgotten = new Float64Array(fenceGroups)
+  /** By group, the latest collect that was forgotten. */
+  private forgotten: Uint32Array | undefined
   private readonly latest: LRUCache<CacheStorage.CacheKey, number>
 
   constructor(maxBytes: number) {
@@ -98,12 +98,12 @@ class Fences {
 
   private countOf(key: CacheStorage.CacheKey): number {
     const latest = this.latest.peek(key) ?? 0
-    return this.hasForgotten ? Math.max(this.forgotten[this.groupOf(key)]!, latest) : latest
+    return this.forgotten === undefined ? latest : Math.max(this.forgotten[this.groupOf(key)]!, latest)
   }
 
   private forget(key: CacheStorage.CacheKey, count: number): void {
     const group = this.groupOf(key)
-    this.hasForgotten = true
+    this.forgotten ??= new Uint32Array(fenceGroups)
     this.forgotten[group] = Math.max(this.forgotten[group]!, count)
   }
 
