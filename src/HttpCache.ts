@@ -46,11 +46,17 @@ import * as Reuse from "./protocol/Reuse.js"
 export { type DefaultOptions, Defaults, defaults, type Options } from "./internal/options.js"
 
 /** The page to read first. */
-const cached = <RP>(policies: Policies<RP>, site?: () => string) =>
+const cached = <RP>(
+  policies: Policies<RP>,
+  // Where it is the platform that puts the cache around a handler, only this is a place in the program.
+  made: () => string = callSite(policies),
+  isPlaced = false
+) =>
 <A extends Respondable.Respondable, E, R>(
   handler: Effect.Effect<A, E, R>
 ): HttpApp.Default<E, R | RP | CacheStorage> => {
-  const cache = site ?? callSite(handler)
+  const placed = isPlaced ? made : callSite(handler)
+  const cache = () => placed() || made()
   return Effect.gen(function*() {
     const visited = yield* visit(policies, cache())
     const aside = yield* passesBy(handler, visited)
@@ -260,7 +266,7 @@ const both = <RP>(
   site?: () => string
 ): <E, R>(app: HttpApp.Default<E, R>) => HttpApp.Default<E, R | RP | CacheStorage | CollectableCacheStorage> => {
   const policies = routeOptions.resolve("HttpCache.middleware", options)
-  const cache = cached(policies, site)
+  const cache = cached(policies, site, site !== undefined)
   const collect = collecting(policies, undefined, false)
   return (app) => cache(collect(app))
 }
