@@ -113,23 +113,22 @@ describe("a slow reader", () => {
   const chunk = new Uint8Array(64 * 1024)
 
   /** The streams that as many clients get of a body of so many chunks, of which 16 may be held. */
-  const streams = (chunks: number, clients: number) => {
-    const app = Effect.succeed(
-      HttpServerResponse.stream(Stream.take(Stream.repeatEffect(Effect.sync(() => chunk)), chunks))
-    )
-      .pipe(withCache({ expiry: 10, maxBodyBytes: 16 * chunk.byteLength }))
-    const read = Effect.provideService(
-      app,
-      HttpServerRequest.HttpServerRequest,
-      HttpServerRequest.fromWeb(new Request("http://localhost/"))
-    )
-    return Effect.all(
-      Array.from(
-        { length: clients },
-        () => Effect.map(read, ({ body }) => body._tag === "Stream" ? body.stream : Stream.empty)
+  const streams = (chunks: number, clients: number) =>
+    Effect.gen(function*() {
+      const haveAllJoined = yield* Deferred.make<void>()
+      const whole = Stream.take(Stream.repeatEffect(Effect.sync(() => chunk)), chunks)
+      const app = Effect.succeed(
+        HttpServerResponse.stream(Stream.concat(Stream.drain(Stream.fromEffect(Deferred.await(haveAllJoined))), whole))
+      ).pipe(withCache({ expiry: 10, maxBodyBytes: 16 * chunk.byteLength }))
+      const read = Effect.provideService(
+        app,
+        HttpServerRequest.HttpServerRequest,
+        HttpServerRequest.fromWeb(new Request("http://localhost/"))
       )
-    )
-  }
+      const bodies = yield* Effect.all(Array.from({ length: clients }, () => read))
+      yield* Deferred.succeed(haveAllJoined, undefined)
+      return bodies.map(({ body }) => body._tag === "Stream" ? body.stream : Stream.empty)
+    })
 
   /** Takes a chunk each so many milliseconds, in a fiber of its own. */
   const take = (stream: Stream.Stream<Uint8Array, unknown>, pace: number) => {

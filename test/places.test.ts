@@ -1,5 +1,5 @@
 /** Caches that share a URI, and what of one user's never reaches another. The numbers are those of docs/failures.md. */
-import { Headers, HttpRouter, HttpServerRequest, HttpServerResponse } from "@effect/platform"
+import { Headers, HttpLayerRouter, HttpRouter, HttpServerRequest, HttpServerResponse } from "@effect/platform"
 import { describe, expect, it } from "@effect/vitest"
 import { Context, Effect, Layer, TestClock } from "effect"
 import { HttpCache, withCache, withCollect } from "effect-http-cache"
@@ -122,6 +122,28 @@ describe("63: two caches at one URI", () => {
       expect(yield* said("/named", "b", "a-b")).toEqual(["b", "fwd=vary-miss"])
       expect(yield* said("/named", "a", "b-a")).toEqual(["a", "hit"])
       expect(yield* said("/named", "b", "b-a")).toEqual(["b", "hit"])
+    }).pipe(Effect.provide(TestServer)))
+
+  it.scoped("one that the platform puts around a handler, as a layer, is told from another", () =>
+    Effect.gen(function*() {
+      const layers = [
+        HttpLayerRouter.middleware(withCache({ expiry: 10 }), { global: true }),
+        HttpLayerRouter.middleware(withCache({ expiry: 10 }), { global: true })
+      ] as const
+      const app = (say: string, cache: (typeof layers)[number]) =>
+        Effect.flatMap(Layer.makeMemoMap, (map) =>
+          Effect.provideService(
+            HttpLayerRouter.toHttpEffect(Layer.provide(HttpLayerRouter.add("GET", "/page", text(say)), cache)),
+            Layer.CurrentMemoMap,
+            map
+          ))
+      const admins = yield* app("the salaries", layers[0])
+      const everybody = yield* app("the news", layers[1])
+      const ask = yield* serve(Effect.flatMap(isAdmin, (isAdmin) => isAdmin ? admins : everybody))
+      for (let times = 0; times < 2; times++) {
+        expect((yield* ask("/page", admin)).text).toBe("the salaries")
+        expect((yield* ask("/page")).text).toBe("the news")
+      }
     }).pipe(Effect.provide(TestServer)))
 
   it.scoped("one that is built for each request is one", () =>

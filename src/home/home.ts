@@ -1,4 +1,5 @@
 /** What belongs to a storage and to no request: where its fibers live, and what is remembered of it. */
+import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as ExecutionStrategy from "effect/ExecutionStrategy"
@@ -46,11 +47,12 @@ const awaitAll = (storage: object): Effect.Effect<void> =>
     return fibers.size === 0 ? Effect.void : Effect.zipRight(Fiber.awaitAll(fibers), awaitAll(storage))
   })
 
-const patience = "5 seconds"
+/** Seconds of the machine's own clock: with a `TestClock` a layer would never close that a reader keeps waiting. */
+const patience = Effect.withClock(Effect.sleep("5 seconds"), Clock.make())
 
 /** What can't be interrupted is left behind: in this order. */
 const bounded = <A>(effect: Effect.Effect<A>) =>
-  Effect.timeoutOption(Effect.interruptible(Effect.disconnect(effect)), patience)
+  Effect.raceFirst(Effect.interruptible(Effect.disconnect(effect)), Effect.interruptible(patience))
 
 const closed = new WeakSet<object>()
 

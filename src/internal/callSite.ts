@@ -9,15 +9,18 @@ const depth = 4
 const own = /[/\\](?:src|dist)[/\\](?:HttpCache|internal[/\\]callSite)\.[jt]s/
 const ofEffect = /[/\\]node_modules[/\\](?:effect|@effect[/\\][^/\\]+)[/\\]/
 const ofNode = /\(?node:/
+const ofFiber = /FiberRuntime/i
 
 /** File, line and column of a frame; folders are other ones on another machine. */
 const placeOf = (frame: string): string => /([^/\\(]+:\d+:\d+)\)?$/.exec(frame)?.[1] ?? frame
 
 const isOurs = (frame: string): boolean => own.test(frame) || ofEffect.test(frame)
 
-/** The nearest caller first. */
+/** The nearest caller first. Whoever runs the fiber, beneath it on the stack, calls nothing here. */
 const callersOf = (stack: string): ReadonlyArray<string> => {
-  const frames = stack.split("\n").slice(1)
+  const all = stack.split("\n").slice(1).filter((frame) => !frame.endsWith("(<anonymous>)"))
+  const fiber = all.findIndex((frame) => ofFiber.test(frame))
+  const frames = fiber === -1 ? all : all.slice(0, fiber)
   const first = frames.findIndex((frame) => !isOurs(frame))
   const callers = first === -1 ? [] : frames.slice(first)
   const end = callers.findIndex((frame) => ofEffect.test(frame) || ofNode.test(frame))
