@@ -2,7 +2,7 @@
  * Holds docs/rfc9111.md against the source: each function and each test that it names is there, and a rule that is
  * negated in the source makes its test fail. Thirty rules, of a seed; `--all` takes every one.
  *
- *     npx tsx scripts/rules.ts [--seed NUMBER] [--all]
+ *     npx tsx checks/rules.ts [--seed NUMBER] [--all]
  *
  * What is negated is a copy of the checkout. The exit code is 1 when the table is wrong, a test fails without a negation,
  * or a test passes with one.

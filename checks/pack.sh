@@ -18,7 +18,7 @@ cat > package.json <<'JSON'
 JSON
 (cd "$root" && echo "effect@$(version effect) @effect/platform@$(version @effect/platform)") | xargs npm install --silent --no-fund --no-audit "./$tarball"
 # What is installed is what was packed.
-"$root/node_modules/.bin/tsx" "$root/scripts/links.ts" node_modules/effect-http-cache
+"$root/node_modules/.bin/tsx" "$root/checks/links.ts" node_modules/effect-http-cache
 cat > app.ts <<'TS'
 import { HttpApp, HttpRouter, HttpServerResponse } from "@effect/platform"
 import { Effect } from "effect"

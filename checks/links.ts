@@ -1,4 +1,4 @@
-/** The relative links of a package's documents lead to something in the package: `tsx scripts/links.ts <directory>`. */
+/** The relative links of a package's documents lead to something in the package: `tsx checks/links.ts <directory>`. */
 import { existsSync, readdirSync, readFileSync, statSync } from "node:fs"
 import { dirname, join, relative, resolve } from "node:path"
 

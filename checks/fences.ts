@@ -1,7 +1,7 @@
 /**
  * Six ways to break what keeps a collected response from being shown again; the model of test/model.ts must find each.
  *
- *     npx tsx scripts/fences.ts [--seed NUMBER]
+ *     npx tsx checks/fences.ts [--seed NUMBER]
  *
  * What is broken is a copy of the checkout. The exit code is 1 when the model finds nothing in one of them.
  */
