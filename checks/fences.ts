@@ -6,44 +6,50 @@
  * What is broken is a copy of the checkout. The exit code is 1 when the model finds nothing in one of them.
  */
 import { spawn } from "node:child_process"
-import { readFile, rm, writeFile } from "node:fs/promises"
+import { rm, writeFile } from "node:fs/promises"
 import { join } from "node:path"
 import { parseArgs } from "node:util"
-import { checkout, copy, mutate, type Mutation } from "./mutation.js"
+import { copy, mutate, type Mutation } from "./mutation.js"
 
-const broken: { readonly [what: string]: Mutation } = {
-  "no check at set": {
-    file: "src/InMemoryCacheStorage.ts",
+const broken: ReadonlyArray<Mutation> = [
+  {
+    what: "no check at set",
+    within: "InMemoryCacheStorage.Memory.put",
     source: "if (!this.fences.isCurrent(item.fence, lookup.key)) return Effect.succeed(false)",
-    negated: ""
+    mutated: ""
   },
-  "the comparison turned round": {
-    file: "src/InMemoryCacheStorage.ts",
-    source: "Number(fence) >= this.countOf(key)",
-    negated: "Number(fence) <= this.countOf(key)"
+  {
+    what: "the comparison turned round",
+    within: "InMemoryCacheStorage.Fences.isCurrent",
+    source: ">=",
+    mutated: "<="
   },
-  "joining after a collect": {
-    file: "src/internal/joining.ts",
+  {
+    what: "joining after a collect",
+    within: "joining.nameOf",
     source: "found.fence ?? fenceWithout(storage)",
-    negated: "found.fence === undefined ? fenceWithout(storage) : \"\""
+    mutated: "found.fence === undefined ? fenceWithout(storage) : \"\""
   },
-  "a refresh without a fence": {
-    file: "src/internal/refreshing.ts",
-    source: "place: { ...place, lookup: lookupOf(anonymous) }",
-    negated: "place: { ...place, lookup: lookupOf(anonymous), storage: { ...storage, " +
-      "set: (item: CacheItem, lookup: Place[\"lookup\"]) => storage.set({ ...item, fence: \"Infinity\" }, lookup) } }"
+  {
+    what: "a refresh without a fence",
+    within: "refreshing.orderOf",
+    source: "lookup: lookupOf(anonymous)",
+    mutated: "lookup: lookupOf(anonymous), storage: { ...storage, " +
+      "set: (item: CacheItem, lookup: Place[\"lookup\"]) => storage.set({ ...item, fence: \"Infinity\" }, lookup) }"
   },
-  "a POST that is not watched": {
-    file: "src/internal/keeping.ts",
+  {
+    what: "a POST that is not watched",
+    within: "keeping.keepingForGet",
     source: "if (watch.collects > (collected.has(key) ? 1 : 0)) return",
-    negated: ""
+    mutated: ""
   },
-  "a collect after the answer": {
-    file: "src/HttpCache.ts",
-    source: "if (exit._tag === \"Success\") return forget(exit.value)",
-    negated: "if (exit._tag === \"Success\") return Effect.forkDaemon(forget(exit.value))"
+  {
+    what: "a collect after the answer",
+    within: "HttpCache.collecting",
+    source: "return forget(exit.value)",
+    mutated: "return Effect.forkDaemon(forget(exit.value))"
   }
-}
+]
 
 const { values: args } = parseArgs({ options: { seed: { type: "string" } } })
 const seed = Number(args.seed ?? Math.floor(Math.random() * 2 ** 31))
@@ -61,14 +67,15 @@ const run = async (folder: string, storage: string): Promise<string> => {
   return output
 }
 
+// All are made before the first one is tried: a place that is not found ends the check at once.
+const mutated = broken.map((mutation) => ({ what: mutation.what, ...mutate(mutation) }))
 console.log(`seed ${seed}`)
 const storages = ["at once", "after a yield"]
 let missed = 0
-for (const [what, mutation] of Object.entries(broken)) {
-  const { text } = mutate(await readFile(join(checkout, mutation.file), "utf8"), mutation)
+for (const { after, file, what } of mutated) {
   const folder = await copy()
   try {
-    await writeFile(join(folder, mutation.file), text)
+    await writeFile(join(folder, file), after)
     for (const storage of storages) {
       const output = await run(folder, storage)
       const found = /: shown \d+\n.*seed \d+, world (\d+)/.exec(output)
@@ -80,6 +87,6 @@ for (const [what, mutation] of Object.entries(broken)) {
     await rm(folder, { recursive: true, force: true })
   }
 }
-const all = Object.keys(broken).length * storages.length
+const all = mutated.length * storages.length
 console.log(`${all - missed} of ${all} found`)
 process.exitCode = missed > 0 ? 1 : 0

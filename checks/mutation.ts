@@ -2,10 +2,8 @@
 import { cp, mkdtemp, symlink } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { fileURLToPath } from "node:url"
 import ts from "typescript"
-
-export const checkout = fileURLToPath(new URL("..", import.meta.url))
+import { checkout, find } from "./sources.js"
 
 const copied = ["src", "test", "examples", "tsconfig.json", "vitest.config.ts", "package.json"]
 
@@ -17,21 +15,32 @@ export const copy = async (): Promise<string> => {
 }
 
 export interface Mutation {
-  readonly file: string
-  /** Stands exactly once in the file. */
+  /** What the mutation is called where it is reported. */
+  readonly what: string
+  /** The function, or the method, that is broken: `Storability.decide`, `InMemoryCacheStorage.Fences.isCurrent`. */
+  readonly within: string
+  /** Stands exactly once in it. */
   readonly source: string
-  readonly negated: string
+  readonly mutated: string
 }
 
-/** The file's text with the mutation, and where; throws an `Error` when there is no such place, or no such program. */
-export const mutate = (
-  text: string,
-  { file, negated, source }: Mutation
-): { readonly at: number; readonly text: string } => {
-  const at = text.indexOf(source)
-  if (at === -1 || text.includes(source, at + 1)) throw new Error(`${file} does not have exactly once: ${source}`)
-  const mutated = text.slice(0, at) + negated + text.slice(at + source.length)
-  const { diagnostics = [] } = ts.transpileModule(mutated, { fileName: file, reportDiagnostics: true })
-  if (diagnostics.length > 0) throw new Error(`${file} is no TypeScript with: ${negated}`)
-  return { at, text: mutated }
+export interface Mutated {
+  readonly file: string
+  readonly before: string
+  readonly after: string
+}
+
+/**
+ * The text of the file with the mutation. Throws an `Error` that names the mutation and the file when what is to be broken
+ * is not there exactly once, or when the result is no program.
+ */
+export const mutate = ({ mutated, source, what, within }: Mutation): Mutated => {
+  const { file, from, text, to } = find(what, within)
+  const count = text.slice(from, to).split(source).length - 1
+  if (count !== 1) throw new Error(`${what}: ${within} in ${file} has ${count} times, not once: ${source}`)
+  const at = text.indexOf(source, from)
+  const after = text.slice(0, at) + mutated + text.slice(at + source.length)
+  const { diagnostics = [] } = ts.transpileModule(after, { fileName: file, reportDiagnostics: true })
+  if (diagnostics.length > 0) throw new Error(`${what}: ${within} in ${file} is no TypeScript with: ${mutated}`)
+  return { file, before: text, after }
 }
