@@ -1,0 +1,95 @@
+/** How response caches fail: bodies and storages, by the fields of what is stored, over a real port; the numbers are those of docs/failures.md. */
+import { HttpRouter } from "@effect/platform"
+import { describe, expect, it } from "@effect/vitest"
+import { Effect } from "effect"
+import { Faults } from "effect-http-cache/testing"
+import { FaultyServer, serve, TestServer } from "../harness.js"
+import { route } from "./routes.js"
+
+describe("bodies and storages", () => {
+  it.scoped("47: a CR or LF in a field from a shared storage, or another record that is none, never reaches a client", () =>
+    Effect.gen(function*() {
+      const poisons: ReadonlyArray<object> = [
+        { headers: { "x-a": "1\r\nx-b: 2" } },
+        { headers: { "x-a": "1\nx-b: 2" } },
+        { cookies: ["a=1\r\nx-b: 2"] },
+        { headers: { "x-a": "\u0100" } },
+        { headers: { "bad name": "1" } },
+        { headers: undefined },
+        { status: 999 },
+        { status: undefined },
+        { body: [1, 2] },
+        { lifetime: NaN },
+        { retainUntil: undefined },
+        { vary: "accept" }
+      ]
+      const faults = yield* Faults
+      const ask = yield* serve(HttpRouter.empty.pipe(route("/", { expiry: 10 })))
+      for (const [index, poison] of poisons.entries()) {
+        yield* faults.switch({ get: { corrupt: (item) => ({ ...item, ...poison }) } })
+        const { headers, status, text } = yield* ask("/")
+        expect([poison, status, text, headers["x-b"]]).toEqual([poison, 200, `run ${index + 1}`, undefined])
+      }
+      yield* faults.switch({ get: { corrupt: (item) => ({ ...item }) } })
+      expect((yield* ask("/")).cacheStatus).toBe("hit; ttl=10")
+    }).pipe(Effect.provide(FaultyServer)))
+
+  it.scoped("49: hop-by-hop fields, and those that Connection names, are not stored", () =>
+    Effect.gen(function*() {
+      const headers = {
+        connection: "x-hop",
+        "x-hop": "1",
+        "keep-alive": "timeout=9",
+        "proxy-authenticate": "Basic",
+        upgrade: "h2c",
+        "x-end": "1"
+      }
+      const ask = yield* serve(HttpRouter.empty.pipe(route("/", { expiry: 10 }, { headers })))
+      yield* ask("/")
+      const hit = yield* ask("/")
+      expect(hit.cacheStatus).toBe("hit; ttl=10")
+      expect(["x-hop", "proxy-authenticate", "upgrade", "x-end"].map((name) => hit.headers[name])).toEqual([
+        undefined,
+        undefined,
+        undefined,
+        "1"
+      ])
+      expect(hit.headers["keep-alive"]).not.toBe("timeout=9")
+    }).pipe(Effect.provide(TestServer)))
+
+  it.scoped("50: Cache-Status is the operator's choice, and the key is in it only when asked for", () =>
+    Effect.gen(function*() {
+      const ask = yield* serve(HttpRouter.empty.pipe(
+        route("/default", { expiry: 10 }, { headers: { "cache-control": "no-store" } }),
+        route("/silent", { expiry: 10, cacheStatus: false }),
+        route("/all", { expiry: 10, cacheStatus: { name: "My Cache", detail: true, key: true } }, {
+          headers: { "cache-control": "no-store", "cache-status": "Origin; hit" }
+        })
+      ))
+      const said = (path: string) =>
+        Effect.map(ask(path, { headers: { host: "a.example" } }), ({ headers }) => headers["cache-status"])
+      expect(yield* said("/default")).toBe("effect-http-cache; fwd=uri-miss")
+      expect(yield* said("/silent")).toBeUndefined()
+      expect(yield* said("/all")).toBe(
+        "Origin; hit, \"My Cache\"; fwd=uri-miss; key=\"http://a.example/all\"; detail=no-store"
+      )
+    }).pipe(Effect.provide(TestServer)))
+
+  it.scoped("51: what the cache refuses for privacy is never advertised as shareable", () =>
+    Effect.gen(function*() {
+      const cookie = { "set-cookie": "session=ada" }
+      const ask = yield* serve(HttpRouter.empty.pipe(
+        route("/route", { expiry: 10, sharedExpiry: 60 }, { headers: cookie }),
+        route("/handler", { expiry: 10 }, {
+          headers: { ...cookie, "cache-control": "public, max-age=10, s-maxage=60" }
+        }),
+        route("/private", { expiry: 10, sharedExpiry: 60, cacheControl: "private" }),
+        route("/says", { expiry: 10, sharedExpiry: 60 }, { headers: { "cache-control": "private" } })
+      ))
+      const told = (path: string) => Effect.map(ask(path), ({ headers }) => headers["cache-control"])
+      expect(yield* told("/route")).toBe("private")
+      expect(yield* told("/handler")).toBe("private, max-age=10")
+      expect(yield* told("/private")).toBe("private, max-age=10")
+      expect(yield* told("/says")).toBe("private")
+    }).pipe(Effect.provide(TestServer)))
+})
