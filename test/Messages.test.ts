@@ -1,28 +1,11 @@
 /** Parts, statuses and validators of messages as a client sees them, over a real port, under the TestClock. */
-import { HttpServerRequest, HttpServerResponse } from "@effect/platform"
+import { HttpServerResponse } from "@effect/platform"
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Layer, Stream, TestClock } from "effect"
 import { HttpCache } from "effect-http-cache"
 import * as Net from "node:net"
 import { type Logged, logged, serve, TestServer } from "./harness.js"
-
-type Fields = { readonly [name: string]: string }
-
-/** An origin: what each of its answers is, by the run and the request's fields. */
-const origin = (
-  answer: (run: number, headers: Fields) => HttpServerResponse.HttpServerResponse,
-  options: HttpCache.Options = {}
-) =>
-  Effect.gen(function*() {
-    const asked: Array<Fields> = []
-    const handler = Effect.map(HttpServerRequest.HttpServerRequest, ({ headers }) => {
-      asked.push({ ...headers })
-      return answer(asked.length, headers)
-    })
-    return Object.assign(yield* serve(handler.pipe(HttpCache.middleware(options))), { asked })
-  })
-
-const text = (body: string, headers: Fields, status = 200) => HttpServerResponse.text(body, { headers, status })
+import { type Fields, origin, text } from "./origin.js"
 
 /** The head of what a server sends, as it stands on the wire, and what follows. */
 const raw = (port: number, fields = "", method = "GET"): Effect.Effect<readonly [head: string, rest: string]> =>
