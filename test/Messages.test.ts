@@ -3,25 +3,15 @@ import { HttpServerResponse } from "@effect/platform"
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Layer, Stream, TestClock } from "effect"
 import { HttpCache } from "effect-http-cache"
-import * as Net from "node:net"
-import { type Logged, logged, serve, TestServer } from "./harness.js"
+import { type Logged, logged, send, serve, TestServer } from "./harness.js"
 import { type Fields, origin, text } from "./origin.js"
 
 /** The head of what a server sends, as it stands on the wire, and what follows. */
 const raw = (port: number, fields = "", method = "GET"): Effect.Effect<readonly [head: string, rest: string]> =>
-  Effect.promise(() =>
-    new Promise((resolve, reject) => {
-      let all = ""
-      const socket = Net.connect(port, "127.0.0.1", () => {
-        socket.write(`${method} / HTTP/1.1\r\nhost: a\r\n${fields}connection: close\r\n\r\n`)
-      })
-      socket.setEncoding("latin1").on("data", (chunk) => all += String(chunk)).on("error", reject)
-      socket.on("end", () => {
-        const end = all.indexOf("\r\n\r\n")
-        resolve([all.slice(0, end), all.slice(end + 4)])
-      })
-    })
-  )
+  Effect.map(send(port, `${method} / HTTP/1.1\r\nhost: a\r\n${fields}connection: close\r\n\r\n`), (all) => {
+    const end = all.indexOf("\r\n\r\n")
+    return [all.slice(0, end), all.slice(end + 4)]
+  })
 
 const fresh = { "cache-control": "max-age=60", "etag": "\"1\"" }
 

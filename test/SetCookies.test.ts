@@ -3,9 +3,8 @@ import { Cookies, HttpApp, HttpServerRequest, HttpServerResponse } from "@effect
 import { describe, expect, it } from "@effect/vitest"
 import { Deferred, Effect, Fiber, Stream, TestClock } from "effect"
 import { CacheStorage, HttpCache, InMemoryCacheStorage, withCache } from "effect-http-cache"
-import * as Net from "node:net"
 import * as flights from "../src/internal/flights.js"
-import { eventually, serve, TestServer } from "./harness.js"
+import { eventually, send, serve, TestServer } from "./harness.js"
 
 type Response = HttpServerResponse.HttpServerResponse
 type Fields = { readonly [name: string]: string }
@@ -19,30 +18,20 @@ const withList = (response: Response, lines: ReadonlyArray<string>): Response =>
 }
 
 /** The lines of a response on the wire, its status, and what `Cache-Status` says. */
-const raw = (port: number, fields: Fields = {}, method = "GET") =>
-  Effect.promise(() =>
-    new Promise<{ readonly lines: ReadonlyArray<string>; readonly status: number; readonly said: string }>(
-      (resolve, reject) => {
-        let all = ""
-        const socket = Net.connect(port, "127.0.0.1", () => {
-          const more = Object.entries(fields).map(([name, value]) => `${name}: ${value}\r\n`).join("")
-          socket.write(`${method} / HTTP/1.1\r\nhost: a\r\n${more}connection: close\r\n\r\n`)
-        })
-        socket.setEncoding("latin1").on("data", (chunk) => all += String(chunk)).on("error", reject)
-        socket.on("end", () => {
-          const head = all.slice(0, all.indexOf("\r\n\r\n")).split("\r\n")
-          const valuesOf = (name: string) =>
-            head.filter((line) => line.toLowerCase().startsWith(`${name}: `)).map((line) => line.slice(name.length + 2))
-          const [said = ""] = valuesOf("cache-status")
-          resolve({
-            lines: valuesOf("set-cookie"),
-            status: Number(all.slice(9, 12)),
-            said: said.replace("effect-http-cache; ", "").replace(/; .*$/, "")
-          })
-        })
-      }
-    )
-  )
+const raw = (port: number, fields: Fields = {}, method = "GET") => {
+  const more = Object.entries(fields).map(([name, value]) => `${name}: ${value}\r\n`).join("")
+  return Effect.map(send(port, `${method} / HTTP/1.1\r\nhost: a\r\n${more}connection: close\r\n\r\n`), (all) => {
+    const head = all.slice(0, all.indexOf("\r\n\r\n")).split("\r\n")
+    const valuesOf = (name: string) =>
+      head.filter((line) => line.toLowerCase().startsWith(`${name}: `)).map((line) => line.slice(name.length + 2))
+    const [said = ""] = valuesOf("cache-status")
+    return {
+      lines: valuesOf("set-cookie"),
+      status: Number(all.slice(9, 12)),
+      said: said.replace("effect-http-cache; ", "").replace(/; .*$/, "")
+    }
+  })
+}
 
 const listed: ReadonlyArray<readonly [what: string, lines: ReadonlyArray<string>]> = [
   ["of one name and different paths", ["sid=; Path=/; Max-Age=0", "sid=; Path=/admin; Max-Age=0", "sid=1; Path=/b"]],

@@ -4,6 +4,7 @@ import { NodeHttpServer } from "@effect/platform-node"
 import { Effect, Layer, Logger, type LogLevel } from "effect"
 import { layerFaulty } from "effect-http-cache/testing"
 import * as Http from "node:http"
+import * as Net from "node:net"
 import { howOf, layerWaiting } from "./waiting.js"
 
 export interface Reply {
@@ -57,6 +58,18 @@ export const serve = <E, R>(app: HttpApp.Default<E, R>) =>
       (agent) => (path: string, ask: Ask = {}) => Effect.promise(() => exchange(agent, port, path, ask))
     )
     return Object.assign(yield* client, { port, another: client })
+  })
+
+/** Sends bytes that `node:http` would not, and answers all that comes until the connection is closed; bytes are characters. */
+export const send = (port: number, text: string, localAddress = "127.0.0.1"): Effect.Effect<string> =>
+  Effect.async((resume) => {
+    let received = ""
+    const socket = Net.connect({ host: "127.0.0.1", port, localAddress })
+    socket.on("data", (chunk) => received += chunk.toString("latin1"))
+    socket.on("error", () => {})
+    socket.on("close", () => resume(Effect.succeed(received)))
+    socket.write(text, "latin1")
+    return Effect.sync(() => socket.destroy())
   })
 
 export interface Logged {

@@ -10,9 +10,8 @@ import {
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Fiber, Layer, Stream } from "effect"
 import { HttpCache, withCache, withCollect } from "effect-http-cache"
-import * as Net from "node:net"
 import { router as quickstart, services } from "../examples/quickstart.js"
-import { counted, serve, TestServer } from "./harness.js"
+import { counted, send, serve, TestServer } from "./harness.js"
 
 type Request = HttpServerRequest.HttpServerRequest
 const Request = HttpServerRequest.HttpServerRequest
@@ -23,15 +22,7 @@ const saying = (say: (request: Request) => unknown) =>
 const notFound = HttpServerResponse.text("no such page", { status: 404 })
 
 /** What `node:http` won't send: a head as it stands. */
-const raw = (port: number, head: string): Effect.Effect<string> =>
-  Effect.promise(() =>
-    new Promise((resolve, reject) => {
-      const socket = Net.connect(port, "127.0.0.1", () => socket.write(`${head}\r\nConnection: close\r\n\r\n`))
-      let text = ""
-      socket.setEncoding("latin1").on("data", (data: string) => text += data).on("error", reject)
-      socket.on("end", () => resolve(text))
-    })
-  )
+const raw = (port: number, head: string): Effect.Effect<string> => send(port, `${head}\r\nConnection: close\r\n\r\n`)
 
 describe("60: what the key makes equal, the handler sees equal", () => {
   const users = HttpRouter.empty.pipe(

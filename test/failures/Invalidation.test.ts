@@ -13,7 +13,7 @@ import {
 } from "effect-http-cache"
 import type { IncomingMessage } from "node:http"
 import * as Net from "node:net"
-import { counted, type Logged, logged, serve, TestServer } from "../harness.js"
+import { counted, type Logged, logged, send, serve, TestServer } from "../harness.js"
 import { answering, cachedRoute, route } from "./routes.js"
 
 describe("invalidation", () => {
@@ -129,10 +129,10 @@ describe("invalidation", () => {
         )
       )
       const { port } = yield* serve(app)
-      expect(yield* rawExchange(port, "GET /u/1 HTTP/1.0\r\n\r\n")).toContain("run 1")
-      expect(yield* rawExchange(port, "GET /u/1 HTTP/1.0\r\n\r\n")).toContain("run 1")
-      yield* rawExchange(port, "POST /u HTTP/1.0\r\n\r\n")
-      expect(yield* rawExchange(port, "GET /u/1 HTTP/1.0\r\n\r\n")).toContain("run 2")
+      expect(yield* send(port, "GET /u/1 HTTP/1.0\r\n\r\n")).toContain("run 1")
+      expect(yield* send(port, "GET /u/1 HTTP/1.0\r\n\r\n")).toContain("run 1")
+      yield* send(port, "POST /u HTTP/1.0\r\n\r\n")
+      expect(yield* send(port, "GET /u/1 HTTP/1.0\r\n\r\n")).toContain("run 2")
     }).pipe(Effect.provide(TestServer)))
 
   it.scoped("30: a 4xx, a 5xx, a typed failure and a defect forget nothing; a typed failure that is a redirect forgets", () =>
@@ -260,15 +260,6 @@ describe("invalidation", () => {
       expect(order).toEqual(["collected", "collected", "answered"])
     }).pipe(Effect.provide(TestServer)))
 })
-
-/** What the server writes until it closes the connection. */
-const rawExchange = (port: number, request: string) =>
-  Effect.async<string>((resume) => {
-    let reply = ""
-    const socket = Net.connect(port, "127.0.0.1", () => socket.write(request))
-    socket.on("data", (chunk) => reply += chunk)
-    socket.on("end", () => resume(Effect.succeed(reply)))
-  })
 
 /** Sends a PATCH and destroys the connection once `when` is done. */
 const patchAndLeave = (port: number, when: Effect.Effect<void>) =>

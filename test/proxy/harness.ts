@@ -3,8 +3,11 @@ import { HttpServer } from "@effect/platform"
 import { Context, Effect, Layer, Logger, type Scope } from "effect"
 import { InMemoryCacheStorage } from "effect-http-cache"
 import { once } from "node:events"
-import { type AddressInfo, connect, createServer, type Socket } from "node:net"
+import { type AddressInfo, createServer, type Socket } from "node:net"
 import { layer, type Options } from "../../examples/reverse-proxy/proxy.js"
+import { send } from "../harness.js"
+
+export { send }
 
 /** A message whose content is `text`. */
 export const message = (head: string, text = ""): string =>
@@ -71,19 +74,7 @@ export const proxied = (
     return address._tag === "TcpAddress" ? address.port : 0
   })
 
-/** Sends bytes, and answers all that comes until the connection is closed; bytes are characters. */
-export const send = (port: number, text: string, localAddress = "127.0.0.1"): Effect.Effect<string> =>
-  Effect.async((resume) => {
-    let received = ""
-    const socket = connect({ host: "127.0.0.1", port, localAddress })
-    socket.on("data", (chunk) => received += chunk.toString("latin1"))
-    socket.on("error", () => {})
-    socket.on("close", () => resume(Effect.succeed(received)))
-    socket.write(text, "latin1")
-    return Effect.sync(() => socket.destroy())
-  })
-
-/** The same for a request without content; `head` has its first line, and fields. */
+/** Sends a request without content; `head` has its first line, and fields. */
 export const ask = (port: number, head: string, localAddress?: string): Effect.Effect<string> =>
   send(port, `${head.replaceAll("\n", "\r\n")}\r\nConnection: close\r\n\r\n`, localAddress)
 
