@@ -1,0 +1,149 @@
+/** Whose request a refresh is, over a real port, under the TestClock; the numbers are those of the list of failures. */
+import { HttpRouter, HttpServerRequest, HttpServerResponse } from "@effect/platform"
+import { NodeHttpServerRequest } from "@effect/platform-node"
+import { describe, expect, it } from "@effect/vitest"
+import { Effect, TestClock } from "effect"
+import { withCache } from "effect-http-cache"
+import { serve } from "./harness.js"
+import { quiet, text, world } from "./runs.js"
+
+describe("stale-while-revalidate", () => {
+  it.scoped("57: a refresh is nobody's: target, nominated fields and our validators, and nothing of the client", () =>
+    Effect.gen(function*() {
+      const seen: Array<HttpServerRequest.HttpServerRequest> = []
+      const { ask, settled } = yield* world((run, request) => {
+        seen.push(request)
+        return text(run, {
+          "vary": "Accept-Language",
+          "etag": `"${run}"`,
+          "cache-control": "max-age=10, stale-while-revalidate=60"
+        })
+      }, { requestDirectives: "ignore" })
+      const headers = {
+        "accept-language": "fr",
+        "cookie": "sid=1",
+        "if-none-match": "\"x\"",
+        "if-modified-since": "Thu, 01 Jan 1970 00:00:00 GMT",
+        "range": "bytes=0-1",
+        "cache-control": "no-cache, max-age=0",
+        "pragma": "no-cache",
+        "x-own": "1"
+      }
+      yield* ask("/?q=1", { headers: { "accept-language": "fr" } })
+      yield* TestClock.adjust("10 seconds")
+      expect((yield* ask("/?q=1", { method: "HEAD", headers })).cacheStatus).toContain("hit; ttl=0")
+      yield* settled
+      const { cookies, headers: fields, method, originalUrl } = seen[1]!
+      expect([method, originalUrl, cookies]).toEqual(["GET", "/?q=1", {}])
+      expect(Object.keys(fields).sort()).toEqual(["accept-language", "host", "if-none-match"])
+      expect([fields["if-none-match"], fields["accept-language"]]).toEqual(["\"1\"", "fr"])
+      expect((yield* ask("/?q=1", { headers: { "accept-language": "fr" } })).text).toBe("run 2")
+    }).pipe(Effect.provide(quiet)))
+
+  it.scoped("57: what the handler reads in a refresh, and was not nominated, selects as absent", () =>
+    Effect.gen(function*() {
+      const { ask, settled } = yield* world(
+        (run, { headers }) => run === 1 ? text(run) : text(run, { "x-saw": headers["x-a"] ?? "nothing" }),
+        { expiry: 10, staleWhileRevalidate: 60 }
+      )
+      yield* ask("/")
+      yield* TestClock.adjust("10 seconds")
+      yield* ask("/", { headers: { "x-a": "1" } })
+      yield* settled
+      expect((yield* ask("/")).headers["x-saw"]).toBe("nothing")
+      expect((yield* ask("/", { headers: { "x-a": "1" } })).headers["x-saw"]).toBe("1")
+    }).pipe(Effect.provide(quiet)))
+
+  it.scoped("57: the source of a refresh is nobody's either, nor is there an address that it comes from", () =>
+    Effect.gen(function*() {
+      const { ask, settled } = yield* world(
+        (run, request) => {
+          const source = NodeHttpServerRequest.toIncomingMessage(request)
+          const names = source.rawHeaders.filter((_, index) => index % 2 === 0)
+          const seen = [source.method, source.headers.cookie, names.join(), request.remoteAddress._tag]
+          return text(run, { "x-seen": JSON.stringify(seen), "cache-control": "public" })
+        },
+        { expiry: 10, staleWhileRevalidate: 60 }
+      )
+      yield* ask("/")
+      yield* TestClock.adjust("10 seconds")
+      yield* ask("/", { headers: { cookie: "sid=1" } })
+      yield* settled
+      const { headers, text: shown } = yield* ask("/")
+      expect([shown, headers["x-seen"]]).toEqual([
+        "run 2",
+        JSON.stringify(["GET", null, "host,if-none-match", "None"])
+      ])
+    }).pipe(Effect.provide(quiet)))
+
+  it.scoped("57: what another partition's response nominated is not taken into everybody's refresh", () =>
+    Effect.gen(function*() {
+      const partition = Effect.map(HttpServerRequest.HttpServerRequest, ({ headers }) => headers["x-user"]) as never
+      const { ask, settled } = yield* world(
+        (run, { headers }) =>
+          headers["x-user"] === undefined
+            ? text(run, { "cache-control": "max-age=10", "x-cart": headers["cookie"] ?? "none" })
+            : text(run, { "cache-control": "private, max-age=10", vary: "cookie" }),
+        { partition, staleWhileRevalidate: 60 }
+      )
+      yield* ask("/", { headers: { "x-user": "ada", "cookie": "sid=1" } })
+      yield* ask("/")
+      yield* TestClock.adjust("10 seconds")
+      yield* ask("/", { headers: { cookie: "cart=1" } })
+      yield* settled
+      const { headers, text: shown } = yield* ask("/")
+      expect([shown, headers["x-cart"]]).toEqual(["run 3", "none"])
+    }).pipe(Effect.provide(quiet)))
+
+  it.scoped("57: a refresh has what names its partition, whatever that reads", () =>
+    Effect.gen(function*() {
+      const key = Effect.map(HttpServerRequest.HttpServerRequest, ({ headers }) => headers["x-api-key"])
+      const { ask, settled } = yield* world(
+        (run, { headers }) =>
+          text(run, { "x-for": headers["x-api-key"] ?? "nobody", "x-also": headers["x-b"] ?? "none" }),
+        { expiry: 10, staleWhileRevalidate: 60, unkeyed: "ignore", partition: key as never }
+      )
+      const ada = { headers: { "x-api-key": "ada", "x-b": "1" } }
+      yield* ask("/", ada)
+      yield* TestClock.adjust("10 seconds")
+      yield* ask("/", ada)
+      yield* settled
+      const { headers, text: shown } = yield* ask("/", ada)
+      expect([shown, headers["x-for"], headers["x-also"]]).toEqual(["run 2", "ada", "none"])
+    }).pipe(Effect.provide(quiet)))
+
+  it.scoped("57: a refresh beneath is nothing that the handler of a cache above has read", () =>
+    Effect.gen(function*() {
+      let runs = 0
+      const beneath = Effect.sync(() => text(++runs)).pipe(withCache({ expiry: 10, staleWhileRevalidate: 60 }))
+      const above = Effect.map(beneath, ({ status }) => HttpServerResponse.text(`status ${status}`))
+      const ask = yield* serve(
+        HttpRouter.empty.pipe(
+          HttpRouter.get("/", above.pipe(withCache({ expiry: 10, cacheStatus: { detail: true } })))
+        )
+      )
+      yield* ask("/")
+      yield* TestClock.adjust("10 seconds")
+      const { cacheStatus, headers } = yield* ask("/")
+      expect([cacheStatus, headers["cache-control"]]).toEqual(["fwd=stale; stored", "max-age=10"])
+    }).pipe(Effect.provide(quiet)))
+
+  it.scoped("57: with a partition a refresh is that user's", () =>
+    Effect.gen(function*() {
+      const { ask, settled } = yield* world(
+        (run, { headers }) => text(run, { "x-for": headers["authorization"] ?? "nobody" }),
+        {
+          expiry: 10,
+          staleWhileRevalidate: 60,
+          partition: Effect.map(HttpServerRequest.HttpServerRequest, ({ headers }) => headers["authorization"]) as never
+        }
+      )
+      const ada = { headers: { authorization: "ada" } }
+      yield* ask("/", ada)
+      yield* TestClock.adjust("10 seconds")
+      yield* ask("/", ada)
+      yield* settled
+      const hit = yield* ask("/", ada)
+      expect([hit.text, hit.headers["x-for"], hit.cacheStatus]).toEqual(["run 2", "ada", "hit; ttl=10"])
+    }).pipe(Effect.provide(quiet)))
+})

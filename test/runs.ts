@@ -1,0 +1,35 @@
+/** A route whose runs are counted, and its answers. */
+import { HttpRouter, HttpServerRequest, HttpServerResponse } from "@effect/platform"
+import type { Scope } from "effect"
+import { Effect, Layer } from "effect"
+import { CacheStorage, type HttpCache, withCache, withCollect } from "effect-http-cache"
+import * as flights from "../src/internal/flights.js"
+import { eventually, logged, serve, TestServer } from "./harness.js"
+
+export const quiet = Layer.merge(TestServer, logged([]))
+
+type Run = (run: number, request: HttpServerRequest.HttpServerRequest) => Effect.Effect<
+  HttpServerResponse.HttpServerResponse,
+  unknown,
+  Scope.Scope
+>
+
+/** A route, how often its handler ran, and a way to wait until nothing runs in the background. */
+export const world = (run: Run, options: HttpCache.Options) =>
+  Effect.gen(function*() {
+    const storage = yield* CacheStorage.CacheStorage
+    const ran = { times: 0 }
+    const handler = Effect.flatMap(
+      HttpServerRequest.HttpServerRequest,
+      (request) => Effect.suspend(() => run(++ran.times, request))
+    )
+    const ask = yield* serve(HttpRouter.empty.pipe(
+      HttpRouter.get("/", handler.pipe(withCache(options))),
+      HttpRouter.patch("/", HttpServerResponse.empty().pipe(withCollect()))
+    ))
+    const settled = eventually(() => flights.count(storage) === 0)
+    return { ask, ran, settled, storage }
+  })
+
+export const text = (run: number, headers: { readonly [name: string]: string } = {}) =>
+  HttpServerResponse.text(`run ${run}`, { headers })
