@@ -4,5 +4,5 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 for storage in "after a yield" "after a millisecond" "from a promise"; do
   echo "a storage that answers $storage"
-  STORAGE="$storage" npx vitest run $(grep -rlE "TestServer|FaultyServer" test --include="*.test.ts")
+  STORAGE="$storage" npx vitest run $(grep -rlE "(Test|Quiet|Faulty)Server" test --include="*.test.ts")
 done

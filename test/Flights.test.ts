@@ -14,7 +14,7 @@ import { CacheStorage, type HttpCache, InMemoryCacheStorage, withCache, withColl
 import { once } from "node:events"
 import * as Http from "node:http"
 import * as flights from "../src/internal/flights.js"
-import { eventually, type Logged, logged, serve, TestServer } from "./harness.js"
+import { eventually, type Logged, logged, QuietServer, serve, TestServer } from "./harness.js"
 
 interface Client {
   readonly request: Http.ClientRequest
@@ -111,8 +111,6 @@ describe.each(Object.keys(shapes) as ReadonlyArray<keyof typeof shapes>)("a thou
       return { clients, gate, ran, storage, nothingIsLeft }
     })
 
-  const quiet = Layer.merge(TestServer, logged([]))
-
   it.scoped("35: half of them leave, the first too: the handler runs once, and all who stay have the whole", () =>
     Effect.gen(function*() {
       const body = "whole ".repeat(10_000)
@@ -126,7 +124,7 @@ describe.each(Object.keys(shapes) as ReadonlyArray<keyof typeof shapes>)("a thou
       expect(new Set(replies.map(({ cacheStatus }) => cacheStatus))).toEqual(new Set(["fwd=uri-miss; collapsed"]))
       expect(ran).toEqual({ times: 1, interrupted: 0 })
       yield* nothingIsLeft
-    }).pipe(Effect.provide(quiet)))
+    }).pipe(Effect.provide(QuietServer)))
 
   it.scoped("35: all leave: the handler is interrupted, and the slot is free", () =>
     Effect.gen(function*() {
@@ -134,7 +132,7 @@ describe.each(Object.keys(shapes) as ReadonlyArray<keyof typeof shapes>)("a thou
       for (const { request } of clients) request.destroy()
       yield* nothingIsLeft
       expect(ran).toEqual({ times: 1, interrupted: 1 })
-    }).pipe(Effect.provide(quiet)))
+    }).pipe(Effect.provide(QuietServer)))
 
   it.scoped.each<[string, Effect.Effect<HttpServerResponse.HttpServerResponse, Error>]>([
     ["fails", Effect.fail(new Error("no database"))],
@@ -154,7 +152,7 @@ describe.each(Object.keys(shapes) as ReadonlyArray<keyof typeof shapes>)("a thou
         expect(ran.times).toBe(3)
         expect(replies.filter(({ text }) => text === "The request failed.\n")).toHaveLength(crowd - 3)
         yield* nothingIsLeft
-      }).pipe(Effect.provide(quiet))
+      }).pipe(Effect.provide(QuietServer))
   )
 
   it.scoped("36: the handler hangs: it is interrupted at the deadline, and every client gets a 504", () =>
@@ -169,12 +167,10 @@ describe.each(Object.keys(shapes) as ReadonlyArray<keyof typeof shapes>)("a thou
       )
       expect(ran).toEqual({ times: 1, interrupted: 1 })
       yield* nothingIsLeft
-    }).pipe(Effect.provide(quiet)))
+    }).pipe(Effect.provide(QuietServer)))
 })
 
 describe("joined requests", () => {
-  const quiet = Layer.merge(TestServer, logged([]))
-
   /** A route whose handler waits for the gate of its run. */
   const gated = (
     answer: (run: number, request: HttpServerRequest.HttpServerRequest) => HttpServerResponse.HttpServerResponse,
@@ -214,7 +210,7 @@ describe("joined requests", () => {
           "fwd=uri-miss; collapsed=?0",
           "fwd=uri-miss; collapsed=?0"
         ])
-      }).pipe(Effect.provide(quiet))
+      }).pipe(Effect.provide(QuietServer))
   )
 
   it.scoped("40: a route that can't be shared is not served one by one, until an answer can be stored again", () =>
@@ -236,7 +232,7 @@ describe("joined requests", () => {
       yield* world.waiting(2)
       yield* world.letGo(5)
       expect((yield* Effect.forEach(joined, world.reply)).map(({ text }) => text)).toEqual(["run 5", "run 5"])
-    }).pipe(Effect.provide(quiet)))
+    }).pipe(Effect.provide(QuietServer)))
 
   it.scoped("13: who waited for another variant looks up again, and joins those of its own", () =>
     Effect.gen(function*() {
@@ -256,7 +252,7 @@ describe("joined requests", () => {
       const replies = yield* Effect.forEach(others, world.reply)
       expect(replies.map(({ text }) => text.slice(6))).toEqual(["fr", "de", "de", "it"])
       expect(world.ran.times).toBe(3)
-    }).pipe(Effect.provide(quiet)))
+    }).pipe(Effect.provide(QuietServer)))
 
   it.scoped("53: who comes after a collect does not join a flight that began before it, and it stores nothing", () =>
     Effect.gen(function*() {
@@ -275,7 +271,7 @@ describe("joined requests", () => {
       yield* world.letGo(1)
       expect((yield* world.reply(before)).text).toBe("run 1")
       expect(yield* world.reply(client(world.port))).toMatchObject({ text: "run 2", cacheStatus: "hit; ttl=10" })
-    }).pipe(Effect.provide(quiet)))
+    }).pipe(Effect.provide(QuietServer)))
 
   it.scoped("38: what the storage has no room for reaches all who waited for it", () =>
     Effect.gen(function*() {
@@ -286,7 +282,7 @@ describe("joined requests", () => {
       const replies = yield* Effect.forEach(clients, world.reply)
       expect(replies.map(({ text }) => text.length)).toEqual([6000, 6000])
       expect(world.ran.times).toBe(1)
-    }).pipe(Effect.provide(Layer.provideMerge(InMemoryCacheStorage.layerWith({ maxItemBytes: 4096 }), quiet))))
+    }).pipe(Effect.provide(Layer.provideMerge(InMemoryCacheStorage.layerWith({ maxItemBytes: 4096 }), QuietServer))))
 
   it.scoped("37: a handler that asks for its own URL does not wait for itself", () =>
     Effect.gen(function*() {
@@ -301,7 +297,7 @@ describe("joined requests", () => {
       const ask = yield* serve(HttpRouter.empty.pipe(HttpRouter.get("/", handler.pipe(withCache({ expiry: 10 })))))
       port = ask.port
       expect((yield* ask("/")).text).toBe("outer of inner")
-    }).pipe(Effect.provide(Layer.merge(quiet, NodeHttpClient.layer))))
+    }).pipe(Effect.provide(Layer.merge(QuietServer, NodeHttpClient.layer))))
 
   it.scoped("10: a request with a body neither joins nor is joined", () =>
     Effect.gen(function*() {
@@ -314,7 +310,7 @@ describe("joined requests", () => {
       for (const run of [1, 2]) yield* world.letGo(run)
       yield* Effect.forEach(clients, world.reply)
       expect(world.ran.times).toBe(2)
-    }).pipe(Effect.provide(quiet)))
+    }).pipe(Effect.provide(QuietServer)))
 
   it.effect("35: one runs, wherever in the look-up the fibers yield", () =>
     Effect.gen(function*() {
@@ -366,7 +362,7 @@ describe("joined requests", () => {
       yield* eventually(() => flights.waiting(storage) >= 5)
       yield* Deferred.succeed(gate, undefined)
       for (const { reply } of clients) expect((yield* Effect.promise(() => reply)).text).toBe("run 2")
-    }).pipe(Effect.provide(quiet)))
+    }).pipe(Effect.provide(QuietServer)))
 
   it.scoped("40: nor does a route that fails with a 4xx answer one by one", () =>
     Effect.gen(function*() {
@@ -386,7 +382,7 @@ describe("joined requests", () => {
       yield* eventually(() => runs === 6)
       yield* Deferred.succeed(gate, undefined)
       for (const { reply } of clients) expect((yield* Effect.promise(() => reply)).status).toBe(403)
-    }).pipe(Effect.provide(quiet)))
+    }).pipe(Effect.provide(QuietServer)))
 
   it.scoped("more than maxWaiters run the handler for themselves, which is logged once", () => {
     const log: Array<Logged> = []

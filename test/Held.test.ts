@@ -6,10 +6,9 @@ import { Deferred, Effect, Fiber, Layer, Queue, Stream, TestClock } from "effect
 import { CacheStorage, HttpCache, InMemoryCacheStorage, withCache } from "effect-http-cache"
 import { held } from "../src/internal/holdings.js"
 import * as flights from "../src/internal/flights.js"
-import { eventually, type Logged, logged, serve, still, TestServer } from "./harness.js"
+import { bytes, eventually, type Logged, logged, serve, still, TestServer } from "./harness.js"
 
 const mebibyte = 2 ** 20
-const bytes = (text: string): Uint8Array => new TextEncoder().encode(text)
 const log: Array<Logged> = []
 const quiet = Layer.merge(TestServer, logged(log))
 

@@ -1,7 +1,7 @@
 /** Streams that pause, and clients that leave or take their time; the numbers are those of the project's list of failures. */
 import { HttpRouter, HttpServerRequest, HttpServerResponse } from "@effect/platform"
 import { describe, expect, it } from "@effect/vitest"
-import { Deferred, Effect, Fiber, Layer, Queue, Stream, TestClock } from "effect"
+import { Deferred, Effect, Fiber, Queue, Stream, TestClock } from "effect"
 import { CacheStorage, HttpCache, withCache } from "effect-http-cache"
 import { once } from "node:events"
 import * as Http from "node:http"
@@ -9,10 +9,7 @@ import * as Net from "node:net"
 import { Readable } from "node:stream"
 import { held } from "../src/internal/holdings.js"
 import * as flights from "../src/internal/flights.js"
-import { counted, eventually, logged, serve, TestServer } from "./harness.js"
-
-const bytes = (text: string): Uint8Array => new TextEncoder().encode(text)
-const quiet = Layer.merge(TestServer, logged([]))
+import { bytes, counted, eventually, QuietServer, serve } from "./harness.js"
 
 /** A handler whose bodies are written by the test, all by one hand. */
 const written = (options: HttpServerResponse.Options.WithContentType = {}) =>
@@ -85,7 +82,7 @@ describe("a stream that pauses", () => {
       yield* write("c", undefined)
       const third = yield* ask("/")
       expect([third.text, third.cacheStatus, ran.times]).toEqual(["c", "fwd=uri-miss", 2])
-    }).pipe(Effect.provide(quiet)))
+    }).pipe(Effect.provide(QuietServer)))
 
   it.scoped("84: so does one that pauses after its head, and one that can't be interrupted takes nobody with it", () =>
     Effect.gen(function*() {
@@ -106,7 +103,7 @@ describe("a stream that pauses", () => {
       expect((yield* ask("/")).text).toBe("b")
       expect((yield* ask("/")).cacheStatus).toBe("hit; ttl=600")
       yield* Deferred.succeed(gate, undefined)
-    }).pipe(Effect.provide(quiet)))
+    }).pipe(Effect.provide(QuietServer)))
 })
 
 describe("a slow reader", () => {
@@ -155,7 +152,7 @@ describe("a slow reader", () => {
       }
       expect((yield* Fiber.join(slow.fiber))._tag).toBe("Failure")
       for (const { fiber } of others) expect((yield* Fiber.join(fiber))._tag).toBe("Success")
-    }).pipe(Effect.provide(quiet)))
+    }).pipe(Effect.provide(QuietServer)))
 
   it.scoped("84: that keeps no other waiting may take its time, and is not taken for a pause of the source", () =>
     Effect.gen(function*() {
@@ -164,7 +161,7 @@ describe("a slow reader", () => {
       yield* TestClock.adjust(40 * 29_000)
       expect((yield* Fiber.join(slow.fiber))._tag).toBe("Success")
       expect(slow.chunks).toBe(40)
-    }).pipe(Effect.provide(quiet)))
+    }).pipe(Effect.provide(QuietServer)))
 
   it.scoped("84: that takes in 30 seconds what was held when the others began to wait is waited for", () =>
     Effect.gen(function*() {
@@ -174,7 +171,7 @@ describe("a slow reader", () => {
       yield* TestClock.adjust(101 * 1500)
       expect([slow.chunks, fast.chunks]).toEqual([100, 100])
       for (const { fiber } of [slow, fast]) expect((yield* Fiber.join(fiber))._tag).toBe("Success")
-    }).pipe(Effect.provide(quiet)))
+    }).pipe(Effect.provide(QuietServer)))
 })
 
 /** Whether the connection breaks before the whole has come. */
@@ -229,7 +226,7 @@ describe("a stream that reads what selects it while it is sent", () => {
           expect([reply.text, reply.headers["cache-control"]]).toEqual(["for all", "max-age=10"])
           expect((yield* ask(`${at}${path}`)).cacheStatus).toBe("hit; ttl=10")
         }
-      }).pipe(Effect.provide(quiet))
+      }).pipe(Effect.provide(QuietServer))
   )
 
   it.scoped("84: where nobody tells which route it was, it is that URI's streams", () =>
@@ -241,7 +238,7 @@ describe("a stream that reads what selects it while it is sent", () => {
       expect((yield* ask("/late")).headers["cache-control"]).toBe("private")
       expect((yield* ask("/fine")).headers["cache-control"]).toBe("max-age=10")
       expect((yield* ask("/fine")).cacheStatus).toBe("hit; ttl=10")
-    }).pipe(Effect.provide(quiet)))
+    }).pipe(Effect.provide(QuietServer)))
 })
 
 /** It hangs up as soon as it has the last byte of the body, as curl does. */
@@ -294,7 +291,7 @@ describe("a client that hangs up with the last byte", () => {
           yield* Effect.promise(() => new Promise((resolve) => setImmediate(resolve)))
           yield* TestClock.adjust("1 second")
         }
-      }).pipe(Effect.provide(quiet))
+      }).pipe(Effect.provide(QuietServer))
   )
 
   it.scoped("90: with less than the whole nothing is stored", () =>
@@ -308,7 +305,7 @@ describe("a client that hangs up with the last byte", () => {
       yield* eventually(() => ran.ended === 1)
       yield* write("bc", undefined)
       expect((yield* ask("/")).cacheStatus).toBe("fwd=uri-miss")
-    }).pipe(Effect.provide(quiet)))
+    }).pipe(Effect.provide(QuietServer)))
 })
 
 describe.each([16, 23, 24, 25, 26, 27, 28, 29, 30, 31, 32, 64])("%i operations before each yield", (operations) => {
@@ -343,7 +340,7 @@ describe.each([16, 23, 24, 25, 26, 27, 28, 29, 30, 31, 32, 64])("%i operations b
       for (const fiber of fibers) expect(yield* Fiber.join(fiber)).toBe(whole)
       const storage = yield* CacheStorage.CacheStorage
       yield* eventually(() => flights.count(storage) === 0 && held(storage) === 0)
-    }).pipe(Effect.provide(quiet)))
+    }).pipe(Effect.provide(QuietServer)))
 
   it.scoped("90: the slots of refreshes come free, whoever leaves while one begins", () =>
     Effect.gen(function*() {
@@ -364,5 +361,5 @@ describe.each([16, 23, 24, 25, 26, 27, 28, 29, 30, 31, 32, 64])("%i operations b
       }
       yield* eventually(() => flights.count(storage) === 0)
       expect(flights.sentCount(storage)).toBe(0)
-    }).pipe(Effect.provide(quiet)))
+    }).pipe(Effect.provide(QuietServer)))
 })

@@ -4,8 +4,8 @@ import { NodeHttpServerRequest } from "@effect/platform-node"
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, TestClock } from "effect"
 import { withCache } from "effect-http-cache"
-import { serve } from "./harness.js"
-import { quiet, text, world } from "./runs.js"
+import { QuietServer, serve } from "./harness.js"
+import { text, world } from "./runs.js"
 
 describe("stale-while-revalidate", () => {
   it.scoped("57: a refresh is nobody's: target, nominated fields and our validators, and nothing of the client", () =>
@@ -38,7 +38,7 @@ describe("stale-while-revalidate", () => {
       expect(Object.keys(fields).sort()).toEqual(["accept-language", "host", "if-none-match"])
       expect([fields["if-none-match"], fields["accept-language"]]).toEqual(["\"1\"", "fr"])
       expect((yield* ask("/?q=1", { headers: { "accept-language": "fr" } })).text).toBe("run 2")
-    }).pipe(Effect.provide(quiet)))
+    }).pipe(Effect.provide(QuietServer)))
 
   it.scoped("57: what the handler reads in a refresh, and was not nominated, selects as absent", () =>
     Effect.gen(function*() {
@@ -52,7 +52,7 @@ describe("stale-while-revalidate", () => {
       yield* settled
       expect((yield* ask("/")).headers["x-saw"]).toBe("nothing")
       expect((yield* ask("/", { headers: { "x-a": "1" } })).headers["x-saw"]).toBe("1")
-    }).pipe(Effect.provide(quiet)))
+    }).pipe(Effect.provide(QuietServer)))
 
   it.scoped("57: the source of a refresh is nobody's either, nor is there an address that it comes from", () =>
     Effect.gen(function*() {
@@ -74,7 +74,7 @@ describe("stale-while-revalidate", () => {
         "run 2",
         JSON.stringify(["GET", null, "host,if-none-match", "None"])
       ])
-    }).pipe(Effect.provide(quiet)))
+    }).pipe(Effect.provide(QuietServer)))
 
   it.scoped("57: what another partition's response nominated is not taken into everybody's refresh", () =>
     Effect.gen(function*() {
@@ -93,7 +93,7 @@ describe("stale-while-revalidate", () => {
       yield* settled
       const { headers, text: shown } = yield* ask("/")
       expect([shown, headers["x-cart"]]).toEqual(["run 3", "none"])
-    }).pipe(Effect.provide(quiet)))
+    }).pipe(Effect.provide(QuietServer)))
 
   it.scoped("57: a refresh has what names its partition, whatever that reads", () =>
     Effect.gen(function*() {
@@ -110,7 +110,7 @@ describe("stale-while-revalidate", () => {
       yield* settled
       const { headers, text: shown } = yield* ask("/", ada)
       expect([shown, headers["x-for"], headers["x-also"]]).toEqual(["run 2", "ada", "none"])
-    }).pipe(Effect.provide(quiet)))
+    }).pipe(Effect.provide(QuietServer)))
 
   it.scoped("57: a refresh beneath is nothing that the handler of a cache above has read", () =>
     Effect.gen(function*() {
@@ -126,7 +126,7 @@ describe("stale-while-revalidate", () => {
       yield* TestClock.adjust("10 seconds")
       const { cacheStatus, headers } = yield* ask("/")
       expect([cacheStatus, headers["cache-control"]]).toEqual(["fwd=stale; stored", "max-age=10"])
-    }).pipe(Effect.provide(quiet)))
+    }).pipe(Effect.provide(QuietServer)))
 
   it.scoped("57: with a partition a refresh is that user's", () =>
     Effect.gen(function*() {
@@ -145,5 +145,5 @@ describe("stale-while-revalidate", () => {
       yield* settled
       const hit = yield* ask("/", ada)
       expect([hit.text, hit.headers["x-for"], hit.cacheStatus]).toEqual(["run 2", "ada", "hit; ttl=10"])
-    }).pipe(Effect.provide(quiet)))
+    }).pipe(Effect.provide(QuietServer)))
 })

@@ -6,8 +6,8 @@ import { Deferred, Effect, Exit, Layer, Schema, Scope, Stream, TestClock } from 
 import { InMemoryCacheStorage } from "effect-http-cache"
 import * as Http from "node:http"
 import * as flights from "../src/internal/flights.js"
-import { eventually, type Logged, logged, TestServer } from "./harness.js"
-import { quiet, text, world } from "./runs.js"
+import { eventually, type Logged, logged, QuietServer, TestServer } from "./harness.js"
+import { text, world } from "./runs.js"
 
 describe("stale-while-revalidate", () => {
   it.scoped("is served at once and refreshed once, through every edge of its window", () =>
@@ -28,7 +28,7 @@ describe("stale-while-revalidate", () => {
       yield* TestClock.adjust("15 seconds")
       const late = yield* ask("/")
       expect([late.text, late.cacheStatus]).toEqual(["run 4", "fwd=stale; stored"])
-    }).pipe(Effect.provide(quiet)))
+    }).pipe(Effect.provide(QuietServer)))
 
   it.scoped("39: one refresh runs, with a scope of its own; stale answers do not wait for it", () =>
     Effect.gen(function*() {
@@ -53,7 +53,7 @@ describe("stale-while-revalidate", () => {
       expect((yield* ask("/")).text).toBe("run 2")
       expect([ran.times, open.wasClosed]).toEqual([2, false])
       yield* eventually(() => open.connections === 0)
-    }).pipe(Effect.provide(quiet)))
+    }).pipe(Effect.provide(QuietServer)))
 
   it.scoped("39: who comes after the window waits for the refresh that still runs, and does not end it by leaving", () => {
     const log: Array<Logged> = []
@@ -95,7 +95,7 @@ describe("stale-while-revalidate", () => {
           return ran.times
         })
       expect(yield* Effect.forEach([0, 0, 1, 1, 1, 3, 1], after)).toEqual([2, 2, 3, 3, 4, 4, 5])
-    }).pipe(Effect.provide(quiet)))
+    }).pipe(Effect.provide(QuietServer)))
 
   it.scoped.each([["stalls", Stream.never], ["fails", Stream.fail("disk")]] as const)(
     "39: a refresh whose stream %s ends, and the next one waits",
@@ -118,7 +118,7 @@ describe("stale-while-revalidate", () => {
         // After the deadline it is time for the next one; where the clock stands still it is not.
         yield* what === "stalls" ? eventually(() => ran.times === 3) : settled
         expect(ran.times).toBe(what === "stalls" ? 3 : 2)
-      }).pipe(Effect.provide(quiet))
+      }).pipe(Effect.provide(QuietServer))
   )
 
   it.scoped("39: no more than a hundred refreshes run at once, which is logged once", () => {
@@ -158,7 +158,7 @@ describe("stale-while-revalidate", () => {
       yield* Deferred.succeed(gate, undefined)
       yield* settled
       expect((yield* ask("/")).text).toBe("run 3")
-    }).pipe(Effect.provide(quiet)))
+    }).pipe(Effect.provide(QuietServer)))
 
   it.scoped.each(["no-cache", "must-revalidate", "proxy-revalidate", "s-maxage=10"])(
     "48: %s in the response's own fields forbids it",
@@ -172,7 +172,7 @@ describe("stale-while-revalidate", () => {
         yield* ask("/")
         yield* TestClock.adjust("10 seconds")
         expect((yield* ask("/", { headers: { "cache-control": "max-stale" } })).status).toBe(500)
-      }).pipe(Effect.provide(quiet))
+      }).pipe(Effect.provide(QuietServer))
   )
 
   it.scoped("48: the route's own sharedExpiry does not forbid it", () =>
@@ -186,7 +186,7 @@ describe("stale-while-revalidate", () => {
       yield* TestClock.adjust("10 seconds")
       expect((yield* ask("/")).cacheStatus).toBe("hit; ttl=0")
       yield* settled
-    }).pipe(Effect.provide(quiet)))
+    }).pipe(Effect.provide(QuietServer)))
 
   it.scoped("when the layer's scope has closed no refresh runs", () =>
     Effect.gen(function*() {
@@ -235,7 +235,7 @@ describe("stale-if-error", () => {
         expect((yield* ask("/")).text).toBe("run 1")
         yield* TestClock.adjust("1 millis")
         expect((yield* ask("/")).status).toBe(status)
-      }).pipe(Effect.provide(quiet))
+      }).pipe(Effect.provide(QuietServer))
   )
 
   it.scoped("31: what was collected while the handler ran does not stand in for its error", () =>
@@ -257,7 +257,7 @@ describe("stale-if-error", () => {
       yield* Deferred.succeed(gate, undefined)
       const { status, text: shown } = yield* asked
       expect([status, shown]).toEqual([503, "down"])
-    }).pipe(Effect.provide(quiet)))
+    }).pipe(Effect.provide(QuietServer)))
 
   it.scoped("56: what has been freshened while the handler ran stands in for its error", () =>
     Effect.gen(function*() {
@@ -278,7 +278,7 @@ describe("stale-if-error", () => {
       yield* Deferred.succeed(gate, undefined)
       const { status, text: shown } = yield* asked
       expect([status, shown]).toEqual([200, "run 3"])
-    }).pipe(Effect.provide(quiet)))
+    }).pipe(Effect.provide(QuietServer)))
 
   it.scoped("56: a handler that hangs: what is stale stands in at the deadline", () =>
     Effect.gen(function*() {
@@ -293,7 +293,7 @@ describe("stale-if-error", () => {
       yield* TestClock.adjust("5 seconds")
       const stale = yield* asked
       expect([stale.text, stale.cacheStatus]).toEqual(["run 1", "fwd=stale; fwd-status=504"])
-    }).pipe(Effect.provide(quiet)))
+    }).pipe(Effect.provide(QuietServer)))
 
   it.scoped.each<[number, string]>([[404, "forgets"], [410, "forgets"], [403, "keeps"]])(
     "56: a typed %s within the window is an answer, and %s what is stored",
@@ -308,7 +308,7 @@ describe("stale-if-error", () => {
         expect((yield* ask("/")).status).toBe(status)
         const after = yield* ask("/")
         expect([after.status, after.text]).toEqual(what === "keeps" ? [200, "run 1"] : [500, ""])
-      }).pipe(Effect.provide(quiet))
+      }).pipe(Effect.provide(QuietServer))
   )
 
   it.scoped("56: an error of an HttpApi has the status of its schema, and is an answer too", () =>
@@ -321,5 +321,5 @@ describe("stale-if-error", () => {
       yield* TestClock.adjust("10 seconds")
       // A plain route has no other answer to it than a 500; what is stale has not stood in, and is forgotten.
       expect([(yield* ask("/")).text, (yield* ask("/")).text]).toEqual(["", ""])
-    }).pipe(Effect.provide(quiet)))
+    }).pipe(Effect.provide(QuietServer)))
 })

@@ -11,10 +11,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { Readable } from "node:stream"
 import * as flights from "../src/internal/flights.js"
-import { eventually, type Logged, logged, serve, still, TestServer } from "./harness.js"
-
-const bytes = (text: string): Uint8Array => new TextEncoder().encode(text)
-const quiet = Layer.merge(TestServer, logged([]))
+import { bytes, eventually, type Logged, logged, QuietServer, serve, still, TestServer } from "./harness.js"
 
 /** A handler whose body is written by the test, and what became of its runs. */
 const produced = (options: HttpServerResponse.Options.WithContentType = {}) =>
@@ -83,7 +80,7 @@ describe("streams", () => {
       ])
       expect((yield* ask("/", { headers: { "if-none-match": hit.headers.etag! } })).status).toBe(304)
       expect((yield* ask("/", { headers: { range: "bytes=1-1" } })).text).toBe("b")
-    }).pipe(Effect.provide(quiet)))
+    }).pipe(Effect.provide(QuietServer)))
 
   it.scoped("35: who comes while it streams gets the bytes so far and follows, also when the first client leaves", () =>
     Effect.gen(function*() {
@@ -99,7 +96,7 @@ describe("streams", () => {
       yield* write("b", undefined)
       expect(yield* second.end).toBe("ab")
       expect([(yield* ask("/")).cacheStatus, ran]).toEqual(["hit; ttl=10", { times: 1, ended: 1 }])
-    }).pipe(Effect.provide(quiet)))
+    }).pipe(Effect.provide(QuietServer)))
 
   it.scoped("41: when all have left the source is interrupted, and nothing is stored", () =>
     Effect.gen(function*() {
@@ -113,7 +110,7 @@ describe("streams", () => {
       yield* eventually(() => ran.ended === 1 && flights.count(storage) === 0)
       yield* write("whole", undefined)
       expect((yield* ask("/")).cacheStatus).toBe("fwd=uri-miss")
-    }).pipe(Effect.provide(quiet)))
+    }).pipe(Effect.provide(QuietServer)))
 
   it.scoped.each<[string, ReadonlyArray<string | Error | undefined>, number | undefined]>([
     ["fails", [new Error("disk")], undefined],
@@ -135,7 +132,7 @@ describe("streams", () => {
         expect(ran.times).toBe(1)
         yield* write(...(contentLength === undefined ? ["whole"] : ["ab"]), undefined)
         expect((yield* ask("/")).cacheStatus).toBe("fwd=uri-miss")
-      }).pipe(Effect.provide(quiet))
+      }).pipe(Effect.provide(QuietServer))
   )
 
   it.scoped("41: a response that is not stored breaks off as well", () =>
@@ -146,7 +143,7 @@ describe("streams", () => {
       const client = yield* open(ask.port)
       yield* write(new Error("disk"))
       expect(yield* client.breaks).toBe(false)
-    }).pipe(Effect.provide(quiet)))
+    }).pipe(Effect.provide(QuietServer)))
 
   it.scoped("41: a client that takes nothing holds up neither the fill nor the others", () =>
     Effect.gen(function*() {
@@ -222,7 +219,7 @@ describe("streams", () => {
           "fwd=uri-miss"
         ])
       }
-    }).pipe(Effect.provide(quiet)))
+    }).pipe(Effect.provide(QuietServer)))
 
   it.scoped.each(["ignore", "refuse", "vary"] as const)(
     "41: a stream is stored as bytes are, with unkeyed: %s",
@@ -234,7 +231,7 @@ describe("streams", () => {
         const ask = yield* serve(app(handler, { unkeyed }))
         yield* ask("/", { headers: { "x-a": "1" } })
         expect((yield* ask("/", { headers: { "x-a": "1" } })).cacheStatus).toBe("hit; ttl=10")
-      }).pipe(Effect.provide(quiet))
+      }).pipe(Effect.provide(QuietServer))
   )
 
   it.scoped("25, 41: a client that has the content already leaves it to be stored", () =>
@@ -248,7 +245,7 @@ describe("streams", () => {
       yield* eventually(() => ran.ended === 1)
       const hit = yield* ask("/")
       expect([hit.text, hit.cacheStatus]).toEqual(["ab", "hit; ttl=10"])
-    }).pipe(Effect.provide(quiet)))
+    }).pipe(Effect.provide(QuietServer)))
 
   it.scoped("25, 41: so does it with a stream of Node's, which is not closed", () =>
     Effect.gen(function*() {
@@ -266,7 +263,7 @@ describe("streams", () => {
       yield* eventually(() => flights.count(storage) === 0)
       const hit = yield* ask("/")
       expect([hit.text, hit.cacheStatus]).toEqual(["ab", "hit; ttl=10"])
-    }).pipe(Effect.provide(quiet)))
+    }).pipe(Effect.provide(QuietServer)))
 
   it.scoped("41: a stream that nobody reads ends at the deadline", () =>
     Effect.gen(function*() {
@@ -280,7 +277,7 @@ describe("streams", () => {
       yield* eventually(() => ran.ended === 1)
       const storage = yield* CacheStorage.CacheStorage
       yield* eventually(() => flights.count(storage) === 0)
-    }).pipe(Effect.provide(quiet)))
+    }).pipe(Effect.provide(QuietServer)))
 
   it.scoped("41: a body that is not sent is closed", () =>
     Effect.gen(function*() {
@@ -310,7 +307,7 @@ describe("streams", () => {
       for (const path of paths) expect((yield* ask(path)).text).toBe("whole")
       yield* eventually(() => closed.length === 3)
       expect(closed.sort()).toEqual(["node", "node", "web"])
-    }).pipe(Effect.provide(quiet)))
+    }).pipe(Effect.provide(QuietServer)))
 
   it.scoped("41: where a scope ends between the request and the route, the body is sent all the same", () =>
     Effect.gen(function*() {
@@ -319,7 +316,7 @@ describe("streams", () => {
       const ask = yield* serve(HttpRouter.empty.pipe(HttpRouter.get("/", route)))
       yield* write("a", "b", undefined)
       expect([(yield* ask("/")).text, (yield* ask("/")).cacheStatus]).toEqual(["ab", "hit; ttl=10"])
-    }).pipe(Effect.provide(quiet)))
+    }).pipe(Effect.provide(QuietServer)))
 
   it.effect("22: a source that goes on writing into its buffer does not write into what is stored", () =>
     Effect.gen(function*() {
@@ -358,7 +355,7 @@ describe("streams", () => {
       slow.request.destroy()
       const storage = yield* CacheStorage.CacheStorage
       yield* eventually(() => flights.count(storage) === 0)
-    }).pipe(Effect.provide(quiet)))
+    }).pipe(Effect.provide(QuietServer)))
 
   it.scoped("42: past the limit a client that takes nothing for 30 seconds is cut off, and the others go on", () =>
     Effect.gen(function*() {
@@ -384,7 +381,7 @@ describe("streams", () => {
       other.request.destroy()
       const storage = yield* CacheStorage.CacheStorage
       yield* eventually(() => flights.count(storage) === 0)
-    }).pipe(Effect.provide(quiet)))
+    }).pipe(Effect.provide(QuietServer)))
 
   it.scoped("42: events reach each client at once, from a run of its own", () =>
     Effect.gen(function*() {
@@ -400,7 +397,7 @@ describe("streams", () => {
       yield* second.has("data: 2\n\n")
       expect([second.status, ran.times]).toEqual(["fwd=uri-miss", 2])
       second.request.destroy()
-    }).pipe(Effect.provide(quiet)))
+    }).pipe(Effect.provide(QuietServer)))
 
   it.scoped("41: raw bodies of every kind are read whole, and answered again from what is stored", () =>
     Effect.gen(function*() {
@@ -441,5 +438,5 @@ describe("streams", () => {
         if (name === "form") expect(miss.headers["content-type"]).toMatch(/^multipart\/form-data; boundary=./)
         expect(miss.text).toContain("content")
       }
-    }).pipe(Effect.provide(quiet)))
+    }).pipe(Effect.provide(QuietServer)))
 })

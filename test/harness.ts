@@ -93,6 +93,8 @@ export const counted = (options: HttpServerResponse.Options.WithContent = {}) =>
   return Effect.sync(() => HttpServerResponse.text(`run ${++runs}`, options))
 }
 
+export const bytes = (text: string): Uint8Array => new TextEncoder().encode(text)
+
 /** Gives real turns until it holds; a test's own time-out is its end. */
 export const eventually = (holds: () => boolean): Effect.Effect<void> =>
   Effect.suspend(() =>
@@ -115,6 +117,9 @@ export const still = (value: () => number, turns = 500): Effect.Effect<number> =
 
 /** A port, and a storage that can collect; `npm run check:waiting` runs the tests over storages that wait. */
 export const TestServer = Layer.merge(NodeHttpServer.layerTest, layerWaiting(howOf(process.env["STORAGE"])))
+
+/** The same, and nothing is logged. */
+export const QuietServer = Layer.merge(TestServer, logged([]))
 
 /** A port, and a storage that fails when it is told to. */
 export const FaultyServer = Layer.merge(NodeHttpServer.layerTest, layerFaulty)

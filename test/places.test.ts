@@ -5,7 +5,7 @@ import { Context, Effect, Layer, TestClock } from "effect"
 import { HttpCache, withCache, withCollect } from "effect-http-cache"
 import * as Http from "node:http"
 import type { Socket } from "node:net"
-import { type Ask, counted, type Logged, logged, serve, TestServer } from "./harness.js"
+import { type Ask, counted, type Logged, logged, QuietServer, serve, TestServer } from "./harness.js"
 
 const Request = HttpServerRequest.HttpServerRequest
 
@@ -77,7 +77,7 @@ describe("63: two caches at one URI", () => {
       for (const path of ["/named", "/unnamed", "/once", "/at-once"]) {
         for (const _ of [1, 2, 3]) expect([path, (yield* ask(path)).text]).toEqual([path, "head body"])
       }
-    }).pipe(Effect.provide(Layer.merge(TestServer, logged([])))))
+    }).pipe(Effect.provide(QuietServer)))
 
   it.scoped("concurrent requests of two caches don't wait for each other", () =>
     Effect.gen(function*() {
@@ -96,7 +96,7 @@ describe("63: two caches at one URI", () => {
         yield* TestClock.adjust("100 millis")
       }
       expect([(yield* one).text, (yield* two).text]).toEqual(["the salaries", "the news"])
-    }).pipe(Effect.provide(Layer.merge(TestServer, logged([])))))
+    }).pipe(Effect.provide(QuietServer)))
 
   it.scoped("an app that is built anew, in another order, gives each its own", () =>
     Effect.gen(function*() {

@@ -1,12 +1,10 @@
 /** A route whose runs are counted, and its answers. */
 import { HttpRouter, HttpServerRequest, HttpServerResponse } from "@effect/platform"
 import type { Scope } from "effect"
-import { Effect, Layer } from "effect"
+import { Effect } from "effect"
 import { CacheStorage, type HttpCache, withCache, withCollect } from "effect-http-cache"
 import * as flights from "../src/internal/flights.js"
-import { eventually, logged, serve, TestServer } from "./harness.js"
-
-export const quiet = Layer.merge(TestServer, logged([]))
+import { eventually, serve } from "./harness.js"
 
 type Run = (run: number, request: HttpServerRequest.HttpServerRequest) => Effect.Effect<
   HttpServerResponse.HttpServerResponse,

@@ -7,7 +7,7 @@ import { HttpCache, InMemoryCacheStorage, withCache } from "effect-http-cache"
 import { once } from "node:events"
 import * as Http2 from "node:http2"
 import { inspect } from "node:util"
-import { counted, type Logged, logged, serve, TestServer } from "./harness.js"
+import { counted, type Logged, logged, QuietServer, serve, TestServer } from "./harness.js"
 import { anonymous, credentials, detailed, looking, refused, Request, stored } from "./reading.js"
 
 describe("what follows from it", () => {
@@ -147,7 +147,7 @@ describe("what follows from it", () => {
         const { cacheStatus, text } = yield* ask(path)
         expect([path, cacheStatus.startsWith("hit") && text.includes("ada")]).toEqual([path, false])
       }
-    }).pipe(Effect.provide(Layer.merge(TestServer, logged([])))))
+    }).pipe(Effect.provide(QuietServer)))
 
   it.effect("what query leaves out is not in the source of the web adapter either", () =>
     Effect.gen(function*() {

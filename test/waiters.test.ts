@@ -15,11 +15,9 @@ import {
 import { Faults } from "effect-http-cache/testing"
 import * as Http from "node:http"
 import * as flights from "../src/internal/flights.js"
-import { type Ask, counted, eventually, FaultyServer, logged, serve, still, TestServer } from "./harness.js"
+import { type Ask, counted, eventually, FaultyServer, logged, QuietServer, serve, still } from "./harness.js"
 
 const Request = HttpServerRequest.HttpServerRequest
-
-const quiet = Layer.merge(TestServer, logged([]))
 
 /** So many clients of their own ask at once; the handlers that run are let go on once all of them wait or run. */
 const crowd = (
@@ -64,20 +62,20 @@ describe("86: who may wait", () => {
     Effect.gen(function*() {
       const { replies, runs } = yield* crowd(page, many({}))
       expect([runs, new Set(replies.map(({ text }) => text))]).toEqual([1, new Set(["page"])])
-    }).pipe(Effect.withSpan("main"), Effect.provide(quiet)))
+    }).pipe(Effect.withSpan("main"), Effect.provide(QuietServer)))
 
   it.scoped("one traceparent for all, as a proxy in front may send it", () =>
     Effect.gen(function*() {
       const traceparent = `00-${"1".repeat(32)}-${"2".repeat(16)}-01`
       const { runs } = yield* crowd(page, many({ headers: { traceparent } }))
       expect(runs).toBe(1)
-    }).pipe(Effect.provide(quiet)))
+    }).pipe(Effect.provide(QuietServer)))
 
   it.scoped("a leader with Authorization costs the others one run more", () =>
     Effect.gen(function*() {
       const { replies, runs } = yield* crowd(page, [{ headers: { authorization: "Bearer ada" } }, ...many({})])
       expect([runs, replies.every(({ status }) => status === 200)]).toEqual([2, true])
-    }).pipe(Effect.provide(quiet)))
+    }).pipe(Effect.provide(QuietServer)))
 
   it.scoped("one 406 does not make all others ask for themselves", () =>
     Effect.gen(function*() {
@@ -88,7 +86,7 @@ describe("86: who may wait", () => {
             : HttpServerResponse.text("page"))
       const { replies, runs } = yield* crowd(negotiated, [{ headers: { accept: "x/y" } }, ...many({})])
       expect([runs, replies.filter(({ status }) => status === 200).length]).toEqual([2, 20])
-    }).pipe(Effect.provide(quiet)))
+    }).pipe(Effect.provide(QuietServer)))
 })
 
 describe("87: at SIGTERM requests in flight are answered", () => {
@@ -168,7 +166,7 @@ describe("89: one key that a storage can't bear", () => {
         if (second % 10 === 9) expect((yield* ask("/good")).cacheStatus).toMatch(/^hit/)
         yield* TestClock.adjust("1 second")
       }
-    }).pipe(Effect.provide(picky("get")), Effect.provide(quiet)))
+    }).pipe(Effect.provide(picky("get")), Effect.provide(QuietServer)))
 
   it.scoped("that it can't collect: the others hit and are collected, that one is not served", () =>
     Effect.gen(function*() {
@@ -184,7 +182,7 @@ describe("89: one key that a storage can't bear", () => {
         }
         yield* TestClock.adjust("1 second")
       }
-    }).pipe(Effect.provide(picky("collect")), Effect.provide(quiet)))
+    }).pipe(Effect.provide(picky("collect")), Effect.provide(QuietServer)))
 
   it.scoped("two thousand undelivered collects are delivered beside the requests", () =>
     Effect.gen(function*() {
