@@ -1,7 +1,6 @@
 /** A route whose runs are counted, and its answers. */
 import { HttpRouter, HttpServerRequest, HttpServerResponse } from "@effect/platform"
-import type { Scope } from "effect"
-import { Effect } from "effect"
+import { Effect, type Scope } from "effect"
 import { CacheStorage, type HttpCache, withCache, withCollect } from "effect-http-cache"
 import * as flights from "../src/internal/flights.js"
 import { eventually, serve } from "./harness.js"
