@@ -3,6 +3,7 @@ import { type HttpApp, HttpServer, HttpServerResponse } from "@effect/platform"
 import { NodeHttpServer } from "@effect/platform-node"
 import { Effect, Layer, Logger, type LogLevel } from "effect"
 import { layerFaulty } from "effect-http-cache/testing"
+import { once } from "node:events"
 import * as Http from "node:http"
 import * as Net from "node:net"
 import { howOf, layerWaiting } from "./waiting.js"
@@ -21,23 +22,27 @@ export interface Ask {
   readonly body?: string
 }
 
+/** Rejects when the connection breaks. */
+const replyOf = (response: Http.IncomingMessage): Promise<Reply> =>
+  new Promise((resolve, reject) => {
+    const chunks: Array<Buffer> = []
+    response.on("data", (chunk: Buffer) => chunks.push(chunk))
+    response.on("error", reject)
+    response.on("end", () =>
+      resolve({
+        status: response.statusCode ?? 0,
+        headers: response.headers,
+        text: Buffer.concat(chunks).toString(),
+        cacheStatus: String(response.headers["cache-status"] ?? "").replace(/^.*effect-http-cache(; )?/, "")
+      }))
+  })
+
 /** One agent, so that a response with wrong framing spoils the next one on the same connection. */
 const exchange = (agent: Http.Agent, port: number, path: string, { body, headers, method }: Ask): Promise<Reply> =>
   new Promise((resolve, reject) => {
     const request = Http.request(
       { agent, host: "127.0.0.1", port, path, method: method ?? "GET", headers: headers ?? {}, timeout: 10_000 },
-      (response) => {
-        const chunks: Array<Buffer> = []
-        response.on("data", (chunk: Buffer) => chunks.push(chunk))
-        response.on("error", reject)
-        response.on("end", () =>
-          resolve({
-            status: response.statusCode ?? 0,
-            headers: response.headers,
-            text: Buffer.concat(chunks).toString(),
-            cacheStatus: String(response.headers["cache-status"] ?? "").replace(/^.*effect-http-cache(; )?/, "")
-          }))
-      }
+      (response) => void replyOf(response).then(resolve, reject)
     )
     request.on("timeout", () => request.destroy(new Error(`no answer to ${method ?? "GET"} ${path}`)))
     request.on("error", reject)
@@ -50,15 +55,29 @@ export const serve = <E, R>(app: HttpApp.Default<E, R>) =>
     yield* HttpServer.serveEffect(app)
     const { address } = yield* HttpServer.HttpServer
     const port = address._tag === "TcpAddress" ? address.port : 0
-    const client = Effect.map(
+    const another = Effect.map(
       Effect.acquireRelease(
         Effect.sync(() => new Http.Agent({ keepAlive: true, maxSockets: 1 })),
         (agent) => Effect.sync(() => agent.destroy())
       ),
       (agent) => (path: string, ask: Ask = {}) => Effect.promise(() => exchange(agent, port, path, ask))
     )
-    return Object.assign(yield* client, { port, another: client })
+    return Object.assign(yield* another, { port, another })
   })
+
+export interface Client {
+  readonly request: Http.ClientRequest
+  /** Rejects when the connection breaks. */
+  readonly reply: Promise<Reply>
+}
+
+/** A client with a connection of its own, which it may leave. */
+export const client = (port: number, path = "/", headers: Http.OutgoingHttpHeaders = {}): Client => {
+  const request = Http.get({ agent: false, host: "127.0.0.1", port, path, headers })
+  const reply = once(request, "response").then(([response]: Array<Http.IncomingMessage>) => replyOf(response!))
+  reply.catch(() => {})
+  return { request, reply }
+}
 
 /** Sends bytes that `node:http` would not, and answers all that comes until the connection is closed; bytes are characters. */
 export const send = (port: number, text: string, localAddress = "127.0.0.1"): Effect.Effect<string> =>
