@@ -1,12 +1,17 @@
-/** The shape of the source: who may import whom, and how large a file may be. */
+/** The shape of the source: who may import whom, and how large a file may be, also one of tests or checks. */
 import { describe, expect, it } from "@effect/vitest"
 import { readdirSync, readFileSync } from "node:fs"
 import { posix } from "node:path"
 
 const root = new URL("../src/", import.meta.url)
-const files = readdirSync(root, { recursive: true, encoding: "utf8" })
-  .map((path) => path.replaceAll("\\", "/"))
-  .filter((path) => path.endsWith(".ts"))
+const filesOf = (folder: URL, endings: RegExp): ReadonlyArray<string> =>
+  readdirSync(folder, { recursive: true, encoding: "utf8" })
+    .map((path) => path.replaceAll("\\", "/"))
+    .filter((path) => endings.test(path))
+const files = filesOf(root, /\.ts$/)
+const besides = ["test", "checks"].flatMap((folder) =>
+  filesOf(new URL(`../${folder}/`, root), /\.(ts|sh)$/).map((file) => `${folder}/${file}`)
+)
 
 const source = (file: string): string => readFileSync(new URL(file, root), "utf8")
 
@@ -69,6 +74,10 @@ describe("architecture", () => {
 
   it.each(files)("%s has at most 400 lines", (file) => {
     expect(source(file).split("\n").length).toBeLessThanOrEqual(400)
+  })
+
+  it.each(besides)("%s has at most 400 lines", (file) => {
+    expect(source(`../${file}`).split("\n").length).toBeLessThanOrEqual(400)
   })
 
   it("the hub names no field and does no arithmetic on times", () => {
