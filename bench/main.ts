@@ -7,6 +7,7 @@ import { relative } from "node:path"
 import { fileURLToPath } from "node:url"
 import { parseArgs } from "node:util"
 import { inProcess } from "./inProcess.js"
+import { overPort } from "./overPort.js"
 import { sizes } from "./sizes.js"
 import { Results } from "./table.js"
 
@@ -16,16 +17,18 @@ const { values: flags } = parseArgs({
 const started = performance.now()
 const load = () => loadavg()[0]!.toFixed(1)
 
-const { between, inside, warmUp } = flags.quick
+const { between, inside, port, warmUp } = flags.quick
   ? {
     warmUp: 1200,
     inside: { warmUp: 200, window: 50, rounds: 15, fewest: 5, seconds: 2 },
-    between: { warmUp: 50, window: 25, rounds: 7, fewest: 5, seconds: 2.5 }
+    between: { warmUp: 50, window: 25, rounds: 7, fewest: 5, seconds: 2.5 },
+    port: { seconds: 1, rounds: 3 }
   }
   : {
     warmUp: 8000,
     inside: { warmUp: 1000, window: 150, rounds: 25, fewest: 15, seconds: 30 },
-    between: { warmUp: 500, window: 100, rounds: 25, fewest: 15, seconds: 30 }
+    between: { warmUp: 500, window: 100, rounds: 25, fewest: 15, seconds: 30 },
+    port: { seconds: 2, rounds: 15 }
   }
 
 const measured = relative(process.cwd(), fileURLToPath(import.meta.resolve("effect-http-cache")))
@@ -33,6 +36,7 @@ console.log(`${measured}, Node ${process.version}, ${availableParallelism()} cor
 const results = new Results()
 await inProcess(results, inside, warmUp)
 await sizes(results, between, flags.quick)
+await overPort(results, port)
 
 const seconds = ((performance.now() - started) / 1000).toFixed(0)
 console.log(`\n${results.missed} limits do not hold. It took ${seconds} s; load ${load()}.`)
