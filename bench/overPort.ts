@@ -1,0 +1,111 @@
+/** Requests a second of a route with a cache by those of the same route without one: Node's server, and `wrk`. */
+import { connections, hasClient, isPinned, load, type Server, startServer } from "./processes.js"
+import { head, type Limit, type Results, skip } from "./table.js"
+
+export interface PortEffort {
+  /** Of a window; `wrk` knows whole ones. */
+  readonly seconds: number
+  readonly rounds: number
+}
+
+interface Target {
+  /** Which of the servers. */
+  readonly server: keyof Server["ports"]
+  readonly path: string
+  /** Each request is for another URI beneath the path. */
+  readonly isNew?: boolean
+  /** What `Cache-Status` says, and whether the handler runs for each request. */
+  readonly says: RegExp | undefined
+  readonly runs: boolean
+}
+
+interface Case {
+  readonly name: string
+  readonly limit: Limit
+  readonly contender: Target
+  readonly baseline: Target
+}
+
+const plain = (path: string, isNew = false): Target => ({ server: "routes", path, isNew, says: undefined, runs: true })
+const hit = (path: string, server: Target["server"] = "routes"): Target => ({
+  server,
+  path,
+  says: /; hit; ttl=\d/,
+  runs: false
+})
+const missed = { says: /; fwd=uri-miss; stored/, runs: true, isNew: true }
+
+const cases: ReadonlyArray<Case> = [
+  { name: "control: without a cache", limit: { about: 1 }, contender: plain("/again"), baseline: plain("/small") },
+  { name: "hit, 1 KiB", limit: { least: 0.9 }, contender: hit("/cached/small"), baseline: plain("/small") },
+  { name: "hit, 64 KiB", limit: { least: 0.9 }, contender: hit("/cached/large"), baseline: plain("/large") },
+  {
+    name: "hit, 1 KiB, HttpCache.middleware around the router",
+    limit: { least: 1 },
+    contender: hit("/small", "around"),
+    baseline: plain("/small")
+  },
+  {
+    name: "miss of a new URI, 1 KiB",
+    limit: { least: 0.55 },
+    contender: { server: "routes", path: "/cached/items/", ...missed },
+    baseline: plain("/items/", true)
+  }
+]
+
+/** The clock of a window and a request under way at its end allow so many runs of the handler more than `wrk` counts. */
+const underWay = 2 * connections
+
+let names = 0
+
+/** Requests a second, after what was asked has been seen to be what is to be measured. */
+const window = async ({ ports }: Server, target: Target, seconds: number): Promise<number> => {
+  const { isNew = false, path, runs, says, server } = target
+  const url = `http://127.0.0.1:${ports[server]}${path}`
+  const name = isNew ? `w${names++}` : undefined
+  const runsNow = async () => Number(await (await fetch(`http://127.0.0.1:${ports.routes}/runs`)).text())
+  const look = async (suffix: string) => {
+    const response = await fetch(`${url}${suffix}`)
+    await response.arrayBuffer()
+    const told = response.headers.get("cache-status")
+    if (says === undefined ? told !== null : told === null || !says.test(told)) {
+      throw new Error(`${path}: Cache-Status must be ${String(says ?? "absent")}, and is ${String(told)}`)
+    }
+  }
+  // The first one may be stored.
+  if (name === undefined) await (await fetch(url)).arrayBuffer()
+  await look(name === undefined ? "" : `${name}-before`)
+  const before = await runsNow()
+  const { perSecond, requests } = await load({ url, seconds, name })
+  const ran = await runsNow() - before
+  await look(name === undefined ? "" : `${name}-after`)
+  if (runs ? ran < requests || ran > requests + underWay : ran !== 0) {
+    throw new Error(`${path}: the handler ran ${ran} times in ${requests} requests`)
+  }
+  return perSecond
+}
+
+const compare = async (server: Server, { baseline, contender }: Case, { rounds, seconds }: PortEffort) => {
+  await window(server, contender, seconds)
+  let before = await window(server, baseline, seconds)
+  const ratios: Array<number> = []
+  while (ratios.length < rounds) {
+    const own = await window(server, contender, seconds)
+    const after = await window(server, baseline, seconds)
+    ratios.push(own / ((before + after) / 2))
+    before = after
+  }
+  return ratios
+}
+
+export const overPort = async (results: Results, effort: PortEffort): Promise<void> => {
+  head("over a port: requests a second by those without a cache")
+  if (!hasClient()) return skip("all of it", "there is no wrk here; apt-get install wrk, or brew install wrk")
+  const server = await startServer()
+  try {
+    for (const kind of cases) await results.row(kind.name, kind.limit, () => compare(server, kind, effort))
+  } finally {
+    await server.close()
+  }
+  if (!isPinned) console.log("There is no taskset here, or one core only: server and client were not kept apart.")
+}
