@@ -2,7 +2,6 @@
 import { HttpServerResponse } from "@effect/platform"
 import { Effect, Exit } from "effect"
 import { CacheStorage, HttpCache, InMemoryCacheStorage, withCache } from "effect-http-cache"
-import { randomUUID } from "node:crypto"
 import { getHeapStatistics } from "node:v8"
 import { compare, type Contender, type Effort, ended, type Response, withRuntime } from "./meter.js"
 import { asking, at } from "./requests.js"
@@ -50,8 +49,8 @@ const fill = (count: number) =>
       const key = first.key.replace(/0$/, String(item))
       const lookup = { key, partition: first.partition, variantOf: () => first.variant }
       const body = new Uint8Array(contentBytes)
-      const isKept = yield* storage.set({ ...first, key, id: randomUUID(), body }, lookup)
-      if (!isKept) throw new Error(`the storage kept ${item} items of ${count}`)
+      const kept = yield* storage.set({ ...first, key, id: `item ${item}`, body }, yield* storage.begin(lookup))
+      if (kept !== "kept") throw new Error(`the storage kept ${item} items of ${count}`)
     }
   })
 

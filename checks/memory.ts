@@ -7,7 +7,6 @@ import { NodeHttpServer } from "@effect/platform-node"
 import { Effect, Layer, Stream } from "effect"
 import { CacheStorage, InMemoryCacheStorage, withCache } from "effect-http-cache"
 import { itemOf, lookupOf } from "effect-http-cache/testing"
-import { randomUUID } from "node:crypto"
 import { connect, type Socket } from "node:net"
 
 const maxBytes = 64 * 1024 * 1024
@@ -34,7 +33,8 @@ const fill = (bodyBytes: number) =>
         "etag": `"${i}"`
       })
       const lookup = lookupOf({}, { key: `http://localhost/items/${i}` })
-      yield* storage.set(itemOf("", lookup, { id: randomUUID(), headers, body: new Uint8Array(bodyBytes) }), lookup)
+      const item = itemOf("", lookup, { headers, body: new Uint8Array(bodyBytes) })
+      yield* storage.set(item, yield* storage.begin(lookup))
     }
     return used() - before
   }).pipe(Effect.provide(InMemoryCacheStorage.layerWith({ maxBytes })))
@@ -58,14 +58,13 @@ const cut = Effect.gen(function*() {
     const from = (name: string) => `${name}-${i};${"x".repeat(12 * 1024)}`.toUpperCase().slice(0, 40)
     const lookup = lookupOf({}, { key: `http://localhost/${i % 100}?${from("key")}`, partition: from("partition") })
     const item = itemOf("", lookup, {
-      id: randomUUID(),
       vary: [from("vary")],
       variant: from("variant"),
       cookies: [from("cookie")]
     })
     yield* storage.set(
       { ...item, headers: { [from("name").toLowerCase()]: from("value") }, body: new Uint8Array(16) },
-      lookup
+      yield* storage.begin(lookup)
     )
   }
   return used() - before

@@ -6,11 +6,11 @@ import { type HttpApp, HttpRouter, HttpServer, HttpServerRequest, HttpServerResp
 import { NodeHttpServer } from "@effect/platform-node"
 import { Effect, Layer, Logger, Option, Schedule, Stream, Supervisor } from "effect"
 import { CacheStorage, InMemoryCacheStorage, withCache, withCollect } from "effect-http-cache"
+import { activity } from "effect-http-cache/testing"
 import { writeFileSync } from "node:fs"
 import * as Http from "node:http"
 import { setTimeout as sleep } from "node:timers/promises"
 import { parseArgs } from "node:util"
-import * as flights from "../src/internal/flights.js"
 import { draw, type Sample } from "./soakChart.js"
 
 const { values: flags } = parseArgs({
@@ -330,7 +330,7 @@ const soak = Effect.gen(function*() {
   isOver = true
   yield* Effect.promise(() => load)
 
-  const left = () => ({ fibers: countFibers() - idle, flights: flights.count(storage), requests: open })
+  const left = () => ({ fibers: countFibers() - idle, flights: activity(storage).flights, requests: open })
   const isAtRest = Effect.sync(() => Object.values(left()).every((count) => count === 0))
   yield* Effect.repeat(isAtRest, { until: (is) => is, schedule: Schedule.spaced(50) }).pipe(
     Effect.timeoutOption(patience),

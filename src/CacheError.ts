@@ -19,10 +19,19 @@ import type { ForwardReason as Reason } from "./protocol/CacheStatus.js"
 export type ForwardReason = Reason
 
 /**
- * Nothing stored can answer. Ordinary control flow: it is built without a stack. As a response it is a `504`, the
+ * Nothing stored can answer. This is ordinary control flow: it is built without a stack. As a response it is a `504`, the
  * answer to `only-if-cached` (RFC 9111 §5.2.1.7).
  *
- * `fence` is the state of the key at the time of the miss; an item made from now on carries it into `set`.
+ * @example
+ * ```ts
+ * import { Effect } from "effect"
+ * import { HttpCache } from "effect-http-cache"
+ *
+ * const cached = HttpCache.lookup("https://api.example.com/users/1").pipe(
+ *   Effect.map((item) => item.status),
+ *   Effect.catchTag("CacheMiss", (miss) => Effect.succeed(miss.reason))
+ * )
+ * ```
  *
  * @since 0.1.0
  * @category errors
@@ -30,9 +39,8 @@ export type ForwardReason = Reason
 export class CacheMiss extends Data.TaggedError("CacheMiss")<{
   readonly key: CacheKey
   readonly reason: ForwardReason
-  readonly fence: string
 }> implements Respondable.Respondable {
-  constructor(miss: { readonly key: CacheKey; readonly reason: ForwardReason; readonly fence: string }) {
+  constructor(miss: { readonly key: CacheKey; readonly reason: ForwardReason }) {
     const limit = Error.stackTraceLimit
     Error.stackTraceLimit = 0
     super(miss)
@@ -59,7 +67,8 @@ export class CacheMiss extends Data.TaggedError("CacheMiss")<{
 export class CacheStorageError extends Data.TaggedError("CacheStorageError")<{
   /** The name of the storage, as an operator knows it. */
   readonly storage: string
-  readonly method: "get" | "set" | "collect"
+  readonly method: "get" | "begin" | "set" | "collect" | "holds"
+  /** What it was asked for: a key, or the first of several names. */
   readonly key: CacheKey
   readonly cause: unknown
 }> {

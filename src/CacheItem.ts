@@ -25,10 +25,6 @@ const Time = Schema.JsonNumber
 export const CacheItem = Schema.Struct({
   /** Names this item among all that ever were in its place. */
   id: Schema.NonEmptyString,
-  /** The `id` of the item that this one was made from; it is kept only while that one is still there. */
-  replaces: Schema.optionalWith(Schema.String, { exact: true }),
-  /** The state of the key when the handler was asked, as `get` answered it. Opaque. */
-  fence: Schema.String,
   key: Schema.String,
   /** Whose response it is; `""` for everybody's. */
   partition: Schema.String,
@@ -38,6 +34,8 @@ export const CacheItem = Schema.Struct({
   cache: Schema.String,
   /** The field names that `Vary` nominates, lower-case, sorted. */
   vary: Schema.Array(Schema.String),
+  /** Names by which it can be collected together with others. */
+  groups: Schema.Array(Schema.String),
   status: Schema.Int.pipe(Schema.between(200, 599)),
   /** End-to-end fields only, names in lower case, without `Set-Cookie` and `Age`. */
   headers: Headers,
@@ -62,7 +60,7 @@ export const CacheItem = Schema.Struct({
   staleWhileRevalidateUntil: Time,
   /** Until then it stands in for an error of the handler (RFC 5861 §4); 0 when it never does. */
   staleIfErrorUntil: Time,
-  /** From then on a storage may drop it. An item whose time was over when it was made clears its place. */
+  /** From then on a storage may drop it. */
   retainUntil: Time
 })
 

@@ -7,11 +7,11 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
-import type { CacheMiss, CacheStorageError } from "./CacheError.js"
+import { CacheMiss, type CacheStorageError } from "./CacheError.js"
 import type { CacheItem } from "./CacheItem.js"
-import { adopt } from "./home/home.js"
 import type { CacheKey as Key } from "./protocol/CacheKey.js"
 import { remembered } from "./protocol/Vary.js"
+import { runtimeOf } from "./runtime/runtime.js"
 
 /**
  * A URI as text: origin, path and query. Different URIs have different keys.
@@ -22,15 +22,24 @@ import { remembered } from "./protocol/Vary.js"
 export type CacheKey = Key
 
 /**
+ * Where the responses for one URI are kept: everybody's, or those of one partition.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Place {
+  readonly key: CacheKey
+  /** Whose responses they are; `""` for everybody's. */
+  readonly partition: string
+}
+
+/**
  * What the present request asks for.
  *
  * @since 0.1.0
  * @category models
  */
-export interface Lookup {
-  readonly key: CacheKey
-  /** Whose response is wanted; `""` for everybody's. */
-  readonly partition: string
+export interface Lookup extends Place {
   /**
    * The variant that the request selects, of an item whose `Vary` nominates these fields. It reads what may be long:
    * `select` and `place` ask it once for each distinct list.
@@ -39,27 +48,51 @@ export interface Lookup {
 }
 
 /**
+ * One run of the handler, from before it is asked: what was there then, and where the storage stood.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Fill {
+  readonly lookup: Lookup
+  /** What the request selected. */
+  readonly item: CacheItem | undefined
+  /** What the storage knows the moment by. Nobody else reads it. */
+  readonly since: unknown
+}
+
+/**
+ * What became of an item: `"kept"`; `"overtaken"`, since what was found is no longer there or a name of the item was
+ * collected; or `"refused"`, since it is too large for the storage.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type Kept = "kept" | "overtaken" | "refused"
+
+/**
+ * A storage that has the answer at once returns an `Exit`, which is an Effect that has ended: the request goes on in the
+ * same step then. A call is made once for each Effect that is asked for, and each Effect is run once.
+ *
  * @since 0.1.0
  * @category models
  */
 export interface Service {
   /**
    * The item that the request selects. Of several: one with a Vary before one without, then the latest `date`
-   * (RFC 9111 §4.1); `select` does that. Hit and miss both carry `fence`: the present state of the key, opaque, `""`
-   * where nothing can collect.
-   *
-   * A record that can't be read is a `CacheMiss`.
+   * (RFC 9111 §4.1); `select` does that. A record that can't be read is a `CacheMiss`.
    */
   readonly get: (lookup: Lookup) => Effect.Effect<CacheItem, CacheMiss | CacheStorageError>
+  /** The same for who is about to ask the handler: what is there, and where the storage stands. */
+  readonly begin: (lookup: Lookup) => Effect.Effect<Fill, CacheStorageError>
   /**
-   * Keeps the item in place of the one with its key, partition and variant, and drops the other items that `lookup`
-   * selects; `place` does that.
+   * Keeps the item in place of the one with its key, partition and variant, of `fill.item`, and of the others that the
+   * request selects; `place` does that. `undefined`: what was found is out of date, and is dropped.
    *
-   * Answers whether it is kept: not when the key was collected since `item.fence`, not when `item.replaces` names an
-   * item that is no longer there, not when it is too large. An item whose `retainUntil` isn't after its `responseTime`
-   * clears the place and is not kept.
+   * It is `"overtaken"`, and changes nothing, where `fill.item` is no longer there, or where the key or a group of the item
+   * was collected since `begin`.
    */
-  readonly set: (item: CacheItem, lookup: Lookup) => Effect.Effect<boolean, CacheStorageError>
+  readonly set: (item: CacheItem | undefined, fill: Fill) => Effect.Effect<Kept, CacheStorageError>
 }
 
 /**
@@ -67,6 +100,58 @@ export interface Service {
  * @category tags
  */
 export class CacheStorage extends Context.Tag("effect-http-cache/CacheStorage")<CacheStorage, Service>() {}
+
+/**
+ * A dictionary from a place to the items that are kept there.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Dictionary {
+  /** The items as they were set, the newest last; an empty list where there are none. */
+  readonly get: (place: Place) => Effect.Effect<ReadonlyArray<CacheItem>, CacheStorageError>
+  /** Keeps these items, and no others, in the place; an empty list clears it. */
+  readonly set: (place: Place, items: ReadonlyArray<CacheItem>) => Effect.Effect<void, CacheStorageError>
+}
+
+/**
+ * A storage made of a dictionary. It can't collect. Reading and writing a place is not one step: of two responses that are
+ * stored for one place at the same time, one may be lost.
+ *
+ * @example
+ * ```ts
+ * import { Effect } from "effect"
+ * import { type CacheItem, CacheStorage } from "effect-http-cache"
+ *
+ * const layer = CacheStorage.layer(Effect.sync(() => {
+ *   const places = new Map<string, ReadonlyArray<CacheItem.CacheItem>>()
+ *   const nameOf = ({ key, partition }: CacheStorage.Place) => JSON.stringify([key, partition])
+ *   return CacheStorage.make({
+ *     get: (place) => Effect.sync(() => places.get(nameOf(place)) ?? []),
+ *     set: (place, items) => Effect.sync(() => void places.set(nameOf(place), items))
+ *   })
+ * }))
+ * ```
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const make = (dictionary: Dictionary): Service => ({
+  get: (lookup) =>
+    Effect.flatMap(dictionary.get(lookup), (items) => {
+      const item = select(items, lookup)
+      if (item !== undefined) return Effect.succeed(item)
+      return new CacheMiss({ key: lookup.key, reason: items.length === 0 ? "uri-miss" : "vary-miss" })
+    }),
+  begin: (lookup) =>
+    Effect.map(dictionary.get(lookup), (items) => ({ lookup, item: select(items, lookup), since: undefined })),
+  set: (item, fill) =>
+    Effect.flatMap(dictionary.get(fill.lookup), (items) => {
+      const placed = place(items, item, fill)
+      if (placed === undefined) return Effect.succeed<Kept>("overtaken")
+      return Effect.as(dictionary.set(fill.lookup, placed), item === undefined ? "refused" : "kept")
+    })
+})
 
 /**
  * A storage of your own. What `make` acquires is released with the layer, after what runs on behalf of the storage, such
@@ -77,7 +162,8 @@ export class CacheStorage extends Context.Tag("effect-http-cache/CacheStorage")<
  */
 export const layer = <E, R>(
   make: Effect.Effect<Service, E, R>
-): Layer.Layer<CacheStorage, E, Exclude<R, Scope.Scope>> => Layer.scoped(CacheStorage, Effect.tap(make, adopt))
+): Layer.Layer<CacheStorage, E, Exclude<R, Scope.Scope>> =>
+  Layer.scoped(CacheStorage, Effect.tap(make, (service) => runtimeOf(service).endWithScope))
 
 /**
  * Of the items of one key and partition, the one that the request selects: one with a Vary before one without, then
@@ -98,30 +184,24 @@ export const select = (items: Iterable<CacheItem>, lookup: Lookup): CacheItem | 
 }
 
 /**
- * The items of one key and partition after `item` took its place among them, the newest last; `undefined` when it may
- * not, since it replaces what is no longer there. The others that the request selects are dropped; an item that is
- * dead (`retainUntil` not after `responseTime`) is left out itself.
+ * The items of one key and partition after `item` took its place among them, the newest last; `undefined` when it is
+ * overtaken, since what the fill found is no longer there. What was found, and the others that the request selects, are
+ * dropped. Without an item only what was found is dropped.
  *
  * @since 0.1.0
  * @category combinators
  */
 export const place = (
   items: ReadonlyArray<CacheItem>,
-  item: CacheItem,
-  lookup: Lookup
+  item: CacheItem | undefined,
+  { item: found, lookup }: Fill
 ): ReadonlyArray<CacheItem> | undefined => {
-  if (item.replaces !== undefined && !items.some(({ id }) => id === item.replaces)) return undefined
+  if (found !== undefined && !items.some(({ id }) => id === found.id)) return undefined
+  const others = items.filter(({ id }) => id !== found?.id)
+  if (item === undefined) return others
   const variantOf = remembered(lookup.variantOf)
-  const others = items.filter((other) =>
-    other.variant !== item.variant && other.id !== item.replaces && variantOf(other.vary) !== other.variant
-  )
-  return isDead(item) ? others : [...others, item]
+  return [
+    ...others.filter((other) => other.variant !== item.variant && variantOf(other.vary) !== other.variant),
+    item
+  ]
 }
-
-/**
- * An item that only clears its place.
- *
- * @since 0.1.0
- * @category predicates
- */
-export const isDead = (item: CacheItem): boolean => item.retainUntil <= item.responseTime

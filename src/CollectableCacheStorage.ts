@@ -1,5 +1,5 @@
 /**
- * A storage that can forget a URI.
+ * A storage that can forget URIs.
  *
  * @since 0.1.0
  */
@@ -9,7 +9,18 @@ import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import type { CacheStorageError } from "./CacheError.js"
 import * as CacheStorage from "./CacheStorage.js"
-import { adopt } from "./home/home.js"
+import { runtimeOf } from "./runtime/runtime.js"
+
+/**
+ * What is collected: URIs, and groups that items are of.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Names {
+  readonly keys: ReadonlyArray<CacheStorage.CacheKey>
+  readonly groups: ReadonlyArray<string>
+}
 
 /**
  * @since 0.1.0
@@ -17,10 +28,12 @@ import { adopt } from "./home/home.js"
  */
 export interface Service extends CacheStorage.Service {
   /**
-   * Forgets every partition and variant of a URI, and answers the key's new fence: `set` refuses items that carry an
-   * older one. Succeeds when there was nothing.
+   * Forgets, at once, every partition and variant of the URIs, and all items that are of the groups. Succeeds when there was
+   * nothing. What is "collected" here others call purged or invalidated.
    */
-  readonly collect: (key: CacheStorage.CacheKey) => Effect.Effect<string, CacheStorageError>
+  readonly collect: (names: Names) => Effect.Effect<void, CacheStorageError>
+  /** Whether none of these was collected since the fill began. */
+  readonly holds: (names: Names, fill: CacheStorage.Fill) => Effect.Effect<boolean, CacheStorageError>
 }
 
 /**
@@ -44,6 +57,8 @@ export const layer = <E, R>(
   make: Effect.Effect<Service, E, R>
 ): Layer.Layer<CacheStorage.CacheStorage | CollectableCacheStorage, E, Exclude<R, Scope.Scope>> =>
   Layer.scopedContext(
-    Effect.map(Effect.tap(make, adopt), (service) =>
-      Context.make(CollectableCacheStorage, service).pipe(Context.add(CacheStorage.CacheStorage, service)))
+    Effect.map(
+      Effect.tap(make, (service) => runtimeOf(service).endWithScope),
+      (service) => Context.make(CollectableCacheStorage, service).pipe(Context.add(CacheStorage.CacheStorage, service))
+    )
   )

@@ -4,15 +4,17 @@
  * @since 0.1.0
  */
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import type * as Layer from "effect/Layer"
-import { LRUCache } from "lru-cache"
-import { randomInt } from "node:crypto"
 import { CacheMiss } from "./CacheError.js"
 import type { CacheItem } from "./CacheItem.js"
 import * as CacheStorage from "./CacheStorage.js"
 import * as CollectableCacheStorage from "./CollectableCacheStorage.js"
-import { type Check, check, unless } from "./home/given.js"
-import { limitReached } from "./home/limits.js"
+import { Collects, nameOfGroup, nameOfKey } from "./memory/collects.js"
+import { owned } from "./memory/ownTexts.js"
+import { type Check, check, unless } from "./runtime/givenValues.js"
+import { limitReached } from "./runtime/limits.js"
+import { runtimeOf } from "./runtime/runtime.js"
 
 /**
  * The bounds hold after every operation.
@@ -21,7 +23,7 @@ import { limitReached } from "./home/limits.js"
  * @category models
  */
 export interface Limits {
-  /** What all items and fences take together: content, fields, keys and a fixed overhead. Default 64 MiB. */
+  /** What all items and collects take together: content, fields, keys and a fixed overhead. Default 64 MiB. */
   readonly maxBytes?: number | undefined
   /** A larger item is not kept. Default 8 MiB. */
   readonly maxItemBytes?: number | undefined
@@ -40,160 +42,201 @@ const defaults: Bounds = {
   maxVariants: 64
 }
 
-/** What an item and a fence cost beside their text and content; `npm run check:memory` holds it against the heap. */
-const itemOverhead = 1536
-const fenceOverhead = 128
-/** The part of `maxBytes` that fences may take; the rest is for items. */
-const fenceShare = 1 / 16
+/** What an item costs beside its text and content; `npm run check:memory` holds it against the heap. */
+const itemOverhead = 400
+/** The part of `maxBytes` that collects may take; the rest is for items. */
+const collectShare = 1 / 16
 
 const textBytes = (text: string): number => text.length * 2
 
 const itemBytes = (item: CacheItem): number => {
   let bytes = itemOverhead + item.body.byteLength + textBytes(item.key) + textBytes(item.partition) +
-    textBytes(item.variant) + textBytes(item.id) + textBytes(item.fence) + textBytes(item.replaces ?? "")
+    textBytes(item.variant) + textBytes(item.id)
   for (const name of item.vary) bytes += textBytes(name)
+  for (const group of item.groups) bytes += textBytes(group)
   for (const line of item.cookies) bytes += textBytes(line)
   for (const name in item.headers) bytes += textBytes(name) + textBytes(item.headers[name]!)
   return bytes
 }
 
-/** The more there are, the fewer keys one forgotten fence is about; they take 256 KiB, once one is forgotten. */
-const fenceGroups = 65_536
-
-/**
- * The collects that a fill may have missed. Collects are counted, and the fence of a key is the number of its latest one.
- * When the oldest is forgotten, what was fenced before it is refused of the keys that share its group, of which nobody can
- * choose the others: a few responses are stored one request later, and memory stays bounded.
- */
-class Fences {
-  private count = 0
-  private readonly seed = randomInt(2 ** 31)
-  /** By group, the latest collect that was forgotten. */
-  private forgotten: Uint32Array | undefined
-  private readonly latest: LRUCache<CacheStorage.CacheKey, number>
-
-  constructor(maxBytes: number) {
-    this.latest = new LRUCache<CacheStorage.CacheKey, number>({
-      maxSize: Math.max(1, Math.floor(maxBytes)),
-      sizeCalculation: (_, key) => fenceOverhead + textBytes(key),
-      dispose: (count, key, reason) => {
-        if (reason === "evict") this.forget(key, count)
-      }
-    })
-  }
-
-  of(key: CacheStorage.CacheKey): string {
-    const count = this.countOf(key)
-    return count === 0 ? "" : String(count)
-  }
-
-  isCurrent(fence: string, key: CacheStorage.CacheKey): boolean {
-    return Number(fence) >= this.countOf(key)
-  }
-
-  raise(key: CacheStorage.CacheKey): void {
-    this.latest.set(key, ++this.count)
-    if (!this.latest.has(key)) this.forget(key, this.count)
-  }
-
-  private countOf(key: CacheStorage.CacheKey): number {
-    const latest = this.latest.peek(key) ?? 0
-    return this.forgotten === undefined ? latest : Math.max(this.forgotten[this.groupOf(key)]!, latest)
-  }
-
-  private forget(key: CacheStorage.CacheKey, count: number): void {
-    const group = this.groupOf(key)
-    this.forgotten ??= new Uint32Array(fenceGroups)
-    this.forgotten[group] = Math.max(this.forgotten[group]!, count)
-  }
-
-  private groupOf(key: CacheStorage.CacheKey): number {
-    let hash = this.seed
-    for (let at = 0; at < key.length; at++) hash = Math.imul(hash ^ key.charCodeAt(at), 0x01000193)
-    return (hash >>> 0) % fenceGroups
-  }
+/** A stored item, in the order of use, and beside the others of its key. */
+interface Entry {
+  readonly item: CacheItem
+  /** The number of the latest collect before the handler was asked. */
+  readonly since: number
+  readonly bytes: number
+  older: Entry | undefined
+  newer: Entry | undefined
+  /** Another item of the same key: another partition or variant. */
+  next: Entry | undefined
 }
 
+/** Every method does its work when it is called, and answers an `Exit`. */
 class Memory implements CollectableCacheStorage.Service {
   private readonly limits: Bounds
-  private readonly fences: Fences
-  private readonly items: LRUCache<CacheItem, true>
-  private readonly places = new Map<CacheStorage.CacheKey, Map<string, ReadonlyArray<CacheItem>>>()
+  private readonly maxItemsBytes: number
+  private readonly collects: Collects
+  private readonly entries = new Map<CacheStorage.CacheKey, Entry>()
+  private oldest: Entry | undefined
+  private newest: Entry | undefined
+  private bytes = 0
+  private size = 0
 
   constructor(limits: Bounds) {
     this.limits = limits
-    this.fences = new Fences(limits.maxBytes * fenceShare)
-    this.items = new LRUCache<CacheItem, true>({
-      maxSize: Math.max(1, Math.floor(limits.maxBytes * (1 - fenceShare))),
-      sizeCalculation: (_, item) => itemBytes(item),
-      dispose: (_, item, reason) => {
-        if (reason === "evict") this.replace(item.key, item.partition, (items) => items.filter((i) => i !== item))
-      }
-    })
+    this.maxItemsBytes = Math.max(1, Math.floor(limits.maxBytes * (1 - collectShare)))
+    this.collects = new Collects(limits.maxBytes * collectShare)
   }
 
-  readonly get = (lookup: CacheStorage.Lookup) =>
-    Effect.suspend(() => {
-      const partitions = this.places.get(lookup.key)
-      const item = CacheStorage.select(partitions?.get(lookup.partition) ?? [], lookup)
-      const fence = this.fences.of(lookup.key)
-      if (item === undefined) {
-        const reason = partitions?.has(lookup.partition) === true ? "vary-miss" : "uri-miss"
-        return new CacheMiss({ key: lookup.key, reason, fence })
-      }
-      this.items.get(item)
-      return Effect.succeed(item.fence === fence ? item : { ...item, fence })
-    })
+  readonly get = (lookup: CacheStorage.Lookup): Exit.Exit<CacheItem, CacheMiss> => {
+    const first = this.entries.get(lookup.key)
+    if (first === undefined) return Exit.fail(new CacheMiss({ key: lookup.key, reason: "uri-miss" }))
+    const found = this.find(first, lookup)
+    if (found !== undefined) {
+      this.touch(found)
+      return Exit.succeed(found.item)
+    }
+    const reason = this.inPlace(lookup).length > 0 ? "vary-miss" : "uri-miss"
+    return Exit.fail(new CacheMiss({ key: lookup.key, reason }))
+  }
 
-  readonly set = (item: CacheItem, lookup: CacheStorage.Lookup) => Effect.suspend(() => this.put(owned(item), lookup))
+  readonly begin = (lookup: CacheStorage.Lookup): Exit.Exit<CacheStorage.Fill> => {
+    const first = this.entries.get(lookup.key)
+    const found = first === undefined ? undefined : this.find(first, lookup)
+    return Exit.succeed({ lookup, item: found?.item, since: this.collects.count })
+  }
 
-  readonly collect = (key: CacheStorage.CacheKey) =>
-    Effect.sync(() => {
-      for (const items of this.places.get(key)?.values() ?? []) for (const item of items) this.items.delete(item)
-      this.places.delete(key)
-      this.fences.raise(key)
-      return this.fences.of(key)
-    })
-
-  private put(item: CacheItem, lookup: CacheStorage.Lookup): Effect.Effect<boolean> {
-    if (!this.fences.isCurrent(item.fence, lookup.key)) return Effect.succeed(false)
-    const before = this.places.get(lookup.key)?.get(lookup.partition) ?? []
-    const placed = CacheStorage.place(before, item, lookup)
-    if (placed === undefined) return Effect.succeed(false)
+  readonly set = (
+    given: CacheItem | undefined,
+    fill: CacheStorage.Fill
+  ): Effect.Effect<CacheStorage.Kept> => {
+    const { lookup } = fill
+    if (!this.isCurrent({ keys: [lookup.key], groups: given?.groups ?? [] }, fill)) return overtaken
+    const item = given === undefined ? undefined : owned(given)
+    const isKept = item !== undefined && itemBytes(item) <= Math.min(this.limits.maxItemBytes, this.maxItemsBytes)
+    const before = this.inPlace(lookup)
+    const after = CacheStorage.place(before.map(({ item }) => item), item, fill)
+    if (after === undefined) return overtaken
+    const rest = new Set(after)
+    for (const entry of before) if (!rest.has(entry.item)) this.remove(entry)
     // What the item replaces is out of date, also when it is too large to be kept itself.
-    const isKept = !CacheStorage.isDead(item) &&
-      itemBytes(item) <= Math.min(this.limits.maxItemBytes, this.items.maxSize)
-    const own = placed.filter((other) => isKept || other !== item)
-    const after = own.slice(-this.limits.maxVariants)
-    for (const other of before) if (!after.includes(other)) this.items.delete(other)
-    this.replace(item.key, item.partition, () => after)
-    if (!isKept) return Effect.succeed(false)
-    this.items.set(item, true)
-    while (this.items.size > this.limits.maxItems) this.items.pop()
-    return after.length === own.length
-      ? Effect.succeed(true)
-      : Effect.as(limitReached(this, "variants", "and the least recently stored of a URI goes"), true)
+    if (!isKept) return refused
+    this.add(item, fill.since as number)
+    return after.length > this.limits.maxVariants
+      ? Effect.zipRight(this.dropOldest(before.filter((entry) => rest.has(entry.item))), kept)
+      : kept
   }
 
-  private replace(
-    key: CacheStorage.CacheKey,
-    partition: string,
-    change: (items: ReadonlyArray<CacheItem>) => ReadonlyArray<CacheItem>
-  ): void {
-    const partitions = this.places.get(key) ?? new Map<string, ReadonlyArray<CacheItem>>()
-    const items = change(partitions.get(partition) ?? [])
-    if (items.length > 0) partitions.set(partition, items)
-    else partitions.delete(partition)
-    if (partitions.size > 0) this.places.set(key, partitions)
-    else this.places.delete(key)
+  readonly collect = ({ groups, keys }: CollectableCacheStorage.Names): Exit.Exit<void> => {
+    for (const key of keys) {
+      for (let entry = this.entries.get(key); entry !== undefined; entry = entry.next) this.leaveOrder(entry)
+      this.entries.delete(key)
+      this.collects.add(nameOfKey(key))
+    }
+    for (const group of groups) this.collects.add(nameOfGroup(group))
+    return Exit.void
+  }
+
+  readonly holds = (names: CollectableCacheStorage.Names, fill: CacheStorage.Fill): Exit.Exit<boolean> =>
+    Exit.succeed(this.isCurrent(names, fill))
+
+  private isCurrent({ groups, keys }: CollectableCacheStorage.Names, { since }: CacheStorage.Fill): boolean {
+    const moment = typeof since === "number" ? since : -1
+    return !keys.some((key) => this.collects.isAfter(moment, nameOfKey(key))) &&
+      !groups.some((group) => this.collects.isAfter(moment, nameOfGroup(group)))
+  }
+
+  /** The entry that the request selects. */
+  private find(first: Entry, lookup: CacheStorage.Lookup): Entry | undefined {
+    if (first.next === undefined) {
+      const { item } = first
+      const isSelected = item.partition === lookup.partition && lookup.variantOf(item.vary) === item.variant
+      return isSelected && this.isAlive(first) ? first : undefined
+    }
+    const entries = this.inPlace(lookup)
+    const item = CacheStorage.select(entries.map(({ item }) => item), lookup)
+    return entries.find((entry) => entry.item === item)
+  }
+
+  private inPlace({ key, partition }: CacheStorage.Place): ReadonlyArray<Entry> {
+    const entries: Array<Entry> = []
+    for (let entry = this.entries.get(key); entry !== undefined; entry = entry.next) {
+      if (entry.item.partition === partition && this.isAlive(entry)) entries.push(entry)
+    }
+    return entries
+  }
+
+  /** None of its groups was collected since its handler was asked; a collect of its key has removed it. */
+  private isAlive({ item: { groups }, since }: Entry): boolean {
+    return groups.length === 0 || !groups.some((group) => this.collects.isAfter(since, nameOfGroup(group)))
+  }
+
+  private add(item: CacheItem, since: number): void {
+    const bytes = itemBytes(item)
+    const last = this.lastOf(item.key)
+    const entry: Entry = { item, since, bytes, older: undefined, newer: undefined, next: undefined }
+    if (last === undefined) this.entries.set(item.key, entry)
+    else last.next = entry
+    this.enterOrder(entry)
+    while (this.bytes > this.maxItemsBytes || this.size > this.limits.maxItems) this.remove(this.oldest!)
+  }
+
+  private lastOf(key: CacheStorage.CacheKey): Entry | undefined {
+    let last = this.entries.get(key)
+    while (last?.next !== undefined) last = last.next
+    return last
+  }
+
+  /** `others`: the variants beside the newest, the least recently stored first. */
+  private dropOldest(others: ReadonlyArray<Entry>): Effect.Effect<void> {
+    for (const entry of others.slice(0, others.length + 1 - this.limits.maxVariants)) this.remove(entry)
+    return limitReached(runtimeOf(this), "variants", "and the least recently stored of a URI goes")
+  }
+
+  private remove(entry: Entry): void {
+    const { key } = entry.item
+    const first = this.entries.get(key)
+    if (first === entry) {
+      if (entry.next === undefined) this.entries.delete(key)
+      else this.entries.set(entry.next.item.key, entry.next)
+    } else {
+      let before = first
+      while (before !== undefined && before.next !== entry) before = before.next
+      if (before === undefined) return
+      before.next = entry.next
+    }
+    this.leaveOrder(entry)
+  }
+
+  private touch(entry: Entry): void {
+    if (entry === this.newest) return
+    this.leaveOrder(entry)
+    this.enterOrder(entry)
+  }
+
+  private enterOrder(entry: Entry): void {
+    entry.older = this.newest
+    entry.newer = undefined
+    if (this.newest !== undefined) this.newest.newer = entry
+    this.newest = entry
+    this.oldest ??= entry
+    this.bytes += entry.bytes
+    this.size++
+  }
+
+  private leaveOrder(entry: Entry): void {
+    if (entry.older === undefined) this.oldest = entry.newer
+    else entry.older.newer = entry.newer
+    if (entry.newer === undefined) this.newest = entry.older
+    else entry.newer.older = entry.older
+    this.bytes -= entry.bytes
+    this.size--
   }
 }
 
-/** A view of a larger buffer would hold all of it, and so would a text that was cut from a larger one. */
-const owned = ({ body, ...texts }: CacheItem): CacheItem => ({
-  ...structuredClone(texts),
-  body: body.byteLength === body.buffer.byteLength ? body : new Uint8Array(body)
-})
+const kept = Exit.succeed<CacheStorage.Kept>("kept")
+const overtaken = Exit.succeed<CacheStorage.Kept>("overtaken")
+const refused = Exit.succeed<CacheStorage.Kept>("refused")
 
 const isWhole = (value: unknown): boolean => Number.isInteger(value) && Number(value) >= 1
 

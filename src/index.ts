@@ -4,6 +4,7 @@
 
 export * as CacheError from "./CacheError.js"
 export * as CacheItem from "./CacheItem.js"
+export * as CachePolicy from "./CachePolicy.js"
 export * as CacheStorage from "./CacheStorage.js"
 export * as CollectableCacheStorage from "./CollectableCacheStorage.js"
 export * as HttpCache from "./HttpCache.js"

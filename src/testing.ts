@@ -6,8 +6,10 @@
  * @since 0.1.0
  */
 
+export * from "./testing/activity.js"
 export * from "./testing/cacheStatus.js"
+export * from "./testing/collectableLaws.js"
 export * from "./testing/faults.js"
 export * from "./testing/items.js"
-export * from "./testing/laws.js"
+export { type Law, type LawOptions, laws } from "./testing/laws.js"
 export * from "./testing/readOnly.js"

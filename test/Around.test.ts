@@ -193,7 +193,7 @@ describe("the storage, asked by URI", () => {
   it.effect("a CacheMiss is built without a stack, and is a 504 as a response", () =>
     Effect.gen(function*() {
       const limit = Error.stackTraceLimit
-      const miss = new CacheError.CacheMiss({ key: "k", reason: "stale", fence: "" })
+      const miss = new CacheError.CacheMiss({ key: "k", reason: "stale" })
       expect(Error.stackTraceLimit).toBe(limit)
       expect(miss.stack ?? "").not.toContain("at ")
       expect(miss.message).toBe("nothing stored for k can answer: stale")

@@ -3,7 +3,7 @@ import { type HttpApp, HttpRouter, HttpServerResponse } from "@effect/platform"
 import { describe, expect, it } from "@effect/vitest"
 import { Deferred, Effect, Supervisor, TestClock } from "effect"
 import { CacheStorage, type HttpCache, withCache } from "effect-http-cache"
-import * as flights from "../src/internal/flights.js"
+import { activity } from "effect-http-cache/testing"
 import { type Client, client, eventually, QuietServer, serve } from "./harness.js"
 
 /** A resource that outer middleware holds for each request, and whether a handler ever ran without it. */
@@ -68,11 +68,11 @@ describe.each(Object.keys(shapes) as ReadonlyArray<keyof typeof shapes>)("a thou
       while (clients.length < crowd) {
         // As many as the system lets wait to be accepted.
         for (let times = 0; times < 250; times++) clients.push(client(port))
-        yield* eventually(() => flights.waiting(storage) === clients.length)
+        yield* eventually(() => activity(storage).waiters === clients.length)
       }
-      expect([flights.count(storage), ran.times]).toEqual([1, 1])
+      expect([activity(storage).flights, ran.times]).toEqual([1, 1])
       const nothingIsLeft = Effect.gen(function*() {
-        yield* eventually(() => open.now === 0 && flights.count(storage) === 0)
+        yield* eventually(() => open.now === 0 && activity(storage).flights === 0)
         yield* eventually(() => Effect.runSync(supervisor.value).length === fibersBefore)
         expect(open.wasMissed).toBe(false)
       })
@@ -84,7 +84,7 @@ describe.each(Object.keys(shapes) as ReadonlyArray<keyof typeof shapes>)("a thou
       const body = "whole ".repeat(10_000)
       const { clients, gate, nothingIsLeft, ran, storage } = yield* world(HttpServerResponse.text(body))
       const stay = clients.filter((client, index) => index % 2 === 1 || void client.request.destroy())
-      yield* eventually(() => flights.waiting(storage) === stay.length)
+      yield* eventually(() => activity(storage).waiters === stay.length)
       yield* Deferred.succeed(gate, undefined)
       const replies = yield* Effect.promise(() => Promise.all(stay.map(({ reply }) => reply)))
       expect(new Set(replies.map(({ status }) => status))).toEqual(new Set([200]))

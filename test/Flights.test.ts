@@ -4,9 +4,9 @@ import { NodeHttpClient } from "@effect/platform-node"
 import { describe, expect, it } from "@effect/vitest"
 import { Data, Deferred, Effect, Fiber, Layer, TestClock } from "effect"
 import { CacheStorage, type HttpCache, InMemoryCacheStorage, withCache, withCollect } from "effect-http-cache"
+import { activity } from "effect-http-cache/testing"
 import { once } from "node:events"
 import * as Http from "node:http"
-import * as flights from "../src/internal/flights.js"
 import { type Client, client, eventually, type Logged, logged, QuietServer, serve, TestServer } from "./harness.js"
 
 describe("joined requests", () => {
@@ -28,7 +28,7 @@ describe("joined requests", () => {
         HttpRouter.get("/", handler.pipe(withCache({ expiry: 10, ...options }))),
         HttpRouter.patch("/", HttpServerResponse.empty().pipe(withCollect()))
       ))
-      const waiting = (number: number) => eventually(() => flights.waiting(storage) === number)
+      const waiting = (number: number) => eventually(() => activity(storage).waiters === number)
       const letGo = (run: number) => Deferred.succeed(gates[run - 1]!, undefined)
       const reply = ({ reply }: Client) => Effect.promise(() => reply)
       return { port, ran, reply, waiting, letGo, storage }
@@ -63,7 +63,7 @@ describe("joined requests", () => {
       yield* world.reply(first)
       const clients = [client(world.port), client(world.port), client(world.port)]
       yield* eventually(() => world.ran.times === 4)
-      expect(flights.count(world.storage)).toBe(0)
+      expect(activity(world.storage).flights).toBe(0)
       for (const run of [2, 3, 4]) yield* world.letGo(run)
       yield* Effect.forEach(clients, world.reply)
       yield* TestClock.adjust("10 seconds")
@@ -145,7 +145,7 @@ describe("joined requests", () => {
       const withBody = Http.request({ agent: false, host: "127.0.0.1", port: world.port, method: "GET" })
       withBody.setHeader("content-length", "1")
       withBody.end("x")
-      yield* eventually(() => world.ran.times === 2 && flights.waiting(world.storage) === 2)
+      yield* eventually(() => world.ran.times === 2 && activity(world.storage).waiters === 2)
       for (const run of [1, 2]) yield* world.letGo(run)
       yield* Effect.forEach(clients, world.reply)
       expect(world.ran.times).toBe(2)
@@ -172,7 +172,7 @@ describe("joined requests", () => {
       for (let steps = 0; steps < 200; steps++) {
         const storage = yield* CacheStorage.CacheStorage
         const asked = yield* Effect.forkAll(Array.from({ length: 4 }, () => ask(steps, steps)))
-        yield* eventually(() => flights.waiting(storage) === 4)
+        yield* eventually(() => activity(storage).waiters === 4)
         expect([steps, runs]).toEqual([steps, steps + 1])
         yield* Fiber.interrupt(asked)
       }
@@ -198,7 +198,7 @@ describe("joined requests", () => {
       yield* TestClock.adjust("10 seconds")
       gate = yield* Deferred.make<void>()
       const clients = Array.from({ length: 5 }, () => client(ask.port))
-      yield* eventually(() => flights.waiting(storage) >= 5)
+      yield* eventually(() => activity(storage).waiters >= 5)
       yield* Deferred.succeed(gate, undefined)
       for (const { reply } of clients) expect((yield* Effect.promise(() => reply)).text).toBe("run 2")
     }).pipe(Effect.provide(QuietServer)))
@@ -229,7 +229,7 @@ describe("joined requests", () => {
       const world = yield* gated((run) => HttpServerResponse.text(`run ${run}`), { maxWaiters: 2 })
       const clients = Array.from({ length: 4 }, () => client(world.port))
       yield* eventually(() => world.ran.times === 3)
-      expect(flights.waiting(world.storage)).toBe(2)
+      expect(activity(world.storage).waiters).toBe(2)
       for (const run of [1, 2, 3]) yield* world.letGo(run)
       expect((yield* Effect.forEach(clients, world.reply)).every(({ status }) => status === 200)).toBe(true)
       expect(log.filter(({ message }) => message.includes("the limit on waiters"))).toHaveLength(1)
@@ -252,9 +252,9 @@ describe("joined requests", () => {
       const pages = [...Array(most + 2).keys(), 0, most]
       const asked = yield* Effect.forkAll(pages.map(ask))
       yield* eventually(() => runs === most + 3)
-      expect([flights.count(storage), flights.waiting(storage)]).toEqual([most, most + 1])
+      expect([activity(storage).flights, activity(storage).waiters]).toEqual([most, most + 1])
       yield* Fiber.interrupt(asked)
-      yield* eventually(() => flights.count(storage) === 0)
+      yield* eventually(() => activity(storage).flights === 0)
       expect(log.filter(({ message }) => message.includes("the limit on flights"))).toHaveLength(1)
     }).pipe(Effect.provide(Layer.merge(TestServer, logged(log))))
   })

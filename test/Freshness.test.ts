@@ -3,7 +3,7 @@ import { HttpServerResponse } from "@effect/platform"
 import { describe, expect, it } from "@effect/vitest"
 import { Deferred, Effect, TestClock } from "effect"
 import { CacheStorage, HttpCache, withCache } from "effect-http-cache"
-import * as flights from "../src/internal/flights.js"
+import { activity } from "effect-http-cache/testing"
 import { type Ask, eventually, serve, TestServer } from "./harness.js"
 
 type Answer = { readonly [name: string]: string | number | undefined }
@@ -30,7 +30,7 @@ const told = (options: HttpCache.Options = {}) =>
         answer = next
         return ask(path, more)
       })
-    const settled = eventually(() => flights.count(storage) === 0)
+    const settled = eventually(() => activity(storage).flights === 0)
     return { answering, ran, settled }
   })
 
@@ -206,9 +206,9 @@ describe("statuses", () => {
       const ask = yield* serve(handler.pipe(withCache({ expiry: 10 })))
       const other = yield* ask.another
       const first = yield* Effect.fork(ask("/"))
-      yield* eventually(() => flights.waiting(storage) === 1)
+      yield* eventually(() => activity(storage).waiters === 1)
       const second = yield* Effect.fork(other("/"))
-      yield* eventually(() => flights.waiting(storage) === 2)
+      yield* eventually(() => activity(storage).waiters === 2)
       yield* Deferred.succeed(gate, undefined)
       expect([(yield* first).status, (yield* second).text]).toEqual([429, "yours"])
     }).pipe(Effect.provide(TestServer)))

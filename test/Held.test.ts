@@ -4,8 +4,7 @@ import { NodeHttpServer } from "@effect/platform-node"
 import { describe, expect, it } from "@effect/vitest"
 import { Deferred, Effect, Fiber, Layer, Queue, Stream, TestClock } from "effect"
 import { CacheStorage, HttpCache, InMemoryCacheStorage, withCache } from "effect-http-cache"
-import { held } from "../src/internal/holdings.js"
-import * as flights from "../src/internal/flights.js"
+import { activity } from "effect-http-cache/testing"
 import { bytes, eventually, type Logged, logged, serve, still, TestServer } from "./harness.js"
 
 const mebibyte = 2 ** 20
@@ -38,7 +37,7 @@ describe("the bytes of a hit", () => {
       for (const handler of [whole, streamed]) {
         const app = handler.pipe(withCache({ expiry: 10, cacheControl: "public" }))
         const first = yield* contentOf(yield* direct(app))
-        yield* eventually(() => flights.count(storage) === 0)
+        yield* eventually(() => activity(storage).flights === 0)
         const stored = yield* storage.get({ key: "http://localhost/", partition: "", variantOf: () => "" })
         const asks: Array<Record<string, string>> = [{}, {}, { range: "bytes=2-4" }, { range: "bytes=0-0,5-6,-1" }]
         for (const headers of asks) {
@@ -61,7 +60,7 @@ describe("the bytes of a hit", () => {
       const app = Effect.succeed(HttpServerResponse.stream(source)).pipe(withCache({ expiry: 10 }))
       const clients = [yield* direct(app), yield* direct(app)]
       yield* queue.offerAll([bytes("01234"), bytes("56789"), undefined])
-      yield* eventually(() => flights.count(storage) === 0)
+      yield* eventually(() => activity(storage).flights === 0)
       const stored = yield* storage.get({ key: "http://localhost/", partition: "", variantOf: () => "" })
       for (const client of clients) {
         const served = yield* contentOf(client)
@@ -96,7 +95,9 @@ describe("streams that nobody reads", () => {
       for (const condition of ["*", "\"1\"", "W/\"1\", \"2\""]) {
         pulled.bytes = 0
         expect((yield* ask("/", { headers: { "if-none-match": condition } })).status).toBe(304)
-        yield* eventually(() => pulled.open === 0 && flights.count(storage) === 0 && held(storage) === 0)
+        yield* eventually(() =>
+          pulled.open === 0 && activity(storage).flights === 0 && activity(storage).heldBytes === 0
+        )
         expect(pulled.bytes).toBeLessThan(4 * mebibyte)
       }
     }).pipe(Effect.provide(quiet)))
@@ -116,8 +117,8 @@ describe("streams that nobody reads", () => {
       yield* TestClock.adjust("10 seconds")
       isLong = true
       expect((yield* ask("/")).text).toBe("short")
-      yield* eventually(() => pulled.bytes > mebibyte && pulled.open === 0 && flights.count(storage) === 0)
-      expect(held(storage)).toBe(0)
+      yield* eventually(() => pulled.bytes > mebibyte && pulled.open === 0 && activity(storage).flights === 0)
+      expect(activity(storage).heldBytes).toBe(0)
     }).pipe(Effect.provide(quiet)))
 
   it.scoped("83: hold no more than a bound together; what goes beyond is sent, and is not stored", () =>
@@ -136,7 +137,7 @@ describe("streams that nobody reads", () => {
               Effect.as(Deferred.await(gate), size + byteLength))
             : Effect.succeed(0))
       const clients = yield* Effect.forEach(Array.from({ length: 40 }, (_, id) => id), (id) => Effect.fork(slow(id)))
-      const most = yield* still(() => held(storage))
+      const most = yield* still(() => activity(storage).heldBytes)
       // What passes by holds a chunk that its client has not taken yet.
       expect(most).toBeLessThanOrEqual(64 * mebibyte + clients.length * chunk.byteLength)
       expect(most).toBeGreaterThan(48 * mebibyte)
@@ -145,8 +146,8 @@ describe("streams that nobody reads", () => {
       ])
       yield* Deferred.succeed(gate, undefined)
       for (const client of clients) expect(yield* Fiber.join(client)).toBe(4 * mebibyte)
-      yield* eventually(() => flights.count(storage) === 0)
-      expect(held(storage)).toBe(0)
+      yield* eventually(() => activity(storage).flights === 0)
+      expect(activity(storage).heldBytes).toBe(0)
       const statusOf = (id: number) =>
         Effect.map(direct(app, {}, `http://localhost/${id}`), ({ headers }) => headers["cache-status"])
       expect(yield* statusOf(0)).toBe("effect-http-cache; hit; ttl=10")
@@ -170,7 +171,9 @@ describe("streams that nobody reads", () => {
         )
       for (let id = 0; id < 8; id++) {
         yield* Effect.fork(stalled(id))
-        yield* eventually(() => flights.count(storage) === 0 && held(storage) === (id + 1) * 4 * mebibyte)
+        yield* eventually(() =>
+          activity(storage).flights === 0 && activity(storage).heldBytes === (id + 1) * 4 * mebibyte
+        )
       }
       const whole = (id: number) =>
         Effect.flatMap(ask(id), ({ body }) => body._tag === "Stream" ? Stream.runDrain(body.stream) : Effect.void)
@@ -179,8 +182,8 @@ describe("streams that nobody reads", () => {
       expect(yield* statusOf(100)).toBe("effect-http-cache; fwd=uri-miss")
       yield* TestClock.adjust("30 seconds")
       yield* whole(101)
-      yield* eventually(() => flights.count(storage) === 0)
+      yield* eventually(() => activity(storage).flights === 0)
       expect(yield* statusOf(101)).toBe("effect-http-cache; hit; ttl=600")
-      expect(held(storage)).toBe(0)
+      expect(activity(storage).heldBytes).toBe(0)
     }).pipe(Effect.provide(quiet)))
 })

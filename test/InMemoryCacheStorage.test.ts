@@ -1,7 +1,7 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { type CacheItem, CacheStorage, CollectableCacheStorage, InMemoryCacheStorage } from "effect-http-cache"
-import { collectableLaws, fenceOf, itemOf, laws, lookupOf } from "effect-http-cache/testing"
+import { collectableLaws, fillOf, itemOf, laws, lookupOf } from "effect-http-cache/testing"
 import * as fc from "fast-check"
 import { hows, layerWaiting } from "./waiting.js"
 
@@ -56,17 +56,16 @@ describe("bounds", () => {
           const storage = yield* CollectableCacheStorage.CollectableCacheStorage
           for (const operation of operations) {
             const lookup = places[operation.place]!
-            if (operation.op === "collect") yield* storage.collect(lookup.key)
+            if (operation.op === "collect") yield* storage.collect({ keys: [lookup.key], groups: [] })
             if (operation.op === "get") yield* Effect.exit(storage.get(lookup))
             if (operation.op === "set" && "bytes" in operation) {
               const item = itemOf("", lookup, {
-                fence: yield* fenceOf(lookup),
                 vary: operation.varies ? ["accept-language"] : [],
                 body: new Uint8Array(operation.bytes)
               })
-              const isKept = yield* storage.set(item, lookup)
-              if (operation.bytes >= limits.maxItemBytes) expect(isKept).toBe(false)
-              if (isKept) expect((yield* storage.get(lookup)).id).toBe(item.id)
+              const kept = yield* storage.set(item, yield* storage.begin(lookup))
+              if (operation.bytes >= limits.maxItemBytes) expect(kept).toBe("refused")
+              if (kept === "kept") expect((yield* storage.get(lookup)).id).toBe(item.id)
             }
             const found = yield* Effect.forEach(places, (place) => Effect.option(storage.get(place)))
             const items = new Map(
@@ -90,39 +89,41 @@ describe("bounds", () => {
     Effect.gen(function*() {
       const storage = yield* CacheStorage.CacheStorage
       const lookups = keys.slice(0, 3).map((key) => lookupOf({}, { key }))
-      yield* storage.set(itemOf("1", lookups[0]), lookups[0]!)
-      yield* storage.set(itemOf("2", lookups[1]), lookups[1]!)
+      const set = (text: string, lookup: CacheStorage.Lookup) =>
+        Effect.flatMap(storage.begin(lookup), (fill) => storage.set(itemOf(text, lookup), fill))
+      yield* set("1", lookups[0]!)
+      yield* set("2", lookups[1]!)
       yield* storage.get(lookups[0]!)
-      yield* storage.set(itemOf("3", lookups[2]), lookups[2]!)
+      yield* set("3", lookups[2]!)
       const kept = yield* Effect.forEach(lookups, (lookup) => Effect.isSuccess(storage.get(lookup)))
       expect(kept).toEqual([true, false, true])
     }).pipe(Effect.provide(InMemoryCacheStorage.layerWith({ maxItems: 2 }))))
 
-  it.effect("a fence that was forgotten to stay within them refuses what is older, of any key", () =>
+  it.effect("a collect that was forgotten to stay within them overtakes what is older, of any key", () =>
     Effect.gen(function*() {
       const storage = yield* CollectableCacheStorage.CollectableCacheStorage
-      const before = yield* fenceOf(lookupOf())
-      yield* storage.collect(lookupOf().key)
-      for (let i = 0; i < 100; i++) yield* storage.collect(`http://localhost/other/${i}`)
-      expect(yield* storage.set(itemOf("late", lookupOf(), { fence: before }), lookupOf())).toBe(false)
-      const after = yield* fenceOf(lookupOf())
-      expect(yield* storage.set(itemOf("new", lookupOf(), { fence: after }), lookupOf())).toBe(true)
+      const before = yield* fillOf(lookupOf())
+      yield* storage.collect({ keys: [lookupOf().key], groups: [] })
+      for (let i = 0; i < 100; i++) yield* storage.collect({ keys: [`http://localhost/other/${i}`], groups: [] })
+      expect(yield* storage.set(itemOf("late"), before)).toBe("overtaken")
+      expect(yield* storage.set(itemOf("new"), yield* fillOf(lookupOf()))).toBe("kept")
     }).pipe(Effect.provide(InMemoryCacheStorage.layerWith({ maxBytes: 20_000 }))))
 
   it.effect("32: evicting an item doesn't touch its replacement", () =>
     Effect.gen(function*() {
       const storage = yield* CacheStorage.CacheStorage
       const [first, second] = [lookupOf(), lookupOf({}, { key: keys[1]! })]
-      yield* storage.set(itemOf("old", first), first)
-      yield* storage.set(itemOf("new", first), first)
-      yield* storage.set(itemOf("other", second), second)
+      yield* storage.set(itemOf("old", first), yield* storage.begin(first))
+      yield* storage.set(itemOf("new", first), yield* storage.begin(first))
+      yield* storage.set(itemOf("other", second), yield* storage.begin(second))
       expect(new TextDecoder().decode((yield* storage.get(first)).body)).toBe("new")
     }).pipe(Effect.provide(InMemoryCacheStorage.layerWith({ maxItems: 2 }))))
 
   it.effect("a body that is a view of a larger buffer holds only its own bytes", () =>
     Effect.gen(function*() {
       const storage = yield* CacheStorage.CacheStorage
-      yield* storage.set(itemOf("", lookupOf(), { body: new Uint8Array(1_000_000).subarray(0, 4) }), lookupOf())
+      const item = itemOf("", lookupOf(), { body: new Uint8Array(1_000_000).subarray(0, 4) })
+      yield* storage.set(item, yield* fillOf(lookupOf()))
       expect((yield* storage.get(lookupOf())).body.buffer.byteLength).toBe(4)
     }).pipe(Effect.provide(InMemoryCacheStorage.layer)))
 
@@ -146,14 +147,18 @@ describe("85: among many variants", () => {
         const fieldsOf = (at: number) => Object.fromEntries(names.map((name) => [name, `${at}`]))
         for (let at = 0; at < 64; at++) {
           const lookup = lookupOf(fieldsOf(at))
-          yield* storage.set(itemOf(`${at}`, lookup, { vary: [names[at % names.length]!] }), lookup)
+          yield* storage.set(
+            itemOf(`${at}`, lookup, { vary: [names[at % names.length]!] }),
+            yield* storage.begin(lookup)
+          )
         }
         let calls = 0
         const one = lookupOf(fieldsOf(63))
         const counting: CacheStorage.Lookup = { ...one, variantOf: (vary) => (calls++, one.variantOf(vary)) }
         expect(new TextDecoder().decode((yield* storage.get(counting)).body)).toBe("63")
         expect(calls).toBe(lists)
-        yield* storage.set(itemOf("another", one, { vary: [names[0]!] }), counting)
+        const fill = yield* storage.begin(one)
+        yield* storage.set(itemOf("another", one, { vary: [names[0]!] }), { ...fill, lookup: counting })
         expect(calls).toBe(2 * lists!)
       }).pipe(Effect.provide(InMemoryCacheStorage.layer))
   )

@@ -13,6 +13,7 @@ const counting = () => {
     CacheStorage.CacheStorage,
     Effect.map(CacheStorage.CacheStorage, (memory): CacheStorage.Service => ({
       get: (lookup) => memory.get({ ...lookup, variantOf: (vary) => (asked.times++, lookup.variantOf(vary)) }),
+      begin: memory.begin,
       set: memory.set
     }))
   ).pipe(Layer.provide(InMemoryCacheStorage.layer))

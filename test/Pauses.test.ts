@@ -3,12 +3,11 @@ import { HttpRouter, HttpServerRequest, HttpServerResponse } from "@effect/platf
 import { describe, expect, it } from "@effect/vitest"
 import { Deferred, Effect, Fiber, Queue, Stream, TestClock } from "effect"
 import { CacheStorage, HttpCache, withCache } from "effect-http-cache"
+import { activity } from "effect-http-cache/testing"
 import { once } from "node:events"
 import * as Http from "node:http"
 import * as Net from "node:net"
 import { Readable } from "node:stream"
-import { held } from "../src/internal/holdings.js"
-import * as flights from "../src/internal/flights.js"
 import { bytes, counted, eventually, QuietServer, serve } from "./harness.js"
 
 /** A handler whose bodies are written by the test, all by one hand. */
@@ -74,11 +73,11 @@ describe("a stream that pauses", () => {
       for (const client of [first, second]) yield* client.has("ab")
       // It counts from the last chunk.
       yield* TestClock.adjust("29999 millis")
-      expect([ran, flights.count(storage)]).toEqual([{ times: 1, ended: 0 }, 1])
+      expect([ran, activity(storage).flights]).toEqual([{ times: 1, ended: 0 }, 1])
       yield* TestClock.adjust("1 millis")
       for (const client of [first, second]) expect(yield* client.end).toEqual({ text: "ab", isWhole: false })
-      yield* eventually(() => ran.ended === 1 && flights.count(storage) === 0)
-      expect(held(storage)).toBe(0)
+      yield* eventually(() => ran.ended === 1 && activity(storage).flights === 0)
+      expect(activity(storage).heldBytes).toBe(0)
       yield* write("c", undefined)
       const third = yield* ask("/")
       expect([third.text, third.cacheStatus, ran.times]).toEqual(["c", "fwd=uri-miss", 2])
@@ -287,7 +286,7 @@ describe("a client that hangs up with the last byte", () => {
         }
         // What has given all of it and does not end is ended as a pause.
         const storage = yield* CacheStorage.CacheStorage
-        while (flights.count(storage) > 0) {
+        while (activity(storage).flights > 0) {
           yield* Effect.promise(() => new Promise((resolve) => setImmediate(resolve)))
           yield* TestClock.adjust("1 second")
         }
@@ -339,7 +338,7 @@ describe.each([16, 23, 24, 25, 26, 27, 28, 29, 30, 31, 32, 64])("%i operations b
       const whole = yield* Effect.map(Stream.runFold(Stream.decodeText(lines()), "", (a, b) => a + b), String)
       for (const fiber of fibers) expect(yield* Fiber.join(fiber)).toBe(whole)
       const storage = yield* CacheStorage.CacheStorage
-      yield* eventually(() => flights.count(storage) === 0 && held(storage) === 0)
+      yield* eventually(() => activity(storage).flights === 0 && activity(storage).heldBytes === 0)
     }).pipe(Effect.provide(QuietServer)))
 
   it.scoped("90: the slots of refreshes come free, whoever leaves while one begins", () =>
@@ -359,7 +358,7 @@ describe.each([16, 23, 24, 25, 26, 27, 28, 29, 30, 31, 32, 64])("%i operations b
         for (let turn = 0; turn < id; turn++) yield* Effect.yieldNow()
         yield* Fiber.interrupt(fiber)
       }
-      yield* eventually(() => flights.count(storage) === 0)
-      expect(flights.sentCount(storage)).toBe(0)
+      yield* eventually(() => activity(storage).flights === 0)
+      expect(activity(storage).refreshes).toBe(0)
     }).pipe(Effect.provide(QuietServer)))
 })

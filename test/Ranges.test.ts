@@ -3,7 +3,7 @@ import { HttpServerRequest, HttpServerResponse } from "@effect/platform"
 import { describe, expect, it } from "@effect/vitest"
 import { Data, Deferred, Effect, Fiber, Stream, TestClock } from "effect"
 import { CacheStorage, HttpCache } from "effect-http-cache"
-import * as flights from "../src/internal/flights.js"
+import { activity } from "effect-http-cache/testing"
 import { eventually, type Reply, serve, TestServer } from "./harness.js"
 
 type Fields = { readonly [name: string]: string }
@@ -25,7 +25,7 @@ const origin = (answering: Answering, options: HttpCache.Options = {}) =>
       }))
     const app = handler.pipe(HttpCache.middleware({ unkeyed: "ignore", ...options }))
     const ask = yield* serve(Effect.catchAll(app, () => HttpServerResponse.empty({ status: 500 })))
-    return Object.assign(ask, { asked, storage, settled: eventually(() => flights.count(storage) === 0) })
+    return Object.assign(ask, { asked, storage, settled: eventually(() => activity(storage).flights === 0) })
   })
 
 type Send = (body: string, headers: Fields, status: number) => HttpServerResponse.HttpServerResponse
@@ -249,7 +249,7 @@ describe("a part of what is being stored", () => {
       const ask = yield* origin(() => answer, { expiry: 60, deadline: 5 })
       yield* open(0, 5)
       expect((yield* ask("/", { headers: { range: "bytes=3-5" } })).text).toBe("345")
-      expect(flights.count(ask.storage)).toBe(1)
+      expect(activity(ask.storage).flights).toBe(1)
       yield* TestClock.adjust("5 seconds")
       yield* ask.settled
       yield* open(6, 9)
@@ -287,7 +287,7 @@ describe("a part of what is being stored", () => {
             (client) => Effect.fork(client("/", { headers: range === undefined ? {} : { range } }))
           )
       )
-      yield* eventually(() => flights.waiting(ask.storage) === 4)
+      yield* eventually(() => activity(ask.storage).waiters === 4)
       yield* Deferred.succeed(gate, undefined)
       const replies = yield* Effect.forEach(clients, Fiber.join)
       expect(replies.map(({ text }) => text)).toEqual(["01", "23", "45", whole])
@@ -303,7 +303,7 @@ describe("a part of what is being stored", () => {
       const other = yield* ask.another
       const first = yield* Effect.fork(ask("/"))
       const second = yield* Effect.fork(other("/"))
-      yield* eventually(() => flights.waiting(ask.storage) === 2)
+      yield* eventually(() => activity(ask.storage).waiters === 2)
       yield* Deferred.succeed(gate, undefined)
       const replies = [yield* Fiber.join(first), yield* Fiber.join(second)]
       expect(replies.map(({ status, text }) => [status, text])).toEqual([[200, whole], [200, whole]])

@@ -3,7 +3,7 @@ import { Cookies, HttpApp, HttpServerRequest, HttpServerResponse } from "@effect
 import { describe, expect, it } from "@effect/vitest"
 import { Deferred, Effect, Fiber, Stream, TestClock } from "effect"
 import { CacheStorage, HttpCache, InMemoryCacheStorage, withCache } from "effect-http-cache"
-import * as flights from "../src/internal/flights.js"
+import { activity } from "effect-http-cache/testing"
 import { eventually, send, serve, TestServer } from "./harness.js"
 
 type Response = HttpServerResponse.HttpServerResponse
@@ -75,10 +75,10 @@ describe("Set-Cookie", () => {
       const { port } = yield* serve(answer.pipe(withCache({ cookies: "store" })))
       const replies = yield* Effect.forEach([{}, {}], (fields) =>
         Effect.fork(raw(port, fields)))
-      yield* eventually(() => flights.waiting(storage) === 2)
+      yield* eventually(() => activity(storage).waiters === 2)
       yield* Deferred.succeed(gate, undefined)
       expect((yield* Effect.forEach(replies, Fiber.join)).map((reply) => reply.lines)).toEqual([lines, lines])
-      yield* eventually(() => flights.count(storage) === 0)
+      yield* eventually(() => activity(storage).flights === 0)
       expect(yield* raw(port)).toEqual({ lines, status: 200, said: "hit" })
     }).pipe(Effect.provide(TestServer)))
 

@@ -4,8 +4,8 @@ import { NodeHttpServer } from "@effect/platform-node"
 import { describe, expect, it } from "@effect/vitest"
 import { Deferred, Effect, Exit, Layer, Schema, Scope, Stream, TestClock } from "effect"
 import { InMemoryCacheStorage } from "effect-http-cache"
+import { activity } from "effect-http-cache/testing"
 import * as Http from "node:http"
-import * as flights from "../src/internal/flights.js"
 import { eventually, type Logged, logged, QuietServer, TestServer } from "./harness.js"
 import { text, world } from "./runs.js"
 
@@ -68,11 +68,11 @@ describe("stale-while-revalidate", () => {
       yield* ask("/")
       yield* TestClock.adjust("5 seconds")
       const leaving = Http.get({ agent: false, host: "127.0.0.1", port: ask.port }).on("error", () => {})
-      yield* eventually(() => flights.waiting(storage) === 2)
+      yield* eventually(() => activity(storage).waiters === 2)
       leaving.destroy()
-      yield* eventually(() => flights.waiting(storage) === 1)
+      yield* eventually(() => activity(storage).waiters === 1)
       const staying = yield* Effect.fork(ask("/"))
-      yield* eventually(() => flights.waiting(storage) === 2)
+      yield* eventually(() => activity(storage).waiters === 2)
       yield* Deferred.succeed(gate, undefined)
       const { cacheStatus, text: shown } = yield* staying
       expect([shown, cacheStatus, ran.times, log]).toEqual(["run 2", "fwd=stale; collapsed", 2, []])
@@ -204,7 +204,7 @@ describe("stale-while-revalidate", () => {
       yield* eventually(() => ran.times === 2)
       yield* Scope.close(scope, Exit.void)
       yield* Deferred.await(interrupted)
-      expect([flights.count(storage), (yield* ask("/")).text]).toEqual([0, "run 1"])
+      expect([activity(storage).flights, (yield* ask("/")).text]).toEqual([0, "run 1"])
       yield* TestClock.adjust("30 seconds")
       yield* ask("/")
       expect(ran.times).toBe(2)

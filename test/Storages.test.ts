@@ -3,9 +3,8 @@ import { HttpRouter, HttpServerRequest, HttpServerResponse } from "@effect/platf
 import { beforeEach, describe, expect, it } from "@effect/vitest"
 import { Deferred, Effect, Layer, Metric, MetricState, TestClock } from "effect"
 import { CacheStorage, HttpCache, InMemoryCacheStorage, withCache, withCollect } from "effect-http-cache"
-import { corruptions, Faults } from "effect-http-cache/testing"
+import { activity, corruptions, Faults } from "effect-http-cache/testing"
 import * as Http from "node:http"
-import * as flights from "../src/internal/flights.js"
 import { counted, eventually, FaultyServer, type Logged, logged, serve, still, TestServer } from "./harness.js"
 
 const world = (handler: Effect.Effect<HttpServerResponse.HttpServerResponse> = counted()) =>
@@ -218,7 +217,7 @@ describe("a storage in trouble", () => {
       const asked = yield* Effect.forkAll(clients.map((ask) => ask("/a")))
       yield* eventually(() => gets() === 5)
       yield* TestClock.adjust("250 millis")
-      yield* eventually(() => flights.waiting(storage) === 5)
+      yield* eventually(() => activity(storage).waiters === 5)
       yield* TestClock.adjust("1 seconds")
       expect(new Set((yield* asked).map(({ text }) => text))).toEqual(new Set(["run 1"]))
     }).pipe(Effect.provide(quiet)))
@@ -281,7 +280,7 @@ describe("what a handler says of its response", () => {
     serve(HttpRouter.empty.pipe(HttpRouter.get("/", handler.pipe(withCache({ expiry: 10, ...options })))))
   it.scoped("20: refuse, at any depth, keeps it out, here and elsewhere", () =>
     Effect.gen(function*() {
-      const deep = Effect.zipRight(Effect.fork(HttpCache.refuse).pipe(Effect.flatten), counted())
+      const deep = Effect.zipRight(Effect.fork(HttpCache.noStore).pipe(Effect.flatten), counted())
       const ask = yield* served(deep, { cacheStatus: { detail: true } })
       const reply = yield* ask("/")
       expect([reply.cacheStatus, reply.headers["cache-control"]]).toEqual(["fwd=uri-miss; detail=no-store", "no-store"])
@@ -291,7 +290,7 @@ describe("what a handler says of its response", () => {
   it.scoped("20: refuse holds for a POST that would answer a later GET, and goes out with its response", () =>
     Effect.gen(function*() {
       const headers = { "cache-control": "max-age=60", "content-location": "/" }
-      const refused = Effect.zipRight(HttpCache.refuse, counted({ headers }))
+      const refused = Effect.zipRight(HttpCache.noStore, counted({ headers }))
       const ask = yield* serve(HttpRouter.empty.pipe(HttpRouter.all("/", refused.pipe(withCache()))))
       const posted = yield* ask("/", { method: "POST" })
       expect([posted.text, posted.headers["cache-control"]]).toEqual(["run 1", "no-store"])
@@ -302,7 +301,7 @@ describe("what a handler says of its response", () => {
     "20: refuse is stronger than %o, here and elsewhere",
     (headers) =>
       Effect.gen(function*() {
-        const refused = Effect.zipRight(HttpCache.refuse, counted({ headers }))
+        const refused = Effect.zipRight(HttpCache.noStore, counted({ headers }))
         const ask = yield* served(refused, { targets: ["CDN-Cache-Control"] })
         const reply = yield* ask("/")
         for (const name of Object.keys(headers)) expect(reply.headers[name]).toBe("no-store")
@@ -312,7 +311,7 @@ describe("what a handler says of its response", () => {
 
   it.scoped("20: what a cached part refuses is not kept in the whole either", () =>
     Effect.gen(function*() {
-      const part = Effect.zipRight(HttpCache.refuse, counted()).pipe(withCache({ expiry: 10 }))
+      const part = Effect.zipRight(HttpCache.noStore, counted()).pipe(withCache({ expiry: 10 }))
       const whole = Effect.zipRight(part, counted()) as Effect.Effect<HttpServerResponse.HttpServerResponse>
       const ask = yield* served(whole)
       yield* ask("/")
@@ -361,7 +360,7 @@ describe("what a handler says of its response", () => {
 
   it.effect("annotate says what is wrong, and is nothing without a cache", () =>
     Effect.gen(function*() {
-      yield* HttpCache.refuse
+      yield* HttpCache.noStore
       yield* HttpCache.annotate({ expiry: 1 })
       const defect = yield* Effect.flip(Effect.catchAllDefect(HttpCache.annotate({ expiry: -1 }), Effect.fail))
       expect(String(defect)).toContain("TypeError: HttpCache.annotate: expiry is -1; it must be a number of seconds")

@@ -4,13 +4,13 @@ import { NodeHttpServer, NodeStream } from "@effect/platform-node"
 import { describe, expect, it } from "@effect/vitest"
 import { Deferred, Effect, Exit, Layer, Stream, TestClock } from "effect"
 import { CacheStorage, HttpCache, InMemoryCacheStorage, withCache } from "effect-http-cache"
+import { activity } from "effect-http-cache/testing"
 import { once } from "node:events"
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import * as Http from "node:http"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { Readable } from "node:stream"
-import * as flights from "../src/internal/flights.js"
 import { bytes, eventually, type Logged, logged, QuietServer, serve, still, TestServer } from "./harness.js"
 import { app, produced } from "./streamed.js"
 
@@ -85,7 +85,7 @@ describe("streams", () => {
       const clients = [yield* open(ask.port), yield* open(ask.port)]
       for (const client of clients) yield* client.has("a")
       for (const { request } of clients) request.destroy()
-      yield* eventually(() => ran.ended === 1 && flights.count(storage) === 0)
+      yield* eventually(() => ran.ended === 1 && activity(storage).flights === 0)
       yield* write("whole", undefined)
       expect((yield* ask("/")).cacheStatus).toBe("fwd=uri-miss")
     }).pipe(Effect.provide(QuietServer)))
@@ -182,7 +182,7 @@ describe("streams", () => {
     Effect.gen(function*() {
       const body = Stream.concat(
         Stream.make(bytes("form ")),
-        Stream.fromEffect(Effect.as(HttpCache.refuse, bytes("token")))
+        Stream.fromEffect(Effect.as(HttpCache.noStore, bytes("token")))
       )
       const ask = yield* serve(app(Effect.succeed(HttpServerResponse.stream(body))))
       const first = yield* Effect.exit(
@@ -248,7 +248,7 @@ describe("streams", () => {
       yield* eventually(() => taken > 2 * held)
       slow.request.destroy()
       const storage = yield* CacheStorage.CacheStorage
-      yield* eventually(() => flights.count(storage) === 0)
+      yield* eventually(() => activity(storage).flights === 0)
     }).pipe(Effect.provide(QuietServer)))
 
   it.scoped("42: past the limit a client that takes nothing for 30 seconds is cut off, and the others go on", () =>
@@ -274,7 +274,7 @@ describe("streams", () => {
       expect(yield* slow.breaks).toBe(false)
       other.request.destroy()
       const storage = yield* CacheStorage.CacheStorage
-      yield* eventually(() => flights.count(storage) === 0)
+      yield* eventually(() => activity(storage).flights === 0)
     }).pipe(Effect.provide(QuietServer)))
 
   it.scoped("42: events reach each client at once, from a run of its own", () =>
@@ -324,7 +324,7 @@ describe("streams", () => {
       for (const name of Object.keys(bodies)) {
         const miss = yield* ask(`/${name}`)
         // Who knows the length has the whole before it is stored.
-        yield* eventually(() => flights.count(storage) === 0)
+        yield* eventually(() => activity(storage).flights === 0)
         const hit = yield* ask(`/${name}`)
         expect([name, miss.text, hit.cacheStatus]).toEqual([name, hit.text, "hit; ttl=10"])
         expect(hit.headers["content-type"]).toBe(miss.headers["content-type"])

@@ -3,8 +3,8 @@ import { HttpRouter, HttpServerResponse } from "@effect/platform"
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, TestClock } from "effect"
 import { CacheStorage, withCache } from "effect-http-cache"
+import { activity } from "effect-http-cache/testing"
 import { Readable } from "node:stream"
-import * as flights from "../src/internal/flights.js"
 import { eventually, QuietServer, serve } from "./harness.js"
 import { app, produced } from "./streamed.js"
 
@@ -35,7 +35,7 @@ describe("streams", () => {
       const ask = yield* serve(app(raw))
       const storage = yield* CacheStorage.CacheStorage
       expect((yield* ask("/", { headers: { "if-none-match": "\"1\"" } })).status).toBe(304)
-      yield* eventually(() => flights.count(storage) === 0)
+      yield* eventually(() => activity(storage).flights === 0)
       const hit = yield* ask("/")
       expect([hit.text, hit.cacheStatus]).toEqual(["ab", "hit; ttl=10"])
     }).pipe(Effect.provide(QuietServer)))
@@ -51,7 +51,7 @@ describe("streams", () => {
       yield* TestClock.adjust("1 millis")
       yield* eventually(() => ran.ended === 1)
       const storage = yield* CacheStorage.CacheStorage
-      yield* eventually(() => flights.count(storage) === 0)
+      yield* eventually(() => activity(storage).flights === 0)
     }).pipe(Effect.provide(QuietServer)))
 
   it.scoped("41: a body that is not sent is closed", () =>

@@ -15,7 +15,7 @@ import { NodeHttpServer } from "@effect/platform-node"
 import { describe, expect, it } from "@effect/vitest"
 import { Data, Effect, Layer, Schema } from "effect"
 import { CacheStorage, HttpCache, InMemoryCacheStorage, withCache, withCollect } from "effect-http-cache"
-import * as flights from "../src/internal/flights.js"
+import { activity } from "effect-http-cache/testing"
 import { counted, eventually, type Logged, logged, serve, TestServer } from "./harness.js"
 
 class Refused extends Data.TaggedError("Refused")<{ readonly status: number; readonly upstream?: string }> {
@@ -141,7 +141,7 @@ describe("91: a failure carries Cache-Status", () => {
       const storage = yield* CacheStorage.CacheStorage
       const handler = Effect.suspend(() => {
         runs++
-        return Effect.zipRight(eventually(() => flights.waiting(storage) === 3 || runs > 1), fails())
+        return Effect.zipRight(eventually(() => activity(storage).waiters === 3 || runs > 1), fails())
       })
       const ask = yield* serve(HttpRouter.empty.pipe(HttpRouter.get("/", handler.pipe(cached))))
       const clients = yield* Effect.forEach([1, 2, 3], () => ask.another)

@@ -33,7 +33,7 @@ describe("features", () => {
       const ask = yield* serve(counted().pipe(withCache({ expiry: 10 })))
       yield* ask("/")
       expect((yield* ask("/")).text).toBe("run 1")
-      expect(Object.keys(yield* CacheStorage.CacheStorage)).toEqual(["get", "set"])
+      expect(Object.keys(yield* CacheStorage.CacheStorage)).toEqual(["get", "begin", "set"])
     }).pipe(Effect.provide([NodeHttpServer.layerTest, customStorage.layer])))
 
   it.scoped("ICollectableCacheStorage.collect: the storage forgets a URI", () =>
@@ -42,7 +42,7 @@ describe("features", () => {
       const host = { headers: { host: "api.example.com" } }
       yield* ask("/users/1", host)
       const storage = yield* CollectableCacheStorage.CollectableCacheStorage
-      yield* storage.collect("http://api.example.com/users/1")
+      yield* storage.collect({ keys: ["http://api.example.com/users/1"], groups: [] })
       expect((yield* ask("/users/1", host)).text).toBe("run 2")
     }).pipe(Effect.provide(TestServer)))
 

@@ -62,23 +62,27 @@ const world = async (plan: Plan, number: number, count: number, tally: Tally): P
       CollectableCacheStorage.CollectableCacheStorage.key
     ) as CollectableCacheStorage.Service
     const service = plan.storage === undefined ? inner : plan.storage(inner)
-    const spied = <A, E>(effect: Effect.Effect<A, E>) =>
+    const spied = <A, E>(evaluate: () => Effect.Effect<A, E>) =>
       Effect.suspend((): Effect.Effect<A, E | CacheError.CacheStorageError> => {
-        if (trouble === 0) return effect
+        if (trouble === 0) return evaluate()
         trouble--
         return Effect.fail(
           new CacheError.CacheStorageError({ storage: "fuzz", method: "get", key: "", cause: "trouble" })
         )
       })
     return CollectableCacheStorage.CollectableCacheStorage.of({
-      get: (lookup) => spied(service.get(lookup)),
-      set: (item, lookup) => {
-        lookups.delete(item.id)
-        lookups.set(item.id, lookup)
-        if (lookups.size > 200) lookups.delete(lookups.keys().next().value!)
-        return spied(service.set(item, lookup))
+      get: (lookup) => spied(() => service.get(lookup)),
+      begin: (lookup) => spied(() => service.begin(lookup)),
+      set: (item, fill) => {
+        if (item !== undefined) {
+          lookups.delete(item.id)
+          lookups.set(item.id, fill.lookup)
+          if (lookups.size > 200) lookups.delete(lookups.keys().next().value!)
+        }
+        return spied(() => service.set(item, fill))
       },
-      collect: (key) => spied(service.collect(key))
+      collect: (names) => spied(() => service.collect(names)),
+      holds: (names, fill) => spied(() => service.holds(names, fill))
     })
   })
   const runtime = ManagedRuntime.make(Layer.merge(
@@ -106,7 +110,7 @@ const world = async (plan: Plan, number: number, count: number, tally: Tally): P
         else if (name === "url") String(request.url + request.originalUrl + request.method)
         else String(request.headers[name])
       }
-      if (plan.says === "refuse") yield* HttpCache.refuse
+      if (plan.says === "refuse") yield* HttpCache.noStore
       if (plan.says === "annotate") yield* HttpCache.annotate({ expiry: 20 })
 
       const reads = new Set(plan.reads)

@@ -22,7 +22,7 @@ import {
   withCache,
   withCollect
 } from "effect-http-cache"
-import * as flights from "../src/internal/flights.js"
+import { activity } from "effect-http-cache/testing"
 import { counted, eventually, type Logged, logged, serve, TestServer } from "./harness.js"
 
 const sentence =
@@ -165,7 +165,7 @@ describe("92: a cache around the sending", () => {
       })
       const storage = yield* CacheStorage.CacheStorage
       const patience = Effect.raceFirst(
-        Effect.as(eventually(() => flights.waiting(storage) === 2), HttpServerResponse.empty({ status: 504 }))
+        Effect.as(eventually(() => activity(storage).waiters === 2), HttpServerResponse.empty({ status: 504 }))
       )
       const first = (app: HttpApp.Default<never, CacheStorage.CacheStorage>) =>
         Effect.flatMap(

@@ -15,8 +15,8 @@ import {
   withCache,
   withCollect
 } from "effect-http-cache"
+import { activity } from "effect-http-cache/testing"
 import { setImmediate } from "node:timers/promises"
-import * as flights from "../src/internal/flights.js"
 import { Dice, Hands } from "./simulation.js"
 import { answering, type How } from "./waiting.js"
 
@@ -95,12 +95,17 @@ const world = ({ seed, storage: how }: Plan, number: number, count: number, tall
     CollectableCacheStorage.CollectableCacheStorage.key
   ) as CollectableCacheStorage.Service
   const storage = answering(how, {
-    get: (lookup) => call("get", memory.get(lookup)),
-    set: (item, lookup) => {
-      stored.set(`${item.key} ${item.variant}`, lookup)
-      return Effect.tap(call("set", memory.set(item, lookup)), (isKept) => tell(isKept ? "kept" : "not kept"))
+    get: (lookup) => call("get", Effect.suspend(() => memory.get(lookup))),
+    begin: (lookup) => call("begin", Effect.suspend(() => memory.begin(lookup))),
+    set: (item, fill) => {
+      if (item !== undefined) stored.set(`${item.key} ${item.variant}`, fill.lookup)
+      return Effect.tap(
+        call("set", Effect.suspend(() => memory.set(item, fill))),
+        (kept) => tell(kept === "kept" ? "kept" : "not kept")
+      )
     },
-    collect: (key) => call("collect", memory.collect(key))
+    collect: (names) => call("collect", Effect.suspend(() => memory.collect(names))),
+    holds: (names, fill) => call("holds", Effect.suspend(() => memory.holds(names, fill)))
   })
   const context = Effect.runSync(
     Layer.buildWithScope(CollectableCacheStorage.layer(Effect.succeed(storage)), scope)
@@ -248,9 +253,9 @@ const world = ({ seed, storage: how }: Plan, number: number, count: number, tall
 
   const evict = (): void => {
     for (const [place, lookup] of stored) {
-      const exit = Effect.runSyncExit(memory.get(lookup))
-      if (Exit.isFailure(exit) || dice.is(0.5)) continue
-      Effect.runSync(memory.set({ ...exit.value, replaces: exit.value.id, retainUntil: 0 }, lookup))
+      const fill = Effect.runSync(memory.begin(lookup))
+      if (fill.item === undefined || dice.is(0.5)) continue
+      Effect.runSync(memory.set(undefined, fill))
       history.push(`evict ${place}`)
       tell("evicted")
       return
@@ -294,7 +299,7 @@ const world = ({ seed, storage: how }: Plan, number: number, count: number, tall
     settle()
     if (steps > 10_000) found(`${[...running].map(({ what }) => what).join(", ")}: it never ends`)
   }
-  if (flights.count(storage) > 0 || flights.waiting(storage) !== 0) found("a flight is left")
+  if (activity(storage).flights > 0 || activity(storage).waiters !== 0) found("a flight is left")
   Effect.runFork(Effect.withClock(Scope.close(scope, Exit.void), clock), { scheduler })
   settle()
 }

@@ -71,10 +71,11 @@ describe("README", () => {
   })
 
   it("has a row for each option, with the words of the type", () => {
-    const source = readFileSync(`${root}src/internal/options.ts`, "utf8")
-    const [interfaces] = /export interface Options[\s\S]*?\n}\n\nexport interface DefaultOptions[\s\S]*?\n}/.exec(
-      source
-    )!
+    const source = readFileSync(`${root}src/CachePolicy.ts`, "utf8")
+    const [interfaces] = /export interface Options[\s\S]*?\n}\n[\s\S]*?\nexport interface DefaultOptions[\s\S]*?\n}/
+      .exec(
+        source
+      )!
     const options = [...interfaces.matchAll(/^ {2}readonly (\w+)\?:/gm)].map(([, name]) => name)
     const [, section] = /^## Options([\s\S]*?)^## /m.exec(readme)!
     const rows = [...section!.matchAll(/^\| `(\w+)` +\|/gm)].map(([, name]) => name)

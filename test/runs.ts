@@ -2,7 +2,7 @@
 import { HttpRouter, HttpServerRequest, HttpServerResponse } from "@effect/platform"
 import { Effect, type Scope } from "effect"
 import { CacheStorage, type HttpCache, withCache, withCollect } from "effect-http-cache"
-import * as flights from "../src/internal/flights.js"
+import { activity } from "effect-http-cache/testing"
 import { eventually, serve } from "./harness.js"
 
 type Run = (run: number, request: HttpServerRequest.HttpServerRequest) => Effect.Effect<
@@ -24,7 +24,7 @@ export const world = (run: Run, options: HttpCache.Options) =>
       HttpRouter.get("/", handler.pipe(withCache(options))),
       HttpRouter.patch("/", HttpServerResponse.empty().pipe(withCollect()))
     ))
-    const settled = eventually(() => flights.count(storage) === 0)
+    const settled = eventually(() => activity(storage).flights === 0)
     return { ask, ran, settled, storage }
   })
 

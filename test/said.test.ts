@@ -16,7 +16,7 @@ import {
   TestClock
 } from "effect"
 import { CacheStorage, withCache } from "effect-http-cache"
-import * as flights from "../src/internal/flights.js"
+import { activity } from "effect-http-cache/testing"
 import { eventually, serve, TestServer } from "./harness.js"
 
 interface Line {
@@ -121,7 +121,7 @@ describe("91: an error that something stale hides", () => {
       const asked = yield* Effect.forkAll(
         yield* Effect.forEach([1, 2, 3, 4], () => Effect.map(ask.another, (another) => another("/")))
       )
-      yield* eventually(() => flights.waiting(storage) === 4)
+      yield* eventually(() => activity(storage).waiters === 4)
       yield* Deferred.succeed(open, undefined)
       expect((yield* asked).map(({ status, text }) => [status, text])).toEqual([1, 2, 3, 4].map(() => [200, "fresh"]))
       expect(log.map(({ cause }) => cause.includes("the pool is empty"))).toEqual([true])
@@ -142,7 +142,7 @@ describe("91: an error that something stale hides", () => {
       const storage = yield* CacheStorage.CacheStorage
       const clients = yield* Effect.forEach([1, 2, 3, 4, 5], () => Effect.map(ask.another, (another) => another("/")))
       const asked = yield* Effect.forkAll(clients)
-      yield* eventually(() => flights.waiting(storage) === 5)
+      yield* eventually(() => activity(storage).waiters === 5)
       const replies = yield* answered(Fiber.join(asked), 100)
       expect(replies.map(({ status }) => status)).toEqual(Array(5).fill(500))
       expect(runs).toBe(3)

@@ -12,9 +12,8 @@ import {
   withCache,
   withCollect
 } from "effect-http-cache"
-import { Faults } from "effect-http-cache/testing"
+import { activity, Faults } from "effect-http-cache/testing"
 import * as Http from "node:http"
-import * as flights from "../src/internal/flights.js"
 import { type Ask, counted, eventually, FaultyServer, logged, QuietServer, serve, still } from "./harness.js"
 
 const Request = HttpServerRequest.HttpServerRequest
@@ -40,7 +39,7 @@ const crowd = (
     const storage = yield* CacheStorage.CacheStorage
     const ask = yield* serve(gated.pipe(withCache(options)))
     const clients = []
-    const settled = still(() => runs + flights.waiting(storage), 200)
+    const settled = still(() => runs + activity(storage).waiters, 200)
     for (const each of asks) {
       clients.push(yield* Effect.fork((yield* ask.another)("/", each)))
       yield* eventually(() => runs > 0)
@@ -100,7 +99,7 @@ describe("87: at SIGTERM requests in flight are answered", () => {
     const ask = yield* Effect.provide(serve(slow(gate)), storages)
     const storage = Context.get(storages, CacheStorage.CacheStorage)
     const clients = [yield* Effect.fork(ask("/")), yield* Effect.fork((yield* ask.another)("/"))]
-    yield* eventually(() => flights.waiting(storage) === 2)
+    yield* eventually(() => activity(storage).waiters === 2)
     return { clients, close: Scope.close(scope, Exit.void), gate, storage }
   })
 
@@ -147,7 +146,10 @@ describe("89: one key that a storage can't bear", () => {
         return {
           ...memory,
           get: (lookup) => method === "get" && lookup.key.includes("/bad") ? fails(lookup.key) : memory.get(lookup),
-          collect: (key) => method === "collect" && key.includes("/bad") ? fails(key) : memory.collect(key)
+          collect: (names) => {
+            const bad = names.keys.find((key) => key.includes("/bad"))
+            return method === "collect" && bad !== undefined ? fails(bad) : memory.collect(names)
+          }
         }
       })
     )

@@ -26,9 +26,11 @@ export const howOf = (word: string = "at once"): How => {
 
 /** The storage, each of whose methods answers in this way. */
 export const answering = (how: How, storage: CollectableCacheStorage.Service): CollectableCacheStorage.Service => ({
-  get: (lookup) => waits[how](storage.get(lookup)),
-  set: (item, lookup) => waits[how](storage.set(item, lookup)),
-  collect: (key) => waits[how](storage.collect(key))
+  get: (lookup) => waits[how](Effect.suspend(() => storage.get(lookup))),
+  begin: (lookup) => waits[how](Effect.suspend(() => storage.begin(lookup))),
+  set: (item, fill) => waits[how](Effect.suspend(() => storage.set(item, fill))),
+  collect: (names) => waits[how](Effect.suspend(() => storage.collect(names))),
+  holds: (names, fill) => waits[how](Effect.suspend(() => storage.holds(names, fill)))
 })
 
 /** `InMemoryCacheStorage.layerWith`, which answers in this way. */

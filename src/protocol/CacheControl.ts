@@ -217,6 +217,7 @@ export const annotated = (
   { expiry, isRefused }: Said,
   targets: ReadonlyArray<string>
 ): Fields.Fields => {
+  if (isRefused !== true && expiry === undefined) return {}
   if (isRefused === true) {
     const others = Object.keys(fields).filter((name) => isTargeted(name) || targets.includes(name))
     return Fields.from(["cache-control", ...others].map((name) => [name, "no-store"]))

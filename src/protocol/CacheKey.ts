@@ -22,6 +22,19 @@ export type QuerySelection =
 
 const absolute = /^([a-z][a-z0-9+.-]*):\/\/([^/?#]*)([^#]*)/i
 
+/** Origins by what requests say of scheme and host; there are few. */
+const origins = new Map<string, string>()
+const maxOrigins = 1000
+
+const remembered = (known: Map<string, string>, name: string, make: () => string): string => {
+  let value = known.get(name)
+  if (value === undefined) {
+    if (known.size >= maxOrigins) known.clear()
+    known.set(name, value = make())
+  }
+  return value
+}
+
 /** A host, lower-case, without the scheme's default port (RFC 9110 §4.2.3). */
 export const host = (scheme: string, host: string): string => {
   const defaultPort = scheme === "https" ? ":443" : scheme === "http" ? ":80" : undefined
@@ -29,10 +42,11 @@ export const host = (scheme: string, host: string): string => {
   return defaultPort !== undefined && lower.endsWith(defaultPort) ? lower.slice(0, -defaultPort.length) : lower
 }
 
-export const origin = (scheme: string, authority: string): string => {
-  const name = scheme.toLowerCase()
-  return `${name}://${host(name, authority)}`
-}
+export const origin = (scheme: string, authority: string): string =>
+  remembered(origins, `${scheme}://${authority}`, () => {
+    const name = scheme.toLowerCase()
+    return `${name}://${host(name, authority)}`
+  })
 
 /** The host of an origin; `""` when it has none. */
 export const hostOf = (origin: string): string => origin.slice(origin.indexOf("://") + 3)
@@ -48,29 +62,41 @@ export const ofRequest = (
   host: string | undefined,
   canonicalOrigin: string | undefined
 ): { readonly target: Target; readonly ownOrigin: string; readonly isAmbiguous: boolean } => {
-  const named = absolute.exec(requestTarget)?.[2]
+  const absolute = absoluteForm(requestTarget)
+  const named = absolute?.[2]
   const ownOrigin = origin(scheme, named ?? host ?? "")
   const here = canonicalOrigin ?? ownOrigin
   const isAnother = named !== undefined && host !== undefined && origin(scheme, host) !== here
   return {
-    target: { ...target(requestTarget, here), origin: here },
+    target: relative(absolute?.[3] ?? requestTarget, here),
     ownOrigin,
-    isAmbiguous: !/^(?:https?:\/\/|\/)/i.test(requestTarget) || (canonicalOrigin === undefined && isAnother)
+    isAmbiguous: !(requestTarget.startsWith("/") || /^https?:\/\//i.test(requestTarget)) ||
+      (canonicalOrigin === undefined && isAnother)
+  }
+}
+
+/** Scheme, authority, and path with query of a target in absolute-form. */
+const absoluteForm = (requestTarget: string): RegExpExecArray | undefined =>
+  requestTarget.startsWith("/") ? undefined : absolute.exec(requestTarget) ?? undefined
+
+/** A target in origin-form, of this origin. */
+const relative = (requestTarget: string, origin: string): Target => {
+  const hash = requestTarget.indexOf("#")
+  const text = hash === -1 ? requestTarget : requestTarget.slice(0, hash)
+  const mark = text.indexOf("?")
+  return {
+    origin,
+    path: (mark === -1 ? text : text.slice(0, mark)) || "/",
+    query: mark === -1 ? undefined : text.slice(mark + 1)
   }
 }
 
 /** A request target in origin-form (`/path?query`) or in absolute-form, which has an origin of its own (RFC 9112 §3.2). */
 export const target = (requestTarget: string, requestOrigin: string): Target => {
-  const match = absolute.exec(requestTarget)
-  const relative = match === null ? requestTarget : match[3]!
-  const hash = relative.indexOf("#")
-  const text = hash === -1 ? relative : relative.slice(0, hash)
-  const mark = text.indexOf("?")
-  return {
-    origin: match === null ? requestOrigin : origin(match[1]!, match[2]!),
-    path: (mark === -1 ? text : text.slice(0, mark)) || "/",
-    query: mark === -1 ? undefined : text.slice(mark + 1)
-  }
+  const absolute = absoluteForm(requestTarget)
+  return absolute === undefined
+    ? relative(requestTarget, requestOrigin)
+    : relative(absolute[3]!, origin(absolute[1]!, absolute[2]!))
 }
 
 const decode = (name: string): string => {
@@ -92,21 +118,30 @@ const select = (query: string | undefined, selection: QuerySelection): string | 
 
 /** The path and query of a request target as far as they are part of the key: only the selected parameters, no fragment. */
 export const narrow = (requestTarget: string, selection: QuerySelection): string => {
+  if (selection === "all" && requestTarget.startsWith("/") && !requestTarget.includes("#")) return requestTarget
   const { path, query } = target(requestTarget, "")
   const selected = select(query, selection)
   return selected === undefined ? path : `${path}?${selected}`
 }
 
+/** The path and query of a target. */
+export const pathOf = ({ path, query }: Target): string => query === undefined ? path : `${path}?${query}`
+
 /** Leaves letters, digits and what a host is made of; the rest of UTF-16 becomes `%` and four hexadecimal digits. */
 const escape = (text: string): string =>
   text.replace(/[^A-Za-z0-9.\-_:[\]]/g, (unit) => `%${unit.charCodeAt(0).toString(16).padStart(4, "0")}`)
 
+/** The beginnings of keys by origin. */
+const prefixes = new Map<string, string>()
+
 export const make = ({ origin, path, query }: Target, selection: QuerySelection = "all"): CacheKey => {
-  const scheme = origin.slice(0, origin.indexOf("://"))
   const selected = select(query, selection)
+  const prefix = remembered(prefixes, origin, () => {
+    const scheme = origin.slice(0, origin.indexOf("://"))
+    return `${escape(scheme)}://${escape(hostOf(origin))}`
+  })
   // A slash ends the host, which holds none.
-  return `${escape(scheme)}://${escape(hostOf(origin))}` +
-    (selected === undefined ? path : `${path}?${selected}`)
+  return selected === undefined ? prefix + path : `${prefix}${path}?${selected}`
 }
 
 const withoutDots = (path: string): string => {
@@ -146,6 +181,9 @@ export const spellings = (target: Target): readonly [Target, Target, Target] => 
   normal(target),
   lenient(target)
 ]
+
+/** Whether a target is the one spelling that all of its spellings come to. */
+export const isPlain = ({ path, query }: Target): boolean => query !== "" && /^(?:\/[a-z0-9\-_~]+)+$|^\/$/.test(path)
 
 /** Stand for the host while a reference is resolved, for the real one may be missing, or none that a URL can have. */
 const anyHosts = ["a.invalid", "b.invalid"] as const

@@ -71,20 +71,27 @@ const isToken = (text: string): boolean => /^[A-Za-z*][!#$%&'*+\-.^_`|~0-9A-Za-z
 const string = (text: string): string =>
   `"${text.replace(/[^\x20-\x7e]/g, (c) => `%${c.charCodeAt(0).toString(16)}`).replace(/["\\]/g, "\\$&")}"`
 
-const nameOf = ({ name }: Style): string => isToken(name) ? name : string(name)
+const names = new WeakMap<Style, string>()
+
+const nameOf = (style: Style): string => {
+  let name = names.get(style)
+  if (name === undefined) names.set(style, name = isToken(style.name) ? style.name : string(style.name))
+  return name
+}
 
 const member = (outcome: Outcome, style: Style, key: string): string => {
-  const parts = [nameOf(style)]
+  const name = nameOf(style)
   if (outcome._tag === "Hit") {
-    parts.push("hit", `ttl=${Math.floor(outcome.ttl / 1000)}`)
-  } else {
-    parts.push(`fwd=${outcome.reason}`)
-    if (outcome.status !== undefined) parts.push(`fwd-status=${outcome.status}`)
-    if (outcome.stored) parts.push("stored")
-    if (outcome.collapsed !== undefined) parts.push(outcome.collapsed ? "collapsed" : "collapsed=?0")
+    const hit = `${name}; hit; ttl=${Math.floor(outcome.ttl / 1000)}`
+    return style.key ? `${hit}; key=${string(key)}` : hit
   }
+  const parts = [name]
+  parts.push(`fwd=${outcome.reason}`)
+  if (outcome.status !== undefined) parts.push(`fwd-status=${outcome.status}`)
+  if (outcome.stored) parts.push("stored")
+  if (outcome.collapsed !== undefined) parts.push(outcome.collapsed ? "collapsed" : "collapsed=?0")
   if (style.key) parts.push(`key=${string(key)}`)
-  if (style.detail && outcome._tag === "Forwarded" && outcome.detail !== undefined) {
+  if (style.detail && outcome.detail !== undefined) {
     parts.push(`detail=${outcome.detail}`)
   }
   return parts.join("; ")
@@ -103,4 +110,15 @@ export const append = (response: Fields.Fields, outcome: Outcome, style: Style, 
   const upstream = Fields.get(response, "cache-status")
   const ours = member(outcome, style, key)
   return upstream === undefined || upstream === "" ? ours : `${upstream}, ${ours}`
+}
+
+/** Adds our member to the field in `fields`, behind what `response` has of it. */
+export const add = (
+  fields: { [name: string]: string },
+  response: Fields.Fields,
+  outcome: Outcome,
+  style: Style,
+  key: string
+): void => {
+  fields["cache-status"] = append(response, outcome, style, key)
 }

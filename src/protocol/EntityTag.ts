@@ -1,4 +1,5 @@
 /** Entity tags (RFC 9110 §8.8.3). */
+import * as Fields from "./Fields.js"
 
 export interface EntityTag {
   readonly weak: boolean
@@ -44,3 +45,29 @@ export const parseList = (text: string): ReadonlyArray<EntityTag> | "*" => {
 export const strongEquals = (a: EntityTag, b: EntityTag): boolean => !a.weak && !b.weak && a.opaque === b.opaque
 
 export const weakEquals = (a: EntityTag, b: EntityTag): boolean => a.opaque === b.opaque
+
+const field = "etag"
+
+/** Whether a response has a tag, or what is to be one. */
+export const isIn = (response: Fields.Fields): boolean => Fields.get(response, field) !== undefined
+
+export const textIn = (response: Fields.Fields): string | undefined => Fields.get(response, field)
+
+export const put = (response: { [name: string]: string }, tag: string): void => {
+  response[field] = tag
+}
+
+/** What makes another representation of the same bytes (RFC 9110 §8.8.3.3). */
+const describing = ["content-type", "content-encoding", "content-language"]
+
+/** The tag of content with these fields. `digest`: 32 bytes or more as text. */
+export const make = (
+  response: Fields.Fields,
+  content: Uint8Array,
+  strength: "strong" | "weak",
+  digest: (content: Uint8Array | string) => string
+): string => {
+  const described = describing.map((name) => Fields.get(response, name) ?? "").join("\n")
+  const opaque = digest(`${described}\n${digest(content)}`).slice(0, 27)
+  return format({ weak: strength === "weak", opaque })
+}

@@ -95,3 +95,10 @@ export const evaluateResponse = (
   }
   return evaluate(method, request, current, judge)
 }
+
+/** The fields without what says what the client already has. */
+export const withoutClientCopy = (request: Fields.Fields): Fields.Fields =>
+  isForClientCopy(request) ? Fields.without(request, clientCopy) : request
+
+const isForClientCopy = (request: Fields.Fields): boolean =>
+  [...clientCopy].some((name) => Fields.get(request, name) !== undefined)

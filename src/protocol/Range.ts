@@ -129,3 +129,45 @@ export const join = (
 /** `Content-Range` of a part, or of none (RFC 9110 §14.4). */
 export const contentRange = (part: Part | undefined, size: number): string =>
   part === undefined ? `bytes */${size}` : `bytes ${part.first}-${part.last}/${size}`
+
+/** How many bytes the content has, as the fields say; `undefined` where only the end will tell. */
+export const saidLength = (
+  status: number,
+  response: Fields.Fields,
+  seconds: (text: string | undefined) => number | undefined
+): number | undefined => {
+  const extent = status === 206 ? extentOf(Fields.get(response, "content-range"), undefined) : undefined
+  return seconds(Fields.get(response, "content-length")) ?? (extent === undefined ? undefined : lengthOf(extent))
+}
+
+/** Which bytes of the whole a `206` with so many bytes has. */
+export const extentOfAnswer = (
+  status: number,
+  response: Fields.Fields,
+  bytes: number | undefined
+): Extent | undefined => status === 206 ? extentOf(Fields.get(response, "content-range"), bytes) : undefined
+
+export const setLength = (response: { [name: string]: string }, bytes: number): void => {
+  response["content-length"] = String(bytes)
+}
+
+/** The fields of a `206` that has all there is, as those of a `200` (RFC 9110 §15.3.7). */
+export const fieldsOfWhole = (response: Fields.Fields, extent: Extent): { [name: string]: string } => {
+  const fields = Fields.without(response, new Set(["content-range"]))
+  setLength(fields, extent.size)
+  return fields
+}
+
+/** Asks for a part of the whole. */
+export const isAsked = (request: Fields.Fields): boolean => Fields.get(request, "range") !== undefined
+
+/** Whether all that a request is for is stored: of a part, the ranges within it. */
+export const isHeld = (
+  stored: { readonly headers: Fields.Fields; readonly range?: Extent | undefined },
+  request: { readonly method: string; readonly fields: Fields.Fields },
+  now: number
+): boolean => {
+  if (stored.range === undefined) return true
+  const parts = select(request.method, request.fields, { status: 200, fields: stored.headers }, stored.range.size, now)
+  return parts !== undefined && parts.length > 0 && holds(stored.range, parts)
+}

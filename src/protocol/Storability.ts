@@ -5,6 +5,7 @@ import type { Detail } from "./CacheStatus.js"
 import * as EntityTag from "./EntityTag.js"
 import * as Fields from "./Fields.js"
 import * as Freshness from "./Freshness.js"
+import { isLive } from "./Live.js"
 import * as Range from "./Range.js"
 import type { Terms } from "./Reuse.js"
 import * as Vary from "./Vary.js"
@@ -127,25 +128,6 @@ const storedFields = (
 ): { readonly [name: string]: string } => {
   const names = withheld(directives, partition)
   return Fields.without(Fields.endToEnd(response), extent === undefined ? names : new Set([...names, "content-range"]))
-}
-
-const live = new Set(["text/event-stream", "multipart/x-mixed-replace"])
-
-/** Also the types of files that are sent line by line: those say themselves that they are to be kept. */
-const liveUnlessStated = new Set([
-  ...live,
-  "application/json-seq",
-  "application/jsonl",
-  "application/ndjson",
-  "application/stream+json",
-  "application/x-jsonlines",
-  "application/x-ndjson"
-])
-
-/** Events are for whoever listens now; the stream of them has no end. `applies`: only the route says how long it is fresh. */
-const isLive = (response: Fields.Fields, applies: boolean): boolean => {
-  const [type = ""] = (Fields.get(response, "content-type") ?? "").toLowerCase().split(/[;,\s]/, 1)
-  return (applies ? liveUnlessStated : live).has(type)
 }
 
 const sizeOf = (response: Fields.Fields): number =>

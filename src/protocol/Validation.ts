@@ -1,6 +1,8 @@
 /** Is what is stored still current? Asking the origin, and what its answer says (RFC 9111 §4.3). */
 import * as EntityTag from "./EntityTag.js"
 import * as Fields from "./Fields.js"
+import * as Preconditions from "./Preconditions.js"
+import * as Range from "./Range.js"
 
 /** The conditions that ask for a stored response; `undefined` when it has no validator (RFC 9111 §4.3.1). */
 export const conditions = (stored: Fields.Fields): { readonly [name: string]: string } | undefined => {
@@ -65,7 +67,7 @@ export const isAbout = (stored: Fields.Fields, notModified: Fields.Fields): bool
  * refused to one client only `404` and `410` say that nobody is to have it.
  */
 export const supersedes = (method: string, status: number): boolean =>
-  method !== "HEAD" && (status === 404 || status === 410 || (status < 400 && status !== 206 && status !== 304))
+  method !== "HEAD" && saysWhatIs(status) && status !== 206 && status !== 304
 
 /** Whether a `206` is of the stored representation: they share a strong validator (RFC 9111 §3.4). */
 export const isOfSame = (stored: Fields.Fields, part: Fields.Fields): boolean => {
@@ -81,8 +83,48 @@ export const headIsAbout = (stored: Fields.Fields, head: Fields.Fields): boolean
   })
 
 /** The length is that of the content, and a range is of the answer that had it. */
-const kept = new Set(["content-length", "content-range"])
+const kept = new Set(["content-length", "content-range", "set-cookie"])
 
 /** The fields of a stored response, updated by those of a newer answer about it (RFC 9111 §3.2). */
 export const update = (stored: Fields.Fields, newer: Fields.Fields): { [name: string]: string } =>
   Fields.from([...Object.entries(stored), ...Object.entries(Fields.without(Fields.endToEnd(newer), kept))])
+
+/** What is asked of the origin about a stored response: is it still current, or, of a part, what is the rest of it? */
+export const question = (
+  stored: { readonly headers: Fields.Fields; readonly range?: Range.Extent | undefined },
+  request: Fields.Fields
+): Fields.Fields | undefined => {
+  if (Preconditions.isForOrigin(request)) return undefined
+  if (stored.range === undefined) return conditions(stored.headers)
+  if (Range.isAsked(request)) return undefined
+  return Range.completing(stored.range, EntityTag.textIn(stored.headers) ?? "")
+}
+
+/**
+ * What the answer to our question makes of what is stored: it is the client's as it is, it freshens what is stored, it may
+ * complete a part, or it answers nothing but the question. An error is forwarded (RFC 9111 §4.3.3), unless a range that the
+ * client did not ask for may have caused it. `status` is that of the answer as a whole.
+ */
+export const resolve = (
+  stored: { readonly status: number; readonly headers: Fields.Fields; readonly range?: Range.Extent | undefined },
+  own: { readonly status: number; readonly fields: Fields.Fields },
+  status: number,
+  isError: boolean
+): "answer" | "freshened" | "completed" | "nothing" => {
+  const isPart = stored.range !== undefined
+  if (status === 200 || (!isPart && status === stored.status)) return "answer"
+  if (isPart) return "completed"
+  if (own.status === 304) return isAbout(stored.headers, own.fields) ? "freshened" : "nothing"
+  return own.status === 206 || isError ? "answer" : "nothing"
+}
+
+/** What a request must have to be for a stored response, and whose that is: a partition's, with all that names it. */
+export const fieldsForNobody = (
+  request: Fields.Fields,
+  selecting: ReadonlyArray<string>,
+  isPartitioned: boolean
+): Fields.Fields =>
+  Fields.only(request, ["host", ":authority", ...selecting, ...(isPartitioned ? ["cookie", "authorization"] : [])])
+
+/** Whether an answer says what the resource is now, or that it is gone: not where it failed, or refused one client. */
+export const saysWhatIs = (status: number): boolean => status < 400 || status === 404 || status === 410

@@ -57,6 +57,21 @@ const weightOf = (preference: string): number => {
 /** A longer value is compared as it is: nobody's preferences need more, and to read one takes its time. */
 const maxSpelled = 1024
 
+/** The canonical spellings of preferences that were seen; a client sends the same ones with each request. */
+const spellings = new Map<string, string>()
+const maxSpellings = 1000
+
+const spellingOfPreferences = (value: string): string => {
+  let spelling = spellings.get(value)
+  if (spelling === undefined) {
+    if (spellings.size >= maxSpellings) spellings.clear()
+    spelling = Fields.members(value).map(normalisePreference)
+      .sort((one, other) => weightOf(other) - weightOf(one)).join(", ")
+    spellings.set(value, spelling)
+  }
+  return spelling
+}
+
 /**
  * The one spelling of a value that selects (RFC 9111 §4.1): a space after each comma and no other white space around them;
  * of preferences no case, no weight of 1 and no empty member either, the larger weight first. Those of one weight stay in
@@ -66,8 +81,7 @@ export const canonical = (name: string, value: string): string =>
   value.length > maxSpelled
     ? value
     : preferences.has(name)
-    ? Fields.members(value).map(normalisePreference)
-      .sort((one, other) => weightOf(other) - weightOf(one)).join(", ")
+    ? spellingOfPreferences(value)
     : value.includes(",")
     ? Fields.split(value).join(", ")
     : Fields.trim(value)
@@ -112,6 +126,7 @@ export const variant = (
   request: Fields.Fields,
   { content, depth, name, rewritten, version }: Selection = { depth: 0 }
 ): string => {
+  if (vary.length === 0 && depth === 0 && (name ?? version ?? rewritten ?? content) === undefined) return ""
   const values = vary.map((name) => {
     const value = Fields.get(request, name)
     return value === undefined ? [name] : [name, canonical(name, value)]
@@ -124,13 +139,26 @@ export const variant = (
 
 /** The same function, which is asked once for each distinct list. */
 export const remembered = (variantOf: (vary: Vary) => string): (vary: Vary) => string => {
-  const variants = new Map<string, string>()
+  let ofNone: string | undefined
+  let variants: Map<string, string> | undefined
   return (vary) => {
+    if (vary.length === 0) return ofNone ??= variantOf(vary)
     const list = vary.join()
-    const known = variants.get(list)
-    if (known !== undefined) return known
-    const found = variantOf(vary)
-    variants.set(list, found)
-    return found
+    variants ??= new Map()
+    let variant = variants.get(list)
+    if (variant === undefined) variants.set(list, variant = variantOf(vary))
+    return variant
   }
 }
+
+/** The fields that a response nominates. */
+export const inFields = (response: Fields.Fields): Vary | "*" => parse(Fields.get(response, "vary"))
+
+/** Adds to the `Vary` of a response. */
+export const add = (response: { [name: string]: string }, names: Vary): void => {
+  const vary = told(Fields.get(response, "vary"), names)
+  if (vary !== undefined) response["vary"] = vary
+}
+
+/** The `Vary` of a response and no other field. */
+export const only = (response: Fields.Fields): { readonly [name: string]: string } => Fields.only(response, ["vary"])

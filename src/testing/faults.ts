@@ -12,7 +12,7 @@ import type { CacheItem } from "../CacheItem.js"
 import * as CacheStorage from "../CacheStorage.js"
 import * as CollectableCacheStorage from "../CollectableCacheStorage.js"
 import * as InMemoryCacheStorage from "../InMemoryCacheStorage.js"
-import { fenceOf, itemOf, lookupOf } from "./items.js"
+import { itemOf } from "./items.js"
 
 /**
  * What a method does:
@@ -33,7 +33,7 @@ export type Fault = "work" | "fail" | "die" | "hang" | "hang uninterruptibly" | 
 }
 
 /**
- * What each method does. A `set` and a `collect` that `"lose"` answer as if they had worked, and did nothing. With
+ * What each method does; `begin` and `holds` do what `get` does. A `set` and a `collect` that `"lose"` answer as if they had worked, and did nothing. With
  * `corrupt`, `get` answers what that makes of the stored item, or, where it would have missed, of a fresh one that was
  * never stored; `corruptions` has some.
  *
@@ -128,10 +128,10 @@ const isDelay = (fault: unknown): fault is Extract<Fault, object> =>
   typeof fault === "object" && fault !== null && "delay" in fault
 
 /** What `get` answers where nothing is stored and it is told to answer something. */
-const fresh = (lookup: CacheStorage.Lookup, fence: string): Effect.Effect<CacheItem> =>
+const fresh = (lookup: CacheStorage.Lookup): Effect.Effect<CacheItem> =>
   Effect.map(
     Clock.currentTimeMillis,
-    (now) => itemOf("never stored", lookup, { fence, date: now, requestTime: now, responseTime: now })
+    (now) => itemOf("never stored", lookup, { date: now, requestTime: now, responseTime: now })
   )
 
 /**
@@ -150,17 +150,41 @@ export const layerFaulty: Layer.Layer<
   const collect = new Method<"lose">("collect")
   const storage: CollectableCacheStorage.Service = {
     get: (lookup) =>
-      get.run(lookup.key, memory.get(lookup), ({ corrupt }) =>
-        memory.get(lookup).pipe(
-          Effect.catchTag("CacheMiss", ({ fence }) => fresh(lookup, fence)),
-          Effect.map((item) => corrupt(item) as CacheItem)
-        )),
-    set: (item, lookup) => set.run(lookup.key, memory.set(item, lookup), () => Effect.succeed(true)),
-    collect: (key) =>
-      collect.run(
-        key,
-        memory.collect(key),
-        () => Effect.provideService(fenceOf(lookupOf({}, { key })), CacheStorage.CacheStorage, memory)
+      get.run(
+        lookup.key,
+        Effect.suspend(() => memory.get(lookup)),
+        ({ corrupt }) =>
+          Effect.suspend(() => memory.get(lookup)).pipe(
+            Effect.catchTag("CacheMiss", () => fresh(lookup)),
+            Effect.map((item) => corrupt(item) as CacheItem)
+          )
+      ),
+    begin: (lookup) => {
+      const begun = Effect.suspend(() => memory.begin(lookup))
+      return get.run(lookup.key, begun, ({ corrupt }) =>
+        Effect.flatMap(begun, (fill) =>
+          Effect.map(
+            fill.item === undefined ? fresh(lookup) : Effect.succeed(fill.item),
+            (item) => ({ ...fill, item: corrupt(item) as CacheItem })
+          )))
+    },
+    set: (item, fill) =>
+      set.run<CacheStorage.Kept, CacheStorageError>(
+        fill.lookup.key,
+        Effect.suspend(() => memory.set(item, fill)),
+        () => Effect.succeed("kept")
+      ),
+    collect: (names) =>
+      collect.run<void, CacheStorageError>(
+        names.keys[0] ?? names.groups[0] ?? "",
+        Effect.suspend(() => memory.collect(names)),
+        () => Effect.void
+      ),
+    holds: (names, fill) =>
+      get.run<boolean, CacheStorageError>(
+        fill.lookup.key,
+        Effect.suspend(() => memory.holds(names, fill)),
+        () => memory.holds(names, fill)
       )
   }
   const faults: Context.Tag.Service<Faults> = {

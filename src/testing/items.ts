@@ -38,12 +38,12 @@ export const itemOf = (
   over: Partial<CacheItem> = {}
 ): CacheItem => ({
   id: `item-${++made}`,
-  fence: "",
   key: lookup.key,
   partition: lookup.partition,
   cache: "",
   variant: lookup.variantOf(over.vary ?? []),
   vary: [],
+  groups: [],
   status: 200,
   headers: { "content-type": "text/plain" },
   cookies: [],
@@ -62,13 +62,10 @@ export const itemOf = (
 })
 
 /**
- * The present fence of what is looked up, which a hit and a miss both carry.
+ * A fill of what is looked up, as for a handler that is about to be asked.
  *
  * @since 0.1.0
  * @category combinators
  */
-export const fenceOf = (lookup: CacheStorage.Lookup) =>
-  Effect.flatMap(CacheStorage.CacheStorage, (storage) => storage.get(lookup)).pipe(
-    Effect.map((item) => item.fence),
-    Effect.catchTag("CacheMiss", (miss) => Effect.succeed(miss.fence))
-  )
+export const fillOf = (lookup: CacheStorage.Lookup) =>
+  Effect.flatMap(CacheStorage.CacheStorage, (storage) => storage.begin(lookup))

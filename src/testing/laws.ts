@@ -1,12 +1,11 @@
-/** The contract in `CacheStorage.ts` and `CollectableCacheStorage.ts`, as tests for any runner. */
+/** The contract in `CacheStorage.ts`, as tests for any runner. */
 import * as Effect from "effect/Effect"
 import type { YieldWrap } from "effect/Utils"
 import assert from "node:assert/strict"
 import { types } from "node:util"
 import type { CacheItem } from "../CacheItem.js"
 import * as CacheStorage from "../CacheStorage.js"
-import * as CollectableCacheStorage from "../CollectableCacheStorage.js"
-import { fenceOf, itemOf, lookupOf } from "./items.js"
+import { fillOf, itemOf, lookupOf } from "./items.js"
 
 /**
  * A test of a storage that is empty: provide it with a new one for each law.
@@ -29,23 +28,25 @@ export interface LawOptions {
   readonly tooLarge?: number | undefined
 }
 
-const law = <Yielded extends YieldWrap<Effect.Effect<unknown, unknown, unknown>>>(
+export const law = <Yielded extends YieldWrap<Effect.Effect<unknown, unknown, unknown>>>(
   title: string,
   test: () => Generator<Yielded, void, never>
 ) => ({ title, test: Effect.gen(test) })
 
-const textOf = (lookup: CacheStorage.Lookup) =>
+/** What is stored for a request, or that it is a miss. */
+export const textOf = (lookup: CacheStorage.Lookup) =>
   Effect.flatMap(CacheStorage.CacheStorage, (storage) => storage.get(lookup)).pipe(
     Effect.map((item) => new TextDecoder().decode(item.body)),
     Effect.catchTag("CacheMiss", (miss) => Effect.succeed(miss._tag))
   )
 
-const set = (item: CacheItem, lookup: CacheStorage.Lookup) =>
-  Effect.flatMap(CacheStorage.CacheStorage, (storage) => storage.set(item, lookup))
+/** What the storage makes of an item. */
+export const set = (item: CacheItem | undefined, fill: CacheStorage.Fill) =>
+  Effect.flatMap(CacheStorage.CacheStorage, (storage) => storage.set(item, fill))
 
-/** With the fence of this moment, as for a handler that takes no time. */
-const keep = (item: CacheItem, lookup: CacheStorage.Lookup) =>
-  Effect.flatMap(fenceOf(lookup), (fence) => set({ ...item, fence }, lookup))
+/** As after a handler that takes no time. */
+export const keep = (item: CacheItem, lookup: CacheStorage.Lookup) =>
+  Effect.flatMap(fillOf(lookup), (fill) => set(item, fill))
 
 /** To compare: `Buffer` and `Uint8Array`, and records with and without a prototype, are different to `node:assert`. */
 const plain = (item: CacheItem) => ({ ...item, headers: { ...item.headers }, body: Buffer.from(item.body) })
@@ -61,9 +62,9 @@ const dictionary = [
   law("answers what was set, every part of it", function*() {
     const lookup = lookupOf({ accept: "text/html" }, { partition: "ada" })
     const item = itemOf("body", lookup, {
-      fence: yield* fenceOf(lookup),
       cache: "of a name",
       vary: ["accept"],
+      groups: ["users", "group \"2\""],
       status: 206,
       range: { first: 0, last: 255, size: 1000 },
       date: 1500,
@@ -80,11 +81,20 @@ const dictionary = [
       cookies: ["a=1; Path=/", "b=2"],
       body: Uint8Array.from({ length: 256 }, (_, byte) => byte)
     })
-    assert.equal(yield* set(item, lookup), true)
+    assert.equal(yield* keep(item, lookup), "kept")
     const storage = yield* CacheStorage.CacheStorage
     const found = yield* storage.get(lookup)
     assert.ok(types.isUint8Array(found.body), "the body is a Uint8Array")
     assert.deepEqual(plain(found), plain(item))
+  }),
+
+  law("begins with what the request selects, and with nothing where that is nothing", function*() {
+    assert.equal((yield* fillOf(lookupOf())).item, undefined)
+    const item = itemOf("body")
+    yield* keep(item, lookupOf())
+    const fill = yield* fillOf(lookupOf())
+    assert.equal(fill.item?.id, item.id)
+    assert.deepEqual([fill.lookup.key, fill.lookup.partition], [lookupOf().key, ""])
   }),
 
   law("keeps the later of two in one place", function*() {
@@ -114,8 +124,9 @@ const dictionary = [
   })
 ]
 
-const french = lookupOf({ "accept-language": "fr" })
-const german = lookupOf({ "accept-language": "de" })
+/** Requests for two variants. */
+export const french = lookupOf({ "accept-language": "fr" })
+export const german = lookupOf({ "accept-language": "de" })
 
 const variants = [
   law("keeps one item per variant and answers the one that the request selects", function*() {
@@ -149,119 +160,44 @@ const variants = [
 ]
 
 const replacing = [
-  law("keeps an item that replaces the one in its place", function*() {
-    const old = itemOf("old")
-    yield* keep(old, lookupOf())
-    assert.equal(yield* keep(itemOf("new", lookupOf(), { replaces: old.id }), lookupOf()), true)
-    assert.equal(yield* textOf(lookupOf()), "new")
-  }),
-
-  law("changes nothing for an item that replaces one that was itself replaced", function*() {
-    const old = itemOf("old")
-    yield* keep(old, lookupOf())
-    yield* keep(itemOf("new"), lookupOf())
-    assert.equal(yield* keep(itemOf("late", lookupOf(), { replaces: old.id }), lookupOf()), false)
-    assert.equal(yield* textOf(lookupOf()), "new")
-  }),
-
-  law("clears the place for a dead item, and keeps it not", function*() {
+  law("keeps an item in place of the one that the fill found", function*() {
     yield* keep(itemOf("old"), lookupOf())
-    assert.equal(yield* keep(itemOf("dead", lookupOf(), { retainUntil: 1000 }), lookupOf()), false)
-    assert.equal(yield* textOf(lookupOf()), "CacheMiss")
+    assert.equal(yield* keep(itemOf("new", lookupOf(), { vary: ["accept"] }), lookupOf()), "kept")
+    assert.equal(yield* textOf(lookupOf()), "new")
+  }),
+
+  law("is overtaken, and changes nothing, where another item is in place of the one that the fill found", function*() {
+    yield* keep(itemOf("old"), lookupOf())
+    const fill = yield* fillOf(lookupOf())
+    yield* keep(itemOf("new"), lookupOf())
+    assert.equal(yield* set(itemOf("late"), fill), "overtaken")
+    assert.equal(yield* textOf(lookupOf()), "new")
+    assert.equal(yield* set(undefined, fill), "overtaken")
+    assert.equal(yield* textOf(lookupOf()), "new")
+  }),
+
+  law("keeps both of two fills that found nothing, the later in place of the other", function*() {
+    const [first, second] = [yield* fillOf(lookupOf()), yield* fillOf(lookupOf())]
+    assert.equal(yield* set(itemOf("first"), first), "kept")
+    assert.equal(yield* set(itemOf("second"), second), "kept")
+    assert.equal(yield* textOf(lookupOf()), "second")
+  }),
+
+  law("drops what the fill found where there is no item, and nothing else", function*() {
+    yield* keep(itemOf("bonjour", french, { vary: ["accept-language"] }), french)
+    yield* keep(itemOf("guten Tag", german, { vary: ["accept-language"] }), german)
+    assert.notEqual(yield* set(undefined, yield* fillOf(french)), "overtaken")
+    assert.equal(yield* textOf(french), "CacheMiss")
+    assert.equal(yield* textOf(german), "guten Tag")
   })
 ]
 
 const refusing = (tooLarge: number) =>
-  law("answers false for what is too large, and no longer has what that was to replace", function*() {
+  law("refuses what is too large, and no longer has what that was to replace", function*() {
     yield* keep(itemOf("old"), lookupOf())
-    assert.equal(yield* keep(itemOf("", lookupOf(), { body: new Uint8Array(tooLarge) }), lookupOf()), false)
+    assert.equal(yield* keep(itemOf("", lookupOf(), { body: new Uint8Array(tooLarge) }), lookupOf()), "refused")
     assert.equal(yield* textOf(lookupOf()), "CacheMiss")
   })
-
-const collect = Effect.flatMap(
-  CollectableCacheStorage.CollectableCacheStorage,
-  (storage) => storage.collect(lookupOf().key)
-)
-
-const collecting = [
-  law("is the one instance behind both tags", function*() {
-    assert.ok(
-      (yield* CollectableCacheStorage.CollectableCacheStorage) === (yield* CacheStorage.CacheStorage),
-      "CacheStorage and CollectableCacheStorage are one instance"
-    )
-  }),
-
-  law("forgets every partition and variant of a URI, and of no other", function*() {
-    const ada = lookupOf({}, { partition: "ada" })
-    const other = lookupOf({}, { key: "http://localhost/users/2" })
-    yield* keep(itemOf("bonjour", french, { vary: ["accept-language"] }), french)
-    yield* keep(itemOf("Ada's", ada), ada)
-    yield* keep(itemOf("other", other), other)
-    yield* collect
-    assert.deepEqual(yield* Effect.all([french, ada, other].map(textOf)), ["CacheMiss", "CacheMiss", "other"])
-  }),
-
-  law("forgets by the whole key, whatever characters are in it", function*() {
-    const storage = yield* CollectableCacheStorage.CollectableCacheStorage
-    const collected = lookupOf({}, { key: "http://localhost/users/1?a=[b].*&c=%25_\\" })
-    const others = ["http://localhost/users/1", `${collected.key}0`, "http://localhost/users/1?a=b.c&c=%25__"].map((
-      key
-    ) => lookupOf({}, { key }))
-    for (const lookup of [collected, ...others]) yield* keep(itemOf(lookup.key, lookup), lookup)
-    yield* storage.collect(collected.key)
-    assert.deepEqual(
-      yield* Effect.all([collected, ...others].map(textOf)),
-      ["CacheMiss", ...others.map(({ key }) => key)]
-    )
-  }),
-
-  law("succeeds where there is nothing", function*() {
-    assert.equal((yield* Effect.exit(collect))._tag, "Success")
-  }),
-
-  law("refuses an item whose fence was taken before a collect", function*() {
-    const fence = yield* fenceOf(lookupOf())
-    yield* collect
-    assert.equal(yield* set(itemOf("late", lookupOf(), { fence }), lookupOf()), false)
-    assert.equal(yield* textOf(lookupOf()), "CacheMiss")
-  }),
-
-  law("keeps an item whose fence was taken after a collect, in the same millisecond", function*() {
-    yield* collect
-    const fence = yield* fenceOf(lookupOf())
-    assert.equal(yield* set(itemOf("new", lookupOf(), { fence }), lookupOf()), true)
-    assert.equal(yield* textOf(lookupOf()), "new")
-  }),
-
-  law("keeps an item that carries the fence which the collect answered", function*() {
-    const fence = yield* collect
-    assert.equal(yield* set(itemOf("new", lookupOf(), { fence }), lookupOf()), true)
-  }),
-
-  law("gives a hit the present fence, so that what it is refreshed with is kept", function*() {
-    yield* keep(itemOf("old"), lookupOf())
-    const storage = yield* CollectableCacheStorage.CollectableCacheStorage
-    yield* storage.collect("http://localhost/elsewhere")
-    const fence = yield* fenceOf(lookupOf())
-    assert.equal(yield* set(itemOf("new", lookupOf(), { fence }), lookupOf()), true)
-    yield* collect
-    assert.equal(yield* set(itemOf("late", lookupOf(), { fence }), lookupOf()), false)
-  }),
-
-  law("refuses a fence before the first of two collects too", function*() {
-    const fence = yield* fenceOf(lookupOf())
-    yield* collect
-    yield* collect
-    assert.equal(yield* set(itemOf("late", lookupOf(), { fence }), lookupOf()), false)
-  }),
-
-  law("refuses a fence from another partition's lookup as well", function*() {
-    const ada = lookupOf({}, { partition: "ada" })
-    const fence = yield* fenceOf(ada)
-    yield* collect
-    assert.equal(yield* set(itemOf("late", ada, { fence }), ada), false)
-  })
-]
 
 /**
  * What holds for every `CacheStorage`.
@@ -274,17 +210,4 @@ export const laws = ({ tooLarge }: LawOptions = {}): ReadonlyArray<Law<CacheStor
   ...variants,
   ...replacing,
   ...(tooLarge === undefined ? [] : [refusing(tooLarge)])
-]
-
-/**
- * What holds for every `CollectableCacheStorage`: `laws`, and those of `collect`.
- *
- * @since 0.1.0
- * @category laws
- */
-export const collectableLaws = (
-  options: LawOptions = {}
-): ReadonlyArray<Law<CacheStorage.CacheStorage | CollectableCacheStorage.CollectableCacheStorage>> => [
-  ...laws(options),
-  ...collecting
 ]

@@ -43,9 +43,12 @@ export const layerReadOnly: Layer.Layer<
       if (!bodies.has(body)) bodies.set(body, { key, copy: new Uint8Array(body) })
     })
   const storage: CollectableCacheStorage.Service = {
-    get: (lookup) => Effect.tap(memory.get(lookup), remember),
-    set: (item, lookup) => Effect.zipRight(remember(item), memory.set(item, lookup)),
-    collect: (key) => memory.collect(key)
+    get: (lookup) => Effect.tap(Effect.suspend(() => memory.get(lookup)), remember),
+    begin: (lookup) => memory.begin(lookup),
+    set: (item, fill) =>
+      Effect.zipRight(item === undefined ? Effect.void : remember(item), Effect.suspend(() => memory.set(item, fill))),
+    collect: (names) => memory.collect(names),
+    holds: (names, fill) => memory.holds(names, fill)
   }
   const written = Effect.sync(() =>
     Array.from(bodies).flatMap(([body, stored]) => {

@@ -1,0 +1,106 @@
+/** Asks the handler, and whether what is stored is still current with it (RFC 9111 §4.3). */
+import * as Cause from "effect/Cause"
+import * as Effect from "effect/Effect"
+import * as Stream from "effect/Stream"
+import type { CacheItem } from "../CacheItem.js"
+import * as CacheControl from "../protocol/CacheControl.js"
+import type * as Fields from "../protocol/Fields.js"
+import * as Preconditions from "../protocol/Preconditions.js"
+import * as Range from "../protocol/Range.js"
+import * as Reads from "../protocol/Reads.js"
+import * as Reuse from "../protocol/Reuse.js"
+import * as Validation from "../protocol/Validation.js"
+import * as Vary from "../protocol/Vary.js"
+import * as answers from "./answers.js"
+import * as Body from "./body.js"
+import * as group from "./group.js"
+import type { Answer, Handled } from "./origin.js"
+import type { CacheRequest } from "./request.js"
+
+export interface Asked<Res> {
+  readonly handled: Handled<Res>
+  /** What the handler answered. */
+  readonly own: Answer
+  /** The same, or the whole that its `304` stands for, or that its `206` is or completes. */
+  readonly answer: Answer
+}
+
+/** The whole that the answer completes a stored part to, as bytes or while it comes (RFC 9111 §3.4). */
+const completed = (item: CacheItem, own: Answer): Answer | undefined => {
+  const extent = answers.extentOf(own)
+  if (item.range === undefined || extent === undefined || !Range.meets(item.range, extent)) return undefined
+  if (!Validation.isOfSame(item.headers, own.fields)) return undefined
+  const { body } = own
+  if (body._tag === "Bytes") {
+    const whole = Range.join([item.range, item.body], [extent, body.bytes])
+    return whole === undefined ? undefined : answers.freshened(item, own, Body.ofBytes(whole))
+  }
+  if (body._tag !== "Stream") return undefined
+  const isFirst = item.range.first === 0
+  const whole = (coming: Body.ByteStream) =>
+    isFirst ? Stream.concat(Stream.succeed(item.body), coming) : Stream.concat(coming, Stream.succeed(item.body))
+  return answers.freshened(item, own, Body.through(body, whole, extent.size))
+}
+
+/** The response to our question; `undefined` where it answers nothing but the question. */
+const resolved = (item: CacheItem, { answer, own }: Asked<unknown>): Answer | undefined => {
+  const verdict = Validation.resolve(item, own, answer.status, Reuse.isError(own.status))
+  if (verdict === "answer") return answer
+  if (verdict === "completed") return completed(item, own)
+  return verdict === "freshened" ? answers.freshened(item, own) : undefined
+}
+
+/**
+ * `mayKeep`: the answer is wanted whole, whatever the client has already. An answer that is of use for our question only,
+ * such as a `304` about another response or a `416`, is not the client's: the handler is asked once more without it.
+ */
+export const ask = <Res, E, R>(
+  request: CacheRequest<Res, E, R>,
+  item: CacheItem | undefined,
+  mayKeep: boolean
+): Effect.Effect<Asked<Res>, E, R> => {
+  const { policy, view } = request
+  const selecting = Vary.union(policy.vary, Vary.union(item?.vary ?? [], group.nominatedOf(request)))
+  const fields = Vary.spelled(mayKeep ? Preconditions.withoutClientCopy(view.fields) : view.fields, selecting)
+  const asks = item === undefined || !mayKeep ? undefined : Validation.question(item, view.fields)
+  if (item === undefined || asks === undefined) return run(request, item, fields)
+  const hasFailed = (cause: Cause.Cause<E>) =>
+    item.range === undefined || Cause.isInterrupted(cause) ? Effect.failCause(cause) : run(request, item, fields)
+  return Effect.flatMap(
+    Effect.catchAllCause(run(request, item, { ...fields, ...asks }), hasFailed),
+    (asked) => {
+      const answer = resolved(item, asked)
+      if (answer === asked.answer) return Effect.succeed(asked)
+      if (answer === undefined) return Effect.zipRight(Body.discard(asked.own.body), run(request, item, fields))
+      Object.assign(answer.fields, CacheControl.annotated(answer.fields, asked.handled.said, []))
+      // A cache beneath that answered our question did not answer the client.
+      return Effect.succeed({ ...asked, handled: { ...asked.handled, isFromBeneath: false }, answer })
+    }
+  )
+}
+
+/** For `HEAD`, `304` and `206` the handler may read fewer fields than for the stored response, so its `Vary` counts too. */
+const isAboutStored = (method: string, status: number): boolean => method === "HEAD" || status === 304 || status === 206
+
+const run = <Res, E, R>(
+  request: CacheRequest<Res, E, R>,
+  item: CacheItem | undefined,
+  fields: Fields.Fields
+): Effect.Effect<Asked<Res>, E, R> => {
+  const { origin, policy, view } = request
+  return Effect.map(origin.ask(fields, policy, (reads) => learn(request, reads)), (handled) => {
+    const own = handled.answer
+    if (policy.unkeyed === "vary") {
+      const stored = isAboutStored(view.method, own.status) ? item?.vary ?? [] : []
+      const names = Vary.union(Reads.unkeyed(handled.reads, policy), stored)
+      if (names.length > 0) answers.nominate(own, names)
+    }
+    const answer = view.method === "GET" ? answers.asWhole(own, policy.etag) : own
+    return { handled, own, answer }
+  })
+}
+
+/** Who asks otherwise is not taken for like a request that failed. */
+const learn = <Res, E, R>(request: CacheRequest<Res, E, R>, reads: Reads.Reads | undefined): void => {
+  if (request.policy.unkeyed === "vary") group.nominate(request, Reads.unkeyed(reads, request.policy))
+}

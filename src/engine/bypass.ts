@@ -1,0 +1,99 @@
+/** Requests that pass by the cache: why they do, and what they are answered with. */
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import type { Fill } from "../CacheStorage.js"
+import type * as CacheStatus from "../protocol/CacheStatus.js"
+import * as ClientFields from "../protocol/ClientFields.js"
+import { step } from "../runtime/effect.js"
+import * as enclosing from "./enclosing.js"
+import type { OwnFill, Passed, Run } from "./origin.js"
+import { type Answered, tellStatus } from "./report.js"
+import type { CacheRequest } from "./request.js"
+import { begin, holds } from "./storageAccess.js"
+import { storeForGet } from "./store.js"
+
+export interface Bypass {
+  readonly reason: CacheStatus.ForwardReason
+  readonly detail?: CacheStatus.Detail
+}
+
+const handled = new Set(["GET", "HEAD", "QUERY"])
+
+const byMethod: Bypass = { reason: "method" }
+const byRoute: Bypass = { reason: "bypass" }
+const byContent: Bypass = { reason: "bypass", detail: "body" }
+const bySwitch: Bypass = { reason: "bypass", detail: "disabled" }
+
+/** Why a request is not the cache's to answer; `undefined` where it is. */
+export const bypassOf = <Res, E, R>(
+  { origin, policy, view }: CacheRequest<Res, E, R>
+): Effect.Effect<Bypass | undefined> => {
+  if (!handled.has(view.method)) return Exit.succeed(byMethod)
+  if (view.isAmbiguous || view.asksToUpgrade || origin.isBypassed) return Exit.succeed(byRoute)
+  if (view.hasBody && view.method !== "QUERY") return Exit.succeed(byContent)
+  if (policy.enabled === undefined) return Exit.succeed(undefined)
+  // A switch that can't be asked never fails a request.
+  return Effect.matchCause(policy.enabled, {
+    onFailure: () => bySwitch,
+    onSuccess: (isEnabled) => isEnabled === true ? undefined : bySwitch
+  })
+}
+
+/** The handler's response as it is, with a word on why. */
+export const pass = <Res, E, R>(
+  request: CacheRequest<Res, E, R>,
+  bypass: Bypass
+): Effect.Effect<Answered<Res>, E, R> =>
+  mayAnswerGet(request) ? passAndStore(request, bypass) : passWith(request, bypass, {}, () => Effect.void)
+
+const passWith = <Res, E, R>(
+  request: CacheRequest<Res, E, R>,
+  bypass: Bypass,
+  run: Partial<Run>,
+  keep: (passed: Passed<Res>) => Effect.Effect<unknown>
+): Effect.Effect<Answered<Res>, E, R> => {
+  const { above, origin } = request
+  const outcome = { _tag: "Forwarded", stored: false, ...bypass } as const
+  const passing = origin.pass(
+    (cause) => origin.tellOfFailure(cause, (fields) => tellStatus(fields, request, outcome)),
+    run
+  )
+  return Effect.flatMap(passing, (passed): Effect.Effect<Answered<Res>> => {
+    if (passed.isSent) return Exit.succeed({ response: passed.response, outcome: undefined })
+    const kept = keep(passed)
+    const answer = (): Answered<Res> => {
+      if (passed.isFromBeneath) return { response: passed.response, outcome }
+      const own: { [name: string]: string } = {}
+      if (bypass.detail === "partition") {
+        enclosing.tellPersonal(above, "")
+        Object.assign(own, passed.fields)
+        ClientFields.tell(own, request.policy, { private: true, expires: false }, request.identity.reads)
+      }
+      tellStatus(own, request, outcome, passed.fields)
+      return { response: passed.send(own), outcome }
+    }
+    return kept === Effect.void ? Exit.succeed(answer()) : Effect.map(kept, answer)
+  })
+}
+
+/** A `POST` may answer later requests with `GET`, where it says so (RFC 9110 §9.3.3) and the origin's fields decide. */
+const mayAnswerGet = <Res, E, R>({ policy, view }: CacheRequest<Res, E, R>): boolean =>
+  view.method === "POST" && policy.expiry === undefined && !policy.isPartitioned && policy.enabled === undefined
+
+/** The fill begins before the handler runs: of the collects, only its own may lie between. */
+const passAndStore = <Res, E, R>(
+  request: CacheRequest<Res, E, R>,
+  bypass: Bypass
+): Effect.Effect<Answered<Res>, E, R> =>
+  step(begin(request), (begun) => {
+    let fill: Fill | undefined = begun.fill
+    let isHeld = true
+    const ownFill: OwnFill = {
+      key: request.key,
+      before: Effect.suspend(() =>
+        fill === undefined ? Effect.void : Effect.map(holds(request, fill), (holds) => void (isHeld = isHeld && holds))
+      ),
+      after: Effect.suspend(() => Effect.map(begin(request), (begun) => void (fill = isHeld ? begun.fill : undefined)))
+    }
+    return passWith(request, bypass, { ownFill }, ({ answer, shown }) => storeForGet(request, fill, answer(), shown))
+  })

@@ -1,0 +1,163 @@
+/** What requests share, and what was learnt about it: one run of the handler for all that may wait for it. */
+import * as Cause from "effect/Cause"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import type { CacheItem } from "../CacheItem.js"
+import type { Fill } from "../CacheStorage.js"
+import type { ForwardReason } from "../protocol/CacheStatus.js"
+import * as Collapsing from "../protocol/Collapsing.js"
+import type * as Reuse from "../protocol/Reuse.js"
+import { step } from "../runtime/effect.js"
+import { limitReached } from "../runtime/limits.js"
+import { type Handle, ifNotSent, type Plan } from "../runtime/singleFlight.js"
+import { type Answered, closed, discard, failedLate, fetch, type Fetched, type FetchPlan } from "./fetch.js"
+import * as group from "./group.js"
+import { type CacheRequest, now } from "./request.js"
+import type { Reader } from "./sharedBody.js"
+import { type Found, holds } from "./storageAccess.js"
+
+/** What the handler is asked for, and whether with others. */
+export const planOf = <Res, E, R>(
+  request: CacheRequest<Res, E, R>,
+  found: Found,
+  reason: ForwardReason,
+  wanted: Reuse.Request,
+  attempt: Collapsing.Attempt
+): FetchPlan<Res, E, R> => {
+  const { asks, policy, view } = request
+  const mayWait = Collapsing.mayWait(view, asks, reason, policy.expiry !== undefined)
+  const isAlone = !mayWait || Collapsing.isLast(attempt) || group.isUnshared(request, found.item, now(request))
+  return {
+    request,
+    found,
+    wanted,
+    mayKeep: view.method !== "HEAD" && !asks.noStore,
+    mayWait,
+    flight: isAlone ? undefined : group.flightOf(request, found.item)
+  }
+}
+
+export interface Arrived<Res, E> {
+  readonly fetched: Fetched<Res, E>
+  /** It is what another request's run of the handler came to. */
+  readonly isJoined: boolean
+}
+
+/** How runs of the handler are shared. */
+export const flightPlan = <Res, E, R>(
+  plan: FetchPlan<Res, E, R>,
+  flight: string,
+  run: (handle: Handle<Fetched<Res, E>>) => Effect.Effect<void, never, R>
+): Plan<Fetched<Res, E>, R> => {
+  const { origin, policy } = plan.request
+  return {
+    key: flight,
+    ownTrace: origin.ownTrace,
+    asker: origin.asker,
+    deadline: policy.deadline,
+    late: failedLate,
+    untaken: discard,
+    isClientGone: origin.isClientGone,
+    run
+  }
+}
+
+/** Runs the handler, tells all who wait, and then pulls a streamed body to its end. */
+export const fetchInFlight = <Res, E, R>(
+  plan: FetchPlan<Res, E, R>,
+  handle: Handle<Fetched<Res, E>>
+): Effect.Effect<void, never, R> =>
+  Effect.uninterruptibleMask((restore) =>
+    Effect.flatMap(restore(fetch(plan, handle)), (fetched) => {
+      if (fetched._tag !== "Answered" || fetched.shared === undefined) return handle.complete(fetched)
+      const { pump = Effect.void, shared } = fetched
+      shared.end = handle.end
+      const completed = Effect.onInterrupt(handle.complete(fetched), () => shared.first.decline)
+      // Whoever waits for the body is told, also where it ends before it is pulled.
+      return Effect.onExit(restore(Effect.zipRight(completed, pump)), (exit) => shared.close(exit))
+    })
+  )
+
+/** Runs the handler in the request's own fiber. */
+const alone = <Res, E, R>(plan: FetchPlan<Res, E, R>): Effect.Effect<Arrived<Res, E>, never, R> =>
+  Effect.uninterruptible(
+    Effect.flatMap(Effect.interruptible(fetch({ ...plan, flight: undefined })), (fetched) => {
+      const arrived = { fetched, isJoined: false }
+      if (fetched._tag !== "Answered") return Effect.succeed(arrived)
+      const taken = Effect.as(ifNotSent(discard(fetched, true)), arrived)
+      const { pump, shared } = fetched
+      if (shared === undefined || pump === undefined) return taken
+      const { runtime } = plan.request
+      const pumped = Effect.onExit(Effect.interruptible(pump), (exit) => shared.close(exit))
+      return Effect.flatMap(runtime.lend(pumped), ({ fiber, hold }) => {
+        shared.end = Fiber.interruptFork(fiber)
+        runtime.waitFor(fiber)
+        return Effect.zipRight(hold, taken)
+      })
+    })
+  )
+
+/** Who comes after a collect waits for no run that began before it. */
+const leaveOvertaken = <Res, E, R>({ request }: FetchPlan<Res, E, R>, flight: string): Effect.Effect<void> => {
+  const { singleFlight } = request.runtime
+  const fill = singleFlight.begunFrom(flight) as Fill | undefined
+  if (fill === undefined) return Exit.void
+  return step(holds(request, fill), (holds) => {
+    if (!holds) singleFlight.close((other) => other === flight)
+    return Exit.void
+  })
+}
+
+/** Runs the handler once for every request that waits for it, or alone where this one may not wait. */
+export const fetchOnce = <Res, E, R>(plan: FetchPlan<Res, E, R>): Effect.Effect<Arrived<Res, E>, never, R> => {
+  const { flight, request } = plan
+  if (flight === undefined) return alone(plan)
+  const { policy, runtime } = request
+  return step(leaveOvertaken(plan, flight), () =>
+    Effect.flatMap(
+      runtime.singleFlight.join(
+        flightPlan(plan, flight, (handle) => fetchInFlight(plan, handle)),
+        policy.maxWaiters
+      ),
+      (arrival): Effect.Effect<Arrived<Res, E>, never, R> => {
+        if (arrival === "own") return alone(plan)
+        if (typeof arrival === "string") {
+          const reached = limitReached(runtime, arrival, "and requests run the handler for themselves")
+          return Effect.zipRight(reached, alone(plan))
+        }
+        const { exit, isJoined } = arrival
+        if (Exit.isSuccess(exit)) return Effect.succeed({ fetched: exit.value, isJoined })
+        return Cause.isInterrupted(exit.cause)
+          ? Effect.succeed({ fetched: closed, isJoined })
+          : Exit.failCause(exit.cause)
+      }
+    ))
+}
+
+/** What a request gets of a response that another one fetched. */
+export interface Shared {
+  readonly item: CacheItem
+  /** Its content, where it is a stream. */
+  readonly reader: Reader | undefined
+}
+
+/** What another request's run of the handler stored. */
+export const storedBy = <Res, E>(fetched: Fetched<Res, E>): CacheItem | undefined =>
+  fetched._tag === "Answered" ? fetched.judged?.item : undefined
+
+/** The response to another request, where it answers this one as what is stored would. */
+export const sharedBy = <Res, E>(
+  fetched: Fetched<Res, E>,
+  { lookup }: Pick<CacheRequest<Res, E, never>, "lookup">,
+  wantedOf: (item: CacheItem) => Reuse.Request,
+  time: number
+): Effect.Effect<Shared | undefined> => {
+  const item = storedBy(fetched)
+  if (item === undefined || !Collapsing.mayShare(item, lookup.variantOf, wantedOf(item), time)) {
+    return Exit.succeed(undefined)
+  }
+  const { shared } = fetched as Answered<Res>
+  if (shared === undefined) return Exit.succeed({ item, reader: undefined })
+  return Effect.map(shared.join, (reader) => reader === undefined ? undefined : { item, reader })
+}

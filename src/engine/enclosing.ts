@@ -1,0 +1,46 @@
+/** What caches around one handler tell each other: a cell in the context, one for each run of a handler. */
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import type { CacheKey } from "../protocol/CacheKey.js"
+import type { Run } from "./origin.js"
+
+export const newRun = (above: Run): Run => ({ depth: above.depth + 1, above, personal: new Set() })
+
+/**
+ * The run that this effect is part of. A cache beneath leaves there with what it answered, and the cache above steps aside
+ * for it.
+ */
+export class EnclosingCache extends Context.Reference<EnclosingCache>()("effect-http-cache/EnclosingCache", {
+  defaultValue: (): Run => ({ depth: -1, personal: new Set() })
+}) {}
+
+/** A run, and those above it. */
+function* enclosing(nearest: Run): Generator<Run> {
+  for (let run: Run | undefined = nearest; run !== undefined && run.depth >= 0; run = run.above) yield run
+}
+
+/** For all caches above: what one beneath does not keep is part of what the others would. */
+export const noStore: Effect.Effect<void> = Effect.map(EnclosingCache, (nearest) => {
+  for (const run of enclosing(nearest)) run.isRefused = true
+})
+
+/** For all caches above: the response is for one user, of this partition where one is named. */
+export const tellPersonal = (nearest: Run, partition: string): void => {
+  for (const run of enclosing(nearest)) run.personal.add(partition === "" ? undefined : partition)
+}
+
+/** The fills of runs above that a collect of these keys, which is their own, does not overtake. */
+export const ownFillsOf = (nearest: Run, keys: ReadonlyArray<CacheKey>) =>
+  Array.from(enclosing(nearest)).flatMap(({ ownFill }) =>
+    ownFill !== undefined && keys.includes(ownFill.key) ? [ownFill] : []
+  )
+
+/** Whether a response that a handler made of such answers is for less than all of this partition. */
+export const isPersonal = ({ personal }: Run, partition: string): boolean =>
+  partition === "" ? personal.size > 0 : [...personal].some((other) => other !== undefined && other !== partition)
+
+/** Milliseconds. */
+export const annotate = (expiry: number): Effect.Effect<void> =>
+  Effect.map(EnclosingCache, (nearest) => {
+    if (nearest.depth >= 0) nearest.expiry = expiry
+  })

@@ -1,0 +1,203 @@
+/** Runs the handler once for every request that waits for it, and stores the response if it may be stored. */
+import type * as Cause from "effect/Cause"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import type { CacheItem } from "../CacheItem.js"
+import * as Reuse from "../protocol/Reuse.js"
+import * as Validation from "../protocol/Validation.js"
+import * as Vary from "../protocol/Vary.js"
+import type { Handle } from "../runtime/singleFlight.js"
+import { ask, type Asked } from "./ask.js"
+import * as Body from "./body.js"
+import * as group from "./group.js"
+import type { Answer, Handled } from "./origin.js"
+import { type CacheRequest, now } from "./request.js"
+import type { SharedBody } from "./sharedBody.js"
+import * as spellings from "./spellings.js"
+import { begin, type Found } from "./storageAccess.js"
+import { drop, freshenByHead, judge, type Judged, type Place, store } from "./store.js"
+import { share } from "./streamedBody.js"
+import * as varyingWarning from "./varyingWarning.js"
+import * as warnings from "./warnings.js"
+
+export interface FetchPlan<Res, E, R> {
+  readonly request: CacheRequest<Res, E, R>
+  /** What the request found at first. */
+  readonly found: Found
+  /** What the request asks of what is stored. */
+  readonly wanted: Reuse.Request
+  /** The handler's answer is wanted whole. */
+  readonly mayKeep: boolean
+  /** Others could wait for it: it is remembered where that was for nothing. */
+  readonly mayWait: boolean
+  /** Requests with the same key wait for one run; `undefined`: it runs the handler alone. */
+  readonly flight: string | undefined
+}
+
+export interface Answered<Res> {
+  readonly _tag: "Answered"
+  /** What the handler said. */
+  readonly status: number
+  readonly handled: Handled<Res>
+  /** What it comes to: the same, or the whole that a `304` or a `206` stands for. */
+  readonly answer: Answer
+  /** `undefined` where what is stored answers instead; there is no item where a cache beneath has answered. */
+  readonly judged?: Judged | undefined
+  /** The content, where it is a stream that may be kept. */
+  readonly shared?: SharedBody | undefined
+  /** Pulls that stream to its end, and stores it. */
+  readonly pump?: Effect.Effect<void> | undefined
+}
+
+export interface Failed<E> {
+  readonly _tag: "Failed"
+  /** What the binding answers. */
+  readonly status: number
+  /** There is none where the handler took too long. */
+  readonly cause: Cause.Cause<E> | undefined
+}
+
+/** What a run of the handler came to. */
+export type Fetched<Res, E> =
+  /** Somebody else has stored it meanwhile. */
+  | { readonly _tag: "Found" }
+  | Answered<Res>
+  | Failed<E>
+
+export const failedLate = (): Failed<never> => ({ _tag: "Failed", status: 504, cause: undefined })
+
+/** The storage's layer has closed before it had ended. */
+export const closed: Failed<never> = { _tag: "Failed", status: 503, cause: undefined }
+
+/** The request that it was asked for is not sent the content; `isGone`: it is sent nothing. */
+export const discard = <Res, E>(fetched: Fetched<Res, E>, isGone = false): Effect.Effect<void> => {
+  if (fetched._tag !== "Answered" || fetched.handled.isSent) return Effect.void
+  const { handled, shared } = fetched
+  if (shared === undefined) return Body.discard(handled.answer.body)
+  return isGone ? shared.first.leave : shared.first.decline
+}
+
+/** What is known of a group from one answer. An error says nothing of the next answer. */
+const learn = <Res, E, R>(
+  { mayWait, request }: FetchPlan<Res, E, R>,
+  place: Place,
+  judgedItem: CacheItem | undefined,
+  answer: { readonly status: number; readonly vary: Vary.Vary | "*" },
+  time: number
+): void => {
+  if (!mayWait) return
+  if (answer.vary !== "*" && answer.vary.length > 0) group.nominate(request, judgedItem?.vary ?? answer.vary)
+  if (judgedItem !== undefined && Reuse.decide(judgedItem, Reuse.anybody, time)._tag === "Fresh") {
+    group.share(request, place.item)
+  } else if (!Reuse.isError(answer.status)) {
+    group.unshare(request, place.item, time)
+  }
+}
+
+const noVary: Vary.Vary = []
+
+/** Ends when the handler has answered and what may be stored is stored; a stream is stored by its `pump`. */
+export const fetch = <Res, E, R>(
+  plan: FetchPlan<Res, E, R>,
+  handle?: Pick<Handle<never>, "began">
+): Effect.Effect<Fetched<Res, E>, never, R> => {
+  const { flight, mayKeep, request, wanted } = plan
+  return Effect.flatMap(begin(request, plan.found), ({ fill, found }): Effect.Effect<Fetched<Res, E>, never, R> => {
+    const requestTime = now(request)
+    const { item } = found
+    if (flight !== undefined && item !== undefined && Reuse.decide(item, wanted, requestTime)._tag === "Fresh") {
+      return Effect.succeed({ _tag: "Found" })
+    }
+    handle?.began(fill)
+    spellings.remember(request)
+    const place = { asked: request, fill, item, since: requestTime }
+    return Effect.matchCauseEffect(ask(request, item, mayKeep), {
+      onFailure: (cause) => failed(plan, place, cause),
+      onSuccess: (asked) =>
+        asked.answer.body._tag === "Bytes"
+          ? keep(plan, place, asked)
+          : Effect.onInterrupt(keep(plan, place, asked), () => Body.discard(asked.own.body))
+    })
+  })
+}
+
+const failed = <Res, E, R>(
+  plan: FetchPlan<Res, E, R>,
+  place: Place,
+  cause: Cause.Cause<E>
+): Effect.Effect<Failed<E>> =>
+  Effect.flatMap(plan.request.origin.statusOf(cause), (status) => {
+    learn(plan, place, undefined, { status, vary: noVary }, now(plan.request))
+    const isOver = Validation.supersedes(plan.request.view.method, status)
+    return Effect.as(isOver ? drop(place) : Effect.void, { _tag: "Failed", status, cause })
+  })
+
+/** Stores what the handler answered, where it may be stored. */
+const keep = <Res, E, R>(
+  plan: FetchPlan<Res, E, R>,
+  place: Place,
+  { answer, handled, own }: Asked<Res>
+): Effect.Effect<Answered<Res>> => {
+  const { request, wanted } = plan
+  const { item } = place
+  const { responseTime } = handled
+  const answered: Answered<Res> = { _tag: "Answered", status: own.status, handled, answer }
+  if (handled.isSent) {
+    learn(plan, place, undefined, { status: own.status, vary: Vary.inFields(own.fields) }, responseTime)
+    return Exit.succeed(answered)
+  }
+  if (item !== undefined && Reuse.insteadOfError(item, own.status, wanted, responseTime)) return Exit.succeed(answered)
+  return Effect.flatMap(request.origin.route, (route) => {
+    const exchange = {
+      ...handled,
+      method: request.view.method,
+      requestTime: place.since,
+      readsLate: answer.body._tag === "Stream" && warnings.isKnownToReadLate(route)
+    }
+    return Effect.flatMap(judge(place, exchange, answer), (judged) => {
+      if (handled.isFromBeneath) {
+        learn(plan, place, undefined, { status: own.status, vary: Vary.inFields(own.fields) }, responseTime)
+        return Effect.succeed({ ...answered, judged: { ...judged, item: undefined } })
+      }
+      const vary = Vary.inFields(answer.fields)
+      learn(plan, place, judged.item, { status: answer.status, vary }, responseTime)
+      const warned = warnings.ofAnswer(plan.found, request, route, judged, own)
+      const stored = judged.item === undefined
+        ? notStored(place, exchange, answer, own, { ...answered, judged })
+        : Effect.zipRight(
+          varyingWarning.missed(plan.found, request, route, handled.reads),
+          answer.body._tag !== "Stream"
+            ? Effect.map(store(place, judged.item), (detail) => ({ ...answered, judged: { ...judged, detail } }))
+            : share({
+              place,
+              exchange,
+              handled,
+              answer,
+              stream: answer.body,
+              item: judged.item,
+              route,
+              unshare: () => learn(plan, place, undefined, { status: answer.status, vary: noVary }, responseTime)
+            }, { ...answered, judged })
+        )
+      return warned === Effect.void ? stored : Effect.zipRight(warned, stored)
+    })
+  })
+}
+
+/** What may not be stored may make what is stored out of date, or say that it is still current. */
+const notStored = <Res>(
+  place: Place,
+  exchange: Parameters<typeof freshenByHead>[1],
+  answer: Answer,
+  own: Answer,
+  answered: Answered<Res>
+): Effect.Effect<Answered<Res>> => {
+  const { method } = exchange
+  const isOver = Validation.supersedes(method, answer.status)
+  const done = isOver
+    ? drop(place)
+    : method === "HEAD"
+    ? freshenByHead(place, exchange, own)
+    : Effect.void
+  return done === Effect.void ? Exit.succeed(answered) : Effect.as(done, answered)
+}

@@ -1,0 +1,50 @@
+/** Requests that are alike: where the response to one could not be shared, the others don't wait for each other. */
+import type { CacheItem } from "../CacheItem.js"
+import * as Collapsing from "../protocol/Collapsing.js"
+import * as Vary from "../protocol/Vary.js"
+import { isAhead } from "../runtime/memory.js"
+import type { Asked } from "./request.js"
+import { flightKeyOf } from "./storageAccess.js"
+
+const placeOf = ({ lookup: { key, partition } }: Asked): string =>
+  partition === "" ? key : JSON.stringify([key, partition])
+
+/** What the responses kept in a place nominated, so that requests for different variants don't wait for each other. */
+export const nominatedOf = (asked: Asked): Vary.Vary => asked.runtime.memory.nominated.get(placeOf(asked)) ?? []
+
+/** The names are texts of their own: one that was cut from a larger text would hold all of it. */
+export const nominate = (asked: Asked, names: Vary.Vary): void => {
+  const known = nominatedOf(asked)
+  if (names.every((name) => known.includes(name))) return
+  const own = names.map((name) => Buffer.from(name).toString())
+  asked.runtime.memory.nominated.set(placeOf(asked), Vary.union(known, own))
+}
+
+/** The variant that is asked for, as far as it is known what selects it. */
+const variantOf = (asked: Asked, found: CacheItem | undefined): string =>
+  asked.lookup.variantOf(Vary.union(asked.policy.vary, found?.vary ?? nominatedOf(asked)))
+
+/** Requests with the same key may wait for one run of the handler. */
+export const flightOf = (asked: Asked, found: CacheItem | undefined): string =>
+  flightKeyOf(asked.key, [asked.cache, asked.lookup.partition, variantOf(asked, found)])
+
+const groupOf = (asked: Asked, found: CacheItem | undefined): string =>
+  `${Collapsing.apartBy(asked.view.fields)} ${flightOf(asked, found)}`
+
+/** Milliseconds. */
+const unsharedFor = 60_000
+
+/** Whether the responses to requests of the group could not be shared a minute ago or less: they don't wait for each other. */
+export const isUnshared = (asked: Asked, found: CacheItem | undefined, now: number): boolean => {
+  const { unsharedUntil } = asked.runtime.memory
+  return unsharedUntil.size > 0 && isAhead(unsharedUntil.get(groupOf(asked, found)) ?? 0, now, unsharedFor)
+}
+
+export const unshare = (asked: Asked, found: CacheItem | undefined, now: number): void => {
+  asked.runtime.memory.unsharedUntil.set(groupOf(asked, found), now + unsharedFor)
+}
+
+export const share = (asked: Asked, found: CacheItem | undefined): void => {
+  const { unsharedUntil } = asked.runtime.memory
+  if (unsharedUntil.size > 0) unsharedUntil.delete(groupOf(asked, found))
+}

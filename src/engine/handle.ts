@@ -1,0 +1,147 @@
+/**
+ * READ FIRST. One request's way through the cache, read once downwards: look up, serve what is stored, or fetch, and then
+ * answer with what came of that. Each rule is in the leaf that is asked there.
+ */
+import * as Effect from "effect/Effect"
+import type { ForwardReason } from "../CacheError.js"
+import type { CacheItem } from "../CacheItem.js"
+import * as Collapsing from "../protocol/Collapsing.js"
+import * as Preconditions from "../protocol/Preconditions.js"
+import * as Range from "../protocol/Range.js"
+import * as Reuse from "../protocol/Reuse.js"
+import { step } from "../runtime/effect.js"
+import { fetchOnce, planOf, sharedBy, storedBy } from "./collapse.js"
+import { discard, type Fetched } from "./fetch.js"
+import * as hiddenErrors from "./hiddenErrors.js"
+import type { Answered } from "./report.js"
+import { type CacheRequest, now } from "./request.js"
+import { respondFailed, respondFetched, respondStored } from "./respond.js"
+import { revalidate } from "./revalidate.js"
+import { type Found, lookup, lookupAgain } from "./storageAccess.js"
+import * as varyingWarning from "./varyingWarning.js"
+
+/**
+ * Answers one request. If it waited for another request and could not use that response, it starts over: up to three times
+ * with others, then alone.
+ */
+export const handle = <Res, E, R>(
+  request: CacheRequest<Res, E, R>,
+  attempt: Collapsing.Attempt = { count: 0, since: now(request) }
+): Effect.Effect<Answered<Res>, E, R> =>
+  step(lookup(request), (found) => {
+    const time = now(request)
+    const wanted = wantedOf(request, found.item, time)
+    const reuse = found.item === undefined ? Reuse.forward(found.reason) : Reuse.decide(found.item, wanted, time)
+
+    // What is stored may be reused: the handler is not asked. If it is stale, it is revalidated in the background.
+    if (reuse._tag !== "Forward") return serve(request, found, reuse, time)
+    // The client wants nothing that has to be fetched.
+    if (request.asks.onlyIfCached) return onlyIfCached(request)
+
+    return Effect.gen(function*() {
+      // Run the handler, once for all who wait for the same, and store its response.
+      const { fetched, isJoined } = yield* fetchOnce(planOf(request, found, reuse.reason, wanted, attempt))
+      // Somebody else has stored it meanwhile.
+      if (fetched._tag === "Found") return yield* again(request, attempt)
+
+      const came = now(request)
+      const outcome = forwarded(reuse.reason, attempt)
+      // The handler has failed, and what is stored may stand in for its error.
+      const standIn = yield* standInOf(request, found, fetched, wanted, came)
+      if (standIn !== undefined) {
+        if (!isJoined) yield* discard(fetched)
+        return yield* respondStored(request, standIn, { ...outcome, status: fetched.status }, came)
+      }
+      // It is this request's own response.
+      if (!isJoined) return yield* respondFetched(request, fetched, outcome)
+      // It is another request's response: it is shared, or this request starts over.
+      return yield* share(request, fetched, outcome, attempt, came)
+    })
+  })
+
+/** What a request asks of a stored response, once it is known which one that is. */
+const wantedOf = <Res, E, R>(
+  { asks, view }: CacheRequest<Res, E, R>,
+  stored: CacheItem | undefined,
+  time: number
+): Reuse.Request => ({
+  noCache: asks.noCache,
+  noStore: asks.noStore,
+  onlyIfCached: asks.onlyIfCached,
+  maxAge: asks.maxAge,
+  maxStale: asks.maxStale,
+  minFresh: asks.minFresh,
+  forOrigin: Preconditions.isForOrigin(view.fields),
+  isHeld: stored === undefined || Range.isHeld(stored, view, time),
+  isRepeatable: view.method !== "QUERY"
+})
+
+/** Answers with what is stored. */
+const serve = <Res, E, R>(
+  request: CacheRequest<Res, E, R>,
+  found: Found,
+  reuse: Exclude<Reuse.Reuse<CacheItem>, Reuse.Forward>,
+  time: number
+): Effect.Effect<Answered<Res>, never, R> => {
+  const { stored, ttl } = reuse
+  if (stored.vary.length > 0) request.origin.countAsRead(stored.vary)
+  const outcome = { _tag: "Hit", ttl } as const
+  const answered = Effect.suspend(() => respondStored(request, stored, outcome, time))
+  if (reuse._tag === "Revalidate") return Effect.zipRight(revalidate(request, found, stored), answered)
+  if (stored.vary.length > request.policy.vary.length) {
+    return Effect.zipRight(varyingWarning.hit(request, stored), answered)
+  }
+  return respondStored(request, stored, outcome, time)
+}
+
+/** The answer to `only-if-cached` where nothing stored can be reused (RFC 9111 §5.2.1.7). */
+const onlyIfCached = <Res, E, R>({ origin }: CacheRequest<Res, E, R>): Effect.Effect<Answered<Res>> =>
+  Effect.sync(() => ({ response: origin.gatewayTimeout(), outcome: undefined }))
+
+const again = <Res, E, R>(request: CacheRequest<Res, E, R>, attempt: Collapsing.Attempt) =>
+  handle(request, Collapsing.again(attempt))
+
+const forwarded = (reason: ForwardReason, attempt: Collapsing.Attempt) =>
+  ({ _tag: "Forwarded", reason, stored: false, collapsed: Collapsing.collapsedOf(attempt) }) as const
+
+/** What is stored, where it may stand in for what the handler has failed with: it may have been collected since it was found. */
+const standInOf = <Res, E, R>(
+  request: CacheRequest<Res, E, R>,
+  { item }: Found,
+  fetched: Exclude<Fetched<Res, E>, { readonly _tag: "Found" }>,
+  wanted: Reuse.Request,
+  time: number
+): Effect.Effect<CacheItem | undefined> => {
+  if (item === undefined || !Reuse.insteadOfError(item, fetched.status, wanted, time)) return Effect.succeed(undefined)
+  return Effect.flatMap(lookupAgain(request, item), (present) =>
+    present !== undefined &&
+      Reuse.insteadOfError(present, fetched.status, wantedOf(request, present, time), time)
+      ? Effect.as(hiddenErrors.tell("stale-if-error", request, fetched), present)
+      : Effect.succeed(undefined))
+}
+
+/** Answers with another request's response, if it is this one's too; starts over, or gives up, if it is not. */
+const share = <Res, E, R>(
+  request: CacheRequest<Res, E, R>,
+  fetched: Exclude<Fetched<Res, E>, { readonly _tag: "Found" }>,
+  outcome: ReturnType<typeof forwarded>,
+  attempt: Collapsing.Attempt,
+  time: number
+): Effect.Effect<Answered<Res>, E, R> =>
+  Effect.gen(function*() {
+    const shared = yield* sharedBy(fetched, request, (item) => wantedOf(request, item, time), time)
+    if (shared !== undefined) {
+      const { item, reader } = shared
+      request.origin.countAsRead(item.vary)
+      yield* varyingWarning.hit(request, item)
+      return yield* respondStored(request, item, { ...outcome, collapsed: true }, time, reader)
+    }
+    const isError = storedBy(fetched) === undefined && Reuse.isError(fetched.status)
+    const next = isError
+      ? Collapsing.afterError(attempt, time, request.policy.deadline)
+      : Collapsing.again(attempt)
+    // The storage's layer has closed: there is nothing to wait for any more.
+    if (next !== undefined && !request.runtime.isClosed) return yield* handle(request, next)
+    yield* hiddenErrors.tell("waiting", request, fetched)
+    return respondFailed(request, fetched.status, outcome)
+  })

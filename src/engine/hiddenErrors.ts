@@ -1,0 +1,54 @@
+/** An error that nobody is answered with is told in the log: once for each run of the handler, with the cause, and counted. */
+import type * as Cause from "effect/Cause"
+import * as Effect from "effect/Effect"
+import * as Metric from "effect/Metric"
+import type { Fetched } from "./fetch.js"
+import type { Asked } from "./request.js"
+
+const counter = Metric.counter("effect_http_cache_errors_hidden", {
+  description: "How often an error of a handler was not what a request was answered with, by what was instead",
+  incremental: true
+})
+
+/** What is done instead. */
+const instead = {
+  "stale-if-error": "what is stored stands in for it (staleIfError)",
+  "refresh": "what is stored stays, and is refreshed later (staleWhileRevalidate)",
+  "waiting": "who waited for it is answered without the cause"
+} as const
+
+interface Trouble {
+  readonly what: string
+  readonly cause?: Cause.Cause<unknown> | undefined
+}
+
+/** `undefined` where there was none: a body that is too large is no error. */
+const troubleOf = <Res, E>(fetched: Exclude<Fetched<Res, E>, { readonly _tag: "Found" }>): Trouble | undefined => {
+  const { status } = fetched
+  if (fetched._tag === "Failed") {
+    const { cause } = fetched
+    return cause === undefined ? { what: "took longer than its deadline" } : { what: `failed with ${status}`, cause }
+  }
+  const own = fetched.handled.answer.status
+  if (own >= 400) return { what: `answered ${own}` }
+  const cause = fetched.shared?.failure
+  return cause === undefined ? undefined : { what: "answered with a body that failed", cause }
+}
+
+const told = new WeakSet<object>()
+
+export const tell = <Res, E>(
+  by: keyof typeof instead,
+  { key }: Pick<Asked, "key">,
+  fetched: Exclude<Fetched<Res, E>, { readonly _tag: "Found" }>
+): Effect.Effect<void> =>
+  Effect.suspend(() => {
+    const trouble = troubleOf(fetched)
+    if (trouble === undefined) return Effect.void
+    const { cause, what } = trouble
+    const count = Metric.increment(Metric.tagged(counter, "by", by))
+    if (told.has(fetched)) return count
+    told.add(fetched)
+    const line = `effect-http-cache: the handler of ${key} ${what}; ${instead[by]}`
+    return Effect.zipRight(count, cause === undefined ? Effect.logWarning(line) : Effect.logWarning(line, cause))
+  })

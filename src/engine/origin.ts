@@ -1,0 +1,183 @@
+/**
+ * What a binding provides of one request: who asks, who answers, and how a response is made. `server/` is the binding to
+ * `@effect/platform`'s server; another one needs no change in `engine/`.
+ */
+import type * as Cause from "effect/Cause"
+import type * as Effect from "effect/Effect"
+import type * as FiberId from "effect/FiberId"
+import type * as HashSet from "effect/HashSet"
+import type { Said } from "../protocol/CacheControl.js"
+import type * as CacheKey from "../protocol/CacheKey.js"
+import type * as Fields from "../protocol/Fields.js"
+import type * as Range from "../protocol/Range.js"
+import type { Reads } from "../protocol/Reads.js"
+import type * as Vary from "../protocol/Vary.js"
+import type { Trace } from "../runtime/singleFlight.js"
+import type { Body } from "./body.js"
+import type { Policy } from "../policy/policy.js"
+
+/** The request as key, variant and handler have it: all three are made of this value. */
+export interface View {
+  readonly method: string
+  /**
+   * The end-to-end fields, without those that `Connection` lists: the host as the key has it, or, where a canonical origin
+   * takes its place there, as the request names it, lower-case and without a default port; preferences in their one spelling.
+   */
+  readonly fields: Fields.Fields
+  readonly target: CacheKey.Target
+  /** What the request says of scheme and host, also where a canonical origin takes the place of that. */
+  readonly ownOrigin: string
+  /** The path and query that a router beneath goes by: those of the target, of a mount, or of a middleware that rewrites. */
+  readonly url: string
+  readonly isRewritten: boolean
+  readonly hasBody: boolean
+  /** A handler may take it for a request to another target. */
+  readonly isAmbiguous: boolean
+  readonly asksToUpgrade: boolean
+}
+
+/** One run of a handler beneath a cache, and what was said to the cache in it. */
+export interface Run extends Said {
+  /** How many caches are above this one; -1 where there is none at all. */
+  readonly depth: number
+  readonly above?: Run
+  /** With what a cache beneath has answered. */
+  answeredWith?: unknown
+  /** It is not to be stored. */
+  isRefused?: boolean
+  /** Milliseconds. */
+  expiry?: number
+  /** What caches beneath answered with for one user each: the partitions, `undefined` where none was named. */
+  readonly personal: Set<string | undefined>
+  /** Tells the fills that go on over a collect of the handler's own: the run of an unsafe method that answers for `GET`. */
+  ownFill?: OwnFill | undefined
+}
+
+/** A fill that a collect of the same run does not overtake. */
+export interface OwnFill {
+  readonly key: CacheKey.CacheKey
+  /** Before a collect of these keys, and after it. */
+  readonly before: Effect.Effect<void>
+  readonly after: Effect.Effect<void>
+}
+
+/** The `Set-Cookie` lines of a response, and what the binding knows them by, where they came from the handler. */
+export interface SetCookies {
+  readonly lines: ReadonlyArray<string>
+  readonly native?: unknown
+}
+
+export const noCookies: SetCookies = { lines: [] }
+
+/** A response on its way to the client. Its fields are its own and may be changed. */
+export interface Answer {
+  readonly status: number
+  readonly statusText: string | undefined
+  readonly fields: { [name: string]: string }
+  readonly cookies: SetCookies
+  readonly body: Body
+  /** The content is that of a storage: nobody writes into it. */
+  readonly isStored: boolean
+  /** Which bytes of the whole the content is, where a part is stored. */
+  readonly range?: Range.Extent | undefined
+}
+
+/** What a handler answered, and what it looked at. */
+export interface Handled<Res> {
+  /** As the handler answered it. */
+  readonly response: Res
+  readonly answer: Answer
+  /** A cache beneath has answered. */
+  readonly isFromBeneath: boolean
+  /** The client has it already. */
+  readonly isSent: boolean
+  /** Goes on for as long as the handler says more. */
+  readonly said: Run
+  /** Goes on for as long as the handler reads. */
+  readonly reads: Reads | undefined
+  readonly setsPreResponseHandler: boolean
+  /** Epoch milliseconds. */
+  readonly responseTime: number
+  /** The request fields that the handler was shown. */
+  readonly shown: Fields.Fields
+}
+
+/** What a handler answered to a request that passes by. */
+export interface Passed<Res> extends Pick<Handled<Res>, "response" | "isFromBeneath" | "isSent" | "shown"> {
+  readonly fields: Fields.Fields
+  readonly answer: () => Answer
+  /** The response with these fields too, and with a body that breaks off where it fails. */
+  readonly send: (fields: Fields.Fields) => Res
+}
+
+/** What a client is sent: `fields` may be those of many responses, and are not changed; `own` are this one's. */
+export interface Outgoing {
+  readonly status: number
+  readonly statusText?: string | undefined
+  readonly fields: Fields.Fields
+  readonly own: Fields.Fields
+  readonly cookies: SetCookies
+  readonly body: Body
+}
+
+/** Whose response is wanted, and what says so. */
+export interface Identity {
+  /** `""`: nobody's. */
+  readonly partition: string
+  /** What the route's `partition` read of the request; `undefined` where the route has none. */
+  readonly reads: Reads | undefined
+}
+
+/** What answered: `handler` is a route, or what is cached; `place` tells the routes within it apart. */
+export interface Route {
+  readonly handler: object
+  readonly place: string
+}
+
+export interface Origin<Res, E, R> {
+  readonly view: View
+  /** The span of the client's that the request says it is of, and the trace that the server has it in. */
+  readonly asker: Trace | undefined
+  readonly ownTrace: string | undefined
+  /** The route's `bypass` says so, or the binding can't cache what its handler answers. */
+  readonly isBypassed: boolean
+  /** Whose response is wanted; `undefined` where that can't be told. */
+  readonly identify: Effect.Effect<Identity | undefined, never, R>
+  /** The request and its content, which the handler reads again; `undefined` where that is long, or its length isn't said. */
+  readonly readContent: Effect.Effect<
+    { readonly origin: Origin<Res, E, R>; readonly content: Uint8Array } | undefined
+  >
+  /** Runs the handler, which is shown these fields. */
+  readonly ask: (
+    fields: Fields.Fields,
+    policy: Policy,
+    /** Called with what the handler read where it fails. */
+    onFailure: (reads: Reads | undefined) => void
+  ) => Effect.Effect<Handled<Res>, E, R>
+  /** Runs the handler with the request as it is. */
+  readonly pass: (
+    onFailure: (cause: Cause.Cause<E>) => Effect.Effect<void>,
+    run: Partial<Run>
+  ) => Effect.Effect<Passed<Res>, E, R>
+  /** The same request with these fields and no others, from nowhere. */
+  readonly forNobody: (fields: Fields.Fields) => Origin<Res, E, R>
+  /** For a cache above: a handler that is not run has read what selects the response that stands for its answer. */
+  readonly countAsRead: (names: Vary.Vary) => void
+  readonly respond: (outgoing: Outgoing) => Res
+  /** The answer to `only-if-cached` where nothing can be reused. */
+  readonly gatewayTimeout: () => Res
+  /** A response of the handler's, or of a cache beneath, with these fields instead of its own of the same names. */
+  readonly amend: (response: Res, fields: Fields.Fields) => Res
+  /** The status that a failure is answered with further outside. */
+  readonly statusOf: (cause: Cause.Cause<E>) => Effect.Effect<number>
+  /** Gives the response that is made of a failure further outside the fields that `say` makes of its own. */
+  readonly tellOfFailure: (
+    cause: Cause.Cause<E>,
+    say: (fields: { [name: string]: string }) => void
+  ) => Effect.Effect<void>
+  readonly route: Effect.Effect<Route>
+  /** Breaks the client's connection. */
+  readonly breakConnection: () => void
+  /** Whether a request that was interrupted by these was left by its client. */
+  readonly isClientGone: (by: HashSet.HashSet<FiberId.FiberId>) => boolean
+}

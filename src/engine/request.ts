@@ -1,0 +1,101 @@
+/** One request at one cache: its key, its policy, and what it looks up. */
+import type * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
+import { CacheStorage, type Lookup, type Service } from "../CacheStorage.js"
+import type { Policy } from "../policy/policy.js"
+import * as CacheControl from "../protocol/CacheControl.js"
+import * as CacheKey from "../protocol/CacheKey.js"
+import * as Fields from "../protocol/Fields.js"
+import * as Vary from "../protocol/Vary.js"
+import { type Runtime, runtimeOf } from "../runtime/runtime.js"
+import { EnclosingCache } from "./enclosing.js"
+import type { Identity, Origin, Run, View } from "./origin.js"
+
+/** What is the same for a request whoever handles it. */
+export interface Asked {
+  readonly view: View
+  readonly policy: Policy
+  readonly key: CacheKey.CacheKey
+  readonly selection: Vary.Selection
+  /** What the client's `Cache-Control` asks, where the route honors it. */
+  readonly asks: CacheControl.RequestDirectives
+  readonly identity: Identity
+  /** Which of several caches at the URI it is. */
+  readonly cache: string
+  readonly lookup: Lookup
+  readonly storage: Service
+  readonly runtime: Runtime
+  readonly clock: Clock.Clock
+  /** The run of the cache above that this request is part of. */
+  readonly above: Run
+}
+
+export interface CacheRequest<Res, E, R> extends Asked {
+  readonly origin: Origin<Res, E, R>
+}
+
+const nobody: Identity = { partition: "", reads: undefined }
+
+/** The time by the request's clock. Epoch milliseconds. */
+export const now = ({ clock }: Pick<Asked, "clock">): number => clock.unsafeCurrentTimeMillis()
+
+/** `cache`: which cache it is, where it has no name. */
+export const make = <Res, E, R>(
+  origin: Origin<Res, E, R>,
+  policy: Policy,
+  cache: string,
+  context: Context.Context<never>,
+  clock: Clock.Clock
+): CacheRequest<Res, E, R> => {
+  const { view } = origin
+  const storage = Context.get(context as Context.Context<CacheStorage>, CacheStorage)
+  const above = Context.get(context as Context.Context<EnclosingCache>, EnclosingCache)
+  const key = CacheKey.make(view.target, policy.query)
+  const selection: Vary.Selection = {
+    depth: above.depth + 1,
+    name: policy.name,
+    version: policy.version,
+    rewritten: view.isRewritten ? CacheKey.narrow(view.url, policy.query) : undefined
+  }
+  return {
+    origin,
+    view,
+    policy,
+    key,
+    selection,
+    asks: policy.honorsRequest ? CacheControl.request(view.fields) : CacheControl.noRequestDirectives,
+    identity: nobody,
+    cache: policy.name ?? cache,
+    lookup: lookupOf(key, nobody, view, selection),
+    storage,
+    runtime: runtimeOf(storage),
+    clock,
+    above
+  }
+}
+
+/** The request with another origin, view, selection or identity. */
+export const change = <Res, E, R>(
+  request: CacheRequest<Res, E, R>,
+  change: Partial<Pick<CacheRequest<Res, E, R>, "origin" | "view" | "selection" | "identity" | "asks">>
+): CacheRequest<Res, E, R> => {
+  const changed = { ...request, ...change }
+  return { ...changed, lookup: lookupOf(changed.key, changed.identity, changed.view, changed.selection) }
+}
+
+/** A `QUERY` asks by its content too, which becomes part of the variant. */
+export const selectionWith = ({ selection, view }: Asked, content: Uint8Array): Vary.Selection => {
+  const described = ["content-type", "content-encoding"].map((name) => Fields.get(view.fields, name) ?? null)
+  return { ...selection, content: JSON.stringify({ query: [...described, Buffer.from(content).toString("base64")] }) }
+}
+
+const lookupOf = (
+  key: CacheKey.CacheKey,
+  { partition }: Identity,
+  view: View,
+  selection: Vary.Selection
+): Lookup => ({
+  key,
+  partition,
+  variantOf: Vary.remembered((vary) => Vary.variant(vary, view.fields, selection))
+})

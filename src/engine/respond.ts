@@ -1,0 +1,268 @@
+/** What this client is sent of a response, and what it is told. */
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import type { CacheItem } from "../CacheItem.js"
+import type { Policy } from "../policy/policy.js"
+import * as Answers from "../protocol/Answer.js"
+import type * as CacheControl from "../protocol/CacheControl.js"
+import type * as CacheStatus from "../protocol/CacheStatus.js"
+import * as ClientFields from "../protocol/ClientFields.js"
+import * as Fields from "../protocol/Fields.js"
+import * as Freshness from "../protocol/Freshness.js"
+import * as Storability from "../protocol/Storability.js"
+import * as answers from "./answers.js"
+import * as Body from "./body.js"
+import * as enclosing from "./enclosing.js"
+import type { Fetched } from "./fetch.js"
+import { type Answer, noCookies, type SetCookies } from "./origin.js"
+import { type Answered, tellStatus } from "./report.js"
+import { partOf, several } from "./parts.js"
+import type { CacheRequest } from "./request.js"
+import type { Reader } from "./sharedBody.js"
+import type { Judged } from "./store.js"
+
+type Forwarded = Extract<CacheStatus.Outcome, { readonly _tag: "Forwarded" }>
+
+/** What of a stored response is the same for each request: it is made when the response is first sent. */
+interface Ready {
+  readonly policy: Policy
+  readonly told: CacheControl.Answer
+  /** With what clients are told; `Age` and `Cache-Status` are each response's own. */
+  readonly fields: Fields.Fields
+  readonly cookies: SetCookies
+  readonly body: Body.Body
+  notModified: Fields.Fields | undefined
+}
+
+const ready = new WeakMap<CacheItem, Ready>()
+
+const readyOf = <Res, E, R>({ identity, policy }: CacheRequest<Res, E, R>, item: CacheItem): Ready => {
+  const known = ready.get(item)
+  if (known !== undefined && known.policy === policy) return known
+  const told = Storability.answerOf(item, policy)
+  const fields = Fields.plain(item.headers)
+  ClientFields.tell(fields, policy, told, identity.reads)
+  const made: Ready = {
+    policy,
+    told,
+    fields,
+    cookies: item.cookies.length === 0 ? noCookies : { lines: item.cookies },
+    body: Body.ofBytes(item.body),
+    notModified: undefined
+  }
+  // What a partition's clients are told depends on what named it in this request.
+  if (!policy.isPartitioned) ready.set(item, made)
+  return made
+}
+
+/** Answers with what is stored. `reader`: of its content, where that is still coming. */
+export const respondStored = <Res, E, R>(
+  request: CacheRequest<Res, E, R>,
+  item: CacheItem,
+  outcome: CacheStatus.Outcome,
+  now: number,
+  reader?: Reader
+): Effect.Effect<Answered<Res>> => {
+  const made = readyOf(request, item)
+  tellAbove(request, made.told.private)
+  return sent(
+    request,
+    {
+      // A part is of a 200, and sent as what is asked of it.
+      status: item.range === undefined ? item.status : 200,
+      statusText: undefined,
+      fields: made.fields,
+      own: Answers.ageOf(Freshness.currentAge(item, now)),
+      cookies: made.cookies,
+      body: made.body,
+      range: item.range,
+      isStored: true,
+      isDivisible: true,
+      reader,
+      ready: made
+    },
+    outcome,
+    now
+  )
+}
+
+/** What is made of a response for one user is for that one too. */
+const tellAbove = <Res, E, R>({ above, identity }: CacheRequest<Res, E, R>, isPersonal: boolean): void => {
+  if (isPersonal) enclosing.tellPersonal(above, identity.partition)
+}
+
+/** An error for which something stored was to stand in. */
+const unjudged: Judged = { told: { private: true, expires: false }, isPersonal: true, unkeyed: [] }
+
+/** What the handler answered to this request, or failed with. */
+export const respondFetched = <Res, E, R>(
+  request: CacheRequest<Res, E, R>,
+  fetched: Exclude<Fetched<Res, E>, { readonly _tag: "Found" }>,
+  outcome: Forwarded
+): Effect.Effect<Answered<Res>, E> => {
+  if (fetched._tag === "Failed") {
+    const { cause, status } = fetched
+    if (cause === undefined) return Exit.succeed(respondFailed(request, status, outcome))
+    const told = request.origin.tellOfFailure(cause, (fields) => tellStatus(fields, request, outcome))
+    return Effect.zipRight(told, Effect.failCause(cause))
+  }
+  const { answer, handled, judged = unjudged, shared } = fetched
+  if (handled.isSent) return Exit.succeed({ response: handled.response, outcome: undefined })
+  tellAbove(request, judged.isPersonal)
+  if (handled.isFromBeneath) return respondFromBeneath(request, handled.response, handled.answer, judged.told, outcome)
+  const { detail, item, told } = judged
+  if (told.expires) Answers.withoutAge(answer.fields)
+  ClientFields.tell(answer.fields, request.policy, told, request.identity.reads)
+  const own = handled.answer
+  return sent(
+    request,
+    {
+      ...answer,
+      own: {},
+      // A client may be sent a part of what is stored, and of what was sent as one.
+      isDivisible: answer !== own || item !== undefined,
+      reader: shared?.first
+    },
+    {
+      ...outcome,
+      stored: item !== undefined && detail === undefined && shared === undefined,
+      detail,
+      status: answer === own ? undefined : own.status
+    },
+    handled.responseTime
+  )
+}
+
+/** The handler has failed for another request, whose answer is not to be told, or has taken too long. */
+export const respondFailed = <Res, E, R>(
+  request: CacheRequest<Res, E, R>,
+  status: number,
+  outcome: Forwarded
+): Answered<Res> => {
+  const own: { [name: string]: string } = {}
+  const said = { ...outcome, status }
+  tellStatus(own, request, said)
+  const text = status === 504 ? "The request took too long.\n" : "The request failed.\n"
+  const response = request.origin.respond({
+    status,
+    fields: Answers.notStoredFields(),
+    own,
+    cookies: noCookies,
+    body: Body.ofBytes(new TextEncoder().encode(text))
+  })
+  return { response, outcome: said }
+}
+
+/** A cache beneath has told what is to be told; only what was read between, and what this one withheld from it, is left. */
+const respondFromBeneath = <Res, E, R>(
+  request: CacheRequest<Res, E, R>,
+  response: Res,
+  answer: Answer,
+  told: CacheControl.Answer,
+  outcome: Forwarded
+): Effect.Effect<Answered<Res>> => {
+  const { origin, policy, view } = request
+  ClientFields.tellPrivate(answer.fields, policy, told)
+  const rest = { ...answer, isStored: false, size: undefined, isDivisible: false, isComing: false }
+  const needed = Answers.needed(rest, view, false, request.clock.unsafeCurrentTimeMillis())
+  if (needed._tag === "All") {
+    return Exit.succeed({ response: origin.amend(response, ClientFields.changed(answer.fields)), outcome })
+  }
+  const fields = needed._tag === "NotModified"
+    ? Answers.fieldsOfNotModified(answer.fields)
+    : Answers.fieldsOfFailed(answer.fields)
+  const status = needed._tag === "NotModified" ? 304 : 412
+  const own = origin.respond({ status, fields, own: {}, cookies: answer.cookies, body: Body.empty })
+  return Effect.as(Body.discard(answer.body), { response: own, outcome })
+}
+
+interface Sent extends Answer {
+  readonly own: { [name: string]: string }
+  readonly isDivisible: boolean
+  readonly reader: Reader | undefined
+  readonly ready?: Ready
+}
+
+/** Closes what is not sent, and then answers. */
+const sent = <Res, E, R>(
+  request: CacheRequest<Res, E, R>,
+  answer: Sent,
+  outcome: CacheStatus.Outcome,
+  now: number
+): Effect.Effect<Answered<Res>> => {
+  let closing: Effect.Effect<void> = Effect.void
+  const answered = send(request, answer, outcome, now, (close) => closing = close)
+  return closing === Effect.void ? Exit.succeed(answered) : Effect.as(closing, answered)
+}
+
+/** What the client needs of a response. `discard` is told what closes a body that is not sent. */
+const send = <Res, E, R>(
+  request: CacheRequest<Res, E, R>,
+  answer: Sent,
+  outcome: CacheStatus.Outcome,
+  now: number,
+  discard: (close: Effect.Effect<void>) => void
+): Answered<Res> => {
+  const { origin, policy, view } = request
+  const { cookies, fields, isDivisible, isStored, own, status } = answer
+  const breakConnection = () => origin.breakConnection()
+  const coming = comingOf(answer, breakConnection)
+  const bytes = coming === undefined ? Body.bytesOf(answer.body) : undefined
+  const size = answer.range?.size ?? (coming === undefined ? bytes?.byteLength : answers.lengthOf(answer))
+  const needed = Answers.needed(
+    { status, fields, isStored, size, isDivisible, isComing: coming !== undefined },
+    view,
+    policy.expiry !== undefined,
+    now
+  )
+  const said = outcome._tag === "Hit" || needed._tag === "All"
+    ? outcome
+    : { ...outcome, status: outcome.status ?? status }
+  tellStatus(own, request, said, fields)
+  if (needed._tag === "All") {
+    const isSent = view.method !== "HEAD"
+    const body = coming ?? answer.body
+    if (!isSent) discard(Body.discard(body))
+    const { statusText } = answer
+    const response = origin.respond({ status, statusText, fields, own, cookies, body: isSent ? body : Body.empty })
+    return { response, outcome: said }
+  }
+  if (needed._tag === "Parts") {
+    const [part, ...more] = needed.parts
+    if (part === undefined && coming !== undefined) discard(Body.discard(coming))
+    const parts = more.length > 0 && bytes !== undefined
+      ? several(answer, bytes, needed.parts, needed.size)
+      : {
+        fields: Answers.fieldsOfPart(fields, part, needed.size),
+        body: part === undefined ? Body.empty : partOf(answer, coming, bytes, part, breakConnection)
+      }
+    return {
+      response: origin.respond({ status: part === undefined ? 416 : 206, own, cookies, ...parts }),
+      outcome: said
+    }
+  }
+  discard(Body.discard(coming ?? answer.body))
+  const isFailed = needed._tag === "Failed"
+  const response = origin.respond({
+    status: isFailed ? 412 : 304,
+    fields: isFailed ? Answers.fieldsOfFailed(fields) : notModifiedOf(answer),
+    own: isFailed ? Answers.fieldsOfFailed(own) : own,
+    cookies,
+    body: Body.empty
+  })
+  return { response, outcome: said }
+}
+
+const notModifiedOf = ({ fields, ready }: Sent): Fields.Fields =>
+  ready === undefined
+    ? Answers.fieldsOfNotModified(fields)
+    : ready.notModified ??= Fields.plain(Answers.fieldsOfNotModified(fields))
+
+/** Content that is still coming, from a stream that others read too or from the answer's own: it breaks off where it fails. */
+const comingOf = (answer: Sent, breakConnection: () => void): Body.Streamed | undefined => {
+  const { body, reader } = answer
+  const own = reader === undefined ? body : Body.closable(reader.stream, undefined, reader.decline)
+  if (own._tag !== "Stream") return undefined
+  const length = answers.lengthOf(answer)
+  return Body.through(own, (stream) => Body.breaking(Body.measured(stream, length), breakConnection), length)
+}

@@ -1,0 +1,100 @@
+/** Revalidates what is stale in the background, on behalf of nobody (stale-while-revalidate, RFC 5861 §3). */
+import * as Effect from "effect/Effect"
+import type { CacheItem } from "../CacheItem.js"
+import * as CacheControl from "../protocol/CacheControl.js"
+import * as Fields from "../protocol/Fields.js"
+import * as Reads from "../protocol/Reads.js"
+import * as Reuse from "../protocol/Reuse.js"
+import * as Validation from "../protocol/Validation.js"
+import * as Vary from "../protocol/Vary.js"
+import { limitReached } from "../runtime/limits.js"
+import { isAhead } from "../runtime/memory.js"
+import type { Handle } from "../runtime/singleFlight.js"
+import { fetchInFlight, flightPlan } from "./collapse.js"
+import type { Fetched, FetchPlan } from "./fetch.js"
+import * as group from "./group.js"
+import * as hiddenErrors from "./hiddenErrors.js"
+import { type CacheRequest, change, now } from "./request.js"
+import type { Found } from "./storageAccess.js"
+
+/** At the same time. */
+const maxRevalidations = 100
+/** The back-off after failures: it doubles from the first to the longest. Milliseconds. */
+const firstBackOff = 1000
+const longestBackOff = 60_000
+
+/** The request without what is its client's own: what the handler reads beyond that, it finds absent. */
+const onBehalfOfNobody = <Res, E, R>(request: CacheRequest<Res, E, R>, item: CacheItem): CacheRequest<Res, E, R> => {
+  const { identity, origin, view } = request
+  const identifying = Reads.namesOf(identity.reads, view.fields)
+  const names = Vary.union(item.vary, Vary.union(group.nominatedOf(request), identifying))
+  const fields = Validation.fieldsForNobody(view.fields, names, item.partition !== "")
+  return change(request, {
+    origin: origin.forNobody(fields),
+    view: { ...view, method: "GET", fields: Fields.from(Object.entries(fields)) },
+    asks: CacheControl.noRequestDirectives
+  })
+}
+
+/** An answer that says of the resource what it is now, to its end, or that it is gone. */
+const isAnswered = <Res, E>(fetched: Exclude<Fetched<Res, E>, { readonly _tag: "Found" }>): boolean => {
+  if (fetched._tag === "Answered" && fetched.shared?.isWhole === false) return false
+  const status = fetched._tag === "Failed" ? fetched.status : fetched.answer.status
+  return Validation.saysWhatIs(status)
+}
+
+/**
+ * Starts a revalidation in the background, unless one is running for the same or the last one has failed a moment ago. It
+ * ends at its deadline or when the storage's layer closes.
+ */
+export const revalidate = <Res, E, R>(
+  request: CacheRequest<Res, E, R>,
+  found: Found,
+  item: CacheItem
+): Effect.Effect<void, never, R> =>
+  Effect.suspend(() => {
+    const { runtime } = request
+    const { failedRefreshes } = runtime.memory
+    if (runtime.isClosed) return Effect.void
+    const flight = group.flightOf(request, item)
+    const begun = now(request)
+    const { count, until } = failedRefreshes.get(flight) ?? { count: 0, until: begun }
+    if (isAhead(until, begun, longestBackOff)) return Effect.void
+    const plan: FetchPlan<Res, E, R> = {
+      request: onBehalfOfNobody(request, item),
+      found,
+      wanted: Reuse.anybody,
+      mayKeep: true,
+      mayWait: true,
+      flight
+    }
+    let came: Fetched<Res, E> | undefined
+    const run = (handle: Handle<Fetched<Res, E>>) =>
+      Effect.suspend(() => {
+        // Until it has been answered it counts as failed: so does what hangs, or is interrupted.
+        const backOff = Math.min(firstBackOff * 2 ** count, longestBackOff)
+        failedRefreshes.set(flight, { count: count + 1, until: begun + backOff })
+        const complete = (fetched: Fetched<Res, E>) => {
+          came = fetched
+          return handle.complete(fetched)
+        }
+        return Effect.ensuring(
+          fetchInFlight(plan, { ...handle, complete }),
+          Effect.suspend(() => {
+            if (came === undefined) return Effect.void
+            if (came._tag !== "Found" && !isAnswered(came)) return hiddenErrors.tell("refresh", request, came)
+            failedRefreshes.delete(flight)
+            return Effect.void
+          })
+        )
+      })
+    const own = flightPlan(plan, flight, run)
+    const late = () => came = own.late()
+    return Effect.flatMap(
+      runtime.singleFlight.startInBackground({ ...own, asker: undefined, late }, maxRevalidations),
+      (started) =>
+        started === "full"
+          ? limitReached(runtime, "refreshes", "and stale responses are refreshed later")
+          : Effect.void
+    )
+  })

@@ -1,0 +1,300 @@
+/** One streamed body, pulled once and read by many: a list of chunks that grows, and a bell that tells its readers. */
+import * as Cause from "effect/Cause"
+import * as Chunk from "effect/Chunk"
+import * as Clock from "effect/Clock"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import * as FiberId from "effect/FiberId"
+import * as Option from "effect/Option"
+import * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import type { Holding } from "../runtime/heldBytes.js"
+import { limitReached } from "../runtime/limits.js"
+import type { Runtime } from "../runtime/runtime.js"
+import * as Body from "./body.js"
+import { HoldUp } from "./slowReaders.js"
+
+interface Seat {
+  /** The number of the next chunk. */
+  at: number
+  hasStarted: boolean
+  isCutOff: boolean
+}
+
+/** A reader. It leaves at the end of the stream, or when its request fails before sending. */
+export interface Reader {
+  readonly stream: Body.ByteStream
+  /** The same for a client that needs only a part of it. */
+  readonly partial: Body.ByteStream
+  /** Its client is sent something else; the body goes on, to be stored. */
+  readonly decline: Effect.Effect<void>
+  /** Its client is gone. */
+  readonly leave: Effect.Effect<void>
+}
+
+/** Milliseconds that a source may pause, and that readers may keep it or other readers waiting. */
+const patience = 30_000
+
+export interface Options {
+  readonly runtime: Runtime
+  /** Bytes; a longer body is not stored. */
+  readonly limit: number
+  /** Bytes that it was said to have. */
+  readonly length: number | undefined
+  readonly onTooLarge: Effect.Effect<unknown>
+}
+
+export class SharedBody implements Holding {
+  /** The place of the request that started it. */
+  readonly first: Reader
+  /** Ends the fiber that pulls it, from outside of that. */
+  end: Effect.Effect<unknown> = Effect.void
+  private readonly options: Options
+  private readonly readers = new Set<Seat>()
+  private chunks: Array<Uint8Array> = []
+  /** How many chunks are no longer held. */
+  private dropped = 0
+  /** How much is held. */
+  bytes = 0
+  /** When the last chunk came or was taken. Epoch milliseconds. */
+  private activeAt = 0
+  private size = 0
+  private bell = Deferred.unsafeMake<void>(FiberId.none)
+  private exit: Exit.Exit<unknown, unknown> | undefined
+  /** It is not going to be stored: what every reader has is no longer held. */
+  private isPassing = false
+  private isAbandoned = false
+  private readonly holdUp = new HoldUp()
+  /** Since when the source is waited for. Epoch milliseconds; `undefined` while its readers are. */
+  private pullingSince: number | undefined
+
+  constructor(options: Options) {
+    this.options = options
+    this.first = this.seat()
+  }
+
+  expire(now: number): void {
+    if (this.exit === undefined || now - this.activeAt < patience) return
+    for (const reader of this.readers) reader.isCutOff = true
+    this.readers.clear()
+    this.isAbandoned = true
+    this.settle()
+    this.chunks = []
+  }
+
+  /** It may be stored, and whoever comes late still gets its beginning. */
+  get isWhole(): boolean {
+    return !this.isPassing && !this.isAbandoned && (this.exit === undefined || Exit.isSuccess(this.exit))
+  }
+
+  /** Why it did not come to its end, where that is an error: not what is not stored, nor a layer that has closed. */
+  get failure(): Cause.Cause<unknown> | undefined {
+    if (this.exit === undefined || Exit.isSuccess(this.exit) || this.isPassing) return undefined
+    const { cause } = this.exit
+    return this.isAbandoned || !Cause.isInterruptedOnly(cause) ? cause : undefined
+  }
+
+  get isTooLarge(): boolean {
+    return this.size > this.options.limit
+  }
+
+  /** All bytes of a known length are the whole: a client may leave with the last one. */
+  private get isComplete(): boolean {
+    return this.size === this.options.length
+  }
+
+  /** Its content, which the readers read from now on: there is one copy. */
+  takeBytes(): Uint8Array {
+    const { views, whole } = Body.joined(this.chunks)
+    this.chunks = views
+    return whole
+  }
+
+  /**
+   * At the pace of the source while the body may be stored, then at that of the slowest reader. Its readers see the end
+   * when `atEnd` has run. What nobody has begun to read when `deadline` (milliseconds) is over is given up, and so is a
+   * source that pauses for too long.
+   */
+  pump<E, R, E2, R2>(
+    source: Stream.Stream<Uint8Array, E, R>,
+    atEnd: Effect.Effect<unknown, E2, R2>,
+    deadline: number
+  ): Effect.Effect<void, never, R | R2> {
+    const finish = Effect.suspend(() =>
+      this.exit === undefined ? Effect.onExit(atEnd, (exit) => this.close(exit)) : Effect.void
+    )
+    const take = (chunk: Uint8Array) =>
+      this.push(chunk).pipe(
+        Effect.zipRight(Effect.suspend(() => this.isComplete ? finish : Effect.void)),
+        Effect.zipRight(this.pulls)
+      )
+    const pumped = this.pulls.pipe(
+      Effect.zipRight(Stream.runForEach(source, take)),
+      Effect.zipRight(finish),
+      Effect.onExit((exit) => this.close(exit)),
+      // Its readers are told.
+      Effect.catchAllCause(() => Effect.void)
+    )
+    const watch = Effect.flatMap(Clock.currentTimeMillis, (now) => this.watch(now + deadline))
+    return Effect.flatMap(Effect.fork(watch), (watch) => Effect.ensuring(pumped, Fiber.interruptFork(watch)))
+  }
+
+  /** Adds a reader, where the beginning is still there. */
+  readonly join: Effect.Effect<Reader | undefined> = Effect.uninterruptible(Effect.suspend(() => {
+    if (!this.isWhole) return Effect.succeed(undefined)
+    const reading = this.seat()
+    return Effect.flatMap(Effect.serviceOption(Scope.Scope), (scope) =>
+      Option.isNone(scope)
+        ? Effect.succeed(reading)
+        // A scope that ends well before the body is read is not that of the request.
+        : Effect.as(
+          Scope.addFinalizerExit(scope.value, (exit) => Exit.isFailure(exit) ? reading.leave : Effect.void),
+          reading
+        ))
+  }))
+
+  private seat(): Reader {
+    const reader: Seat = { at: 0, hasStarted: false, isCutOff: false }
+    this.readers.add(reader)
+    this.options.runtime.heldBytes.add(this)
+    const remove = (isGone: boolean) =>
+      Effect.suspend(() => {
+        if (!this.readers.delete(reader)) return Effect.void
+        this.trim()
+        this.settle()
+        const isWanted = this.readers.size > 0 || this.exit !== undefined || this.isComplete
+        return isWanted || !(isGone || this.isPassing) ? Effect.void : this.abandon()
+      })
+    const [decline, leave] = [remove(false), remove(true)]
+    const stream = Stream.repeatEffectChunkOption(this.next(reader))
+    return { stream: Stream.ensuring(stream, leave), partial: Stream.ensuring(stream, decline), decline, leave }
+  }
+
+  private next(reader: Seat): Effect.Effect<Chunk.Chunk<Uint8Array>, Option.Option<unknown>> {
+    return Effect.flatMap(Clock.currentTimeMillis, (now) => {
+      reader.hasStarted = true
+      if (reader.isCutOff) return Effect.fail(Option.some(new Error("the client took nothing for too long")))
+      const chunk = this.chunks[reader.at - this.dropped]
+      if (chunk !== undefined) {
+        reader.at++
+        this.activeAt = now
+        this.trim()
+        return Effect.succeed(Chunk.of(chunk))
+      }
+      if (this.exit === undefined) return Effect.zipRight(Deferred.await(this.bell), this.next(reader))
+      return Exit.isSuccess(this.exit)
+        ? Effect.fail(Option.none())
+        : Effect.failCause(Cause.map(this.exit.cause, Option.some))
+    })
+  }
+
+  private push(chunk: Uint8Array): Effect.Effect<void, Error> {
+    return Effect.flatMap(Clock.currentTimeMillis, (now) => {
+      this.pullingSince = undefined
+      this.activeAt = now
+      if (chunk.byteLength === 0) return Effect.void
+      this.chunks.push(Body.copy(chunk))
+      this.size += chunk.byteLength
+      this.hold(chunk.byteLength)
+      const passes = this.isPassing ? undefined : this.passes(now)
+      if (passes !== undefined) this.isPassing = true
+      this.trim()
+      this.ring()
+      return passes === undefined ? this.room : Effect.zipRight(passes, this.room)
+    })
+  }
+
+  /** What is told of it where it can't be stored any more. */
+  private passes(now: number): Effect.Effect<unknown> | undefined {
+    const { limit, onTooLarge, runtime } = this.options
+    if (this.isTooLarge) return onTooLarge
+    return runtime.heldBytes.mayGrow(this, limit, now)
+      ? undefined
+      : limitReached(runtime, "bytes of streams", "and other streams are not stored")
+  }
+
+  private get isBeingRead(): boolean {
+    return Array.from(this.readers).some(({ hasStarted }) => hasStarted)
+  }
+
+  private readonly pulls = Effect.map(Clock.currentTimeMillis, (now) => this.pullingSince = now)
+
+  private watch(deadline: number): Effect.Effect<unknown> {
+    return Effect.flatMap(Clock.currentTimeMillis, (now) => {
+      if (now >= deadline) return this.isBeingRead ? this.watch(Infinity) : this.abandon()
+      const stalls = (this.pullingSince ?? now) + patience
+      if (now < stalls) return Effect.zipRight(Effect.sleep(Math.min(deadline, stalls) - now), this.watch(deadline))
+      return Effect.zipRight(this.close(Exit.fail(new Error("the body paused for too long"))), this.end)
+    })
+  }
+
+  /** Waits until the readers have taken enough of what is not stored. */
+  private readonly room: Effect.Effect<void, Error> = Effect.flatMap(Clock.currentTimeMillis, (now) => {
+    if (!this.isPassing || this.isComplete) return Effect.void
+    if (this.readers.size === 0) return Effect.fail(new Error("nobody reads what can't be stored"))
+    const { limit, runtime } = this.options
+    if (this.bytes <= (runtime.heldBytes.isCrowded(limit) ? 0 : limit)) return Effect.void
+    const left = this.holdUp.begunAt(this.positions, now) + patience - now
+    if (left > 0) return Effect.zipRight(Effect.timeoutOption(Deferred.await(this.bell), left), this.room)
+    this.cutOff()
+    return this.room
+  })
+
+  private get positions() {
+    return { readers: Array.from(this.readers, ({ at }) => at), end: this.dropped + this.chunks.length }
+  }
+
+  /** The readers that hold it up are given up. */
+  private cutOff(): void {
+    const limit = this.holdUp.limit(this.positions)
+    for (const reader of this.readers) {
+      if (reader.at >= limit) continue
+      reader.isCutOff = true
+      this.readers.delete(reader)
+    }
+    this.trim()
+  }
+
+  private abandon(): Effect.Effect<unknown> {
+    this.isAbandoned = true
+    return this.end
+  }
+
+  /** The first to say how it ended is right. */
+  close(exit: Exit.Exit<unknown, unknown>): Effect.Effect<void> {
+    return Effect.sync(() => {
+      this.exit ??= exit
+      this.settle()
+      this.ring()
+    })
+  }
+
+  /** Before there is a reader it is held whole. */
+  private trim(): void {
+    if (this.isWhole || this.readers.size === 0) return
+    const slowest = Math.min(...this.positions.readers)
+    while (this.chunks.length > 0 && this.dropped < slowest) {
+      this.hold(-this.chunks.shift()!.byteLength)
+      this.dropped++
+    }
+    this.ring()
+  }
+
+  private hold(bytes: number): void {
+    this.bytes += bytes
+    this.options.runtime.heldBytes.grow(this, bytes)
+  }
+
+  /** After its end it is there for who still reads it. */
+  private settle(): void {
+    if (this.exit !== undefined && this.readers.size === 0) this.options.runtime.heldBytes.remove(this)
+  }
+
+  private ring(): void {
+    const { bell } = this
+    this.bell = Deferred.unsafeMake(FiberId.none)
+    Deferred.unsafeDone(bell, Effect.void)
+  }
+}

@@ -1,0 +1,188 @@
+/** May it be kept? Keeps it, or drops what it makes out of date. */
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Random from "effect/Random"
+import type { CacheItem } from "../CacheItem.js"
+import type { Fill } from "../CacheStorage.js"
+import type * as CacheControl from "../protocol/CacheControl.js"
+import type * as CacheStatus from "../protocol/CacheStatus.js"
+import type * as Fields from "../protocol/Fields.js"
+import * as Reads from "../protocol/Reads.js"
+import * as Storability from "../protocol/Storability.js"
+import * as Validation from "../protocol/Validation.js"
+import * as Vary from "../protocol/Vary.js"
+import { step } from "../runtime/effect.js"
+import { limitReached } from "../runtime/limits.js"
+import * as answers from "./answers.js"
+import * as Body from "./body.js"
+import { isPersonal } from "./enclosing.js"
+import * as group from "./group.js"
+import type { Answer, Handled } from "./origin.js"
+import { type Asked, now } from "./request.js"
+import * as storageAccess from "./storageAccess.js"
+
+/** Where a response is kept: the fill that began before the handler was asked, and what was found then. */
+export interface Place {
+  readonly asked: Asked
+  readonly fill: Fill | undefined
+  readonly item: CacheItem | undefined
+  /** When the fill began. Epoch milliseconds. */
+  readonly since: number
+}
+
+export type Exchange =
+  & Pick<Storability.Exchange, "method" | "requestTime" | "responseTime" | "setsPreResponseHandler">
+  & Pick<Handled<unknown>, "reads" | "shown">
+  & {
+    /** What the handler said, also through caches beneath; `undefined` where none heard it. */
+    readonly said: Handled<unknown>["said"] | undefined
+    /** More may be read while the body is sent. */
+    readonly readsLate: boolean
+  }
+
+export interface Judged {
+  readonly told: CacheControl.Answer
+  readonly isPersonal: boolean
+  /** Why it may not be kept. */
+  readonly detail?: CacheStatus.Detail | undefined
+  /** What may be kept; without content while that is a stream. */
+  readonly item?: CacheItem | undefined
+  /** What was read that is why: fields, or in words. */
+  readonly unkeyed: ReadonlyArray<string>
+}
+
+/** A handler that reads what the client names would make a list for each request; a lookup goes through them all. */
+const maxFieldLists = 8
+
+/** Whether it is one of the first lists of fields that responses of the URI were read by. */
+const admitsList = ({ key, runtime: { memory } }: Asked, vary: Vary.Vary): boolean => {
+  const seen = memory.fieldLists.get(key) ?? []
+  const list = JSON.stringify(vary)
+  if (seen.includes(list)) return true
+  if (seen.length >= maxFieldLists) return false
+  memory.fieldLists.set(key, [...seen, list])
+  return true
+}
+
+/** Ids are flat texts, a prefix for each process and a count: a UUID of `node:crypto` keeps 479 bytes. */
+const idPrefix = `${process.pid.toString(36)}-${Date.now().toString(36)}-${Math.random().toString(36).slice(2, 10)}-`
+let ids = 0
+
+/** May it be kept? */
+export const judge = (place: Place, exchange: Exchange, answer: Answer): Effect.Effect<Judged> => {
+  const { policy } = place.asked
+  return policy.jitter === 0
+    ? judgeWith(place, exchange, answer, 0)
+    : Effect.flatMap(Random.next, (chance) => judgeWith(place, exchange, answer, chance))
+}
+
+const judgeWith = (place: Place, exchange: Exchange, answer: Answer, chance: number): Effect.Effect<Judged> => {
+  const { asked, item: found } = place
+  const { asks, lookup, policy, runtime, view } = asked
+  const { partition } = lookup
+  const content = Body.bytesOf(answer.body)
+  const { lines } = answer.cookies
+  const { added, credentials, unkeyed: read } = Reads.judge(exchange.reads, policy, answer.fields)
+  const unkeyed = exchange.readsLate ? [...read, Reads.late] : read
+  const storability = Storability.decide({
+    method: exchange.method,
+    requestTime: exchange.requestTime,
+    responseTime: exchange.responseTime,
+    setsPreResponseHandler: exchange.setsPreResponseHandler,
+    readsCredentials: credentials,
+    isOfPersonal: exchange.said !== undefined && isPersonal(exchange.said, partition),
+    readsUnkeyed: unkeyed.length > 0,
+    request: view.fields,
+    requestNoStore: asks.noStore,
+    partition,
+    status: answer.status,
+    response: answer.fields,
+    setsCookies: policy.cookies === "refuse" && lines.length > 0,
+    bodyBytes: content?.byteLength ?? answers.lengthOf(answer),
+    isOpaque: answer.body._tag === "Opaque",
+    hasWhole: found !== undefined && found.range === undefined,
+    chance
+  }, policy)
+  const judged = { told: storability.answer, isPersonal: storability.isPersonal }
+  if (storability._tag === "Refuse") {
+    const { detail } = storability
+    const refused = { ...judged, detail, unkeyed }
+    return detail === "too-large" ? Effect.as(tooLarge(asked), refused) : Exit.succeed(refused)
+  }
+  const { kept } = storability
+  if (added.length > 0 && !admitsList(asked, kept.vary)) {
+    return Effect.as(
+      limitReached(runtime, "lists of fields that were read", "and what is made of others is not stored"),
+      { ...judged, detail: "unkeyed", unkeyed: added }
+    )
+  }
+  if (!Vary.isSpelled(exchange.shown, kept.vary)) {
+    // The next handler is shown the one spelling.
+    group.nominate(asked, kept.vary)
+    return Exit.succeed({ ...judged, detail: "spelling", unkeyed: [] })
+  }
+  // Another user of the same browser is not shown it (RFC 9111 §4.1).
+  if (partition !== "") answers.nominate(answer, [...exchange.reads?.credentials ?? []])
+  const item: CacheItem = {
+    ...kept,
+    headers: partition === "" ? kept.headers : { ...kept.headers, ...Vary.only(answer.fields) },
+    id: `${idPrefix}${(++ids).toString(36)}`,
+    key: lookup.key,
+    partition,
+    cache: asked.cache,
+    variant: lookup.variantOf(kept.vary),
+    groups: [],
+    cookies: policy.cookies === "store" ? lines : [],
+    body: content === undefined || content === found?.body ? content ?? Body.none : Body.copy(content)
+  }
+  return Exit.succeed({ ...judged, item, unkeyed })
+}
+
+/** The route's `maxBodyBytes`, or 64 KiB of fields. */
+export const tooLarge = ({ runtime }: Pick<Asked, "runtime">): Effect.Effect<void> =>
+  limitReached(runtime, "size", "and what is larger is not stored")
+
+/** Keeps it, or says why the storage did not. What nothing can be answered with only drops what was found. */
+export const store = (
+  { asked, fill, since }: Place,
+  item: CacheItem
+): Effect.Effect<CacheStatus.Detail | undefined> =>
+  item.retainUntil > item.responseTime
+    ? storageAccess.store(asked, fill, item, since)
+    : step(storageAccess.store(asked, fill, undefined, since), () => Exit.succeed("not-kept"))
+
+/** Drops what was found: it is out of date. */
+export const drop = ({ asked, fill, item, since }: Place): Effect.Effect<unknown> =>
+  item === undefined ? Effect.void : storageAccess.store(asked, fill, undefined, since)
+
+/** What a `HEAD` says of the stored response to `GET` (RFC 9111 §4.3.5). */
+export const freshenByHead = (place: Place, exchange: Exchange, head: Answer): Effect.Effect<unknown> => {
+  const { item } = place
+  if (item === undefined || item.range !== undefined || head.status !== 200) return Effect.void
+  return Validation.headIsAbout(item.headers, head.fields)
+    ? judgeAndStore(place, { ...exchange, method: "GET" }, answers.freshened(item, head))
+    : drop(place)
+}
+
+const judgeAndStore = (place: Place, exchange: Exchange, answer: Answer) =>
+  Effect.flatMap(
+    judge(place, exchange, answer),
+    ({ item }) => item === undefined ? drop(place) : store(place, item)
+  )
+
+/** Stores what a `POST` answered, as the response to `GET` that it says it is (RFC 9110 §9.3.3). */
+export const storeForGet = (
+  asked: Asked,
+  fill: Fill | undefined,
+  answer: Answer,
+  shown: Fields.Fields
+): Effect.Effect<unknown> => {
+  const { view } = asked
+  if (!Storability.answersGet(view.method, view.target, answer.status, answer.fields)) return Effect.void
+  if (answer.body._tag !== "Bytes") return Effect.void
+  const time = now(asked)
+  const place = { asked, fill, item: fill?.item, since: time }
+  // It passed by: nothing was recorded, and what it was told is its own.
+  const exchange = { setsPreResponseHandler: false, reads: undefined, readsLate: false, said: undefined, shown }
+  return judgeAndStore(place, { ...exchange, method: "GET", requestTime: time, responseTime: time }, answer)
+}

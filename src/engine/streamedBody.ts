@@ -1,0 +1,72 @@
+/** A streamed response that may be stored: it is sent while it comes, and stored once it has come whole. */
+import * as Effect from "effect/Effect"
+import * as Stream from "effect/Stream"
+import type { CacheItem } from "../CacheItem.js"
+import * as Reads from "../protocol/Reads.js"
+import * as answers from "./answers.js"
+import * as Body from "./body.js"
+import type { Answered } from "./fetch.js"
+import type { Answer, Handled, Route } from "./origin.js"
+import { SharedBody } from "./sharedBody.js"
+import { drop, type Exchange, judge, type Place, store, tooLarge } from "./store.js"
+import * as warnings from "./warnings.js"
+
+export interface Streamed {
+  readonly place: Place
+  readonly exchange: Exchange
+  readonly handled: Handled<unknown>
+  readonly answer: Answer
+  readonly stream: Body.Streamed
+  /** What is stored of it, without content. */
+  readonly item: CacheItem
+  readonly route: Route
+  /** Remembers that it can't be shared. */
+  readonly unshare: () => void
+}
+
+/** The answer with a body that many may read, and with what pulls it to its end. */
+export const share = <Res>(streamed: Streamed, answered: Answered<Res>): Effect.Effect<Answered<Res>> =>
+  Effect.sync(() => {
+    const { answer, place: { asked: { policy, runtime } } } = streamed
+    const length = answers.lengthOf(answer)
+    const shared = new SharedBody({
+      runtime,
+      limit: policy.maxBodyBytes,
+      length,
+      onTooLarge: tooLarge({ runtime })
+    })
+    return { ...answered, shared, pump: pump(streamed, shared, length) }
+  })
+
+const pump = (
+  { answer, exchange, handled, item, place, route, stream, unshare }: Streamed,
+  shared: SharedBody,
+  length: number | undefined
+): Effect.Effect<void> => {
+  const { key, policy } = place.asked
+  const { reads, said } = handled
+  const readBefore = reads?.count
+  // The head is sent, but the body then read a field that the head does not name, or the handler refused. The stream breaks
+  // for every reader; from now on this route's streams are private.
+  const changed = Effect.gen(function*() {
+    if (said.isRefused !== true) {
+      const judged = yield* judge(place, exchange, answer)
+      const isNamed = policy.unkeyed !== "vary" || Reads.unkeyed(reads, policy, item.headers).length === 0
+      if (judged.item !== undefined && isNamed) return
+    }
+    warnings.readsLate(route)
+    yield* warnings.ofReads(route.handler, key, [Reads.late])
+    unshare()
+    yield* drop(place)
+    return yield* Effect.fail(new Error("the body read what selects it, or was refused, after its head had gone out"))
+  })
+  const holds = Effect.suspend(() => said.isRefused !== true && reads?.count === readBefore ? Effect.void : changed)
+  const atEnd = Effect.gen(function*() {
+    yield* holds
+    if (shared.isWhole) return yield* store(place, answers.withContent(item, shared.takeBytes(), policy.etag))
+    if (shared.isTooLarge) unshare()
+    return yield* drop(place)
+  })
+  const source = Body.measured(stream.stream, length)
+  return shared.pump(Stream.tap(source, () => holds), atEnd, policy.deadline)
+}

@@ -1,0 +1,140 @@
+/** What an option must be: a `TypeError` says what was given and what is expected. */
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import { type Check, check, isRecord, show, unless } from "../runtime/givenValues.js"
+import { maxSeconds } from "../protocol/CacheControl.js"
+import * as Fields from "../protocol/Fields.js"
+import * as Vary from "../protocol/Vary.js"
+import type { DefaultOptions, Options, Seconds } from "../CachePolicy.js"
+
+const oneOf = (...words: ReadonlyArray<unknown>): Check =>
+  unless((value) => words.includes(value), `one of ${words.map((word) => JSON.stringify(word)).join(", ")}`)
+
+/** At most 2^31 seconds, which is for ever (RFC 9111 §1.2.2). */
+export const toMillis = (input: Seconds): number | undefined => {
+  if (typeof input === "number") return input >= 0 ? Math.min(input, maxSeconds) * 1000 : undefined
+  if (typeof input === "string" && input.startsWith("-")) return undefined
+  const millis = Option.map(Duration.decodeUnknown(input), Duration.toMillis)
+  return Option.getOrUndefined(Option.map(millis, (millis) => Math.min(millis, maxSeconds * 1000)))
+}
+
+/** Milliseconds of a duration that a caller gives. Throws a `TypeError` that says what is expected. */
+export const durationOf = (where: string, name: string, input: Seconds): number => {
+  const millis = toMillis(input)
+  if (millis !== undefined) return millis
+  throw new TypeError(`${where}: ${name} is ${show(input)}; it must be ${duration}`)
+}
+
+const duration = "a number of seconds, 0 or more, or a Duration such as \"10 seconds\""
+
+const seconds = unless((value) => toMillis(value as Seconds) !== undefined, duration)
+
+const listOf = (isMember: (value: unknown) => boolean) => (value: unknown): boolean =>
+  Array.isArray(value) && value.every(isMember)
+
+const isString = (value: unknown): value is string => typeof value === "string"
+
+const isBoolean = (value: unknown): value is boolean => typeof value === "boolean"
+
+const isFunction = (value: unknown): boolean => typeof value === "function"
+
+const isOfStyle = ([name, value]: [string, unknown]): boolean =>
+  value === undefined || (name === "name" ? isString(value) : ["detail", "key"].includes(name) && isBoolean(value))
+
+/** Why a text is no name of a parameter: it would match nothing, and clients would be told of it. */
+const notAName = (name: string): string | undefined => {
+  if (name === "" || name.trim() !== name) return "is no name"
+  if (name.includes("*")) return "is no pattern here; list each name"
+  if (/^[?#]|[&=]/.test(name)) return "is more than a name"
+  return /%[0-9a-f]{2}/i.test(name) ? "is encoded; a name is written as it reads after decoding" : undefined
+}
+
+const query: Check = (value) => {
+  if (value === "all" || value === "none") return undefined
+  const [kind, names] = isRecord(value) && Object.keys(value).length === 1 ? Object.entries(value)[0]! : []
+  if ((kind !== "only" && kind !== "except") || !listOf(isString)(names)) {
+    return "\"all\", \"none\", { only: [names] } or { except: [names] }"
+  }
+  const reasons = (names as ReadonlyArray<string>).map((name) => [name, notAName(name)] as const)
+  const wrong = reasons.find(([, reason]) => reason !== undefined)
+  return wrong === undefined ? undefined : `made of names of search parameters; ${JSON.stringify(wrong[0])} ${wrong[1]}`
+}
+
+const isStatus = (value: unknown): boolean =>
+  Number.isInteger(value) && Number(value) >= 200 && Number(value) < 600 && value !== 206 && value !== 304
+
+/** A token may have a `*`, but no field has one in its name. */
+const isFieldName = (name: unknown): boolean => isString(name) && Fields.isToken(name) && !name.includes("*")
+
+const vary: Check = (value) => {
+  if (!listOf(isFieldName)(value)) {
+    return "a list of request field names, such as [\"Accept-Language\"]"
+  }
+  return Vary.isPersonal((value as ReadonlyArray<string>).map((name) => name.toLowerCase()))
+    ? "without Cookie and Authorization, which nearly every client sends differently; to keep a copy for each user, " +
+      "name the user with the option partition"
+    : undefined
+}
+
+const isOrigin = (value: unknown): boolean => {
+  if (value === "request") return true
+  if (!isString(value) || !/^https?:\/\/[^*]+$/.test(value)) return false
+  return URL.canParse(value) && new URL(value).origin === value
+}
+
+const optionChecks: { readonly [Name in keyof Required<Options>]: Check } = {
+  name: unless((value) => isString(value) && value !== "", "a text that isn't empty"),
+  expiry: seconds,
+  sharedExpiry: seconds,
+  staleWhileRevalidate: seconds,
+  staleIfError: seconds,
+  retain: seconds,
+  jitter: unless((value) => typeof value === "number" && value >= 0 && value <= 1, "a number from 0 to 1"),
+  deadline: seconds,
+  maxWaiters: unless((value) => Number.isInteger(value) && Number(value) >= 0, "a whole number, 0 or more"),
+  cacheControl: oneOf("public", "private"),
+  clients: oneOf("expiry", "revalidate", "nothing"),
+  vary,
+  unkeyed: oneOf("vary", "refuse", "ignore"),
+  partition: unless(Effect.isEffect, "an Effect that names whose response it is"),
+  query,
+  etag: oneOf("strong", "weak", "none"),
+  statuses: unless(listOf(isStatus), "a list of statuses from 200 to 599 without 206 and 304"),
+  cookies: oneOf("refuse", "strip", "store"),
+  requestDirectives: oneOf("honor", "ignore"),
+  targets: unless(
+    listOf(isFieldName),
+    "a list of response field names, such as [\"CDN-Cache-Control\"]"
+  ),
+  bypass: unless(isFunction, "a function from the request to a boolean"),
+  maxBodyBytes: unless((value) => Number.isInteger(value) && Number(value) >= 0, "a whole number of bytes, 0 or more"),
+  cacheStatus: unless(
+    (value) =>
+      value === false ||
+      (isRecord(value) && value["name"] !== "" && Object.entries(value).every(isOfStyle)),
+    "false, or { name, detail, key }, a text that isn't empty and two booleans"
+  )
+}
+
+const { name: _, ...commonChecks } = optionChecks
+
+const defaultsChecks: { readonly [Name in keyof Required<DefaultOptions>]: Check } = {
+  ...commonChecks,
+  origin: unless(isOrigin, "\"request\", or scheme and host such as \"https://api.example.com\""),
+  version: unless((value) => isString(value) && value !== "", "a text that isn't empty"),
+  storageTimeout: seconds,
+  enabled: unless(Effect.isEffect, "an Effect that answers a boolean")
+}
+
+const collectChecks: { readonly [name: string]: Check } = {
+  query: optionChecks.query,
+  also: unless(isFunction, "a function from the request and the response to a list of URIs")
+}
+
+export const route = (where: string, options: unknown): void => check(where, "option", options, optionChecks)
+
+export const defaults = (where: string, options: unknown): void => check(where, "option", options, defaultsChecks)
+
+/** `withCollect` has an option of its own. */
+export const collect = (where: string, options: unknown): void => check(where, "option", options, collectChecks)

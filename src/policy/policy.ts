@@ -1,0 +1,116 @@
+/** The policy that the options of a route and of the application come to. */
+import type { HttpServerRequest } from "@effect/platform/HttpServerRequest"
+import type * as Effect from "effect/Effect"
+import type { DefaultOptions, Options, Seconds } from "../CachePolicy.js"
+import type { Advice } from "../protocol/CacheControl.js"
+import type { QuerySelection } from "../protocol/CacheKey.js"
+import type { Style } from "../protocol/CacheStatus.js"
+import type * as Storability from "../protocol/Storability.js"
+import * as Vary from "../protocol/Vary.js"
+import * as checks from "./checks.js"
+
+/** The options in force for one route, as far as no binding is needed for them. Milliseconds. */
+export interface Policy extends Storability.Policy, Advice {
+  readonly name: string | undefined
+  /** There is a `partition`: private responses are stored, a copy for each. */
+  readonly isPartitioned: boolean
+  readonly unkeyed: "vary" | "refuse" | "ignore"
+  readonly query: QuerySelection
+  readonly etag: "strong" | "weak" | "none"
+  readonly cookies: "refuse" | "strip" | "store"
+  readonly honorsRequest: boolean
+  readonly deadline: number
+  readonly maxWaiters: number
+  readonly storageTimeout: number
+  readonly cacheStatus: Style | undefined
+  readonly origin: string | undefined
+  readonly version: string | undefined
+  readonly enabled: Effect.Effect<boolean, unknown> | undefined
+}
+
+/** The same, with what the binding to the server runs itself. */
+export interface ServerPolicy<R> extends Policy {
+  readonly partition: Effect.Effect<string | undefined, unknown, R | HttpServerRequest> | undefined
+  readonly bypass: ((request: HttpServerRequest) => boolean) | undefined
+}
+
+const defaultStatuses = [200, 203, 204, 300, 301, 308, 404, 410]
+const defaultMaxBodyBytes = 4 * 1024 * 1024
+const defaultDeadline = 60_000
+const defaultMaxWaiters = 10_000
+const defaultStorageTimeout = 250
+const defaultName = "effect-http-cache"
+
+const millisOf = (input: Seconds | undefined) => input === undefined ? undefined : checks.toMillis(input)
+
+const merge = <R>(route: Options<R>, defaults: DefaultOptions): ServerPolicy<R> => {
+  const sharedExpiry = route.sharedExpiry ?? defaults.sharedExpiry
+  const expiry = route.expiry ?? defaults.expiry ?? (sharedExpiry === undefined ? undefined : 0)
+  const partition = route.partition ?? defaults.partition
+  const cacheStatus = route.cacheStatus ?? defaults.cacheStatus ?? {}
+  return {
+    shared: true,
+    name: route.name,
+    expiry: millisOf(expiry),
+    sharedExpiry: millisOf(sharedExpiry),
+    staleWhileRevalidate: millisOf(route.staleWhileRevalidate ?? defaults.staleWhileRevalidate),
+    staleIfError: millisOf(route.staleIfError ?? defaults.staleIfError),
+    jitter: route.jitter ?? defaults.jitter ?? 0,
+    deadline: millisOf(route.deadline ?? defaults.deadline) ?? defaultDeadline,
+    maxWaiters: route.maxWaiters ?? defaults.maxWaiters ?? defaultMaxWaiters,
+    storageTimeout: millisOf(defaults.storageTimeout) ?? defaultStorageTimeout,
+    retain: millisOf(route.retain ?? defaults.retain),
+    cacheControl: route.cacheControl ?? defaults.cacheControl,
+    clients: route.clients ?? defaults.clients ?? "expiry",
+    vary: Vary.union(Vary.of(route.vary ?? []), Vary.of(defaults.vary ?? [])),
+    unkeyed: route.unkeyed ?? defaults.unkeyed ?? (expiry === undefined ? "ignore" : "vary"),
+    partition,
+    isPartitioned: partition !== undefined,
+    query: route.query ?? defaults.query ?? "all",
+    etag: route.etag ?? defaults.etag ?? (expiry === undefined ? "none" : "strong"),
+    statuses: new Set(route.statuses ?? defaults.statuses ?? defaultStatuses),
+    cookies: route.cookies ?? defaults.cookies ?? "refuse",
+    honorsRequest:
+      (route.requestDirectives ?? defaults.requestDirectives ?? (expiry === undefined ? "honor" : "ignore")) ===
+        "honor",
+    bypass: route.bypass ?? defaults.bypass,
+    maxBodyBytes: route.maxBodyBytes ?? defaults.maxBodyBytes ?? defaultMaxBodyBytes,
+    cacheStatus: cacheStatus === false ? undefined : {
+      name: cacheStatus.name ?? defaultName,
+      detail: cacheStatus.detail ?? false,
+      key: cacheStatus.key ?? false
+    },
+    targets: route.targets ?? defaults.targets ?? [],
+    origin: defaults.origin === "request" ? undefined : defaults.origin,
+    version: defaults.version,
+    enabled: defaults.enabled
+  }
+}
+
+export type Policies<R> = (defaults: DefaultOptions) => ServerPolicy<R>
+
+/**
+ * Checks the route's options now, and gives the policy under the `Defaults` of a request; those are checked when they
+ * are first seen.
+ */
+export const resolve = <R>(where: string, route: Options<R>): Policies<R> => {
+  checks.route(where, route)
+  let seen: DefaultOptions | undefined
+  let policy: ServerPolicy<R> | undefined
+  return (defaults) => {
+    if (policy === undefined || seen !== defaults) {
+      checks.defaults("HttpCache.Defaults", defaults)
+      policy = merge(route, defaults)
+      seen = defaults
+    }
+    return policy
+  }
+}
+
+/** The same for `withCollect`, which has an option of its own. */
+export const resolveCollect = (
+  options: Pick<Options<never>, "query"> & { readonly also?: unknown }
+): Policies<never> => {
+  checks.collect("withCollect", options)
+  return resolve("withCollect", { query: options.query })
+}

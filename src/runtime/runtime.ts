@@ -1,0 +1,129 @@
+/** What belongs to a storage and to no request: one object for each storage, made when it is first asked for. */
+import * as Clock from "effect/Clock"
+import type * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as ExecutionStrategy from "effect/ExecutionStrategy"
+import * as Fiber from "effect/Fiber"
+import * as GlobalValue from "effect/GlobalValue"
+import * as Scope from "effect/Scope"
+import { CircuitBreaker } from "./circuitBreaker.js"
+import { LentScope, withFiber, withServices } from "./effect.js"
+import { HeldBytes } from "./heldBytes.js"
+import { Memory } from "./memory.js"
+import { SingleFlight } from "./singleFlight.js"
+import { Timeouts } from "./timeouts.js"
+import { UndeliveredCollects } from "./undeliveredCollects.js"
+
+export interface Lent<A, E> {
+  readonly fiber: Fiber.RuntimeFiber<A, E>
+  readonly hold: Effect.Effect<void>
+}
+
+type AnyFiber = Fiber.RuntimeFiber<unknown, unknown>
+
+export class Runtime {
+  /** One for each method: a storage that is full can still be read. */
+  readonly breakers = { get: new CircuitBreaker(), set: new CircuitBreaker(), collect: new CircuitBreaker() }
+  readonly undelivered = new UndeliveredCollects()
+  readonly memory = new Memory()
+  readonly heldBytes = new HeldBytes()
+  readonly timeouts = new Timeouts()
+  readonly singleFlight = new SingleFlight(this)
+  /** The limits that were logged. */
+  readonly reachedLimits = new Set<string>()
+  /** The layer of the storage has closed, or is about to: no work in the background is begun. */
+  isClosed = false
+  /** Fibers that somebody waits for. */
+  private readonly awaited = new Set<AnyFiber>()
+  /** `undefined`: no layer of ours made the storage, so nothing but their deadlines ends its fibers. */
+  private scope: Scope.CloseableScope | undefined
+  private forked = 0
+
+  /** How many of its fibers run. */
+  get fibers(): number {
+    return this.forked
+  }
+
+  /** Starts a fiber of the storage. It can be interrupted, also where the present one can't be. */
+  fork<A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<Fiber.RuntimeFiber<A, E>, never, R> {
+    const started = this.scope === undefined
+      ? Effect.forkDaemon(Effect.interruptible(effect))
+      : Effect.forkIn(Effect.interruptible(effect), this.scope)
+    return Effect.map(started, (fiber) => {
+      this.forked++
+      fiber.addObserver(() => this.forked--)
+      return fiber
+    })
+  }
+
+  /**
+   * Starts a fiber that may outlive its request, and lends it what the request holds. `hold` is run before the request goes
+   * on without the fiber: the request's scope closes after the fiber has ended.
+   */
+  lend<A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<Lent<A, E>, never, R> {
+    return withFiber((context: Context.Context<R>) => {
+      const scope = context.unsafeMap.get(Scope.Scope.key) as Scope.Scope | undefined
+      if (scope === undefined) return Effect.map(this.fork(effect), (fiber) => ({ fiber, hold: Effect.void }))
+      const lent = new LentScope(scope)
+      const services = new Map(context.unsafeMap)
+      services.set(Scope.Scope.key, lent)
+      return Effect.map(
+        this.fork(withServices(effect, services)),
+        (fiber) => {
+          lent.startedAs(fiber)
+          return { fiber, hold: lent.hold }
+        }
+      )
+    })
+  }
+
+  /** Whoever closes the storage lets the fiber end, within a bound. */
+  waitFor(fiber: AnyFiber): void {
+    this.awaited.add(fiber)
+    fiber.addObserver(() => this.awaited.delete(fiber))
+  }
+
+  private readonly awaitAll: Effect.Effect<void> = Effect.suspend(() =>
+    this.awaited.size === 0 ? Effect.void : Effect.zipRight(Fiber.awaitAll(this.awaited), this.awaitAll)
+  )
+
+  /**
+   * The fibers of the storage end with the scope: those that somebody waits for have some time to, the others are
+   * interrupted. Later ones, of requests that the server still answers, are nobody's.
+   */
+  readonly endWithScope: Effect.Effect<void, never, Scope.Scope> = Effect.flatMap(
+    Scope.make(ExecutionStrategy.parallel),
+    (own) => {
+      this.scope = own
+      return Effect.addFinalizer((exit) =>
+        Effect.suspend(() => {
+          this.isClosed = true
+          this.scope = undefined
+          return Effect.zipRight(
+            Effect.zipRight(bounded(this.awaitAll), bounded(Scope.close(own, exit))),
+            Effect.sync(() => this.timeouts.close())
+          )
+        })
+      )
+    }
+  )
+}
+
+/** Seconds of the machine's own clock: with a `TestClock` a layer would never close that a reader keeps waiting. */
+const patience = Effect.withClock(Effect.sleep("5 seconds"), Clock.make())
+
+/** Leaves behind what can't be interrupted. */
+const bounded = <A>(effect: Effect.Effect<A>) =>
+  Effect.raceFirst(Effect.interruptible(Effect.disconnect(effect)), Effect.interruptible(patience))
+
+/** Two copies of this package share the runtimes, as they share the storages. */
+const runtimes = GlobalValue.globalValue(
+  Symbol.for("effect-http-cache/runtimes"),
+  () => new WeakMap<object, Runtime>()
+)
+
+export const runtimeOf = (storage: object): Runtime => {
+  let runtime = runtimes.get(storage)
+  if (runtime === undefined) runtimes.set(storage, runtime = new Runtime())
+  return runtime
+}

@@ -1,0 +1,60 @@
+/** Timers of a storage: one sleeping fiber for all that wait equally long, however many they are. */
+import type * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+
+interface Timer {
+  /** Epoch milliseconds. */
+  readonly at: number
+  readonly fire: () => void
+}
+
+/** What waits equally long ends in the order in which it began. */
+interface Queue {
+  readonly timers: Set<Timer>
+  sleeper: Fiber.RuntimeFiber<void> | undefined
+}
+
+export class Timeouts {
+  private readonly queues = new Map<Clock.Clock, Map<number, Queue>>()
+
+  /** Calls `fire` in so many milliseconds, unless the function that it returns is called before. */
+  after(clock: Clock.Clock, millis: number, fire: () => void): () => void {
+    const queue = this.queueOf(clock, millis)
+    const timer: Timer = { at: clock.unsafeCurrentTimeMillis() + millis, fire }
+    queue.timers.add(timer)
+    queue.sleeper ??= this.sleep(queue, clock, millis)
+    return () => void queue.timers.delete(timer)
+  }
+
+  /** Forgets all timers. */
+  close(): void {
+    for (const queues of this.queues.values()) {
+      for (const { sleeper } of queues.values()) if (sleeper !== undefined) Effect.runFork(Fiber.interrupt(sleeper))
+    }
+    this.queues.clear()
+  }
+
+  private queueOf(clock: Clock.Clock, millis: number): Queue {
+    let queues = this.queues.get(clock)
+    if (queues === undefined) this.queues.set(clock, queues = new Map())
+    let queue = queues.get(millis)
+    if (queue === undefined) queues.set(millis, queue = { timers: new Set(), sleeper: undefined })
+    return queue
+  }
+
+  private sleep(queue: Queue, clock: Clock.Clock, millis: number): Fiber.RuntimeFiber<void> {
+    const sleepOn: Effect.Effect<void> = Effect.suspend(() => {
+      const now = clock.unsafeCurrentTimeMillis()
+      for (const timer of queue.timers) {
+        if (timer.at > now) return Effect.zipRight(Effect.sleep(timer.at - now), sleepOn)
+        queue.timers.delete(timer)
+        timer.fire()
+      }
+      this.queues.get(clock)?.delete(millis)
+      if (this.queues.get(clock)?.size === 0) this.queues.delete(clock)
+      return Effect.void
+    })
+    return Effect.runFork(Effect.withClock(Effect.zipRight(Effect.sleep(millis), sleepOn), clock))
+  }
+}

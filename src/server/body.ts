@@ -1,0 +1,81 @@
+/** The platform's bodies, as the engine has them and back. */
+import * as HttpBody from "@effect/platform/HttpBody"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as Option from "effect/Option"
+import * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import * as Body from "../engine/body.js"
+
+const asBytes = (chunk: unknown): Uint8Array =>
+  chunk instanceof Uint8Array ? chunk : new TextEncoder().encode(String(chunk))
+
+const isAsyncIterable = (value: unknown): value is AsyncIterable<unknown> =>
+  typeof value === "object" && value !== null && Symbol.asyncIterator in value
+
+/** Chunks that may come before the one that something was opened for. */
+const maxFirstChunks = 8
+
+/** The fibers of the stream have started by then. */
+const nextTurn = Effect.promise(() => new Promise<void>((resolve) => setImmediate(resolve)))
+
+/**
+ * Closes what a stream holds that was opened for it before, as a connection to an origin was. A finalizer runs only in a
+ * stream that has begun: it is run until it waits, and interrupted.
+ */
+const openedAndClosed = (stream: Body.ByteStream): Effect.Effect<void> =>
+  Effect.uninterruptible(Effect.gen(function*() {
+    const opened = Effect.exit(Stream.runDrain(Stream.take(stream, maxFirstChunks)))
+    const fiber = yield* Effect.forkDaemon(Effect.interruptible(Effect.raceFirst(opened, nextTurn)))
+    const scope = yield* Effect.serviceOption(Scope.Scope)
+    if (Option.isSome(scope)) yield* Scope.addFinalizer(scope.value, Fiber.await(fiber))
+  }))
+
+/** Who reads it already ends it. */
+const cancel = (web: ReadableStream) => () => web.cancel().catch(() => {})
+
+const fromWeb = (evaluate: () => ReadableStream): Body.ByteStream =>
+  Stream.map(Stream.fromReadableStream({ evaluate, onError: (error) => error }), asBytes)
+
+/**
+ * A body as bytes or as a stream: texts, bytes, files, the streams of Node and of the web, forms. Anything else, such as a
+ * web `Response`, is opaque. The fields are given the type of a form.
+ */
+export const fromPlatform = (body: HttpBody.HttpBody, fields: { [name: string]: string }): Body.Body => {
+  const streamed = (stream: Body.ByteStream, close?: () => unknown) =>
+    Body.closable(stream, body.contentLength, Effect.sync(() => void close?.()))
+  if (body._tag === "Empty") return Body.empty
+  if (body._tag === "Uint8Array") return Body.ofBytes(body.body)
+  if (body._tag === "Stream") return Body.closable(body.stream, body.contentLength, openedAndClosed(body.stream))
+  if (body._tag === "FormData") {
+    const form = new Response(body.formData)
+    fields["content-type"] = form.headers.get("content-type") ?? "multipart/form-data"
+    return streamed(fromWeb(() => form.body!))
+  }
+  const raw = body.body
+  if (raw === null || raw === undefined) return Body.empty
+  if (raw instanceof Uint8Array) return Body.ofBytes(raw)
+  if (typeof raw === "string") return Body.ofBytes(asBytes(raw))
+  if (raw instanceof ArrayBuffer) return Body.ofBytes(new Uint8Array(raw))
+  if (raw instanceof Blob) return streamed(fromWeb(() => raw.stream()))
+  if (raw instanceof ReadableStream) return streamed(fromWeb(() => raw), cancel(raw))
+  if (isAsyncIterable(raw)) {
+    return streamed(
+      Stream.map(Stream.fromAsyncIterable(raw, (error) => error), asBytes),
+      () => (raw as { readonly destroy?: () => unknown }).destroy?.()
+    )
+  }
+  const close = raw instanceof Response && raw.body !== null ? Effect.sync(cancel(raw.body)) : Effect.void
+  return { _tag: "Opaque", native: body, close }
+}
+
+/** A type that the handler did not state is not made up. */
+export const toPlatform = (body: Body.Body, contentType: string | undefined): HttpBody.HttpBody => {
+  if (body._tag === "Opaque") return body.native as HttpBody.HttpBody
+  if (body._tag === "Stream") return HttpBody.stream(body.stream, contentType ?? "", body.length)
+  const { bytes } = body
+  if (bytes.byteLength === 0) return HttpBody.empty
+  return contentType === undefined
+    ? HttpBody.raw(bytes, { contentLength: bytes.byteLength })
+    : HttpBody.uint8Array(bytes, contentType)
+}

@@ -1,0 +1,138 @@
+/** Puts a cache around a handler of the platform's server. */
+import type * as HttpApp from "@effect/platform/HttpApp"
+import { causeResponse } from "@effect/platform/HttpServerError"
+import { HttpServerRequest } from "@effect/platform/HttpServerRequest"
+import * as Respondable from "@effect/platform/HttpServerRespondable"
+import type * as HttpServerResponse from "@effect/platform/HttpServerResponse"
+import type * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import { Defaults } from "../CachePolicy.js"
+import { CacheStorage } from "../CacheStorage.js"
+import { CollectableCacheStorage } from "../CollectableCacheStorage.js"
+import { bypassOf, pass } from "../engine/bypass.js"
+import { callSite } from "../engine/callSite.js"
+import { handle } from "../engine/handle.js"
+import * as invalidate from "../engine/invalidate.js"
+import { resolve } from "../engine/operations.js"
+import type { Answered } from "../engine/report.js"
+import * as requests from "../engine/request.js"
+import type { Policies } from "../policy/policy.js"
+import type * as CacheKey from "../protocol/CacheKey.js"
+import * as Invalidation from "../protocol/Invalidation.js"
+import { step, withFiber } from "../runtime/effect.js"
+import { ServerOrigin, sign } from "./origin.js"
+
+type Response = HttpServerResponse.HttpServerResponse
+
+type Request<E, R> = requests.CacheRequest<Response, E, R>
+
+/** The platform puts the cache around a handler, and no caller of the program's does: only where it was made is a place. */
+export interface Place {
+  readonly made: () => string
+  readonly isPlaced: boolean
+}
+
+/** A cache around a handler. */
+export const cached = <RP>(
+  policies: Policies<RP>,
+  { isPlaced, made }: Place = { made: callSite(policies), isPlaced: false }
+) =>
+<A extends Respondable.Respondable, E, R>(
+  handler: Effect.Effect<A, E, R>
+): HttpApp.Default<E, R | RP | CacheStorage> => {
+  const placed = isPlaced ? made : callSite(handler)
+  let site: string | undefined
+  const cache = () => site ??= placed() || made()
+  return withFiber((context, clock) => {
+    const request = arrived<A, E, R | RP>(handler, policies as Policies<R | RP>, context, clock, cache)
+    return step(bypassOf(request), (bypass) =>
+      step(
+        bypass !== undefined ? pass(request, bypass) : identified(request),
+        (answered) =>
+          Exit.succeed(answered.outcome === undefined ? answered.response : sign(answered.response, request.above))
+      ))
+  })
+}
+
+/** The request that the fiber answers, as the engine has it. */
+const arrived = <A extends Respondable.Respondable, E, R>(
+  handler: Effect.Effect<A, E, R>,
+  policies: Policies<R>,
+  context: Context.Context<never>,
+  clock: Clock.Clock,
+  cache: () => string,
+  given: object = handler
+): Request<E, R> => {
+  const request = Context.unsafeGet(context, HttpServerRequest)
+  const policy = policies(Context.get(context as Context.Context<Defaults>, Defaults))
+  const origin = new ServerOrigin<A, E, R>(handler, request, policy, context, undefined, given)
+  return requests.make(origin, policy, policy.name ?? cache(), context, clock)
+}
+
+/** Answers the request, once it is known what it asks by and for whom. */
+const identified = <E, R>(request: Request<E, R>): Effect.Effect<Answered<Response>, E, R> => {
+  if (request.view.method === "QUERY") {
+    return Effect.flatMap(request.origin.readContent, (read) =>
+      read === undefined
+        ? pass(request, { reason: "bypass", detail: "body" })
+        : forWhom(
+          requests.change(request, {
+            origin: read.origin,
+            selection: requests.selectionWith(request, read.content)
+          })
+        ))
+  }
+  return request.policy.isPartitioned ? forWhom(request) : handle(request)
+}
+
+const forWhom = <E, R>(request: Request<E, R>): Effect.Effect<Answered<Response>, E, R> =>
+  Effect.flatMap(request.origin.identify, (identity) =>
+    identity === undefined
+      ? pass(request, { reason: "bypass", detail: "partition" })
+      : handle(requests.change(request, { identity })))
+
+/** More to forget, such as the list pages that show what was changed. */
+export type Also = ((request: HttpServerRequest, response: Response) => Iterable<string>) | undefined
+
+/** `tells`: no cache around it does. */
+export const collecting =
+  <RP>(policies: Policies<RP>, also: Also, tells: boolean) =>
+  <A extends Respondable.Respondable, E, R>(
+    handler: Effect.Effect<A, E, R>
+  ): HttpApp.Default<E, R | CacheStorage | CollectableCacheStorage> =>
+    withFiber((context, clock) => {
+      const storage = Context.unsafeGet(context, CollectableCacheStorage)
+      if (storage !== Context.unsafeGet(context, CacheStorage)) {
+        return Effect.dieMessage(
+          "withCollect: CacheStorage and CollectableCacheStorage are two storages, so that nothing would be collected; " +
+            "provide both from one layer, such as InMemoryCacheStorage.layerCollectable"
+        )
+      }
+      const answering = Effect.flatMap(handler, Respondable.toResponse)
+      const native = Context.unsafeGet(context, HttpServerRequest)
+      if (Invalidation.isSafe(native.method)) return answering
+      const plain = policies as unknown as Policies<R>
+      const asked = arrived<Response, E, R>(answering, plain, context, clock, () => "", handler)
+      const moreOf = (response: Response): Effect.Effect<ReadonlyArray<CacheKey.Target>> =>
+        also === undefined ?
+          Effect.succeed([]) :
+          Effect.try(() =>
+            Array.from(also(native, response)).flatMap((uri) => resolve("withCollect: also", uri, asked.view.target))
+          ).pipe(
+            Effect.catchAll(({ error }) => Effect.as(Effect.logWarning(`effect-http-cache: ${error}`), []))
+          )
+      const collects = invalidate.collecting(answering, asked, storage, {
+        changed: ({ headers, status }) => ({ status, fields: headers }),
+        changedBy: (cause) =>
+          Effect.map(causeResponse(cause), ([{ headers, status }]) => ({ status, fields: headers })),
+        also: moreOf
+      })
+      if (!tells) return collects
+      const told = arrived<Response, E, R>(collects, plain, context, clock, () => "", handler)
+      return Effect.map(
+        pass(told, { reason: "method" }),
+        ({ outcome, response }) => outcome === undefined ? response : sign(response, told.above)
+      )
+    })

@@ -1,0 +1,265 @@
+/** The binding to the platform's server: one request of it, with the handler that answers. */
+import type * as Headers from "@effect/platform/Headers"
+import { RouteContext } from "@effect/platform/HttpRouter"
+import * as HttpServerError from "@effect/platform/HttpServerError"
+import { HttpServerRequest, ParsedSearchParams } from "@effect/platform/HttpServerRequest"
+import * as Respondable from "@effect/platform/HttpServerRespondable"
+import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
+import * as HttpTraceContext from "@effect/platform/HttpTraceContext"
+import type * as Cause from "effect/Cause"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import type * as FiberId from "effect/FiberId"
+import * as HashSet from "effect/HashSet"
+import * as Option from "effect/Option"
+import * as Stream from "effect/Stream"
+import * as Tracer from "effect/Tracer"
+import * as Body from "../engine/body.js"
+import { EnclosingCache, newRun } from "../engine/enclosing.js"
+import type { Handled, Identity, Origin, Outgoing, Passed, Route, Run, View } from "../engine/origin.js"
+import type { Policy, ServerPolicy } from "../policy/policy.js"
+import * as Answers from "../protocol/Answer.js"
+import * as Fields from "../protocol/Fields.js"
+import type { Reads } from "../protocol/Reads.js"
+import type * as Vary from "../protocol/Vary.js"
+import { withFiber, withServices } from "../runtime/effect.js"
+import type { Trace } from "../runtime/singleFlight.js"
+import * as ServerBody from "./body.js"
+import * as failures from "./failures.js"
+import { handOver, takeBack } from "./handOver.js"
+import * as misplaced from "./misplaced.js"
+import * as recorder from "./recorder.js"
+import * as requests from "./request.js"
+import * as responses from "./response.js"
+
+type Response = HttpServerResponse.HttpServerResponse
+
+/** What a span of a client's is named by. */
+const traceFields = ["traceparent", "b3", "x-b3-traceid", "x-b3-spanid", "x-b3-sampled"]
+
+export class ServerOrigin<A extends Respondable.Respondable, E, R> implements Origin<Response, E, R> {
+  readonly view: View
+  private readonly handler: Effect.Effect<A, E, R>
+  private readonly request: HttpServerRequest
+  private readonly policy: ServerPolicy<R>
+  private readonly context: Context.Context<never>
+  /** What the handler is made of, which is the same for each request. */
+  private readonly given: object
+
+  constructor(
+    handler: Effect.Effect<A, E, R>,
+    request: HttpServerRequest,
+    policy: ServerPolicy<R>,
+    context: Context.Context<never>,
+    view: View = requests.view(request, policy.origin),
+    given: object = handler
+  ) {
+    this.handler = handler
+    this.request = request
+    this.policy = policy
+    this.context = context
+    this.view = view
+    this.given = given
+  }
+
+  get asker(): Trace | undefined {
+    const { fields } = this.view
+    if (!traceFields.some((name) => Fields.get(fields, name) !== undefined)) return undefined
+    return Option.getOrUndefined(HttpTraceContext.fromHeaders(Fields.only(fields, traceFields) as Headers.Headers))
+  }
+
+  get ownTrace(): string | undefined {
+    return (this.context.unsafeMap.get(Tracer.ParentSpan.key) as Tracer.AnySpan | undefined)?.traceId
+  }
+
+  get isBypassed(): boolean {
+    if (misplaced.isSending(this.given)) return true
+    try {
+      return this.policy.bypass?.(this.request) ?? false
+    } catch {
+      return true
+    }
+  }
+
+  get identify(): Effect.Effect<Identity | undefined, never, R> {
+    const { partition: named } = this.policy
+    if (named === undefined) return Effect.succeed({ partition: "", reads: undefined })
+    return Effect.map(recorder.recording(named, this.request, this.view), ({ exit, reads }) => {
+      // Nobody is `undefined`; what is no text at all names nobody either, but not everybody.
+      const partition: unknown = Exit.isFailure(exit) ? null : exit.value === undefined ? "" : exit.value
+      return typeof partition === "string" ? { partition, reads } : undefined
+    })
+  }
+
+  get readContent() {
+    return requests.readContent(this.request).pipe(
+      Effect.map((read) => read === undefined ? undefined : { origin: this.with(read.request), content: read.content }),
+      Effect.orElseSucceed(() => undefined)
+    )
+  }
+
+  private with(request: HttpServerRequest, view: View = this.view): ServerOrigin<A, E, R> {
+    return new ServerOrigin(this.handler, request, this.policy, this.context, view, this.given)
+  }
+
+  forNobody(fields: Fields.Fields): ServerOrigin<A, E, R> {
+    return this.with(requests.withOnly(this.request, this.view, fields), { ...this.view, method: "GET", fields })
+  }
+
+  ask(
+    fields: Fields.Fields,
+    policy: Policy,
+    onFailure: (reads: Reads | undefined) => void
+  ): Effect.Effect<Handled<Response>, E, R> {
+    const shown = recorder.show(this.request, this.view, fields, policy)
+    const ran = Effect.tapErrorCause(
+      this.run(shown, {}, policy.targets),
+      () => Effect.sync(() => onFailure(shown.reads))
+    )
+    return Effect.flatMap(ran, ({ response, ...ran }) => {
+      const answer = goingOn(
+        responses.toAnswer(response, this.view.method, policy, ran.responseTime),
+        ran.said
+      )
+      const handled = { ...ran, response, answer, shown: fields }
+      const isDropped = Answers.hasNoContent(response.status) && !ran.isFromBeneath && !ran.isSent
+      return isDropped
+        ? Effect.as(Body.discard(ServerBody.fromPlatform(response.body, {})), handled)
+        : Effect.succeed(handled)
+    })
+  }
+
+  pass(
+    onFailure: (cause: Cause.Cause<E>) => Effect.Effect<void>,
+    run: Partial<Run>
+  ): Effect.Effect<Passed<Response>, E, R> {
+    const { headers: shown, method } = this.request
+    const asItIs = { request: this.request, searchParams: undefined, reads: undefined }
+    const ran = Effect.tapErrorCause(this.run(asItIs, run, []), onFailure)
+    return Effect.flatMap(ran, ({ isFromBeneath, isSent, response, responseTime }) => {
+      const { body, headers: fields } = response
+      const passing = { ...this.policy, etag: "none", cookies: "store" } as const
+      const answer = () => responses.toAnswer(response, "GET", passing, responseTime)
+      const isStream = body._tag === "Stream" && !isFromBeneath && !isSent
+      const engineBody = isStream ? ServerBody.fromPlatform(body, {}) : undefined
+      const send = (own: Fields.Fields) =>
+        responses.amend(responses.guarded(response, engineBody, method, () => this.breakConnection()), own)
+      const passed = { response, isFromBeneath, isSent, shown, fields, answer, send }
+      const isDropped = method === "HEAD" && !isSent && !isFromBeneath
+      return isDropped
+        ? Effect.as(Body.discard(engineBody ?? ServerBody.fromPlatform(body, {})), passed)
+        : Effect.succeed(passed)
+    })
+  }
+
+  /** Runs the handler with the request that it is to see, in the place of the request itself. */
+  private run(
+    shown: recorder.Shown,
+    own: Partial<Run>,
+    targets: ReadonlyArray<string>
+  ): Effect.Effect<Omit<Handled<Response>, "answer" | "shown">, E, R> {
+    return withFiber((context: Context.Context<R>, clock) => {
+      const { given, request } = this
+      const run: Run = { ...newRun(Context.get(context as Context.Context<EnclosingCache>, EnclosingCache)), ...own }
+      if (shown.request !== request) {
+        misplaced.carry(request, shown.request)
+        handOver(request, shown.request, run, requests.isProxy(request))
+      }
+      const inner = new Map(context.unsafeMap)
+      inner.set(EnclosingCache.key, run)
+      inner.set(HttpServerRequest.key, shown.request)
+      const { searchParams } = shown
+      if (searchParams !== undefined && inner.has(ParsedSearchParams.key)) {
+        inner.set(ParsedSearchParams.key, searchParams)
+      }
+      const provided = withServices(Effect.flatMap(this.handler, Respondable.toResponse), inner)
+      return Effect.flatMap(failures.preResponseHandlers, (before) =>
+        Effect.matchCauseEffect(provided, {
+          onFailure: (cause) => {
+            takeBack(request, run)
+            return Effect.zipRight(misplaced.isSent(given, shown.request), Effect.failCause(cause))
+          },
+          onSuccess: (answered) => {
+            // A body that is still made may read more.
+            if (answered.body._tag !== "Stream") takeBack(request, run)
+            return Effect.zipWith(misplaced.isSent(given, shown.request), failures.recovered, (isSent, after) => ({
+              said: run,
+              response: responses.annotated(answered, run, targets),
+              isFromBeneath: run.answeredWith === answered.body,
+              isSent,
+              reads: shown.reads,
+              setsPreResponseHandler: before !== after,
+              responseTime: clock.unsafeCurrentTimeMillis()
+            }))
+          }
+        }))
+    })
+  }
+
+  countAsRead(names: Vary.Vary): void {
+    recorder.countAsRead(this.request, names)
+  }
+
+  respond(outgoing: Outgoing): Response {
+    return responses.fromOutgoing(outgoing, this.request)
+  }
+
+  gatewayTimeout(): Response {
+    return HttpServerResponse.empty({ status: 504 })
+  }
+
+  amend(response: Response, fields: Fields.Fields): Response {
+    return responses.amend(response, fields)
+  }
+
+  statusOf(cause: Cause.Cause<E>): Effect.Effect<number> {
+    return failures.statusOf(cause)
+  }
+
+  tellOfFailure(
+    cause: Cause.Cause<E>,
+    say: (fields: { [name: string]: string }) => void
+  ): Effect.Effect<void> {
+    return failures.tell(cause, this.policy.cacheStatus, say)
+  }
+
+  /** A router has its routes once, but an `HttpApi` makes handlers for each request. */
+  get route(): Effect.Effect<Route> {
+    return Effect.sync(() => {
+      const { unsafeMap } = this.context
+      const routed = unsafeMap.get(RouteContext.key) as Context.Tag.Service<typeof RouteContext> | undefined
+      const span = unsafeMap.get(Tracer.ParentSpan.key) as Tracer.AnySpan | undefined
+      // The route of a router beneath is known by what the router tells the request's span; where there is none, its URIs
+      // are told apart.
+      const path = span?._tag === "Span" ? span.attributes.get("http.route") : undefined
+      const isSingle = routed !== undefined && !routed.route.path.endsWith("*")
+      return {
+        handler: routed?.route ?? this.given,
+        place: typeof path === "string" ? path : isSingle ? "" : this.view.target.path
+      }
+    })
+  }
+
+  breakConnection(): void {
+    ;(this.request.source as { destroy?: () => void }).destroy?.()
+  }
+
+  isClientGone(by: HashSet.HashSet<FiberId.FiberId>): boolean {
+    return HashSet.has(by, HttpServerError.clientAbortFiberId)
+  }
+}
+
+/** A body that is still made is part of the handler: what is said while it is goes to the same cache. */
+const goingOn = <Answer extends { readonly body: Body.Body }>(answer: Answer, said: Run): Answer =>
+  answer.body._tag === "Stream"
+    ? { ...answer, body: Body.through(answer.body, (stream) => Stream.provideService(stream, EnclosingCache, said)) }
+    : answer
+
+/** Tells a cache above that this response has been dealt with: a body stays the same through `setHeader` and `setStatus`. */
+export const sign = (response: Response, above: Run): Response => {
+  if (above.depth < 0) return response
+  const signed = responses.withOwnBody(response)
+  above.answeredWith = signed.body
+  return signed
+}

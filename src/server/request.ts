@@ -1,0 +1,196 @@
+/** `HttpServerRequest` to the protocol's view of a request, and the request that the handler gets. */
+import * as Headers from "@effect/platform/Headers"
+import { RequestError } from "@effect/platform/HttpServerError"
+import type { HttpServerRequest } from "@effect/platform/HttpServerRequest"
+import * as UrlParams from "@effect/platform/UrlParams"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Stream from "effect/Stream"
+import type { View } from "../engine/origin.js"
+import * as CacheKey from "../protocol/CacheKey.js"
+import * as Fields from "../protocol/Fields.js"
+import * as Vary from "../protocol/Vary.js"
+import { shownTo } from "./handOver.js"
+
+/** What a handler is shown instead of: the cache's own reads are not the handler's. */
+const originals = new WeakMap<HttpServerRequest, HttpServerRequest>()
+
+const original = (request: HttpServerRequest): HttpServerRequest => originals.get(request) ?? request
+
+export const isStandIn = (request: HttpServerRequest): boolean => originals.has(request)
+
+/** Requests with properties of their own, which say by themselves what a run is shown. */
+const proxies = new WeakSet<HttpServerRequest>()
+
+export const isProxy = (request: HttpServerRequest): boolean => proxies.has(request)
+
+/** `undefined` where the property is as it is. */
+type Properties = (name: PropertyKey, target: HttpServerRequest) => unknown
+
+/** What may fail with an error that names the request. */
+const failing: ReadonlySet<PropertyKey> = new Set([
+  "arrayBuffer",
+  "json",
+  "multipart",
+  "multipartStream",
+  "stream",
+  "text",
+  "upgrade",
+  "urlParamsBody"
+])
+
+/** The error names the request that was asked, and none beneath that shows more. */
+const failingAs = (request: HttpServerRequest, value: unknown): unknown => {
+  const named = (error: unknown) => {
+    if (!(error instanceof RequestError)) return error
+    const { cause, description, reason } = error
+    return new RequestError({ request, reason, cause, ...(description === undefined ? {} : { description }) })
+  }
+  if (Effect.isEffect(value)) return Effect.mapError(value, named)
+  // Of those that may fail, what is no effect is a stream.
+  return Stream.mapError(value as Stream.Stream<unknown, unknown, unknown>, named)
+}
+
+/** The request with properties of its own, which stay when it is modified. */
+const withProperties = (request: HttpServerRequest, own: Properties, standsIn: boolean): HttpServerRequest => {
+  const other: HttpServerRequest = new Proxy(request, {
+    get: (target, name) => {
+      const shown = shownTo(other)
+      if (shown !== undefined) return Reflect.get(shown, name, shown) as unknown
+      if (name === "modify") {
+        return (options: Parameters<HttpServerRequest["modify"]>[0]) =>
+          withProperties(target.modify(options), own, standsIn)
+      }
+      const value = own(name, target) ?? Reflect.get(target, name, target) as unknown
+      return failing.has(name) ? failingAs(other, value) : value
+    },
+    getOwnPropertyDescriptor: (target, name) => {
+      const present = Reflect.getOwnPropertyDescriptor(target, name)
+      const value = own(name, target)
+      return present === undefined || value === undefined ? present : { ...present, value }
+    }
+  })
+  proxies.add(other)
+  if (standsIn) originals.set(other, original(request))
+  return other
+}
+
+/** What a handler is shown; a cache beneath sees the request itself. */
+export const standIn = (request: HttpServerRequest, own: Properties): HttpServerRequest =>
+  withProperties(request, own, true)
+
+export const isWeb = (source: unknown): source is Request => source instanceof Request
+
+/** Node's request knows whether its connection is encrypted. */
+const isEncrypted = (source: unknown): boolean => {
+  const { socket } = source as { readonly socket?: { readonly encrypted?: boolean } }
+  return socket?.encrypted === true
+}
+
+/** There is content, and how much is not said: HTTP/2 needs no field for that. */
+const isLengthUnsaid = ({ headers, source }: HttpServerRequest): boolean => {
+  const { stream } = source as { readonly stream?: { readonly endAfterHeaders?: boolean } }
+  return Fields.get(headers, "transfer-encoding") !== undefined ||
+    (stream?.endAfterHeaders === false && Fields.get(headers, "content-length") === undefined)
+}
+
+const schemeOf = ({ originalUrl, source }: HttpServerRequest): string =>
+  isWeb(source) ? originalUrl.slice(0, originalUrl.indexOf(":")) : isEncrypted(source) ? "https" : "http"
+
+/** `origin` replaces what the request says of scheme and host. */
+export const view = (given: HttpServerRequest, origin: string | undefined): View => {
+  const request = original(given)
+  const { headers } = request
+  const { originalUrl } = given
+  const scheme = schemeOf(request)
+  const host = Fields.get(headers, "host") ?? Fields.get(headers, ":authority")
+  const keyed = CacheKey.ofRequest(originalUrl, scheme, host, origin)
+  const fields = Fields.endToEnd(headers)
+  // The target may name the host in the place of the field, and no `Connection` takes it away (RFC 9112 §3.2.2).
+  fields["host"] = CacheKey.hostOf(origin === undefined ? keyed.target.origin : CacheKey.origin(scheme, host ?? ""))
+  if (fields["host"] === "") delete fields["host"]
+  const url = CacheKey.narrow(request.url, "all")
+  const { isAmbiguous, ownOrigin, target } = keyed
+  return {
+    method: request.method,
+    fields: Vary.spelled(fields),
+    target,
+    ownOrigin,
+    url,
+    isRewritten: url !== CacheKey.pathOf(target),
+    hasBody: (Fields.get(headers, "content-length") ?? "0") !== "0" || isLengthUnsaid(request),
+    isAmbiguous,
+    asksToUpgrade: Fields.asksToUpgrade(headers)
+  }
+}
+
+/** What the key has of the target, in the form that the adapter has it in: absolute on the web. */
+export const originalUrlOf = (
+  { source }: HttpServerRequest,
+  { target }: Pick<View, "target">,
+  selection: CacheKey.QuerySelection
+): string => {
+  const { origin, path, query } = target
+  const narrowed = CacheKey.narrow(query === undefined ? path : `${path}?${query}`, selection)
+  return isWeb(source) ? `${origin}${narrowed}` : narrowed
+}
+
+/** The request with the view's target, and with these fields. */
+export const withFields = (request: HttpServerRequest, { url }: Pick<View, "url">, fields: Fields.Fields) =>
+  request.modify({ url, headers: Headers.fromInput(fields) })
+
+/** What the adapters' readers look at, a web `Request` or Node's message: without content, with this target and these fields. */
+export const sourceWith = (source: unknown, method: string, url: string, fields: Fields.Fields): object =>
+  isWeb(source)
+    ? new Request(url, { method, headers: fields })
+    : Object.create(source as object, {
+      method: { value: method },
+      url: { value: url },
+      headers: { value: fields },
+      rawHeaders: { value: Object.entries(fields).flat() },
+      headersDistinct: { value: Object.fromEntries(Object.entries(fields).map(([name, value]) => [name, [value]])) }
+    }) as object
+
+/** A `GET` of the same target with these fields and no others, from nowhere. It is nobody's, so no cache above sees it read. */
+export const withOnly = (request: HttpServerRequest, view: View, fields: Fields.Fields): HttpServerRequest => {
+  const own = original(request)
+  const originalUrl = originalUrlOf(own, view, "all")
+  const others: { readonly [name: PropertyKey]: unknown } = {
+    method: "GET",
+    source: sourceWith(own.source, "GET", originalUrl, fields),
+    originalUrl,
+    remoteAddress: Option.none()
+  }
+  const modified = withFields(own, view, fields)
+  return withProperties(modified, (name) => Object.hasOwn(others, name) ? others[name] : undefined, false)
+}
+
+/** A longer query is no part of a variant. Bytes. */
+const maxQueryBytes = 64 * 1024
+
+/** The request with its content read, for a handler to read again; `undefined` when it is long, or its length isn't said. */
+export const readContent = (
+  request: HttpServerRequest
+): Effect.Effect<{ readonly request: HttpServerRequest; readonly content: Uint8Array } | undefined, RequestError> => {
+  const own = original(request)
+  const { headers } = own
+  const { body } = own.source as { readonly body?: unknown }
+  const isUnsaid = isLengthUnsaid(own) || (body !== undefined && body !== null)
+  const length = Number(Fields.get(headers, "content-length") ?? (isUnsaid ? NaN : 0))
+  if (!(length <= maxQueryBytes)) return Effect.succeed(undefined)
+  const content = length === 0 ? Effect.succeed(new ArrayBuffer(0)) : request.arrayBuffer
+  return Effect.map(content, (buffer) => ({ request: withContent(request, buffer), content: new Uint8Array(buffer) }))
+}
+
+const withContent = (request: HttpServerRequest, content: ArrayBuffer): HttpServerRequest => {
+  const text = Effect.sync(() => new TextDecoder().decode(content))
+  const unreadable = (cause: unknown) => new RequestError({ request, reason: "Decode", cause })
+  const readers: { readonly [name: PropertyKey]: unknown } = {
+    arrayBuffer: Effect.sync(() => content.slice()),
+    text,
+    json: Effect.tryMap(text, { try: (text) => text === "" ? null : JSON.parse(text) as unknown, catch: unreadable }),
+    urlParamsBody: Effect.map(text, (text) => UrlParams.fromInput(new URLSearchParams(text))),
+    stream: Stream.sync(() => new Uint8Array(content.slice()))
+  }
+  return standIn(request, (name) => Object.hasOwn(readers, name) ? readers[name] : undefined)
+}

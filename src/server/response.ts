@@ -1,0 +1,134 @@
+/** The platform's responses, as the engine has them and back. */
+import * as Cookies from "@effect/platform/Cookies"
+import type * as Headers from "@effect/platform/Headers"
+import type * as HttpBody from "@effect/platform/HttpBody"
+import type { HttpServerRequest } from "@effect/platform/HttpServerRequest"
+import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
+import { addTag } from "../engine/answers.js"
+import * as Body from "../engine/body.js"
+import { type Answer, noCookies, type Outgoing, type Run, type SetCookies } from "../engine/origin.js"
+import type { Policy } from "../policy/policy.js"
+import * as Answers from "../protocol/Answer.js"
+import * as CacheControl from "../protocol/CacheControl.js"
+import * as Fields from "../protocol/Fields.js"
+import * as HttpDate from "../protocol/HttpDate.js"
+import * as ServerBody from "./body.js"
+import { linesOf, withLines } from "./setCookies.js"
+
+type Response = HttpServerResponse.HttpServerResponse
+
+const hasSeveralParts = (status: number, fields: Fields.Fields): boolean =>
+  status === 206 && /^multipart\/byteranges\b/i.test(Fields.get(fields, "content-type") ?? "")
+
+/** The cookies of a response, taken out of the fields where those hold several lines. */
+const cookiesOf = (response: Response, fields: { [name: string]: string }, keeps: Policy["cookies"]): SetCookies => {
+  const field: unknown = fields["set-cookie"]
+  if (keeps === "strip") {
+    delete fields["set-cookie"]
+    return noCookies
+  }
+  if (field === undefined && Cookies.isEmpty(response.cookies)) return noCookies
+  if (Array.isArray(field)) {
+    delete fields["set-cookie"]
+    return { lines: linesOf(response.cookies, field) }
+  }
+  return { lines: linesOf(response.cookies, field), native: response.cookies }
+}
+
+/**
+ * With a `Date`, the length of its content as it is, and the entity tag that the route wants; what a handler put into a
+ * `204` is dropped. How the content is framed is for the server to say (RFC 9112 §6).
+ */
+export const toAnswer = (response: Response, method: string, policy: Policy, now: number): Answer => {
+  const { status, statusText } = response
+  const fields = Fields.from(Object.entries(response.headers))
+  const body = Answers.hasNoContent(status) ? Body.empty : ServerBody.fromPlatform(response.body, fields)
+  const content = Body.bytesOf(body)
+  if (status === 204 || status === 304) delete fields["content-length"]
+  else if (status === 205) fields["content-length"] = "0"
+  else if (method === "GET" && content !== undefined) fields["content-length"] = String(content.byteLength)
+  delete fields["transfer-encoding"]
+  if (hasSeveralParts(status, fields)) delete fields["content-range"]
+  if (Fields.get(fields, "date") === undefined) fields["date"] = HttpDate.format(now)
+  // A handler may answer HEAD without the content that a tag would be made from.
+  const isWhole = content !== undefined && (method === "GET" || content.byteLength > 0)
+  if (status === 200 && isWhole) addTag(fields, body, policy.etag)
+  const cookies = cookiesOf(response, fields, policy.cookies)
+  return { status, statusText, fields, cookies, body, isStored: false }
+}
+
+/** How the platform makes responses, without what it does to the fields of each. */
+const responsePrototype: object = Object.getPrototypeOf(HttpServerResponse.empty()) as object
+
+type Mutable = { -readonly [Name in keyof Response]: Response[Name] }
+
+const make = (
+  status: number,
+  statusText: string | undefined,
+  headers: { readonly [name: string]: string },
+  cookies: Cookies.Cookies,
+  body: HttpBody.HttpBody
+): Response => {
+  const response = Object.create(responsePrototype) as Mutable
+  response[HttpServerResponse.TypeId] = HttpServerResponse.TypeId
+  response.status = status
+  if (statusText !== undefined) response.statusText = statusText
+  response.headers = headers as Headers.Headers
+  response.cookies = cookies
+  response.body = body
+  return response
+}
+
+/** A response of the platform's. */
+export const fromOutgoing = (outgoing: Outgoing, request: HttpServerRequest): Response => {
+  const { body, cookies, status, statusText } = outgoing
+  const headers: { [name: string]: string } = { ...outgoing.fields, ...outgoing.own }
+  const own = ServerBody.toPlatform(body, Fields.get(headers, "content-type"))
+  const native = (cookies.native as Cookies.Cookies | undefined) ?? Cookies.empty
+  const response = make(status, statusText, headers, native, own)
+  if (own.contentLength !== undefined) headers["content-length"] = String(own.contentLength)
+  return cookies.native === undefined && cookies.lines.length > 0
+    ? withLines(response, cookies.lines, request)
+    : response
+}
+
+/** The response with what its handler said late. What a 304 says would take the place of what is stored. */
+export const annotated = (response: Response, said: Run, targets: ReadonlyArray<string>): Response => {
+  if (said.isRefused !== true && (said.expiry === undefined || response.status === 304)) return response
+  const fields = CacheControl.annotated(response.headers, response.status === 304 ? { isRefused: true } : said, targets)
+  return amend(response, fields)
+}
+
+/** The response with these fields too, and with all lines of its cookies, which may be a list. */
+export const amend = (response: Response, fields: Fields.Fields): Response => {
+  const { body, cookies, headers, status, statusText } = response
+  const { "set-cookie": _, ...own } = fields
+  return make(status, statusText, { ...headers, ...own }, cookies, body)
+}
+
+/** A response that passes by: a streamed body breaks off where it fails, and there is none for `HEAD`. */
+export const guarded = (
+  response: Response,
+  body: Body.Body | undefined,
+  method: string,
+  breakConnection: () => void
+): Response => {
+  const { headers } = response
+  if (method === "HEAD") return withBody(response, ServerBody.toPlatform(Body.empty, undefined))
+  if (body?._tag !== "Stream") return response
+  const length = body.length ?? CacheControl.seconds(headers["content-length"])
+  const guard = (stream: Body.ByteStream) => Body.breaking(Body.measured(stream, length), breakConnection)
+  return withBody(response, ServerBody.toPlatform(Body.through(body, guard), headers["content-type"]))
+}
+
+/** Another body, with the fields as they are. */
+const withBody = ({ cookies, headers, status, statusText }: Response, body: HttpBody.HttpBody): Response =>
+  make(status, statusText, headers, cookies, body)
+
+/** The platform has one empty body, which tells nothing of who answered with it. */
+export const withOwnBody = (response: Response): Response => {
+  const { body } = response
+  if (body._tag !== "Empty") return response
+  const own = Object.create(Object.getPrototypeOf(body) as object, Object.getOwnPropertyDescriptors(body))
+  return withBody(response, own as HttpBody.HttpBody)
+}
