@@ -1,13 +1,32 @@
-/** The README's code compiles, and its tables say what the source says. */
+/** The code in README and guides compiles, their tables say what the source says, and their links lead somewhere. */
 import { describe, expect, it } from "@effect/vitest"
-import { existsSync, readFileSync } from "node:fs"
+import { existsSync, readdirSync, readFileSync } from "node:fs"
+import { posix } from "node:path"
 import { fileURLToPath } from "node:url"
 import ts from "typescript"
 import { details } from "../src/protocol/CacheStatus.js"
 
 const root = fileURLToPath(new URL("..", import.meta.url))
-const readme = readFileSync(`${root}README.md`, "utf8")
-const blocks = [...readme.matchAll(/^```ts\n([\s\S]*?)^```$/gm)].map(([, code]) => code!)
+const read = (path: string): string => readFileSync(`${root}${path}`, "utf8")
+
+const documents = [
+  "README.md",
+  ...readdirSync(`${root}docs`).filter((name) => name.endsWith(".md")).map((name) => `docs/${name}`)
+]
+
+const codeOf = (document: string): ReadonlyArray<string> =>
+  [...read(document).matchAll(/^```ts\n([\s\S]*?)^```$/gm)].map(([, code]) => code!)
+
+/** The rows of the tables whose first column has this heading: their cells, without the backticks of the first. */
+const rowsUnder = (document: string, heading: string): ReadonlyArray<ReadonlyArray<string>> => {
+  const tables = read(document).split("\n\n").filter((block) => block.startsWith(`| ${heading} `))
+  return tables.flatMap((table) =>
+    table.trim().split("\n").slice(2).map((row) => {
+      const [first, ...others] = row.split(" | ").map((cell) => cell.replace(/^\| | *\|$/g, "").trim())
+      return [first!.replace(/^`|`$/g, ""), ...others]
+    })
+  )
+}
 
 /** What a reader takes for granted. */
 const prelude = `
@@ -41,13 +60,21 @@ const configOf = (): ts.CompilerOptions => {
   return { ...ts.parseJsonConfigFileContent(config, ts.sys, root).options, noUnusedLocals: false }
 }
 
-describe("README", () => {
-  it("has code that compiles", () => {
-    const sources = new Map(blocks.map((code, index) => [
-      `${root}readme-${index}.ts`,
-      /^import /m.test(code) ? code : `${preludeFor(code)}\n${code}`
-    ]))
-    expect(sources.size).toBeGreaterThan(5)
+describe("README and guides", () => {
+  it("have code that compiles", () => {
+    const sources = new Map<string, string>(documents.flatMap((document) =>
+      codeOf(document).map((code, index) =>
+        [
+          `${root}${document.replaceAll("/", "-")}-${index}.ts`,
+          /^import /m.test(code) ? code : `${preludeFor(code)}\n${code}`
+        ] as const
+      )
+    ))
+    for (
+      const document of ["README.md", "docs/options.md", "docs/privacy.md", "docs/operations.md", "docs/storage.md"]
+    ) {
+      expect(codeOf(document).length, document).toBeGreaterThan(0)
+    }
     const options = configOf()
     const host = ts.createCompilerHost(options)
     const { fileExists, getSourceFile, readFile } = host
@@ -62,39 +89,79 @@ describe("README", () => {
     expect(problems).toEqual([])
   }, 60_000)
 
-  it("has a row for each word of detail, and no other", () => {
-    const [, section] = /cacheStatus: \{ detail: true \}` it says([\s\S]*?)A typed failure/.exec(readme)!
-    const rows = [...section!.matchAll(/^\| `(\S*?)` +\| (.*?) +\|$/gm)].slice(1).map((
-      [, word, because]
-    ) => [word, because])
+  it("have a row for each word of detail, and no other", () => {
+    const rows = rowsUnder("docs/cache-status.md", "`detail`")
+    expect(rows.map(([word]) => word)).toEqual(Object.keys(details))
     expect(Object.fromEntries(rows)).toEqual(details)
   })
 
-  it("has a row for each option, with the words of the type", () => {
-    const source = readFileSync(`${root}src/CachePolicy.ts`, "utf8")
+  it("have a row for each reason why the handler ran, and no other", () => {
+    const [, union] = /^export type ForwardReason =([\s\S]*?)\n\n/m.exec(read("src/protocol/CacheStatus.ts"))!
+    const reasons = [...union!.matchAll(/"([a-z-]+)"/g)].map(([, reason]) => reason!)
+    expect(reasons.length).toBeGreaterThan(5)
+    expect(rowsUnder("docs/cache-status.md", "`fwd`").map(([word]) => word).sort()).toEqual(reasons.sort())
+  })
+
+  it("have a row for each option, in the order of the type", () => {
     const [interfaces] = /export interface Options[\s\S]*?\n}\n[\s\S]*?\nexport interface DefaultOptions[\s\S]*?\n}/
       .exec(
-        source
+        read("src/CachePolicy.ts")
       )!
     const options = [...interfaces.matchAll(/^ {2}readonly (\w+)\?:/gm)].map(([, name]) => name)
-    const [, section] = /^## Options([\s\S]*?)^## /m.exec(readme)!
-    const rows = [...section!.matchAll(/^\| `(\w+)` +\|/gm)].map(([, name]) => name)
     expect(options).toHaveLength(27)
-    expect(rows).toEqual(options)
+    expect(rowsUnder("docs/options.md", "option").map(([name]) => name)).toEqual(options)
   })
 
-  it("94: has links that lead to what is packed", () => {
-    const { files } = JSON.parse(readFileSync(`${root}package.json`, "utf8")) as { files: ReadonlyArray<string> }
-    const links = [...readme.matchAll(/\]\(([^)]+)\)/g)].map(([, link]) => link!).filter((link) =>
-      !link.startsWith("https:")
+  it("have a row for each limit of the storage in memory", () => {
+    const [limits] = /export interface Limits[\s\S]*?\n}/.exec(read("src/InMemoryCacheStorage.ts"))!
+    const names = [...limits.matchAll(/^ {2}readonly (\w+)\?:/gm)].map(([, name]) => name)
+    expect(names.length).toBeGreaterThan(3)
+    expect(rowsUnder("docs/storage.md", "limit").map(([name]) => name)).toEqual(names)
+  })
+
+  it("have a row for each metric, and no other", () => {
+    const sources = readdirSync(`${root}src`, { recursive: true, encoding: "utf8" }).filter((path) =>
+      path.endsWith(".ts")
     )
-    expect(links.length).toBeGreaterThan(5)
-    expect(links.filter((link) => !existsSync(`${root}${link}`))).toEqual([])
-    expect(links.filter((link) => !files.some((file) => link === file || link.startsWith(`${file}/`)))).toEqual([])
+    const metrics = sources.flatMap((path) => read(`src/${path}`).match(/"effect_http_cache_\w+"/g) ?? [])
+    expect(metrics.length).toBeGreaterThan(1)
+    expect(rowsUnder("docs/operations.md", "metric").map(([name]) => `"${name}"`).sort()).toEqual(metrics.sort())
   })
 
-  it("has the two commands", () => {
+  it("94: have links that lead to what is packed", () => {
+    const { files } = JSON.parse(read("package.json")) as { files: ReadonlyArray<string> }
+    const links = documents.flatMap((document) =>
+      [...read(document).matchAll(/\]\(([^)#\s]+)(?:#[^)]*)?\)/g)]
+        .filter(([, link]) => !link!.startsWith("https:"))
+        .map(([, link]) => posix.join(posix.dirname(document), link!))
+    )
+    expect(links.length).toBeGreaterThan(20)
+    expect(links.filter((link) => !existsSync(`${root}${link}`))).toEqual([])
+    const packed = [...files, "README.md"]
+    expect(links.filter((link) => !packed.some((file) => link === file || link.startsWith(`${file}/`)))).toEqual([])
+  })
+
+  it("are all found from the README, which has at most 160 lines and the two commands", () => {
+    const readme = read("README.md")
+    expect(readme.trimEnd().split("\n").length).toBeLessThanOrEqual(160)
+    expect(documents.slice(1).filter((document) => !readme.includes(`](${document})`))).toEqual([])
     expect(readme).toContain("npm install && npm start")
     expect(readme).toContain("npm install && npm test")
+  })
+})
+
+describe("CONTRIBUTING", () => {
+  it("names files and commands that there are", () => {
+    const contributing = read("CONTRIBUTING.md")
+    const { scripts } = JSON.parse(read("package.json")) as { scripts: { readonly [name: string]: string } }
+    const commands = [...contributing.matchAll(/npm (?:run )?((?:check:)?[a-z-]+)/g)].map(([, name]) => name!)
+      .filter((name) => name !== "install")
+    expect(commands.length).toBeGreaterThan(5)
+    expect(commands.filter((name) => !(name in scripts))).toEqual([])
+    const paths = [...contributing.matchAll(/`((?:\.?[\w-]+\/)+[\w.-]*|[\w-]+\.(?:ts|json|md))`/g)].map(([, path]) =>
+      path!
+    )
+    expect(paths.length).toBeGreaterThan(15)
+    expect(paths.filter((path) => !existsSync(`${root}${path}`))).toEqual([])
   })
 })
