@@ -6,7 +6,7 @@ import type * as CacheStatus from "../protocol/CacheStatus.js"
 import * as ClientFields from "../protocol/ClientFields.js"
 import { step } from "../runtime/effect.js"
 import * as enclosing from "./enclosing.js"
-import type { OwnFill, Passed, Run } from "./origin.js"
+import type { OwnFill, Passed } from "./origin.js"
 import { type Answered, tellStatus } from "./report.js"
 import type { CacheRequest } from "./request.js"
 import { begin, holds } from "./storageAccess.js"
@@ -44,19 +44,19 @@ export const pass = <Res, E, R>(
   request: CacheRequest<Res, E, R>,
   bypass: Bypass
 ): Effect.Effect<Answered<Res>, E, R> =>
-  mayAnswerGet(request) ? passAndStore(request, bypass) : passWith(request, bypass, {}, () => Effect.void)
+  mayAnswerGet(request) ? passAndStore(request, bypass) : passWith(request, bypass, undefined, () => Effect.void)
 
 const passWith = <Res, E, R>(
   request: CacheRequest<Res, E, R>,
   bypass: Bypass,
-  run: Partial<Run>,
+  ownFill: OwnFill | undefined,
   keep: (passed: Passed<Res>) => Effect.Effect<unknown>
 ): Effect.Effect<Answered<Res>, E, R> => {
   const { above, origin } = request
   const outcome = { _tag: "Forwarded", stored: false, ...bypass } as const
   const passing = origin.pass(
     (cause) => origin.tellOfFailure(cause, (fields) => tellStatus(fields, request, outcome)),
-    run
+    ownFill
   )
   return Effect.flatMap(passing, (passed): Effect.Effect<Answered<Res>> => {
     if (passed.isSent) return Exit.succeed({ response: passed.response, outcome: undefined })
@@ -95,5 +95,5 @@ const passAndStore = <Res, E, R>(
       ),
       after: Effect.suspend(() => Effect.map(begin(request), (begun) => void (fill = isHeld ? begun.fill : undefined)))
     }
-    return passWith(request, bypass, { ownFill }, ({ answer, shown }) => storeForGet(request, fill, answer(), shown))
+    return passWith(request, bypass, ownFill, ({ answer, shown }) => storeForGet(request, fill, answer(), shown))
   })

@@ -2,9 +2,14 @@
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import type { CacheKey } from "../protocol/CacheKey.js"
-import type { Run } from "./origin.js"
+import type { OwnFill, Run } from "./origin.js"
 
-export const newRun = (above: Run): Run => ({ depth: above.depth + 1, above, personal: new Set() })
+export const newRun = (above: Run, ownFill: OwnFill | undefined): Run => ({
+  depth: above.depth + 1,
+  above,
+  personal: new Set(),
+  ownFill
+})
 
 /**
  * The run that this effect is part of. A cache beneath leaves there with what it answered, and the cache above steps aside

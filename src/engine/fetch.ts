@@ -6,6 +6,7 @@ import type { CacheItem } from "../CacheItem.js"
 import * as Reuse from "../protocol/Reuse.js"
 import * as Validation from "../protocol/Validation.js"
 import * as Vary from "../protocol/Vary.js"
+import { step } from "../runtime/effect.js"
 import type { Handle } from "../runtime/singleFlight.js"
 import { ask, type Asked } from "./ask.js"
 import * as Body from "./body.js"
@@ -15,7 +16,7 @@ import { type CacheRequest, now } from "./request.js"
 import type { SharedBody } from "./sharedBody.js"
 import * as spellings from "./spellings.js"
 import { begin, type Found } from "./storageAccess.js"
-import { drop, freshenByHead, judge, type Judged, type Place, store } from "./store.js"
+import { drop, type Exchange, freshenByHead, judge, type Judged, type Place, store } from "./store.js"
 import { share } from "./streamedBody.js"
 import * as varyingWarning from "./varyingWarning.js"
 import * as warnings from "./warnings.js"
@@ -102,7 +103,7 @@ export const fetch = <Res, E, R>(
   handle?: Pick<Handle<never>, "began">
 ): Effect.Effect<Fetched<Res, E>, never, R> => {
   const { flight, mayKeep, request, wanted } = plan
-  return Effect.flatMap(begin(request, plan.found), ({ fill, found }): Effect.Effect<Fetched<Res, E>, never, R> => {
+  return step(begin(request, plan.found), ({ fill, found }): Effect.Effect<Fetched<Res, E>, never, R> => {
     const requestTime = now(request)
     const { item } = found
     if (flight !== undefined && item !== undefined && Reuse.decide(item, wanted, requestTime)._tag === "Fresh") {
@@ -147,47 +148,57 @@ const keep = <Res, E, R>(
     return Exit.succeed(answered)
   }
   if (item !== undefined && Reuse.insteadOfError(item, own.status, wanted, responseTime)) return Exit.succeed(answered)
-  return Effect.flatMap(request.origin.route, (route) => {
-    const exchange = {
-      ...handled,
-      method: request.view.method,
-      requestTime: place.since,
-      readsLate: answer.body._tag === "Stream" && warnings.isKnownToReadLate(route)
+  const { route } = request.origin
+  const exchange: Exchange = {
+    method: request.view.method,
+    requestTime: place.since,
+    responseTime,
+    setsPreResponseHandler: handled.setsPreResponseHandler,
+    reads: handled.reads,
+    shown: handled.shown,
+    said: handled.said,
+    readsLate: answer.body._tag === "Stream" && warnings.isKnownToReadLate(route)
+  }
+  return step(judge(place, exchange, answer), (judged) => {
+    if (handled.isFromBeneath) {
+      learn(plan, place, undefined, { status: own.status, vary: Vary.inFields(own.fields) }, responseTime)
+      return Exit.succeed({ ...answered, judged: { ...judged, item: undefined } })
     }
-    return Effect.flatMap(judge(place, exchange, answer), (judged) => {
-      if (handled.isFromBeneath) {
-        learn(plan, place, undefined, { status: own.status, vary: Vary.inFields(own.fields) }, responseTime)
-        return Effect.succeed({ ...answered, judged: { ...judged, item: undefined } })
-      }
-      const vary = Vary.inFields(answer.fields)
-      learn(plan, place, judged.item, { status: answer.status, vary }, responseTime)
-      const warned = warnings.ofAnswer(plan.found, request, route, judged, own)
-      const stored = judged.item === undefined
-        ? notStored(place, exchange, answer, own, { ...answered, judged })
-        : Effect.zipRight(
-          varyingWarning.missed(plan.found, request, route, handled.reads),
-          answer.body._tag !== "Stream"
-            ? Effect.map(store(place, judged.item), (detail) => ({ ...answered, judged: { ...judged, detail } }))
-            : share({
-              place,
-              exchange,
-              handled,
-              answer,
-              stream: answer.body,
-              item: judged.item,
-              route,
-              unshare: () => learn(plan, place, undefined, { status: answer.status, vary: noVary }, responseTime)
-            }, { ...answered, judged })
-        )
-      return warned === Effect.void ? stored : Effect.zipRight(warned, stored)
-    })
+    learn(plan, place, judged.item, { status: answer.status, vary: Vary.inFields(answer.fields) }, responseTime)
+    const warned = warnings.ofAnswer(plan.found, request, route, judged, own)
+    const unshare = () => learn(plan, place, undefined, { status: answer.status, vary: noVary }, responseTime)
+    return first(warned, () => stored(plan, place, exchange, { answer, handled, own }, judged, unshare))
   })
+}
+
+/** Runs an effect first, unless there is nothing to run. */
+const first = <A>(effect: Effect.Effect<void>, next: () => Effect.Effect<A>): Effect.Effect<A> =>
+  effect === Effect.void ? next() : Effect.flatMap(effect, next)
+
+/** Stores what may be stored, and lets the other change what is stored. `unshare` remembers that it can't be shared. */
+const stored = <Res, E, R>(
+  { found, request }: FetchPlan<Res, E, R>,
+  place: Place,
+  exchange: Exchange,
+  { answer, handled, own }: Asked<Res>,
+  judged: Judged,
+  unshare: () => void
+): Effect.Effect<Answered<Res>> => {
+  const answered: Answered<Res> = { _tag: "Answered", status: own.status, handled, answer, judged }
+  const { body } = answer
+  const { item } = judged
+  if (item === undefined) return notStored(place, exchange, answer, own, answered)
+  const { route } = request.origin
+  return first(varyingWarning.missed(found, request, route, handled.reads), () =>
+    body._tag === "Stream"
+      ? share({ place, exchange, handled, answer, stream: body, item, route, unshare }, answered)
+      : step(store(place, item), (detail) => Exit.succeed({ ...answered, judged: { ...judged, detail } })))
 }
 
 /** What may not be stored may make what is stored out of date, or say that it is still current. */
 const notStored = <Res>(
   place: Place,
-  exchange: Parameters<typeof freshenByHead>[1],
+  exchange: Exchange,
   answer: Answer,
   own: Answer,
   answered: Answered<Res>

@@ -41,7 +41,12 @@ export const isUnshared = (asked: Asked, found: CacheItem | undefined, now: numb
 }
 
 export const unshare = (asked: Asked, found: CacheItem | undefined, now: number): void => {
-  asked.runtime.memory.unsharedUntil.set(groupOf(asked, found), now + unsharedFor)
+  const { unsharedUntil } = asked.runtime.memory
+  const group = groupOf(asked, found)
+  // What has been remembered a moment ago is not written again.
+  if (!isAhead(unsharedUntil.get(group) ?? 0, now + unsharedFor / 2, unsharedFor)) {
+    unsharedUntil.set(group, now + unsharedFor)
+  }
 }
 
 export const share = (asked: Asked, found: CacheItem | undefined): void => {

@@ -157,7 +157,8 @@ export interface Origin<Res, E, R> {
   /** Runs the handler with the request as it is. */
   readonly pass: (
     onFailure: (cause: Cause.Cause<E>) => Effect.Effect<void>,
-    run: Partial<Run>
+    /** Of an unsafe method whose response may be stored for `GET`. */
+    ownFill: OwnFill | undefined
   ) => Effect.Effect<Passed<Res>, E, R>
   /** The same request with these fields and no others, from nowhere. */
   readonly forNobody: (fields: Fields.Fields) => Origin<Res, E, R>
@@ -175,7 +176,8 @@ export interface Origin<Res, E, R> {
     cause: Cause.Cause<E>,
     say: (fields: { [name: string]: string }) => void
   ) => Effect.Effect<void>
-  readonly route: Effect.Effect<Route>
+  /** What answers the request, once the handler has. */
+  readonly route: Route
   /** Breaks the client's connection. */
   readonly breakConnection: () => void
   /** Whether a request that was interrupted by these was left by its client. */

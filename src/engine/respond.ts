@@ -117,7 +117,13 @@ export const respondFetched = <Res, E, R>(
   return sent(
     request,
     {
-      ...answer,
+      status: answer.status,
+      statusText: answer.statusText,
+      fields: answer.fields,
+      cookies: answer.cookies,
+      body: answer.body,
+      range: answer.range,
+      isStored: answer.isStored,
       own: {},
       // A client may be sent a part of what is stored, and of what was sent as one.
       isDivisible: answer !== own || item !== undefined,

@@ -57,8 +57,8 @@ export const missed = (
 
 /** What is stored was of use. */
 export const hit = <Res, E, R>({ origin, view }: CacheRequest<Res, E, R>, { vary }: CacheItem): Effect.Effect<void> =>
-  vary.length === 0 ? Effect.void : Effect.map(origin.route, ({ handler }) => {
-    const fields = values.get(handler)
+  vary.length === 0 ? Effect.void : Effect.sync(() => {
+    const fields = values.get(origin.route.handler)
     if (fields === undefined) return
     for (const name of vary) if (Fields.get(view.fields, name) !== undefined) fields.delete(name)
   })

@@ -35,7 +35,8 @@ export const withFiber = <A, E, R>(
 export const withServices = <A, E, R>(
   effect: Effect.Effect<A, E, R>,
   services: Map<string, unknown>
-): Effect.Effect<A, E, R> => Effect.mapInputContext(effect, (): Context.Context<R> => Context.unsafeMake(services))
+): Effect.Effect<A, E, R> =>
+  Effect.locally(effect, FiberRef.currentContext, Context.unsafeMake(services) as Context.Context<never>)
 
 /** Starts a fiber of nobody's with the services, references and clock of the present one. */
 export const forkLikeCaller = <A, E>(

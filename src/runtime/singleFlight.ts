@@ -2,6 +2,7 @@
  * Single flight: requests for the same wait for one run, which belongs to none of them. What others call request coalescing,
  * or protection from a cache stampede, rests on it.
  */
+import * as Cause from "effect/Cause"
 import type * as Clock from "effect/Clock"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
@@ -221,18 +222,22 @@ export class SingleFlight {
     })
   }
 
-  /** Whoever leaves ends nothing for the others; the last to leave before the value came interrupts the run. */
-  private wait<A>(flight: Flight<A>): Effect.Effect<Exit.Exit<A>> {
-    return Effect.interruptible(Deferred.await(flight.arrival)).pipe(
-      Effect.ensuring(Effect.sync(() => flight.waiters--)),
-      Effect.onInterrupt(() =>
-        Effect.suspend(() => {
-          if (flight.completed !== undefined || flight.waiters > 0) return Effect.void
-          this.leave(flight)
-          return flight.fiber === undefined ? Effect.void : Fiber.interruptFork(flight.fiber)
-        })
-      )
-    )
+  /**
+   * Waits for the value. Whoever leaves ends nothing for the others; the last to leave before the value came interrupts the
+   * run. `left` is run where this request leaves.
+   */
+  private wait<A>(
+    flight: Flight<A>,
+    left?: (by: Cause.Cause<never>) => Effect.Effect<unknown>
+  ): Effect.Effect<Exit.Exit<A>> {
+    return Effect.onExit(Effect.interruptible(Deferred.await(flight.arrival)), (exit) => {
+      flight.waiters--
+      if (Exit.isSuccess(exit)) return Effect.void
+      const own = left === undefined ? Effect.void : left(exit.cause)
+      if (flight.completed !== undefined || flight.waiters > 0) return own
+      this.leave(flight)
+      return flight.fiber === undefined ? own : Effect.zipRight(Fiber.interruptFork(flight.fiber), own)
+    })
   }
 
   /** Waits as the request that started it. That one holds what the run uses, also when its client has left. */
@@ -241,21 +246,20 @@ export class SingleFlight {
     fiber: Fiber.RuntimeFiber<void>,
     { isClientGone, untaken }: Plan<A, R>
   ): Effect.Effect<Exit.Exit<A>> {
-    return this.wait(flight).pipe(
-      Effect.onInterrupt((by) =>
-        Effect.suspend(() => {
-          flight.isLed = false
-          const left = flight.completed === undefined ? Effect.void : untaken(flight.completed.value, true)
-          const ended = isClientGone(by) ? Effect.zipRight(left, Fiber.await(fiber)) : left
-          return Effect.zipRight(flight.hold, ended)
-        })
-      ),
-      Effect.flatMap((exit) => {
-        const goesOn = fiber.unsafePoll() === null ? flight.hold : Effect.void
-        const taken = Exit.isSuccess(exit) ? ifNotSent(untaken(exit.value, true)) : Effect.void
-        return Effect.as(Effect.zipRight(Effect.zipRight(inheritReferences(fiber), goesOn), taken), exit)
-      })
-    )
+    const left = (cause: Cause.Cause<never>) => {
+      flight.isLed = false
+      const untakenNow = flight.completed === undefined ? Effect.void : untaken(flight.completed.value, true)
+      const ended = isClientGone(Cause.interruptors(cause)) ? Fiber.await(fiber) : Effect.void
+      return Effect.zipRight(Effect.zipRight(flight.hold, untakenNow), ended)
+    }
+    return Effect.flatMap(this.wait(flight, left), (exit) => {
+      const goesOn = fiber.unsafePoll() === null ? flight.hold : Effect.void
+      const taken = Exit.isSuccess(exit) ? ifNotSent(untaken(exit.value, true)) : Effect.void
+      const inherited = inheritReferences(fiber)
+      return goesOn === Effect.void && taken === Effect.void
+        ? Effect.as(inherited, exit)
+        : Effect.as(Effect.zipRight(inherited, Effect.zipRight(goesOn, taken)), exit)
+    })
   }
 }
 

@@ -67,7 +67,7 @@ const arrived = <A extends Respondable.Respondable, E, R>(
 ): Request<E, R> => {
   const request = Context.unsafeGet(context, HttpServerRequest)
   const policy = policies(Context.get(context as Context.Context<Defaults>, Defaults))
-  const origin = new ServerOrigin<A, E, R>(handler, request, policy, context, undefined, given)
+  const origin = new ServerOrigin<A, E, R>(handler, request, policy, context, clock, undefined, given)
   return requests.make(origin, policy, policy.name ?? cache(), context, clock)
 }
 

@@ -5,6 +5,7 @@ import { causeResponse } from "@effect/platform/HttpServerError"
 import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
+import type * as Fiber from "effect/Fiber"
 import * as FiberRef from "effect/FiberRef"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
@@ -38,18 +39,15 @@ const withoutOurs = (handlers: Option.Option<PreResponseHandler>): Option.Option
   oursOf(handlers)?.before ?? handlers
 
 /** What others have set: ours is nothing that a handler answers. */
-export const preResponseHandlers: Effect.Effect<Option.Option<PreResponseHandler>> = Effect.withFiberRuntime((fiber) =>
-  Effect.succeed(withoutOurs(fiber.getFiberRef(currentPreResponseHandlers)))
-)
+export const preResponseHandlers = (fiber: Fiber.RuntimeFiber<unknown, unknown>): Option.Option<PreResponseHandler> =>
+  withoutOurs(fiber.getFiberRef(currentPreResponseHandlers))
 
-/** The same after a handler has answered: who caught a failure has dealt with it, and a cache says what it did with that. */
-export const recovered: typeof preResponseHandlers = Effect.withFiberRuntime((fiber) => {
+/** Who caught a failure has dealt with it, and a cache says what it did with that. */
+export const recovered = (fiber: Fiber.RuntimeFiber<unknown, unknown>): Effect.Effect<void> => {
   const handlers = fiber.getFiberRef(currentPreResponseHandlers)
   const others = withoutOurs(handlers)
-  return others === handlers
-    ? Effect.succeed(others)
-    : Effect.as(FiberRef.set(currentPreResponseHandlers, others), others)
-})
+  return others === handlers ? Effect.void : FiberRef.set(currentPreResponseHandlers, others)
+}
 
 /** The innermost cache that it came through says it. */
 export const tell = <E>(

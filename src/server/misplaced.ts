@@ -18,17 +18,15 @@ const sending = new WeakSet<object>()
 export const isSending = (handler: object): boolean => sending.has(handler)
 
 /** Whether the handler, which was shown this request, has sent what it answers. */
-export const isSent = (handler: object, shown: HttpServerRequest): Effect.Effect<boolean> =>
-  Effect.suspend(() => {
-    const isMarked = handled in shown
-    if (!isMarked || sending.has(handler)) return Effect.succeed(isMarked)
-    sending.add(handler)
-    return Effect.as(
-      Effect.logWarning(
-        "effect-http-cache: a response had been sent before the cache saw it, so that nothing is cached there, and a collect " +
-          "comes after the answer; what HttpServer.serve and toWebHandler take as middleware is around the sending: put " +
-          "the cache around the app, as in HttpServer.serve(router.pipe(HttpCache.middleware()))"
-      ),
-      true
-    )
-  })
+export const isSent = (shown: HttpServerRequest): boolean => handled in shown
+
+/** A handler was found to send what it answers: that is told once. */
+export const found = (handler: object): Effect.Effect<void> => {
+  if (sending.has(handler)) return Effect.void
+  sending.add(handler)
+  return Effect.logWarning(
+    "effect-http-cache: a response had been sent before the cache saw it, so that nothing is cached there, and a collect " +
+      "comes after the answer; what HttpServer.serve and toWebHandler take as middleware is around the sending: put " +
+      "the cache around the app, as in HttpServer.serve(router.pipe(HttpCache.middleware()))"
+  )
+}

@@ -7,6 +7,7 @@ import * as Respondable from "@effect/platform/HttpServerRespondable"
 import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
 import * as HttpTraceContext from "@effect/platform/HttpTraceContext"
 import type * as Cause from "effect/Cause"
+import type * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -17,13 +18,13 @@ import * as Stream from "effect/Stream"
 import * as Tracer from "effect/Tracer"
 import * as Body from "../engine/body.js"
 import { EnclosingCache, newRun } from "../engine/enclosing.js"
-import type { Handled, Identity, Origin, Outgoing, Passed, Route, Run, View } from "../engine/origin.js"
+import type { Handled, Identity, Origin, Outgoing, OwnFill, Passed, Route, Run, View } from "../engine/origin.js"
 import type { Policy, ServerPolicy } from "../policy/policy.js"
 import * as Answers from "../protocol/Answer.js"
 import * as Fields from "../protocol/Fields.js"
 import type { Reads } from "../protocol/Reads.js"
 import type * as Vary from "../protocol/Vary.js"
-import { withFiber, withServices } from "../runtime/effect.js"
+import { withServices } from "../runtime/effect.js"
 import type { Trace } from "../runtime/singleFlight.js"
 import * as ServerBody from "./body.js"
 import * as failures from "./failures.js"
@@ -44,6 +45,7 @@ export class ServerOrigin<A extends Respondable.Respondable, E, R> implements Or
   private readonly request: HttpServerRequest
   private readonly policy: ServerPolicy<R>
   private readonly context: Context.Context<never>
+  private readonly clock: Clock.Clock
   /** What the handler is made of, which is the same for each request. */
   private readonly given: object
 
@@ -52,6 +54,7 @@ export class ServerOrigin<A extends Respondable.Respondable, E, R> implements Or
     request: HttpServerRequest,
     policy: ServerPolicy<R>,
     context: Context.Context<never>,
+    clock: Clock.Clock,
     view: View = requests.view(request, policy.origin),
     given: object = handler
   ) {
@@ -59,6 +62,7 @@ export class ServerOrigin<A extends Respondable.Respondable, E, R> implements Or
     this.request = request
     this.policy = policy
     this.context = context
+    this.clock = clock
     this.view = view
     this.given = given
   }
@@ -100,7 +104,7 @@ export class ServerOrigin<A extends Respondable.Respondable, E, R> implements Or
   }
 
   private with(request: HttpServerRequest, view: View = this.view): ServerOrigin<A, E, R> {
-    return new ServerOrigin(this.handler, request, this.policy, this.context, view, this.given)
+    return new ServerOrigin(this.handler, request, this.policy, this.context, this.clock, view, this.given)
   }
 
   forNobody(fields: Fields.Fields): ServerOrigin<A, E, R> {
@@ -114,16 +118,24 @@ export class ServerOrigin<A extends Respondable.Respondable, E, R> implements Or
   ): Effect.Effect<Handled<Response>, E, R> {
     const shown = recorder.show(this.request, this.view, fields, policy)
     const ran = Effect.tapErrorCause(
-      this.run(shown, {}, policy.targets),
+      this.run(shown, undefined, policy.targets),
       () => Effect.sync(() => onFailure(shown.reads))
     )
-    return Effect.flatMap(ran, ({ response, ...ran }) => {
-      const answer = goingOn(
-        responses.toAnswer(response, this.view.method, policy, ran.responseTime),
-        ran.said
-      )
-      const handled = { ...ran, response, answer, shown: fields }
-      const isDropped = Answers.hasNoContent(response.status) && !ran.isFromBeneath && !ran.isSent
+    return Effect.flatMap(ran, (ran): Effect.Effect<Handled<Response>> => {
+      const { isFromBeneath, isSent, reads, response, responseTime, said, setsPreResponseHandler } = ran
+      const answer = goingOn(responses.toAnswer(response, this.view.method, policy, responseTime), said)
+      const handled = {
+        response,
+        answer,
+        isFromBeneath,
+        isSent,
+        said,
+        reads,
+        setsPreResponseHandler,
+        responseTime,
+        shown: fields
+      }
+      const isDropped = Answers.hasNoContent(response.status) && !isFromBeneath && !isSent
       return isDropped
         ? Effect.as(Body.discard(ServerBody.fromPlatform(response.body, {})), handled)
         : Effect.succeed(handled)
@@ -132,11 +144,11 @@ export class ServerOrigin<A extends Respondable.Respondable, E, R> implements Or
 
   pass(
     onFailure: (cause: Cause.Cause<E>) => Effect.Effect<void>,
-    run: Partial<Run>
+    ownFill: OwnFill | undefined
   ): Effect.Effect<Passed<Response>, E, R> {
     const { headers: shown, method } = this.request
     const asItIs = { request: this.request, searchParams: undefined, reads: undefined }
-    const ran = Effect.tapErrorCause(this.run(asItIs, run, []), onFailure)
+    const ran = Effect.tapErrorCause(this.run(asItIs, ownFill, []), onFailure)
     return Effect.flatMap(ran, ({ isFromBeneath, isSent, response, responseTime }) => {
       const { body, headers: fields } = response
       const passing = { ...this.policy, etag: "none", cookies: "store" } as const
@@ -156,12 +168,14 @@ export class ServerOrigin<A extends Respondable.Respondable, E, R> implements Or
   /** Runs the handler with the request that it is to see, in the place of the request itself. */
   private run(
     shown: recorder.Shown,
-    own: Partial<Run>,
+    own: OwnFill | undefined,
     targets: ReadonlyArray<string>
   ): Effect.Effect<Omit<Handled<Response>, "answer" | "shown">, E, R> {
-    return withFiber((context: Context.Context<R>, clock) => {
+    return Effect.withFiberRuntime((fiber) => {
       const { given, request } = this
-      const run: Run = { ...newRun(Context.get(context as Context.Context<EnclosingCache>, EnclosingCache)), ...own }
+      const { currentContext: context } = fiber
+      const above = Context.get(context as Context.Context<EnclosingCache>, EnclosingCache)
+      const run = newRun(above, own)
       if (shown.request !== request) {
         misplaced.carry(request, shown.request)
         handOver(request, shown.request, run, requests.isProxy(request))
@@ -173,27 +187,32 @@ export class ServerOrigin<A extends Respondable.Respondable, E, R> implements Or
       if (searchParams !== undefined && inner.has(ParsedSearchParams.key)) {
         inner.set(ParsedSearchParams.key, searchParams)
       }
-      const provided = withServices(Effect.flatMap(this.handler, Respondable.toResponse), inner)
-      return Effect.flatMap(failures.preResponseHandlers, (before) =>
-        Effect.matchCauseEffect(provided, {
-          onFailure: (cause) => {
-            takeBack(request, run)
-            return Effect.zipRight(misplaced.isSent(given, shown.request), Effect.failCause(cause))
-          },
-          onSuccess: (answered) => {
-            // A body that is still made may read more.
-            if (answered.body._tag !== "Stream") takeBack(request, run)
-            return Effect.zipWith(misplaced.isSent(given, shown.request), failures.recovered, (isSent, after) => ({
-              said: run,
-              response: responses.annotated(answered, run, targets),
-              isFromBeneath: run.answeredWith === answered.body,
-              isSent,
-              reads: shown.reads,
-              setsPreResponseHandler: before !== after,
-              responseTime: clock.unsafeCurrentTimeMillis()
-            }))
+      const before = failures.preResponseHandlers(fiber)
+      const answering = Effect.flatMap(this.handler, Respondable.toResponse)
+      return Effect.matchCauseEffect(withServices(answering, inner), {
+        onFailure: (cause) => {
+          takeBack(request, run)
+          const isSent = misplaced.isSent(shown.request)
+          return isSent ? Effect.zipRight(misplaced.found(given), Effect.failCause(cause)) : Effect.failCause(cause)
+        },
+        onSuccess: (answered) => {
+          // A body that is still made may read more.
+          if (answered.body._tag !== "Stream") takeBack(request, run)
+          const isSent = misplaced.isSent(shown.request)
+          const ran = {
+            said: run,
+            response: responses.annotated(answered, run, targets),
+            isFromBeneath: run.answeredWith === answered.body,
+            isSent,
+            reads: shown.reads,
+            setsPreResponseHandler: before !== failures.preResponseHandlers(fiber),
+            responseTime: this.clock.unsafeCurrentTimeMillis()
           }
-        }))
+          const done = failures.recovered(fiber)
+          if (isSent) return Effect.as(Effect.zipRight(done, misplaced.found(given)), ran)
+          return done === Effect.void ? Effect.succeed(ran) : Effect.as(done, ran)
+        }
+      })
     })
   }
 
@@ -225,20 +244,18 @@ export class ServerOrigin<A extends Respondable.Respondable, E, R> implements Or
   }
 
   /** A router has its routes once, but an `HttpApi` makes handlers for each request. */
-  get route(): Effect.Effect<Route> {
-    return Effect.sync(() => {
-      const { unsafeMap } = this.context
-      const routed = unsafeMap.get(RouteContext.key) as Context.Tag.Service<typeof RouteContext> | undefined
-      const span = unsafeMap.get(Tracer.ParentSpan.key) as Tracer.AnySpan | undefined
-      // The route of a router beneath is known by what the router tells the request's span; where there is none, its URIs
-      // are told apart.
-      const path = span?._tag === "Span" ? span.attributes.get("http.route") : undefined
-      const isSingle = routed !== undefined && !routed.route.path.endsWith("*")
-      return {
-        handler: routed?.route ?? this.given,
-        place: typeof path === "string" ? path : isSingle ? "" : this.view.target.path
-      }
-    })
+  get route(): Route {
+    const { unsafeMap } = this.context
+    const routed = unsafeMap.get(RouteContext.key) as Context.Tag.Service<typeof RouteContext> | undefined
+    const span = unsafeMap.get(Tracer.ParentSpan.key) as Tracer.AnySpan | undefined
+    // The route of a router beneath is known by what the router tells the request's span; where there is none, its URIs
+    // are told apart.
+    const path = span?._tag === "Span" ? span.attributes.get("http.route") : undefined
+    const isSingle = routed !== undefined && !routed.route.path.endsWith("*")
+    return {
+      handler: routed?.route ?? this.given,
+      place: typeof path === "string" ? path : isSingle ? "" : this.view.target.path
+    }
   }
 
   breakConnection(): void {
