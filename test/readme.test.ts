@@ -1,11 +1,9 @@
 /** The README's code compiles, and its tables say what the source says. */
 import { describe, expect, it } from "@effect/vitest"
 import { existsSync, readFileSync } from "node:fs"
-import { fileURLToPath } from "node:url"
-import ts from "typescript"
 import { details } from "../src/protocol/CacheStatus.js"
+import { problemsOf, root } from "./compiling.js"
 
-const root = fileURLToPath(new URL("..", import.meta.url))
 const readme = readFileSync(`${root}README.md`, "utf8")
 const blocks = [...readme.matchAll(/^```ts\n([\s\S]*?)^```$/gm)].map(([, code]) => code!)
 
@@ -36,30 +34,14 @@ const preludeFor = (code: string): string =>
     return name === undefined || !new RegExp(`const ${name}\\b`).test(code)
   }).join("\n")
 
-const configOf = (): ts.CompilerOptions => {
-  const { config } = ts.readConfigFile(`${root}tsconfig.json`, (path) => ts.sys.readFile(path))
-  return { ...ts.parseJsonConfigFileContent(config, ts.sys, root).options, noUnusedLocals: false }
-}
-
 describe("README", () => {
   it("has code that compiles", () => {
     const sources = new Map(blocks.map((code, index) => [
-      `${root}readme-${index}.ts`,
+      `readme-${index}.ts`,
       /^import /m.test(code) ? code : `${preludeFor(code)}\n${code}`
     ]))
     expect(sources.size).toBeGreaterThan(5)
-    const options = configOf()
-    const host = ts.createCompilerHost(options)
-    const { fileExists, getSourceFile, readFile } = host
-    host.fileExists = (path) => sources.has(path) || fileExists(path)
-    host.readFile = (path) => sources.get(path) ?? readFile(path)
-    host.getSourceFile = (path, version, ...rest) =>
-      sources.has(path) ? ts.createSourceFile(path, sources.get(path)!, version) : getSourceFile(path, version, ...rest)
-    const program = ts.createProgram([...sources.keys()], options, host)
-    const problems = ts.getPreEmitDiagnostics(program).map(({ file, messageText }) =>
-      `${file?.fileName}: ${ts.flattenDiagnosticMessageText(messageText, "\n")}`
-    )
-    expect(problems).toEqual([])
+    expect(problemsOf(sources)).toEqual([])
   }, 60_000)
 
   it("has a row for each word of detail, and no other", () => {
