@@ -259,6 +259,13 @@ const boundsOf = (limits: Limits): Bounds => {
  * With limits of your own; it can collect. Throws a `TypeError` that says what is expected, when a limit isn't a whole number
  * of at least 1, or is none that there is.
  *
+ * @example
+ * ```ts
+ * import { InMemoryCacheStorage } from "effect-http-cache"
+ *
+ * const storage = InMemoryCacheStorage.layerWith({ maxBytes: 256 * 1024 * 1024 })
+ * ```
+ *
  * @since 0.1.0
  * @category layers
  */
