@@ -97,7 +97,10 @@ export interface Options<R = never> {
   readonly query?: QuerySelection | undefined
   /** The `ETag` where the handler sets none: a digest of body, type and coding. Default `"strong"` with `expiry`. */
   readonly etag?: "strong" | "weak" | "none" | undefined
-  /** Statuses that `expiry` applies to; 429 and its kin never. Default 200, 203, 204, 300, 301, 308, 404, 410. */
+  /**
+   * Statuses that `expiry` applies to; 429 and its kin never. Default 200, 203, 204, 300, 301, 308, and for negative caching
+   * 404 and 410.
+   */
   readonly statuses?: ReadonlyArray<number> | undefined
   /** A response that sets cookies: `"refuse"` to store it, `"strip"` the cookies, or `"store"` their lines. Default `"refuse"`. */
   readonly cookies?: "refuse" | "strip" | "store" | undefined

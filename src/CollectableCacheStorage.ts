@@ -12,7 +12,7 @@ import * as CacheStorage from "./CacheStorage.js"
 import { runtimeOf } from "./runtime/runtime.js"
 
 /**
- * What is collected: URIs, and groups that items are of.
+ * What is collected: URIs, and groups that items are of, which others call surrogate keys or cache tags.
  *
  * @since 0.1.0
  * @category models

@@ -1,5 +1,5 @@
 /**
- * A storage in the memory of the process, bounded by bytes; the least recently used goes first.
+ * A storage in the memory of the process, bounded by bytes; the least recently used is evicted first.
  *
  * @since 0.1.0
  */
@@ -140,6 +140,7 @@ class Memory implements CollectableCacheStorage.Service {
   readonly holds = (names: CollectableCacheStorage.Names, fill: CacheStorage.Fill): Exit.Exit<boolean> =>
     Exit.succeed(this.isCurrent(names, fill))
 
+  /** Whether a fill is not overtaken: none of the names was collected since it began. */
   private isCurrent({ groups, keys }: CollectableCacheStorage.Names, { since }: CacheStorage.Fill): boolean {
     const moment = typeof since === "number" ? since : -1
     return !keys.some((key) => this.collects.isAfter(moment, nameOfKey(key))) &&

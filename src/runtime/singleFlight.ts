@@ -1,6 +1,6 @@
 /**
  * Single flight: requests for the same wait for one run, which belongs to none of them. What others call request coalescing,
- * or protection from a cache stampede, rests on it.
+ * or protection from a cache stampede (thundering herd, dog-pile), rests on it.
  */
 import type * as Clock from "effect/Clock"
 import * as Deferred from "effect/Deferred"
@@ -221,7 +221,7 @@ export class SingleFlight {
     })
   }
 
-  /** Whoever leaves ends nothing for the others; the last to leave before the value came interrupts the run. */
+  /** A client that leaves ends nothing for the others; the last to leave before the value came interrupts the run. */
   private wait<A>(flight: Flight<A>): Effect.Effect<Exit.Exit<A>> {
     return Effect.interruptible(Deferred.await(flight.arrival)).pipe(
       Effect.ensuring(Effect.sync(() => flight.waiters--)),
