@@ -61,6 +61,18 @@ export class CacheMiss extends Data.TaggedError("CacheMiss")<{
 /**
  * A storage failed. It never fails a request that passes through the cache: it is logged, and the handler answers.
  *
+ * @example
+ * ```ts
+ * import { Effect } from "effect"
+ * import { CacheError, type CacheStorage } from "effect-http-cache"
+ *
+ * const reading = (key: CacheStorage.CacheKey, read: () => Promise<string | null>) =>
+ *   Effect.tryPromise({
+ *     try: read,
+ *     catch: (cause) => new CacheError.CacheStorageError({ storage: "disk", method: "get", key, cause })
+ *   })
+ * ```
+ *
  * @since 0.1.0
  * @category errors
  */

@@ -19,6 +19,15 @@ const Time = Schema.JsonNumber
  * For storages outside the process: JSON with the content in base64. Decoding refuses what isn't a stored response, a
  * field value with a line break among it; a storage answers such a record with `CacheMiss`.
  *
+ * @example
+ * ```ts
+ * import { Schema } from "effect"
+ * import { CacheItem } from "effect-http-cache"
+ *
+ * const record = Schema.parseJson(CacheItem.CacheItem)
+ * const [write, read] = [Schema.encode(record), Schema.decode(record)]
+ * ```
+ *
  * @since 0.1.0
  * @category schemas
  */
@@ -65,6 +74,8 @@ export const CacheItem = Schema.Struct({
 })
 
 /**
+ * One stored response, as the schema of the same name has it.
+ *
  * @since 0.1.0
  * @category models
  */

@@ -97,7 +97,10 @@ export interface Options<R = never> {
   readonly query?: QuerySelection | undefined
   /** The `ETag` where the handler sets none: a digest of body, type and coding. Default `"strong"` with `expiry`. */
   readonly etag?: "strong" | "weak" | "none" | undefined
-  /** Statuses that `expiry` applies to; 429 and its kin never. Default 200, 203, 204, 300, 301, 308, 404, 410. */
+  /**
+   * Statuses that `expiry` applies to; 429 and its kin never. Default 200, 203, 204, 300, 301, 308, and for negative caching
+   * 404 and 410.
+   */
   readonly statuses?: ReadonlyArray<number> | undefined
   /** A response that sets cookies: `"refuse"` to store it, `"strip"` the cookies, or `"store"` their lines. Default `"refuse"`. */
   readonly cookies?: "refuse" | "strip" | "store" | undefined
@@ -149,6 +152,18 @@ export interface DefaultOptions extends Omit<Options<HttpServerRequest>, "name">
  * The options of every route, and `origin`, `version`, `storageTimeout` and `enabled`. It needs no layer; `defaults`
  * makes one.
  *
+ * @example
+ * ```ts
+ * import { HttpServerResponse } from "@effect/platform"
+ * import { Effect } from "effect"
+ * import { HttpCache, withCache } from "effect-http-cache"
+ *
+ * const hello = HttpServerResponse.text("hello").pipe(
+ *   withCache({ expiry: 10 }),
+ *   Effect.provideService(HttpCache.Defaults, { vary: ["Accept-Language"] })
+ * )
+ * ```
+ *
  * @since 0.1.0
  * @category defaults
  */
@@ -160,6 +175,17 @@ export class Defaults extends Context.Reference<Defaults>()("effect-http-cache/H
  * A layer with options for the whole application: `HttpCache.defaults({ vary: ["Accept-Language"] })`. Throws a
  * `TypeError` when an option is wrong, so that the application does not start, where `Layer.succeed(HttpCache.Defaults, …)`
  * fails its first request.
+ *
+ * @example
+ * ```ts
+ * import { Layer } from "effect"
+ * import { HttpCache, InMemoryCacheStorage } from "effect-http-cache"
+ *
+ * const caching = Layer.merge(
+ *   InMemoryCacheStorage.layerCollectable,
+ *   HttpCache.defaults({ origin: "https://api.example.com", storageTimeout: "100 millis" })
+ * )
+ * ```
  *
  * @since 0.1.0
  * @category defaults

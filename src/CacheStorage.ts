@@ -96,6 +96,20 @@ export interface Service {
 }
 
 /**
+ * The storage that routes are cached in: `withCache` needs it.
+ *
+ * @example
+ * ```ts
+ * import { Effect } from "effect"
+ * import { CacheStorage } from "effect-http-cache"
+ *
+ * const isStored = (lookup: CacheStorage.Lookup) =>
+ *   Effect.flatMap(CacheStorage.CacheStorage, (storage) => storage.get(lookup)).pipe(
+ *     Effect.as(true),
+ *     Effect.catchTag("CacheMiss", () => Effect.succeed(false))
+ *   )
+ * ```
+ *
  * @since 0.1.0
  * @category tags
  */
@@ -157,6 +171,17 @@ export const make = (dictionary: Dictionary): Service => ({
  * A storage of your own. What `make` acquires is released with the layer, after what runs on behalf of the storage, such
  * as refreshes in the background, has ended; it is waited for at most 5 seconds.
  *
+ * @example
+ * ```ts
+ * import { Effect } from "effect"
+ * import { CacheStorage } from "effect-http-cache"
+ *
+ * // A storage that keeps nothing.
+ * const layer = CacheStorage.layer(
+ *   Effect.succeed(CacheStorage.make({ get: () => Effect.succeed([]), set: () => Effect.void }))
+ * )
+ * ```
+ *
  * @since 0.1.0
  * @category layers
  */
@@ -168,6 +193,16 @@ export const layer = <E, R>(
 /**
  * Of the items of one key and partition, the one that the request selects: one with a Vary before one without, then
  * the latest `date` (RFC 9111 §4, §4.1).
+ *
+ * @example
+ * ```ts
+ * import { CacheStorage } from "effect-http-cache"
+ * import { itemOf, lookupOf } from "effect-http-cache/testing"
+ *
+ * const french = lookupOf({ "accept-language": "fr" })
+ * const item = itemOf("bonjour", french, { vary: ["accept-language"] })
+ * const found = CacheStorage.select([item, itemOf("hello")], french) // item
+ * ```
  *
  * @since 0.1.0
  * @category combinators
@@ -187,6 +222,17 @@ export const select = (items: Iterable<CacheItem>, lookup: Lookup): CacheItem | 
  * The items of one key and partition after `item` took its place among them, the newest last; `undefined` when it is
  * overtaken, since what the fill found is no longer there. What was found, and the others that the request selects, are
  * dropped. Without an item only what was found is dropped.
+ *
+ * @example
+ * ```ts
+ * import { CacheStorage } from "effect-http-cache"
+ * import { itemOf, lookupOf } from "effect-http-cache/testing"
+ *
+ * const [old, item] = [itemOf("old"), itemOf("new")]
+ * const fill: CacheStorage.Fill = { lookup: lookupOf(), item: old, since: undefined }
+ * const after = CacheStorage.place([old], item, fill) // [item]
+ * const overtaken = CacheStorage.place([], item, fill) // undefined: old is no longer there
+ * ```
  *
  * @since 0.1.0
  * @category combinators

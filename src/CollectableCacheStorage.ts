@@ -12,7 +12,7 @@ import * as CacheStorage from "./CacheStorage.js"
 import { runtimeOf } from "./runtime/runtime.js"
 
 /**
- * What is collected: URIs, and groups that items are of.
+ * What is collected: URIs, and groups that items are of, which others call surrogate keys or cache tags.
  *
  * @since 0.1.0
  * @category models
@@ -23,6 +23,8 @@ export interface Names {
 }
 
 /**
+ * What `withCollect` needs of a storage, beside what `withCache` does.
+ *
  * @since 0.1.0
  * @category models
  */
@@ -39,6 +41,18 @@ export interface Service extends CacheStorage.Service {
 /**
  * A layer that provides this tag provides `CacheStorage` too, from the same instance.
  *
+ * @example
+ * ```ts
+ * import { Effect } from "effect"
+ * import { CollectableCacheStorage } from "effect-http-cache"
+ *
+ * const forgetGroup = (group: string) =>
+ *   Effect.flatMap(
+ *     CollectableCacheStorage.CollectableCacheStorage,
+ *     (storage) => storage.collect({ keys: [], groups: [group] })
+ *   )
+ * ```
+ *
  * @since 0.1.0
  * @category tags
  */
@@ -49,6 +63,19 @@ export class CollectableCacheStorage
 /**
  * A storage of your own that can collect, behind both tags. What `make` acquires is released as with
  * `CacheStorage.layer`.
+ *
+ * @example
+ * ```ts
+ * import { Effect } from "effect"
+ * import { CacheStorage, CollectableCacheStorage } from "effect-http-cache"
+ *
+ * // A storage that keeps nothing, and has forgotten everything.
+ * const layer = CollectableCacheStorage.layer(Effect.succeed({
+ *   ...CacheStorage.make({ get: () => Effect.succeed([]), set: () => Effect.void }),
+ *   collect: () => Effect.void,
+ *   holds: () => Effect.succeed(true)
+ * }))
+ * ```
  *
  * @since 0.1.0
  * @category layers

@@ -34,7 +34,15 @@ export { type DefaultOptions, Defaults, defaults, type Options } from "./CachePo
  * must run for each request go outside it; a handler that answers by who is asking needs a `partition` then. With no
  * `expiry` the response's own fields decide. What it keeps is the response to the request, not a part of one.
  *
- * Only `GET`, `HEAD` and `QUERY` are answered; `HttpRouter` routes no `QUERY`, a bare app does. A typed failure is not stored. Throws a `TypeError` when an option is wrong.
+ * Only `GET`, `HEAD` and `QUERY` are answered; `HttpRouter` routes no `QUERY`, a bare app does. A typed failure is not stored.
+ * Throws a `TypeError` when an option is wrong.
+ *
+ * @example
+ * ```ts
+ * import { HttpServerResponse } from "@effect/platform"
+ * import { withCache } from "effect-http-cache"
+ * const hello = HttpServerResponse.text("hello").pipe(withCache({ expiry: 10 }))
+ * ```
  *
  * @since 0.1.0
  * @category middleware
@@ -46,6 +54,8 @@ export const withCache = <RP = never>(
 ) => HttpApp.Default<E, R | RP | CacheStorage> => cached(policies.resolve("withCache", options))
 
 /**
+ * What a collect forgets, and by which key.
+ *
  * @since 0.1.0
  * @category models
  */
@@ -68,6 +78,13 @@ export interface CollectOptions {
  *
  * A collect can't reach a browser's copy: tell clients to ask each time, with `clients: "revalidate"`.
  *
+ * @example
+ * ```ts
+ * import { HttpServerResponse } from "@effect/platform"
+ * import { withCollect } from "effect-http-cache"
+ * const rename = HttpServerResponse.text("renamed").pipe(withCollect({ also: () => ["/users"] }))
+ * ```
+ *
  * @since 0.1.0
  * @category middleware
  */
@@ -78,6 +95,13 @@ export const withCollect = (options: CollectOptions = {}): <A extends Respondabl
 
 /**
  * `withCache` and `withCollect` in one, for a router or an app. A cache beneath it, around a single route, wins there.
+ *
+ * @example
+ * ```ts
+ * import { HttpRouter } from "@effect/platform"
+ * import { HttpCache } from "effect-http-cache"
+ * const app = HttpRouter.empty.pipe(HttpCache.middleware({ expiry: "1 minute" }))
+ * ```
  *
  * @since 0.1.0
  * @category middleware
@@ -102,6 +126,14 @@ const both = <RP>(
  * For a handler, at any depth: "do not keep this response". It goes out with `Cache-Control: no-store`, so that no other cache
  * keeps it either. What was said once is not taken back; without a cache above nothing happens.
  *
+ * @example
+ * ```ts
+ * import { HttpServerResponse } from "@effect/platform"
+ * import { Effect } from "effect"
+ * import { HttpCache } from "effect-http-cache"
+ * const once = Effect.as(HttpCache.noStore, HttpServerResponse.text("for this client, now"))
+ * ```
+ *
  * @since 0.1.0
  * @category handlers
  */
@@ -112,6 +144,14 @@ export const noStore: Effect.Effect<void> = enclosing.noStore
  * number, as if its `Cache-Control` said `max-age`; freshness that the response states itself is left alone. Of several calls
  * the last counts. Dies with a `TypeError` when it is no duration.
  *
+ * @example
+ * ```ts
+ * import { HttpServerResponse } from "@effect/platform"
+ * import { Effect } from "effect"
+ * import { HttpCache } from "effect-http-cache"
+ * const rate = Effect.as(HttpCache.annotate({ expiry: "5 minutes" }), HttpServerResponse.text("1.08"))
+ * ```
+ *
  * @since 0.1.0
  * @category handlers
  */
@@ -121,6 +161,13 @@ export const annotate = ({ expiry }: { readonly expiry: Seconds }): Effect.Effec
 /**
  * `middleware` with its services resolved now, for `HttpApiBuilder.middleware`. It runs outside the security of the
  * endpoints: a hit skips it. Where there is any, use `handleRaw` and `withCache` instead.
+ *
+ * @example
+ * ```ts
+ * import { HttpApiBuilder } from "@effect/platform"
+ * import { HttpCache } from "effect-http-cache"
+ * const cached = HttpApiBuilder.middleware(HttpCache.make({ expiry: 10 }))
+ * ```
  *
  * @since 0.1.0
  * @category middleware
@@ -147,6 +194,15 @@ export const make = <RP = never>(options: Options<RP> = {}): Effect.Effect<
 
 /**
  * `middleware` for `HttpLayerRouter`: the routes that are provided with its `layer` are cached and collected.
+ *
+ * @example
+ * ```ts
+ * import { HttpLayerRouter, HttpServerResponse } from "@effect/platform"
+ * import { Layer } from "effect"
+ * import { HttpCache } from "effect-http-cache"
+ * const hello = HttpLayerRouter.add("GET", "/hello", HttpServerResponse.text("hello"))
+ * const routes = hello.pipe(Layer.provide(HttpCache.routerMiddleware({ expiry: 10 }).layer))
+ * ```
  *
  * @since 0.1.0
  * @category middleware
@@ -178,6 +234,12 @@ const operation = <A, E, R>(
  * the request fields that select a variant, and `name` is that of the cache, where it has one. Dies when a path is given and
  * the origin isn't known.
  *
+ * @example
+ * ```ts
+ * import { HttpCache } from "effect-http-cache"
+ * const french = HttpCache.lookup("https://api.example.com/users/1", { headers: { "accept-language": "fr" } })
+ * ```
+ *
  * @since 0.1.0
  * @category storage
  */
@@ -193,6 +255,12 @@ export const lookup = (
  * Forgets every partition and variant of a URI; others call that to purge or to invalidate it. Within a request, or with
  * `origin` in `Defaults`, a path is enough; else it dies with a sentence that says so.
  *
+ * @example
+ * ```ts
+ * import { HttpCache } from "effect-http-cache"
+ * const forget = HttpCache.collect("https://api.example.com/users/1")
+ * ```
+ *
  * @since 0.1.0
  * @category storage
  */
@@ -202,6 +270,12 @@ export const collect = (uri: string): Effect.Effect<void, CacheStorageError, Col
 /**
  * `collect` for many. It fails when one could not be delivered to the storage. That one is kept, and delivered before the
  * storage is read again: this process does not serve it, though others that share the storage may.
+ *
+ * @example
+ * ```ts
+ * import { HttpCache } from "effect-http-cache"
+ * const forget = HttpCache.collectAll([1, 2, 3].map((page) => `https://api.example.com/users?page=${page}`))
+ * ```
  *
  * @since 0.1.0
  * @category storage

@@ -1,5 +1,5 @@
 /**
- * A storage in the memory of the process, bounded by bytes; the least recently used goes first.
+ * A storage in the memory of the process, bounded by bytes; the least recently used is evicted first.
  *
  * @since 0.1.0
  */
@@ -140,6 +140,7 @@ class Memory implements CollectableCacheStorage.Service {
   readonly holds = (names: CollectableCacheStorage.Names, fill: CacheStorage.Fill): Exit.Exit<boolean> =>
     Exit.succeed(this.isCurrent(names, fill))
 
+  /** Whether a fill is not overtaken: none of the names was collected since it began. */
   private isCurrent({ groups, keys }: CollectableCacheStorage.Names, { since }: CacheStorage.Fill): boolean {
     const moment = typeof since === "number" ? since : -1
     return !keys.some((key) => this.collects.isAfter(moment, nameOfKey(key))) &&
@@ -258,6 +259,13 @@ const boundsOf = (limits: Limits): Bounds => {
 /**
  * With limits of your own; it can collect. Throws a `TypeError` that says what is expected, when a limit isn't a whole number
  * of at least 1, or is none that there is.
+ *
+ * @example
+ * ```ts
+ * import { InMemoryCacheStorage } from "effect-http-cache"
+ *
+ * const storage = InMemoryCacheStorage.layerWith({ maxBytes: 256 * 1024 * 1024 })
+ * ```
  *
  * @since 0.1.0
  * @category layers

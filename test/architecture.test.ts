@@ -15,9 +15,12 @@ const besides = ["test", "checks"].flatMap((folder) =>
 
 const source = (file: string): string => readFileSync(new URL(file, root), "utf8")
 
+/** What is code, without comments. */
+const codeOf = (file: string): string => source(file).replace(/\/\*\*[\s\S]*?\*\/|\/\/.*/g, "")
+
 /** What a file imports: paths under `src` for its own, specifiers for others. */
 const importsOf = (file: string): ReadonlyArray<string> =>
-  [...source(file).matchAll(/(?:from|import)\s+"([^"]+)"/g)].map(([, specifier]) =>
+  [...codeOf(file).matchAll(/(?:from|import)\s+"([^"]+)"/g)].map(([, specifier]) =>
     specifier!.startsWith(".")
       ? posix.join(posix.dirname(file), specifier!).replace(/\.js$/, ".ts")
       : specifier!
@@ -101,9 +104,6 @@ describe("architecture", () => {
   it.each(besides)("%s has at most 400 lines", (file) => {
     expect(source(`../${file}`).split("\n").length).toBeLessThanOrEqual(400)
   })
-
-  /** What is code, without comments. */
-  const codeOf = (file: string) => source(file).replace(/\/\*\*[\s\S]*?\*\/|\/\/.*/g, "")
 
   it.each(files.filter((file) => /^(?:engine|runtime)\/|^HttpCache/.test(file)))(
     "%s names no field and does no arithmetic on times",

@@ -2,11 +2,9 @@
 import { describe, expect, it } from "@effect/vitest"
 import { existsSync, readdirSync, readFileSync } from "node:fs"
 import { posix } from "node:path"
-import { fileURLToPath } from "node:url"
-import ts from "typescript"
 import { details } from "../src/protocol/CacheStatus.js"
+import { problemsOf, root } from "./compiling.js"
 
-const root = fileURLToPath(new URL("..", import.meta.url))
 const read = (path: string): string => readFileSync(`${root}${path}`, "utf8")
 
 const documents = [
@@ -55,17 +53,12 @@ const preludeFor = (code: string): string =>
     return name === undefined || !new RegExp(`const ${name}\\b`).test(code)
   }).join("\n")
 
-const configOf = (): ts.CompilerOptions => {
-  const { config } = ts.readConfigFile(`${root}tsconfig.json`, (path) => ts.sys.readFile(path))
-  return { ...ts.parseJsonConfigFileContent(config, ts.sys, root).options, noUnusedLocals: false }
-}
-
 describe("README and guides", () => {
   it("have code that compiles", () => {
     const sources = new Map<string, string>(documents.flatMap((document) =>
       codeOf(document).map((code, index) =>
         [
-          `${root}${document.replaceAll("/", "-")}-${index}.ts`,
+          `${document.replaceAll("/", "-")}-${index}.ts`,
           /^import /m.test(code) ? code : `${preludeFor(code)}\n${code}`
         ] as const
       )
@@ -75,18 +68,7 @@ describe("README and guides", () => {
     ) {
       expect(codeOf(document).length, document).toBeGreaterThan(0)
     }
-    const options = configOf()
-    const host = ts.createCompilerHost(options)
-    const { fileExists, getSourceFile, readFile } = host
-    host.fileExists = (path) => sources.has(path) || fileExists(path)
-    host.readFile = (path) => sources.get(path) ?? readFile(path)
-    host.getSourceFile = (path, version, ...rest) =>
-      sources.has(path) ? ts.createSourceFile(path, sources.get(path)!, version) : getSourceFile(path, version, ...rest)
-    const program = ts.createProgram([...sources.keys()], options, host)
-    const problems = ts.getPreEmitDiagnostics(program).map(({ file, messageText }) =>
-      `${file?.fileName}: ${ts.flattenDiagnosticMessageText(messageText, "\n")}`
-    )
-    expect(problems).toEqual([])
+    expect(problemsOf(sources)).toEqual([])
   }, 60_000)
 
   it("have a row for each word of detail, and no other", () => {

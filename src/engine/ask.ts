@@ -82,6 +82,7 @@ export const ask = <Res, E, R>(
 /** For `HEAD`, `304` and `206` the handler may read fewer fields than for the stored response, so its `Vary` counts too. */
 const isAboutStored = (method: string, status: number): boolean => method === "HEAD" || status === 304 || status === 206
 
+/** Runs the handler. The fields that it read are added to the `Vary` of its answer, where the route says so. */
 const run = <Res, E, R>(
   request: CacheRequest<Res, E, R>,
   item: CacheItem | undefined,

@@ -1,4 +1,7 @@
-/** Requests that are alike: where the response to one could not be shared, the others don't wait for each other. */
+/**
+ * Requests that are alike: where the response to one could not be shared, the others don't wait for each other for a minute
+ * (hit-for-miss, as Varnish calls it).
+ */
 import type { CacheItem } from "../CacheItem.js"
 import * as Collapsing from "../protocol/Collapsing.js"
 import * as Vary from "../protocol/Vary.js"

@@ -1,4 +1,6 @@
-/** The way of an unsafe request: what is stored is forgotten once its handler has succeeded (RFC 9111 §4.4). */
+/**
+ * The way of an unsafe request: what is stored is collected (others say purged) once its handler has succeeded (RFC 9111 §4.4).
+ */
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import type * as CollectableCacheStorage from "../CollectableCacheStorage.js"

@@ -3,7 +3,7 @@ import * as CacheStatus from "../protocol/CacheStatus.js"
 import type * as Fields from "../protocol/Fields.js"
 import type { Asked } from "./request.js"
 
-/** What the cache answers and what it did for it: logs, spans and metrics are made of the outcome. */
+/** What the cache answers and what it did for it: each log, span and metric is made of the outcome. */
 export interface Answered<Res> {
   readonly response: Res
   /** `undefined` where the response had been sent before the cache saw it. */

@@ -201,7 +201,7 @@ const sent = <Res, E, R>(
   return closing === Effect.void ? Exit.succeed(answered) : Effect.as(closing, answered)
 }
 
-/** What the client needs of a response. `discard` is told what closes a body that is not sent. */
+/** What the client needs of a response; for `HEAD` no content. `discard` is told what closes a body that is not sent. */
 const send = <Res, E, R>(
   request: CacheRequest<Res, E, R>,
   answer: Sent,

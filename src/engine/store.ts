@@ -51,7 +51,10 @@ export interface Judged {
   readonly unkeyed: ReadonlyArray<string>
 }
 
-/** A handler that reads what the client names would make a list for each request; a lookup goes through them all. */
+/**
+ * At most eight lists of fields for each URI: a handler that reads what the client names would make a list for each request,
+ * and a lookup goes through them all.
+ */
 const maxFieldLists = 8
 
 /** Whether it is one of the first lists of fields that responses of the URI were read by. */

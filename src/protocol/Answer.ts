@@ -108,7 +108,7 @@ export const headOfPart = (response: Fields.Fields, part: Range.Part, size: numb
 
 export const endOfParts = (boundary: string): string => `\r\n--${boundary}--\r\n`
 
-/** The fields of a stored response that are this moment's: how old it is (RFC 9111 §5.1). */
+/** The fields of a stored response that are this moment's: `Age`, in seconds (RFC 9111 §5.1). */
 export const ageOf = (age: number): { [name: string]: string } => ({ age: String(inSeconds(age)) })
 
 /** The freshness that is ours counts from now. */

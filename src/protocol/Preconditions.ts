@@ -1,4 +1,4 @@
-/** What does this client need of it? (RFC 9110 §13) */
+/** Conditional requests: what does this client need of a response? (RFC 9110 §13) */
 import * as EntityTag from "./EntityTag.js"
 import * as Fields from "./Fields.js"
 import * as HttpDate from "./HttpDate.js"

@@ -53,7 +53,7 @@ export const decide = <Stored extends Terms>(
   if (!request.isHeld) return forward("partial")
   if (stored.alwaysValidate || Freshness.isFromAhead(stored, now)) return forward("stale")
   const isStale = ttl <= 0
-  // RFC 5861 §3
+  // stale-while-revalidate (RFC 5861 §3)
   const isInWindow = isStale && request.isRepeatable && now < stored.staleWhileRevalidateUntil
   if (isStale) {
     // RFC 9111 §5.2.1.2, §4.2.4
@@ -72,7 +72,7 @@ const errors = new Set([500, 502, 503, 504])
 
 export const isError = (status: number): boolean => errors.has(status)
 
-/** May I answer with what is stale, now that the handler has failed? (RFC 9111 §4.2.4) */
+/** May I answer with what is stale, now that the handler has failed? (stale-if-error, RFC 9111 §4.2.4, RFC 5861 §4) */
 export const insteadOfError = (stored: Terms, status: number, request: Request, now: number): boolean =>
   isError(status) && now < stored.staleIfErrorUntil && !Freshness.isFromAhead(stored, now) &&
   !request.noCache && !request.forOrigin && request.isHeld

@@ -136,7 +136,7 @@ const sizeOf = (response: Fields.Fields): number =>
 const hasStrongTag = (response: Fields.Fields): boolean =>
   EntityTag.parse(Fields.get(response, "etag") ?? "")?.weak === false
 
-/** The route's `expiry` is the freshness of a response that states none, where its status allows it. */
+/** The route's `expiry` is the freshness of a response that states none, where its status allows it (negative caching: `404`). */
 const expiryApplies = (status: number, stated: number | undefined, policy: Policy): boolean =>
   stated === undefined && policy.expiry !== undefined && policy.statuses.has(status) && !ofThisRequest.has(status)
 

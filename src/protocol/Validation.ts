@@ -1,4 +1,7 @@
-/** Is what is stored still current? Asking the origin, and what its answer says (RFC 9111 §4.3). */
+/**
+ * Revalidation: is what is stored still current? The origin is asked by a conditional request, and its answer says so
+ * (RFC 9111 §4.3).
+ */
 import * as EntityTag from "./EntityTag.js"
 import * as Fields from "./Fields.js"
 import * as Preconditions from "./Preconditions.js"

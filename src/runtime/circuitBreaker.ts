@@ -1,6 +1,6 @@
 /**
- * Leaves a method of a storage that fails alone for a while: the one key for which it fails, or every key where it fails for
- * several. Then one call tries it again.
+ * The circuit breaker: leaves a method of a storage that fails alone for a while, the one key for which it fails, or every key
+ * where it fails for several. Then one call tries it again.
  */
 import { LRUCache } from "lru-cache"
 import { isAhead } from "./memory.js"

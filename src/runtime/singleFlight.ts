@@ -1,6 +1,6 @@
 /**
  * Single flight: requests for the same wait for one run, which belongs to none of them. What others call request coalescing,
- * or protection from a cache stampede, rests on it.
+ * or protection from a cache stampede (thundering herd, dog-pile), rests on it.
  */
 import * as Cause from "effect/Cause"
 import type * as Clock from "effect/Clock"

@@ -25,6 +25,17 @@ export interface Validators {
  * `412` (RFC 9110 §13). `undefined` says that there is no such resource. The validators are only asked for when the
  * request has a condition. Check and write are not one atom: a handler that must not lose an update checks once more.
  *
+ * @example
+ * ```ts
+ * import { HttpServerResponse } from "@effect/platform"
+ * import { Effect } from "effect"
+ * import { HttpCache, withCollect } from "effect-http-cache"
+ *
+ * const findUser = Effect.succeed({ version: 1 })
+ * const current = Effect.map(findUser, ({ version }) => ({ etag: `"${version}"` }))
+ * const rename = HttpServerResponse.text("renamed").pipe(HttpCache.withPreconditions(current), withCollect())
+ * ```
+ *
  * @since 0.1.0
  * @category middleware
  */

@@ -2,6 +2,8 @@
 import { runtimeOf } from "../runtime/runtime.js"
 
 /**
+ * What goes on in a storage at one moment.
+ *
  * @since 0.1.0
  * @category models
  */
@@ -20,6 +22,15 @@ export interface Activity {
 
 /**
  * What goes on in a storage at this moment; all is 0 when every request has been answered and nothing is revalidated.
+ *
+ * @example
+ * ```ts
+ * import { Effect } from "effect"
+ * import { CacheStorage } from "effect-http-cache"
+ * import { activity } from "effect-http-cache/testing"
+ *
+ * const isIdle = Effect.map(CacheStorage.CacheStorage, (storage) => activity(storage).fibers === 0)
+ * ```
  *
  * @since 0.1.0
  * @category observers

@@ -62,6 +62,13 @@ const parametersOf = (field: string, cache: string): ReadonlyMap<string, BareIte
  * What the cache of this name says: the last one of it, which is the nearest to the client. `undefined` when it says
  * nothing, and when the field can't be read. The name is `effect-http-cache` unless `cacheStatus.name` says otherwise.
  *
+ * @example
+ * ```ts
+ * import { cacheStatus } from "effect-http-cache/testing"
+ *
+ * const ttl = cacheStatus({ "cache-status": "effect-http-cache; hit; ttl=7" })?.ttl // 7
+ * ```
+ *
  * @since 0.1.0
  * @category Cache-Status
  */
@@ -92,6 +99,13 @@ export const cacheStatus = (response: Answered, cache = "effect-http-cache"): Ca
 /**
  * Throws an `AssertionError` unless the response says all that is expected of it. What is not named may be anything;
  * `undefined` must not be there.
+ *
+ * @example
+ * ```ts
+ * import { expectCacheStatus } from "effect-http-cache/testing"
+ *
+ * const isHit = async () => expectCacheStatus(await fetch("http://localhost:3000/users/1"), { hit: true })
+ * ```
  *
  * @since 0.1.0
  * @category Cache-Status

@@ -122,6 +122,18 @@ const collecting = [
 /**
  * What holds for every `CollectableCacheStorage`: `laws`, and those of `collect`.
  *
+ * @example
+ * ```ts
+ * import { Effect, Layer } from "effect"
+ * import { InMemoryCacheStorage } from "effect-http-cache"
+ * import { collectableLaws } from "effect-http-cache/testing"
+ * import { test } from "node:test"
+ *
+ * for (const { test: holds, title } of collectableLaws()) {
+ *   test(title, () => Effect.runPromise(Effect.provide(holds, Layer.fresh(InMemoryCacheStorage.layerCollectable))))
+ * }
+ * ```
+ *
  * @since 0.1.0
  * @category laws
  */

@@ -33,9 +33,9 @@ export type Fault = "work" | "fail" | "die" | "hang" | "hang uninterruptibly" | 
 }
 
 /**
- * What each method does; `begin` and `holds` do what `get` does. A `set` and a `collect` that `"lose"` answer as if they had worked, and did nothing. With
- * `corrupt`, `get` answers what that makes of the stored item, or, where it would have missed, of a fresh one that was
- * never stored; `corruptions` has some.
+ * What each method does; `begin` and `holds` do what `get` does. A `set` and a `collect` that `"lose"` answer as if they had
+ * worked, and did nothing. With `corrupt`, `get` answers what that makes of the stored item, or, where it would have missed,
+ * of a fresh one that was never stored; `corruptions` has some.
  *
  * @since 0.1.0
  * @category models
@@ -49,6 +49,14 @@ export interface Faulty {
 /**
  * The records that a storage which is shared, damaged or of another version may answer. None is a response to what was
  * asked for.
+ *
+ * @example
+ * ```ts
+ * import { Effect } from "effect"
+ * import { corruptions, Faults } from "effect-http-cache/testing"
+ *
+ * const corrupt = Effect.flatMap(Faults, (faults) => faults.switch({ get: { corrupt: corruptions.lineBreak } }))
+ * ```
  *
  * @since 0.1.0
  * @category faults
@@ -67,6 +75,15 @@ export const corruptions = {
 
 /**
  * Switches the storage of `layerFaulty`. Every method works at first.
+ *
+ * @example
+ * ```ts
+ * import { Effect } from "effect"
+ * import { Faults } from "effect-http-cache/testing"
+ *
+ * const outage = Effect.flatMap(Faults, (faults) => faults.switchAll("fail"))
+ * const slow = Effect.flatMap(Faults, (faults) => faults.switch({ get: { delay: "1 second" } }))
+ * ```
  *
  * @since 0.1.0
  * @category tags
@@ -137,6 +154,19 @@ const fresh = (lookup: CacheStorage.Lookup): Effect.Effect<CacheItem> =>
 /**
  * `InMemoryCacheStorage.layerCollectable`, behind both tags, and the switches to make it fail. What still hangs when the
  * layer is released goes on then, so that a test can end.
+ *
+ * @example
+ * ```ts
+ * import { HttpServerResponse } from "@effect/platform"
+ * import { Effect } from "effect"
+ * import { withCache } from "effect-http-cache"
+ * import { Faults, layerFaulty } from "effect-http-cache/testing"
+ *
+ * const duringAnOutage = Effect.flatMap(Faults, (faults) => faults.switch({ get: "fail" })).pipe(
+ *   Effect.zipRight(HttpServerResponse.text("hello").pipe(withCache({ expiry: 10 }))),
+ *   Effect.provide(layerFaulty)
+ * )
+ * ```
  *
  * @since 0.1.0
  * @category layers

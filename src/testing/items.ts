@@ -12,6 +12,14 @@ const variantOf = (fields: { readonly [name: string]: string }) => (vary: Readon
  * What a request with these fields asks for, their names in lower case: `http://localhost/users/1`, everybody's, unless
  * `over` says otherwise.
  *
+ * @example
+ * ```ts
+ * import { lookupOf } from "effect-http-cache/testing"
+ *
+ * const french = lookupOf({ "accept-language": "fr" })
+ * const other = lookupOf({}, { key: "http://localhost/users/2" })
+ * ```
+ *
  * @since 0.1.0
  * @category constructors
  */
@@ -28,6 +36,14 @@ const farFuture = Date.UTC(2100, 0)
 /**
  * A `200` with this text, as the cache makes one for a request that asks for `lookup`. It is of 1970, and retained until
  * 2100.
+ *
+ * @example
+ * ```ts
+ * import { itemOf, lookupOf } from "effect-http-cache/testing"
+ *
+ * const french = lookupOf({ "accept-language": "fr" })
+ * const item = itemOf("bonjour", french, { vary: ["accept-language"], lifetime: 10_000 })
+ * ```
  *
  * @since 0.1.0
  * @category constructors
@@ -63,6 +79,18 @@ export const itemOf = (
 
 /**
  * A fill of what is looked up, as for a handler that is about to be asked.
+ *
+ * @example
+ * ```ts
+ * import { Effect } from "effect"
+ * import { CacheStorage } from "effect-http-cache"
+ * import { fillOf, itemOf, lookupOf } from "effect-http-cache/testing"
+ *
+ * const kept = Effect.gen(function*() {
+ *   const storage = yield* CacheStorage.CacheStorage
+ *   return yield* storage.set(itemOf("hello"), yield* fillOf(lookupOf()))
+ * })
+ * ```
  *
  * @since 0.1.0
  * @category combinators

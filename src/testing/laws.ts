@@ -20,6 +20,8 @@ export interface Law<R> {
 }
 
 /**
+ * What is known of the storage that the laws are about.
+ *
  * @since 0.1.0
  * @category models
  */
@@ -201,6 +203,18 @@ const refusing = (tooLarge: number) =>
 
 /**
  * What holds for every `CacheStorage`.
+ *
+ * @example
+ * ```ts
+ * import { Effect } from "effect"
+ * import { InMemoryCacheStorage } from "effect-http-cache"
+ * import { laws } from "effect-http-cache/testing"
+ * import { test } from "node:test"
+ *
+ * for (const { test: holds, title } of laws()) {
+ *   test(title, () => Effect.runPromise(Effect.provide(holds, InMemoryCacheStorage.layer)))
+ * }
+ * ```
  *
  * @since 0.1.0
  * @category laws

@@ -9,6 +9,14 @@ import * as InMemoryCacheStorage from "../InMemoryCacheStorage.js"
 /**
  * What was written into of the storage of `layerReadOnly`.
  *
+ * @example
+ * ```ts
+ * import { Effect } from "effect"
+ * import { ReadOnly } from "effect-http-cache/testing"
+ *
+ * const written = Effect.flatMap(ReadOnly, ({ written }) => written) // [] where nobody wrote
+ * ```
+ *
  * @since 0.1.0
  * @category tags
  */
@@ -29,6 +37,16 @@ interface Stored {
 /**
  * `InMemoryCacheStorage.layerCollectable`, which remembers what each stored body was. The cache serves the bytes of the
  * storage themselves, which are read-only by contract; JavaScript can't enforce that, and this finds who does not keep it.
+ *
+ * @example
+ * ```ts
+ * import { HttpServerResponse } from "@effect/platform"
+ * import { Effect } from "effect"
+ * import { withCache } from "effect-http-cache"
+ * import { layerReadOnly } from "effect-http-cache/testing"
+ *
+ * const app = HttpServerResponse.text("hello").pipe(withCache({ expiry: 10 }), Effect.provide(layerReadOnly))
+ * ```
  *
  * @since 0.1.0
  * @category layers
