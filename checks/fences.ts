@@ -1,5 +1,5 @@
 /**
- * Six ways to break what keeps a collected response from being shown again; the model of test/model.ts must find each.
+ * Seven ways to break what keeps a collected response from being shown again; the model of test/model.ts must find each.
  *
  *     npx tsx checks/fences.ts [--seed NUMBER]
  *
@@ -11,43 +11,74 @@ import { join } from "node:path"
 import { parseArgs } from "node:util"
 import { copy, mutate, type Mutation } from "./mutation.js"
 
-const broken: ReadonlyArray<Mutation> = [
+interface Broken {
+  readonly what: string
+  /** Where two guards keep the same thing, both are broken at once. */
+  readonly mutations: ReadonlyArray<Omit<Mutation, "what">>
+}
+
+const broken: ReadonlyArray<Broken> = [
   {
     what: "no check at set",
-    within: "InMemoryCacheStorage.Memory.put",
-    source: "if (!this.fences.isCurrent(item.fence, lookup.key)) return Effect.succeed(false)",
-    mutated: ""
+    mutations: [{
+      within: "InMemoryCacheStorage.Memory.set",
+      source: "if (!this.isCurrent({ keys: [lookup.key], groups: given?.groups ?? [] }, fill)) return overtaken",
+      mutated: ""
+    }]
   },
   {
     what: "the comparison turned round",
-    within: "InMemoryCacheStorage.Fences.isCurrent",
-    source: ">=",
-    mutated: "<="
+    mutations: [{
+      within: "collects.Collects.isAfter",
+      source: "(this.latest.peek(name) ?? 0) > since",
+      mutated: "(this.latest.peek(name) ?? 0) < since"
+    }]
   },
   {
     what: "joining after a collect",
-    within: "joining.nameOf",
-    source: "found.fence ?? fenceWithout(storage)",
-    mutated: "found.fence === undefined ? fenceWithout(storage) : \"\""
+    mutations: [
+      { within: "collapse.leaveOvertaken", source: "if (!holds)", mutated: "if (false)" },
+      {
+        within: "storageAccess.collect",
+        source: "runtime.singleFlight.close((flight) => keyOfFlight(flight) === key)",
+        mutated: ""
+      }
+    ]
   },
   {
-    what: "a refresh without a fence",
-    within: "refreshing.orderOf",
-    source: "lookup: lookupOf(anonymous)",
-    mutated: "lookup: lookupOf(anonymous), storage: { ...storage, " +
-      "set: (item: CacheItem, lookup: Place[\"lookup\"]) => storage.set({ ...item, fence: \"Infinity\" }, lookup) }"
+    what: "a refresh with a fill that begins after its handler",
+    mutations: [{
+      within: "revalidate.onBehalfOfNobody",
+      source: "return change(request, {",
+      mutated: "const { storage } = request; const set: typeof storage.set = (item, fill) => " +
+        "Effect.flatMap(storage.begin(fill.lookup), (late) => storage.set(item, late)); " +
+        "return change({ ...request, storage: { ...storage, set } }, {"
+    }]
   },
   {
     what: "a POST that is not watched",
-    within: "keeping.keepingForGet",
-    source: "if (watch.collects > (collected.has(key) ? 1 : 0)) return",
-    mutated: ""
+    mutations: [{
+      within: "bypass.passAndStore",
+      source: "fill = isHeld ? begun.fill : undefined",
+      mutated: "fill = begun.fill"
+    }]
   },
   {
     what: "a collect after the answer",
-    within: "HttpCache.collecting",
-    source: "return forget(exit.value)",
-    mutated: "return Effect.forkDaemon(forget(exit.value))"
+    mutations: [{
+      within: "invalidate.collecting",
+      source: "return collectChanged(asked, storage, options.changed(exit.value), options.also(exit.value))",
+      mutated: "return Effect.forkDaemon(" +
+        "collectChanged(asked, storage, options.changed(exit.value), options.also(exit.value)))"
+    }]
+  },
+  {
+    what: "a read before a collect is delivered",
+    mutations: [{
+      within: "storageAccess.isReadable",
+      source: "if (undelivered.isEmpty) return yes",
+      mutated: "return yes"
+    }]
   }
 ]
 
@@ -68,14 +99,17 @@ const run = async (folder: string, storage: string): Promise<string> => {
 }
 
 // All are made before the first one is tried: a place that is not found ends the check at once.
-const mutated = broken.map((mutation) => ({ what: mutation.what, ...mutate(mutation) }))
+const mutated = broken.map(({ mutations, what }) => ({
+  what,
+  files: mutations.map((mutation) => mutate({ ...mutation, what }))
+}))
 console.log(`seed ${seed}`)
 const storages = ["at once", "after a yield"]
 let missed = 0
-for (const { after, file, what } of mutated) {
+for (const { files, what } of mutated) {
   const folder = await copy()
   try {
-    await writeFile(join(folder, file), after)
+    for (const { after, file } of files) await writeFile(join(folder, file), after)
     for (const storage of storages) {
       const output = await run(folder, storage)
       const found = /: shown \d+\n.*seed \d+, world (\d+)/.exec(output)

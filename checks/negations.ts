@@ -165,54 +165,56 @@ export const negations: ReadonlyArray<Mutation> = [
     ]
   ]),
   ...negate("Fields.endToEnd", [
-    ["3.1-proxy-fields", "[...hopByHop, ", "[...hopByHop.filter((name) => !name.startsWith(\"proxy-\")), "]
+    ["3.1-proxy-fields", "!hopByHop.has(name)", "(name.startsWith(\"proxy-\") || !hopByHop.has(name))"]
   ]),
   ...negate("CacheKey.make", [
-    ["4-uri", "`${escape(scheme)}://${escape(hostOf(origin))}` +", "\"\" +"]
+    ["4-uri", "return `${escape(scheme)}://${escape(hostOf(origin))}`", "return \"\""]
   ]),
   ...negate("CacheStorage.select", [
     ["4-most-recent", "item.date > best.date", "item.date < best.date"],
     ["4.1-valid-vary", "varies > 0", "varies < 0"]
   ]),
-  ...negate("passing.passesBy", [
-    ["4-method", "!answered.has(view.method)", "false"],
-    ["4-write-through", "!answered.has(view.method)", "false"]
+  ...negate("bypass.bypassOf", [
+    ["4-method", "!handled.has(view.method)", "false"],
+    ["4-write-through", "!handled.has(view.method)", "false"]
   ]),
-  ...negate("HttpCache.attend", [
-    ["4-clock", "const now = yield* Clock.currentTimeMillis", "const now = 0 * (yield* Clock.currentTimeMillis)"],
-    ["5.2.1.7-only-if-cached", "if (asks.onlyIfCached)", "if (false)"]
+  ...negate("handle.handle", [
+    ["4-clock", "const time = now(request)", "const time = 0 * now(request)"],
+    ["5.2.1.7-only-if-cached", "if (request.asks.onlyIfCached)", "if (false)"]
   ]),
-  ...negate("asking.question", [
-    ["4.3.2-partial-tag", "if (item.range === undefined) return Validation", "if (true) return Validation"]
+  ...negate("Validation.question", [
+    ["4.3.2-partial-tag", "if (stored.range === undefined)", "if (true)"]
   ]),
-  ...negate("asking.resolved", [
-    ["4.3.2-own-200", "isAbout ? serverResponse.freshened(item, own)", "isAbout ? own"],
-    [
-      "4.3.3-full",
-      "answer.status === item.status)) return answer",
-      "answer.status === item.status)) return serverResponse.fromItem(item, 0)"
-    ]
+  ...negate("Validation.resolve", [
+    ["4.3.3-full", "status === stored.status)) return \"answer\"", "status === stored.status)) return \"freshened\""]
   ]),
-  ...negate("keeping.freshenByHead", [
-    ["4.3.5-head", "head.status !== 200", "head.status === 200"],
-    ["4.3.5-fields", "serverResponse.freshened(item, head)", "serverResponse.fromItem(item, 0)"]
+  ...negate("ask.resolved", [
+    ["4.3.2-own-200", "verdict === \"freshened\" ? answers.freshened(item, own)", "verdict === \"freshened\" ? own"]
   ]),
-  ...negate("filling.keep", [
-    ["5.2.2.5-reuse", "Validation.supersedes(method, answer.status)", "false"]
-  ]),
-  ...negate("serverResponse.headOfPart", [
-    ["3.3-marked", "status: 206, headers: { ...fields, ...range }", "status: 200, headers: { ...fields, ...range }"]
-  ]),
-  ...negate("serverResponse.fromItem", [
-    ["4-age", "fields[\"age\"] = String(inSeconds(age))", "void age"]
-  ]),
-  ...negate("serverResponse.fromHandler", [
-    ["4.3.2-received", "fields[\"date\"] = HttpDate.format(now)", "void now"]
-  ]),
-  ...negate("serverResponse.freshened", [
+  ...negate("answers.freshened", [
     ["4.3.4-update", "Validation.update(item.headers, newer.fields)", "Fields.from(Object.entries(item.headers))"]
   ]),
-  ...negate("body.of", [
-    ["5.2.2.6-no-transform", "HttpBody.uint8Array(content, contentType)", "HttpBody.uint8Array(content.slice(1))"]
+  ...negate("store.freshenByHead", [
+    ["4.3.5-head", "head.status !== 200", "head.status === 200"],
+    ["4.3.5-fields", "answers.freshened(item, head)", "answers.freshened(item, { ...head, fields: {} })"]
+  ]),
+  ...negate("fetch.notStored", [
+    ["5.2.2.5-reuse", "Validation.supersedes(method, answer.status)", "false"]
+  ]),
+  ...negate("respond.send", [
+    ["3.3-marked", "part === undefined ? 416 : 206", "part === undefined ? 416 : 200"]
+  ]),
+  ...negate("Answer.ageOf", [
+    ["4-age", "{ age: String(inSeconds(age)) }", "{}"]
+  ]),
+  ...negate("response.toAnswer", [
+    ["4.3.2-received", "fields[\"date\"] = HttpDate.format(now)", "void now"]
+  ]),
+  ...negate("server/body.toPlatform", [
+    [
+      "5.2.2.6-no-transform",
+      "HttpBody.uint8Array(bytes, contentType)",
+      "HttpBody.uint8Array(bytes.slice(1), contentType)"
+    ]
   ])
 ]

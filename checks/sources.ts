@@ -1,6 +1,6 @@
 /** The modules of `src` and `examples` by name, and where in each its functions, constants and methods stand. */
 import { readdirSync, readFileSync } from "node:fs"
-import { basename, join } from "node:path"
+import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import ts from "typescript"
 
@@ -53,12 +53,13 @@ const modules = ["src", "examples"].flatMap((folder) =>
 )
 
 /**
- * What `module.name` or `module.Class.member` names, in whichever folder the module is. Throws an `Error` that begins with
- * `what` where no module has that name, or two have it, or the module does not declare it.
+ * What `module.name` or `module.Class.member` names, in whichever folder the module is; of two modules with one name,
+ * `folder/module.name` is one. Throws an `Error` that begins with `what` where no module has that name, or two have it, or
+ * the module does not declare it.
  */
 export const find = (what: string, named: string): Omit<Module, "declared"> & Declared => {
   const [module = "", ...name] = named.split(".")
-  const found = modules.filter(({ file }) => basename(file, ".ts") === module)
+  const found = modules.filter(({ file }) => file.endsWith(`/${module}.ts`))
   if (found.length !== 1) {
     const files = found.map(({ file }) => file).join(", ")
     throw new Error(`${what}: ${found.length} files, not one, are the ${module}.ts of ${named}: ${files}`)
