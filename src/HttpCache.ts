@@ -7,14 +7,14 @@
  */
 import type * as HttpApp from "@effect/platform/HttpApp"
 import * as HttpLayerRouter from "@effect/platform/HttpLayerRouter"
-import { HttpServerRequest } from "@effect/platform/HttpServerRequest"
+import type { HttpServerRequest } from "@effect/platform/HttpServerRequest"
 import type * as Respondable from "@effect/platform/HttpServerRespondable"
 import type * as HttpServerResponse from "@effect/platform/HttpServerResponse"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import type { CacheMiss, CacheStorageError } from "./CacheError.js"
 import type { CacheItem } from "./CacheItem.js"
-import { Defaults, type Options, type Seconds } from "./CachePolicy.js"
+import type { Options, Seconds } from "./CachePolicy.js"
 import { CacheStorage } from "./CacheStorage.js"
 import { CollectableCacheStorage } from "./CollectableCacheStorage.js"
 import { callSite } from "./engine/callSite.js"
@@ -22,10 +22,8 @@ import * as enclosing from "./engine/enclosing.js"
 import * as operations from "./engine/operations.js"
 import { durationOf } from "./policy/checks.js"
 import * as policies from "./policy/policy.js"
-import * as CacheKey from "./protocol/CacheKey.js"
-import { withFiber } from "./runtime/effect.js"
 import { cached, collecting } from "./server/cached.js"
-import * as requests from "./server/request.js"
+import { operation } from "./server/operation.js"
 
 export { type DefaultOptions, Defaults, defaults, type Options } from "./CachePolicy.js"
 
@@ -47,11 +45,25 @@ export { type DefaultOptions, Defaults, defaults, type Options } from "./CachePo
  * @since 0.1.0
  * @category middleware
  */
-export const withCache = <RP = never>(
-  options: Options<RP> = {}
-): <A extends Respondable.Respondable, E, R>(
-  handler: Effect.Effect<A, E, R>
-) => HttpApp.Default<E, R | RP | CacheStorage> => cached(policies.resolve("withCache", options))
+export const withCache: {
+  <RP = never>(options?: Options<RP>): <A extends Respondable.Respondable, E, R>(
+    handler: Effect.Effect<A, E, R>
+  ) => HttpApp.Default<E, R | RP | CacheStorage>
+  <A extends Respondable.Respondable, E, R, RP = never>(
+    handler: Effect.Effect<A, E, R>,
+    options?: Options<RP>
+  ): HttpApp.Default<E, R | RP | CacheStorage>
+} = <A extends Respondable.Respondable, E, R, RP>(
+  first: Effect.Effect<A, E, R> | Options<RP> = {},
+  second: Options<RP> = {}
+): never =>
+  (isHandler(first)
+    ? cached(policies.resolve("withCache", second))(first)
+    : cached(policies.resolve("withCache", first))) as never
+
+/** A handler, where options could stand. */
+const isHandler = <A, E, R>(given: Effect.Effect<A, E, R> | object): given is Effect.Effect<A, E, R> =>
+  Effect.isEffect(given)
 
 /**
  * What a collect forgets, and by which key.
@@ -88,10 +100,22 @@ export interface CollectOptions {
  * @since 0.1.0
  * @category middleware
  */
-export const withCollect = (options: CollectOptions = {}): <A extends Respondable.Respondable, E, R>(
-  handler: Effect.Effect<A, E, R>
-) => HttpApp.Default<E, R | CacheStorage | CollectableCacheStorage> =>
-  collecting(policies.resolveCollect(options), options.also, true)
+export const withCollect: {
+  (options?: CollectOptions): <A extends Respondable.Respondable, E, R>(
+    handler: Effect.Effect<A, E, R>
+  ) => HttpApp.Default<E, R | CacheStorage | CollectableCacheStorage>
+  <A extends Respondable.Respondable, E, R>(
+    handler: Effect.Effect<A, E, R>,
+    options?: CollectOptions
+  ): HttpApp.Default<E, R | CacheStorage | CollectableCacheStorage>
+} = <A extends Respondable.Respondable, E, R>(
+  first: Effect.Effect<A, E, R> | CollectOptions = {},
+  second: CollectOptions = {}
+): never => {
+  const options = isHandler(first) ? second : first
+  const collects = collecting(policies.resolveCollect(options), options.also, true)
+  return (isHandler(first) ? collects(first) : collects) as never
+}
 
 /**
  * `withCache` and `withCollect` in one, for a router or an app. A cache beneath it, around a single route, wins there.
@@ -211,23 +235,6 @@ export const routerMiddleware = <RP = never>(options: Options<RP> = {}) =>
   HttpLayerRouter.middleware(
     Effect.map(make(options), (around) => (app: HttpApp.Default<HttpLayerRouter.unhandled>) => around(app))
   )
-
-const ofNoRoute = policies.resolve<never>("HttpCache", {})
-
-/** A path is of the present request's origin, or of the one in `Defaults`. */
-const operation = <A, E, R>(
-  use: (operation: operations.Operation, context: Context.Context<R>) => Effect.Effect<A, E>
-): Effect.Effect<A, E, R> =>
-  withFiber<A, E, R>((context, clock) => {
-    const policy = ofNoRoute(Context.get(context as Context.Context<Defaults>, Defaults))
-    const request = context.unsafeMap.get(HttpServerRequest.key) as HttpServerRequest | undefined
-    const base = request !== undefined
-      ? requests.view(request, policy.origin).target
-      : policy.origin === undefined
-      ? undefined
-      : CacheKey.target("/", policy.origin)
-    return use({ policy, clock, base }, context)
-  })
 
 /**
  * The fresh item that a `GET` for a URI would be answered with: everybody's, unless `partition` says whose. `headers` are

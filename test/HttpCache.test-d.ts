@@ -36,6 +36,13 @@ describe("withCache", () => {
     expectTypeOf(handler.pipe(withCache())).toEqualTypeOf<HttpApp.Default<NotFound, Users | Storage>>()
   })
 
+  it("takes the handler first as well", () => {
+    expectTypeOf(withCache(handler, { expiry: 10 })).toEqualTypeOf<HttpApp.Default<NotFound, Users | Storage>>()
+    expectTypeOf(withCollect(handler)).toEqualTypeOf<HttpApp.Default<NotFound, Users | Storage | Collectable>>()
+    // @ts-expect-error there is no such option
+    withCache(handler, { expiri: 10 })
+  })
+
   it("takes what answers a Respondable", () => {
     const respondable: Effect.Effect<CacheError.CacheMiss> = Effect.never
     expectTypeOf(respondable.pipe(withCache())).toEqualTypeOf<HttpApp.Default<never, Storage>>()

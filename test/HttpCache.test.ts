@@ -5,6 +5,24 @@ import { Duration, Effect, Fiber, Layer, Random, TestClock } from "effect"
 import { HttpCache, withCache, withCollect } from "effect-http-cache"
 import { counted, serve, TestServer } from "./harness.js"
 
+describe("the handler first", () => {
+  it.scoped("is the same as in a pipe, for both", () =>
+    Effect.gen(function*() {
+      const ask = yield* serve(HttpRouter.empty.pipe(
+        HttpRouter.get("/", withCache(counted(), { expiry: 10 })),
+        HttpRouter.patch("/", withCollect(HttpServerResponse.empty()))
+      ))
+      for (const text of ["run 1", "run 1"]) expect((yield* ask("/")).text).toBe(text)
+      yield* ask("/", { method: "PATCH" })
+      expect((yield* ask("/")).text).toBe("run 2")
+    }).pipe(Effect.provide(TestServer)))
+
+  it("refuses a wrong option of either form at once", () => {
+    expect(() => withCache(HttpServerResponse.empty(), { expiry: -1 })).toThrow(TypeError)
+    expect(() => withCollect(HttpServerResponse.empty(), { query: "some" as "all" })).toThrow(TypeError)
+  })
+})
+
 describe("freshness", () => {
   it.scoped.each([["10 seconds"], [Duration.seconds(10)], [10], [10_000_000_000n]] as const)(
     "expiry: %s is fresh at 9.999 s with Age: 9, and the handler runs again at 10 s",
