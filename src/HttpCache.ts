@@ -33,7 +33,7 @@ export { type DefaultOptions, Defaults, defaults, type Options } from "./CachePo
  * `expiry` the response's own fields decide. What it keeps is the response to the request, not a part of one.
  *
  * Only `GET`, `HEAD` and `QUERY` are answered; `HttpRouter` routes no `QUERY`, a bare app does. A typed failure is not stored.
- * Throws a `TypeError` when an option is wrong.
+ * It follows RFC 9111; a bare number is seconds. Throws a `TypeError` when an option is wrong.
  *
  * @example
  * ```ts
@@ -119,6 +119,7 @@ export const withCollect: {
 
 /**
  * `withCache` and `withCollect` in one, for a router or an app. A cache beneath it, around a single route, wins there.
+ * Throws a `TypeError` when an option is wrong, at once; so do `make` and `routerMiddleware`.
  *
  * @example
  * ```ts
@@ -147,8 +148,8 @@ const both = <RP>(
 }
 
 /**
- * For a handler, at any depth: "do not keep this response". It goes out with `Cache-Control: no-store`, so that no other cache
- * keeps it either. What was said once is not taken back; without a cache above nothing happens.
+ * For a handler, at any depth: "do not keep this response". It goes out with `Cache-Control: no-store` (RFC 9111 §5.2.2.5), so
+ * that no other cache keeps it either. What was said once is not taken back; without a cache above nothing happens.
  *
  * @example
  * ```ts
@@ -238,8 +239,9 @@ export const routerMiddleware = <RP = never>(options: Options<RP> = {}) =>
 
 /**
  * The fresh item that a `GET` for a URI would be answered with: everybody's, unless `partition` says whose. `headers` are
- * the request fields that select a variant, and `name` is that of the cache, where it has one. Dies when a path is given and
- * the origin isn't known.
+ * the request fields that select a variant, and `name` is that of the cache, where it has one. Fails with `CacheMiss` where
+ * nothing fresh is stored, and with `CacheStorageError` where the storage fails. Dies when a path is given and the origin isn't
+ * known.
  *
  * @example
  * ```ts
@@ -260,7 +262,7 @@ export const lookup = (
 
 /**
  * Forgets every partition and variant of a URI; others call that to purge or to invalidate it. Within a request, or with
- * `origin` in `Defaults`, a path is enough; else it dies with a sentence that says so.
+ * `origin` in `Defaults`, a path is enough; else it dies with a sentence that says so. It fails as `collectAll` does.
  *
  * @example
  * ```ts
@@ -275,8 +277,8 @@ export const collect = (uri: string): Effect.Effect<void, CacheStorageError, Col
   collectAll([uri])
 
 /**
- * `collect` for many. It fails when one could not be delivered to the storage. That one is kept, and delivered before the
- * storage is read again: this process does not serve it, though others that share the storage may.
+ * `collect` for many, in order. It fails when one could not be delivered to the storage. That one is kept, and delivered
+ * before the storage is read again: this process does not serve it, though others that share the storage may.
  *
  * @example
  * ```ts

@@ -278,7 +278,7 @@ export const layerWith = (
 }
 
 /**
- * The normal setup: routes can be cached and collected.
+ * The normal setup, with the limits' defaults: routes can be cached and collected.
  *
  * @since 0.1.0
  * @category layers
@@ -288,7 +288,7 @@ export const layerCollectable: Layer.Layer<
 > = layerWith({})
 
 /**
- * For an application in which nothing is collected; `withCollect` does not compile with it.
+ * For an application in which nothing is collected, with the limits' defaults; `withCollect` does not compile with it.
  *
  * @since 0.1.0
  * @category layers

@@ -46,7 +46,7 @@ export interface Plan<A, R> {
   /** Milliseconds, after which the run is interrupted, and comes to `late`. */
   readonly deadline: number
   readonly late: () => A
-  /** Whether a request that was interrupted by these was left by its client. */
+  /** Whether a request that was interrupted by these was left by its client. What a client that leaves ends, `wait` decides. */
   readonly isClientGone: (by: HashSet.HashSet<FiberId.FiberId>) => boolean
 }
 

@@ -35,7 +35,7 @@ const farFuture = Date.UTC(2100, 0)
 
 /**
  * A `200` with this text, as the cache makes one for a request that asks for `lookup`. It is of 1970, and retained until
- * 2100.
+ * 2100. Times and durations are milliseconds.
  *
  * @example
  * ```ts
