@@ -3,13 +3,15 @@
  *
  *     npx tsx checks/fences.ts [--seed NUMBER]
  *
- * What is broken is a copy of the checkout. The exit code is 1 when the model finds nothing in one of them.
+ * What is broken is a copy of the checkout. The exit code is 1 when the model finds nothing in one of them, or something
+ * where nothing is broken.
  */
 import { spawn } from "node:child_process"
 import { rm, writeFile } from "node:fs/promises"
 import { join } from "node:path"
 import { parseArgs } from "node:util"
 import { copy, mutate, type Mutation } from "./mutation.js"
+import { checkout } from "./sources.js"
 
 interface Broken {
   readonly what: string
@@ -105,6 +107,15 @@ const mutated = broken.map(({ mutations, what }) => ({
 }))
 console.log(`seed ${seed}`)
 const storages = ["at once", "after a yield"]
+const foundIn = (output: string): string | undefined => /: shown \d+\n.*seed \d+, world (\d+)/.exec(output)?.[1]
+
+// What is found with nothing broken would be found in everything.
+for (const storage of storages) {
+  const output = await run(checkout, storage)
+  if (!/^ *Tests +1 passed/m.test(output)) {
+    throw new Error(`nothing broken, a storage that answers ${storage}:\n${output}`)
+  }
+}
 let missed = 0
 for (const { files, what } of mutated) {
   const folder = await copy()
@@ -112,10 +123,10 @@ for (const { files, what } of mutated) {
     for (const { after, file } of files) await writeFile(join(folder, file), after)
     for (const storage of storages) {
       const output = await run(folder, storage)
-      const found = /: shown \d+\n.*seed \d+, world (\d+)/.exec(output)
+      const found = foundIn(output)
       const name = `${what}, a storage that answers ${storage}`
-      if (found === null) missed++
-      console.log(found === null ? `${name}: NOT FOUND\n${output}` : `${name}: found in world ${found[1]}`)
+      if (found === undefined) missed++
+      console.log(found === undefined ? `${name}: NOT FOUND\n${output}` : `${name}: found in world ${found}`)
     }
   } finally {
     await rm(folder, { recursive: true, force: true })

@@ -234,6 +234,7 @@ describe("ranges", () => {
         )
       expect(yield* range("bytes=2-6")).toEqual([206, "23456", "bytes 2-6/10", "fwd=uri-miss; stored"])
       expect(yield* range("bytes=3-4")).toEqual([206, "34", "bytes 3-4/10", "hit; ttl=60"])
+      expect((yield* ask("/", { method: "HEAD" })).cacheStatus).toBe("fwd=partial")
       expect((yield* range("bytes=0-4"))[3]).toBe("fwd=partial; fwd-status=200; stored")
       expect((yield* ask("/")).text).toBe(whole)
     }).pipe(Effect.provide(TestServer)))
