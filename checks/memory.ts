@@ -50,6 +50,47 @@ for (const bodyBytes of [1024, 16]) {
   report(`bodies of ${bodyBytes} bytes`, Effect.runSync(fill(bodyBytes)), 2 * maxBytes)
 }
 
+/** What an item takes beyond its key, its fields and its content, which are held by themselves to know what they take. */
+const items = 200_000
+const partsOf = (i: number) => ({
+  key: `http://localhost/items/${i}`,
+  headers: {
+    "cache-control": "max-age=60",
+    "content-type": "application/json",
+    "date": new Date(i * 1000).toUTCString(),
+    "etag": `"${i}"`
+  },
+  body: new Uint8Array(16).fill(i)
+})
+
+const overhead = Effect.gen(function*() {
+  const storage = yield* CacheStorage.CacheStorage
+  const empty = used()
+  const parts = Array.from({ length: items }, (_, i) => partsOf(i))
+  const held = used() - empty
+  parts.length = 0
+  const before = used()
+  for (let i = 0; i < items; i++) {
+    const { body, headers, key } = partsOf(i)
+    const lookup = lookupOf({}, { key })
+    const now = Date.now()
+    const item = itemOf("", lookup, {
+      headers,
+      body,
+      date: now,
+      requestTime: now,
+      responseTime: now + 1,
+      retainUntil: now + 2
+    })
+    yield* storage.set(item, yield* storage.begin(lookup))
+  }
+  return (used() - before - held) / items
+}).pipe(Effect.provide(InMemoryCacheStorage.layerWith({ maxBytes: 64 * maxBytes })))
+
+const beyond = Effect.runSync(overhead)
+console.log(`an item beyond its key, fields and content: ${beyond.toFixed(0)} bytes, of 400 at most`)
+if (beyond > 400) process.exitCode = 1
+
 /** 88: partition, variant and fields of 40 bytes, each cut from 12 KB of its own. */
 const cut = Effect.gen(function*() {
   const storage = yield* CacheStorage.CacheStorage
