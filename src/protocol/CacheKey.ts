@@ -25,8 +25,11 @@ const absolute = /^([a-z][a-z0-9+.-]*):\/\/([^/?#]*)([^#]*)/i
 /** Origins by what requests say of scheme and host; there are few. */
 const origins = new Map<string, string>()
 const maxOrigins = 1000
+/** A longer name of a host is none (RFC 1035 §2.3.4), and is not remembered. */
+const maxOriginLength = 300
 
 const remembered = (known: Map<string, string>, name: string, make: () => string): string => {
+  if (name.length > maxOriginLength) return make()
   let value = known.get(name)
   if (value === undefined) {
     if (known.size >= maxOrigins) known.clear()
