@@ -13,11 +13,17 @@ export const from = (entries: Iterable<readonly [string, string]>): { [name: str
   return fields
 }
 
-export const without = (fields: Fields, names: ReadonlySet<string>): { [name: string]: string } =>
-  from(Object.entries(fields).filter(([name]) => !names.has(name)))
+export const without = (fields: Fields, names: ReadonlySet<string>): { [name: string]: string } => {
+  const others: { [name: string]: string } = Object.create(null)
+  for (const name of Object.keys(fields)) if (!names.has(name)) others[name] = fields[name]!
+  return others
+}
 
-export const only = (fields: Fields, names: ReadonlyArray<string>): { [name: string]: string } =>
-  from(Object.entries(fields).filter(([name]) => names.includes(name)))
+export const only = (fields: Fields, names: ReadonlyArray<string>): { [name: string]: string } => {
+  const some: { [name: string]: string } = Object.create(null)
+  for (const name of Object.keys(fields)) if (names.includes(name)) some[name] = fields[name]!
+  return some
+}
 
 // RFC 9110 §5.6.2
 const token = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/

@@ -54,19 +54,32 @@ export const shownTo = (request: object): HttpServerRequest | undefined => {
   return undefined
 }
 
-const properties = Object.fromEntries(names.map((name): [string, PropertyDescriptor & ThisType<object>] => [name, {
-  configurable: true,
-  enumerable: true,
-  get() {
-    const shown = shownTo(this)
-    if (shown !== undefined) return Reflect.get(shown, name, shown)
-    const values = own.get(this)!
-    return Object.hasOwn(values, name) ? values[name] : Reflect.get(Object.getPrototypeOf(this) as object, name, this)
-  },
-  set(value: unknown) {
-    own.get(this)![name] = value
+/** By the prototype of requests: one that asks first what is shown. */
+const prototypes = new WeakMap<object, object>()
+
+const prototypeOver = (prototype: object): object => {
+  const known = prototypes.get(prototype)
+  if (known !== undefined) return known
+  const made = Object.create(prototype) as object
+  for (const name of names) {
+    Object.defineProperty(made, name, {
+      configurable: true,
+      get(this: object) {
+        const shown = shownTo(this)
+        if (shown !== undefined) return Reflect.get(shown, name, shown) as unknown
+        const values = own.get(this)
+        return values !== undefined && Object.hasOwn(values, name)
+          ? values[name]
+          : Reflect.get(prototype, name, this) as unknown
+      },
+      set(this: object, value: unknown) {
+        own.get(this)![name] = value
+      }
+    })
   }
-}]))
+  prototypes.set(prototype, made)
+  return made
+}
 
 /** The run has ended: the request is to it what it is to all others. */
 export const takeBack = (request: HttpServerRequest, run: Run): void => {
@@ -82,5 +95,6 @@ export const handOver = (request: HttpServerRequest, shown: HttpServerRequest, r
   handedOver.set(request, [{ run, shown }])
   if (isProxy) return
   own.set(request, { ...request })
-  Object.defineProperties(request, properties)
+  Object.setPrototypeOf(request, prototypeOver(Object.getPrototypeOf(request) as object))
+  for (const name of names) Reflect.deleteProperty(request, name)
 }
