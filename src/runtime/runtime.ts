@@ -21,6 +21,12 @@ export interface Lent<A, E> {
 
 type AnyFiber = Fiber.RuntimeFiber<unknown, unknown>
 
+/** Counts the collects of a key from when it is made. */
+export interface Watch {
+  readonly key: string
+  collects: number
+}
+
 export class Runtime {
   /** One for each method: a storage that is full can still be read. */
   readonly breakers = { get: new CircuitBreaker(), set: new CircuitBreaker(), collect: new CircuitBreaker() }
@@ -29,6 +35,8 @@ export class Runtime {
   readonly heldBytes = new HeldBytes()
   readonly timeouts = new Timeouts()
   readonly singleFlight = new SingleFlight(this)
+  /** Who counts the collects of a key, as they begin in this process. */
+  readonly watches = new Set<Watch>()
   /** The limits that were logged. */
   readonly reachedLimits = new Set<string>()
   /** The layer of the storage has closed, or is about to: no work in the background is begun. */
