@@ -59,11 +59,14 @@ const broken: ReadonlyArray<Broken> = [
   },
   {
     what: "a POST that is not watched",
-    mutations: [{
-      within: "bypass.passAndStore",
-      source: "fill = isHeld ? begun.fill : undefined",
-      mutated: "fill = begun.fill"
-    }]
+    mutations: [
+      {
+        within: "storageAccess.holds",
+        source: "(holds) => Exit.succeed(holds ?? true)",
+        mutated: "() => Exit.succeed(true)"
+      },
+      { within: "bypass.passAndStore", source: "watch.collects > own", mutated: "false" }
+    ]
   },
   {
     what: "a collect after the answer",

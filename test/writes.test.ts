@@ -1,9 +1,11 @@
 /** Nothing old after a write. The numbers are those of docs/failures.md. */
 import { HttpRouter, HttpServerRequest, HttpServerResponse } from "@effect/platform"
+import { NodeHttpServer } from "@effect/platform-node"
 import { describe, expect, it } from "@effect/vitest"
-import { Deferred, Effect, TestClock } from "effect"
-import { HttpCache, InMemoryCacheStorage, withCache, withCollect } from "effect-http-cache"
+import { Context, Deferred, Effect, Layer, TestClock } from "effect"
+import { CollectableCacheStorage, HttpCache, InMemoryCacheStorage, withCache, withCollect } from "effect-http-cache"
 import { counted, eventually, serve, TestServer } from "./harness.js"
+import { answering } from "./waiting.js"
 
 const Request = HttpServerRequest.HttpServerRequest
 
@@ -64,6 +66,32 @@ describe("70: a POST that answers for a later GET", () => {
       yield* posted
       expect((yield* ask("/doc")).cacheStatus).toContain("fwd=uri-miss")
     }).pipe(Effect.provide(TestServer)))
+
+  it.scoped("does not where a PATCH was answered just before it collects", () => {
+    let meanwhile: Effect.Effect<unknown> = Effect.void
+    const storage = CollectableCacheStorage.layer(
+      Effect.map(Layer.build(InMemoryCacheStorage.layerCollectable), (context) => {
+        const memory = Context.get(context, CollectableCacheStorage.CollectableCacheStorage)
+        return {
+          ...answering("at once", memory),
+          holds: (...asked: Parameters<typeof memory.holds>) =>
+            Effect.zipLeft(memory.holds(...asked), Effect.suspend(() => meanwhile))
+        }
+      })
+    )
+    return Effect.gen(function*() {
+      const { ask, open, post } = yield* world
+      const posted = yield* post
+      const other = yield* ask.another
+      meanwhile = Effect.suspend(() => {
+        meanwhile = Effect.void
+        return other("/doc", { method: "PATCH" })
+      })
+      yield* open(0)
+      expect((yield* posted).text).toBe("value 1")
+      expect((yield* ask("/doc")).text).toBe("value 2")
+    }).pipe(Effect.provide(Layer.merge(NodeHttpServer.layerTest, storage)))
+  })
 
   it.scoped.each([[0, 1], [1, 0]])(
     "of two that overlap, whichever ends first, none leaves the older value",

@@ -1,7 +1,6 @@
 /** Requests that pass by the cache: why they do, and what they are answered with. */
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import type { Fill } from "../CacheStorage.js"
 import type * as CacheStatus from "../protocol/CacheStatus.js"
 import * as ClientFields from "../protocol/ClientFields.js"
 import { step } from "../runtime/effect.js"
@@ -80,20 +79,33 @@ const passWith = <Res, E, R>(
 const mayAnswerGet = <Res, E, R>({ policy, view }: CacheRequest<Res, E, R>): boolean =>
   view.method === "POST" && policy.expiry === undefined && !policy.isPartitioned && policy.enabled === undefined
 
-/** The fill begins before the handler runs: of the collects, only its own may lie between. */
+/**
+ * The fill begins before the handler runs: of the collects, only its own may lie between. Those of this process are counted
+ * too, since one may come between the question whether the fill holds and the own collect.
+ */
 const passAndStore = <Res, E, R>(
   request: CacheRequest<Res, E, R>,
   bypass: Bypass
 ): Effect.Effect<Answered<Res>, E, R> =>
-  step(begin(request), (begun) => {
-    let fill: Fill | undefined = begun.fill
-    let isHeld = true
-    const ownFill: OwnFill = {
-      key: request.key,
-      before: Effect.suspend(() =>
-        fill === undefined ? Effect.void : Effect.map(holds(request, fill), (holds) => void (isHeld = isHeld && holds))
-      ),
-      after: Effect.suspend(() => Effect.map(begin(request), (begun) => void (fill = isHeld ? begun.fill : undefined)))
-    }
-    return passWith(request, bypass, ownFill, ({ answer, shown }) => storeForGet(request, fill, answer(), shown))
-  })
+  request.runtime.watching(request.key, (watch) =>
+    step(begin(request), (begun) => {
+      let { fill } = begun
+      let own = 0
+      let isHeld = true
+      const ownFill: OwnFill = {
+        key: request.key,
+        before: Effect.suspend(() =>
+          fill === undefined ? Effect.void : Effect.map(holds(request, fill), (holds) => void (isHeld &&= holds))
+        ),
+        after: Effect.suspend(() => {
+          own++
+          return Effect.map(begin(request), (begun) => void (fill = isHeld ? begun.fill : undefined))
+        })
+      }
+      return passWith(
+        request,
+        bypass,
+        ownFill,
+        ({ answer, shown }) => watch.collects > own ? Effect.void : storeForGet(request, fill, answer(), shown)
+      )
+    }))

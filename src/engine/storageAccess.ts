@@ -249,6 +249,7 @@ export const collect = (
 ): Effect.Effect<boolean> =>
   Effect.suspend(() => {
     const { runtime } = access
+    runtime.collectBegins(key)
     const ended = step(collectNow(access, storage, key), (isDelivered) => {
       const isKept = isDelivered || runtime.undelivered.add(key, now(access))
       runtime.singleFlight.close((flight) => keyOfFlight(flight) === key)

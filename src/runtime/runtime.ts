@@ -21,6 +21,12 @@ export interface Lent<A, E> {
 
 type AnyFiber = Fiber.RuntimeFiber<unknown, unknown>
 
+/** Counts the collects of a key from when it is made. */
+export interface Watch {
+  readonly key: string
+  collects: number
+}
+
 export class Runtime {
   /** One for each method: a storage that is full can still be read. */
   readonly breakers = { get: new CircuitBreaker(), set: new CircuitBreaker(), collect: new CircuitBreaker() }
@@ -29,6 +35,7 @@ export class Runtime {
   readonly heldBytes = new HeldBytes()
   readonly timeouts = new Timeouts()
   readonly singleFlight = new SingleFlight(this)
+  private readonly watches = new Set<Watch>()
   /** The limits that were logged. */
   readonly reachedLimits = new Set<string>()
   /** The layer of the storage has closed, or is about to: no work in the background is begun. */
@@ -42,6 +49,20 @@ export class Runtime {
   /** How many of its fibers run. */
   get fibers(): number {
     return this.forked
+  }
+
+  /** Counts the collects of a key, as they begin in this process, while `use` runs. */
+  watching<A, E, R>(key: string, use: (watch: Watch) => Effect.Effect<A, E, R>): Effect.Effect<A, E, R> {
+    return Effect.suspend(() => {
+      const watch = { key, collects: 0 }
+      this.watches.add(watch)
+      return Effect.ensuring(use(watch), Effect.sync(() => this.watches.delete(watch)))
+    })
+  }
+
+  /** A collect of the key begins. */
+  collectBegins(key: string): void {
+    for (const watch of this.watches) if (watch.key === key) watch.collects++
   }
 
   /** Starts a fiber of the storage. It can be interrupted, also where the present one can't be. */
