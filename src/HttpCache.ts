@@ -61,7 +61,7 @@ export const withCache: {
     ? cached(policies.resolve("withCache", second))(first)
     : cached(policies.resolve("withCache", first))) as never
 
-/** A handler, where options could stand. */
+/** A handler, where options could stand: the overloads of the callers say what follows, which is why those cast. */
 const isHandler = <A, E, R>(given: Effect.Effect<A, E, R> | object): given is Effect.Effect<A, E, R> =>
   Effect.isEffect(given)
 

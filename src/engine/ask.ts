@@ -91,7 +91,7 @@ const run = <Res, E, R>(
   const { origin, policy, view } = request
   return Effect.map(origin.ask(fields, policy, (reads) => learn(request, reads)), (handled) => {
     const own = handled.answer
-    if (policy.unkeyed === "vary") {
+    if (Reads.addsToVary(policy)) {
       const stored = isAboutStored(view.method, own.status) ? item?.vary ?? [] : []
       const names = Vary.union(Reads.unkeyed(handled.reads, policy), stored)
       if (names.length > 0) answers.nominate(own, names)
@@ -103,5 +103,5 @@ const run = <Res, E, R>(
 
 /** Who asks otherwise is not taken for like a request that failed. */
 const learn = <Res, E, R>(request: CacheRequest<Res, E, R>, reads: Reads.Reads | undefined): void => {
-  if (request.policy.unkeyed === "vary") group.nominate(request, Reads.unkeyed(reads, request.policy))
+  if (Reads.addsToVary(request.policy)) group.nominate(request, Reads.unkeyed(reads, request.policy))
 }

@@ -5,7 +5,6 @@ import { CacheStorage, type Lookup, type Service } from "../CacheStorage.js"
 import type { Policy } from "../policy/policy.js"
 import * as CacheControl from "../protocol/CacheControl.js"
 import * as CacheKey from "../protocol/CacheKey.js"
-import * as Fields from "../protocol/Fields.js"
 import * as Vary from "../protocol/Vary.js"
 import { type Runtime, runtimeOf } from "../runtime/runtime.js"
 import { EnclosingCache } from "./enclosing.js"
@@ -84,10 +83,10 @@ export const change = <Res, E, R>(
 }
 
 /** A `QUERY` asks by its content too, which becomes part of the variant. */
-export const selectionWith = ({ selection, view }: Asked, content: Uint8Array): Vary.Selection => {
-  const described = ["content-type", "content-encoding"].map((name) => Fields.get(view.fields, name) ?? null)
-  return { ...selection, content: JSON.stringify({ query: [...described, Buffer.from(content).toString("base64")] }) }
-}
+export const selectionWith = ({ selection, view }: Asked, content: Uint8Array): Vary.Selection => ({
+  ...selection,
+  content: Vary.contentOf(view.fields, Buffer.from(content).toString("base64"))
+})
 
 const lookupOf = (
   key: CacheKey.CacheKey,

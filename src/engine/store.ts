@@ -2,6 +2,7 @@
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Random from "effect/Random"
+import { randomBytes } from "node:crypto"
 import type { CacheItem } from "../CacheItem.js"
 import type { Fill } from "../CacheStorage.js"
 import type * as CacheControl from "../protocol/CacheControl.js"
@@ -68,7 +69,7 @@ const admitsList = ({ key, runtime: { memory } }: Asked, vary: Vary.Vary): boole
 }
 
 /** Ids are flat texts, a prefix for each process and a count: a UUID of `node:crypto` keeps 479 bytes. */
-const idPrefix = `${process.pid.toString(36)}-${Date.now().toString(36)}-${Math.random().toString(36).slice(2, 10)}-`
+const idPrefix = `${randomBytes(12).toString("base64url")}-`
 let ids = 0
 
 /** May it be kept? */

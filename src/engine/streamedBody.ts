@@ -51,7 +51,7 @@ const pump = (
   const changed = Effect.gen(function*() {
     if (said.isRefused !== true) {
       const judged = yield* judge(place, exchange, answer)
-      const isNamed = policy.unkeyed !== "vary" || Reads.unkeyed(reads, policy, item.headers).length === 0
+      const isNamed = !Reads.addsToVary(policy) || Reads.unkeyed(reads, policy, item.headers).length === 0
       if (judged.item !== undefined && isNamed) return
     }
     warnings.readsLate(route)

@@ -35,7 +35,7 @@ export const missed = (
   { handler: route }: Route,
   reads: Reads.Reads | undefined
 ): Effect.Effect<void> => {
-  if (found.item !== undefined || found.reason !== "vary-miss" || policy.unkeyed !== "vary") return Effect.void
+  if (found.item !== undefined || found.reason !== "vary-miss" || !Reads.addsToVary(policy)) return Effect.void
   if (warned.has(route)) return Effect.void
   const fields = values.get(route) ?? new Map<string, Set<number>>()
   values.set(route, fields)

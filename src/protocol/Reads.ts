@@ -58,6 +58,9 @@ export class Reads {
   }
 }
 
+/** Whether what a handler read is added to the `Vary` of its response. */
+export const addsToVary = ({ unkeyed }: Pick<Policy, "unkeyed">): boolean => unkeyed === "vary"
+
 /** The request fields that were read; of what reads all of them or the source, all but the uncounted ones. */
 export const namesOf = (reads: Reads | undefined, fields: Fields.Fields): Vary.Vary => {
   if (reads === undefined) return []
@@ -98,7 +101,7 @@ export const judge = (reads: Reads | undefined, policy: Policy, response: Fields
     const seesAll = unnameable.has("all fields") || unnameable.has("the request's source")
     return { credentials: credentials || seesAll, unkeyed: [], added: [] }
   }
-  return policy.unkeyed === "vary"
+  return addsToVary(policy)
     ? { credentials, unkeyed: [...unnameable], added: unkeyed(reads, policy) }
     : { credentials, unkeyed: [...unnameable, ...unkeyed(reads, policy, response)], added: [] }
 }

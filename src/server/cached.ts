@@ -113,6 +113,7 @@ export const collecting =
       const answering = Effect.flatMap(handler, Respondable.toResponse)
       const native = Context.unsafeGet(context, HttpServerRequest)
       if (Invalidation.isSafe(native.method)) return answering
+      // A collect never runs the `partition` of a route, which is all that needs RP.
       const plain = policies as unknown as Policies<R>
       const asked = arrived<Response, E, R>(answering, plain, context, clock, () => "", handler)
       const moreOf = (response: Response): Effect.Effect<ReadonlyArray<CacheKey.Target>> =>
