@@ -88,7 +88,7 @@ const freshness = (directives: ReadonlyArray<Directive>, name: string): number |
 }
 
 export const response = (value: string | undefined): ResponseDirectives =>
-  bindingOf(value === undefined ? [] : parse(value))
+  value === undefined ? none : bindingOf(parse(value))
 
 /**
  * The directives of the first of the targeted fields that has any, in place of those of `Cache-Control` and of `Expires`
@@ -147,6 +147,9 @@ const bindingOf = (directives: ReadonlyArray<Directive>): ResponseDirectives => 
     staleIfError: seconds(directives.find((d) => d.name === "stale-if-error" && d.valid)?.value)
   }
 }
+
+/** Of a response without `Cache-Control`. */
+const none = bindingOf([])
 
 /** Without what is for shared caches only (RFC 9111 §5.2.2.7, §5.2.2.8, §5.2.2.10). A `private` one may always be kept. */
 export const forOneUser = (directives: ResponseDirectives): ResponseDirectives => ({

@@ -1,4 +1,5 @@
 /** The key of a stored response: its target URI (RFC 9111 §2), as the route reads its query. */
+import { remembering } from "./Remembering.js"
 
 /** An origin, a path and a query as one string that no other three give. */
 export type CacheKey = string
@@ -22,21 +23,10 @@ export type QuerySelection =
 
 const absolute = /^([a-z][a-z0-9+.-]*):\/\/([^/?#]*)([^#]*)/i
 
-/** Origins by what requests say of scheme and host; there are few. */
-const origins = new Map<string, string>()
-const maxOrigins = 1000
 /** A longer name of a host is none (RFC 1035 §2.3.4), and is not remembered. */
-const maxOriginLength = 300
-
-const remembered = (known: Map<string, string>, name: string, make: () => string): string => {
-  if (name.length > maxOriginLength) return make()
-  let value = known.get(name)
-  if (value === undefined) {
-    if (known.size >= maxOrigins) known.clear()
-    known.set(name, value = make())
-  }
-  return value
-}
+const longestOrigin = 300
+/** Origins by what requests say of scheme and host; there are few. */
+const originBy = remembering(longestOrigin)
 
 /** A host, lower-case, without the scheme's default port (RFC 9110 §4.2.3). */
 export const host = (scheme: string, host: string): string => {
@@ -46,7 +36,7 @@ export const host = (scheme: string, host: string): string => {
 }
 
 export const origin = (scheme: string, authority: string): string =>
-  remembered(origins, `${scheme}://${authority}`, () => {
+  originBy(`${scheme}://${authority}`, () => {
     const name = scheme.toLowerCase()
     return `${name}://${host(name, authority)}`
   })
@@ -135,11 +125,11 @@ const escape = (text: string): string =>
   text.replace(/[^A-Za-z0-9.\-_:[\]]/g, (unit) => `%${unit.charCodeAt(0).toString(16).padStart(4, "0")}`)
 
 /** The beginnings of keys by origin. */
-const prefixes = new Map<string, string>()
+const prefixBy = remembering(longestOrigin)
 
 export const make = ({ origin, path, query }: Target, selection: QuerySelection = "all"): CacheKey => {
   const selected = select(query, selection)
-  const prefix = remembered(prefixes, origin, () => {
+  const prefix = prefixBy(origin, () => {
     const scheme = origin.slice(0, origin.indexOf("://"))
     return `${escape(scheme)}://${escape(hostOf(origin))}`
   })

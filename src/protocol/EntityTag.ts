@@ -1,5 +1,6 @@
 /** Entity tags (RFC 9110 §8.8.3). */
 import * as Fields from "./Fields.js"
+import { remembering } from "./Remembering.js"
 
 export interface EntityTag {
   readonly weak: boolean
@@ -60,6 +61,9 @@ export const put = (response: { [name: string]: string }, tag: string): void => 
 /** What makes another representation of the same bytes (RFC 9110 §8.8.3.3). */
 const describing = ["content-type", "content-encoding", "content-language"]
 
+/** The digests of what describes content, which is the same for many responses. */
+const descriptionBy = remembering(300)
+
 /** The tag of content with these fields. `digest`: 32 bytes or more as text. */
 export const make = (
   response: Fields.Fields,
@@ -68,6 +72,6 @@ export const make = (
   digest: (content: Uint8Array | string) => string
 ): string => {
   const described = describing.map((name) => Fields.get(response, name) ?? "").join("\n")
-  const opaque = digest(`${described}\n${digest(content)}`).slice(0, 27)
-  return format({ weak: strength === "weak", opaque })
+  const description = descriptionBy(described, () => digest(described).slice(0, 9))
+  return format({ weak: strength === "weak", opaque: digest(content).slice(0, 18) + description })
 }

@@ -93,25 +93,27 @@ const hopByHop: ReadonlySet<string> = new Set([
 const connectionOptions = (fields: Fields): Array<string> =>
   members(get(fields, "connection") ?? "").map((name) => name.toLowerCase())
 
-/** What may be stored and sent on: neither hop-by-hop nor listed in `Connection`. */
-export const endToEnd = (fields: Fields): { [name: string]: string } => {
+/** What may be stored and sent on: neither hop-by-hop nor listed in `Connection`, nor one of `withheld`. */
+export const endToEnd = (fields: Fields, withheld?: ReadonlySet<string>): { [name: string]: string } => {
   const connection = get(fields, "connection")
   // What most clients say nominates no field that there is.
   const isUsual = connection === undefined || connection === "keep-alive" || connection === "close"
   const nominated = isUsual ? undefined : connectionOptions(fields)
   const kept: { [name: string]: string } = Object.create(null)
   for (const name of Object.keys(fields)) {
-    if (!hopByHop.has(name) && nominated?.includes(name) !== true) kept[name] = fields[name]!
+    if (hopByHop.has(name) || nominated?.includes(name) === true || withheld?.has(name) === true) continue
+    kept[name] = fields[name]!
   }
   return kept
 }
 
-/** A copy that is as quick to copy again as an object literal. */
-export const plain = (fields: Fields): { [name: string]: string } => {
+/** A copy that is as quick to copy again as an object literal. `own`: the value in the place of each. */
+export const plain = (fields: Fields, own = (value: string): string => value): { [name: string]: string } => {
   const copy: { [name: string]: string } = {}
   for (const name of Object.keys(fields)) {
-    if (name === "__proto__") Object.defineProperty(copy, name, { value: fields[name], enumerable: true })
-    else copy[name] = fields[name]!
+    const value = own(fields[name]!)
+    if (name === "__proto__") Object.defineProperty(copy, name, { value, enumerable: true })
+    else copy[name] = value
   }
   return copy
 }

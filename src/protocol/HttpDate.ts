@@ -23,13 +23,20 @@ const time = (
   return midnight.getTime() + ((Number(hour) * 60 + Number(minute)) * 60 + Math.min(Number(second), 59)) * 1000
 }
 
+/** The latest IMF-fixdate that was read, which many messages have in common. */
+let latestRead: { readonly text: string; readonly time: number | undefined } = { text: "", time: undefined }
+
 /**
  * Strict in form, without regard to case or to the day's name (RFC 9111 §4.2); `undefined` when it is no date.
  * `now` places the two-digit year of the RFC 850 form.
  */
 export const parse = (text: string, now: number): number | undefined => {
+  if (text === latestRead.text) return latestRead.time
   let match = imfFixdate.exec(text)
-  if (match !== null) return time(Number(match[3]), match[2]!, match[1]!, match[4]!, match[5]!, match[6]!)
+  if (match !== null) {
+    latestRead = { text, time: time(Number(match[3]), match[2]!, match[1]!, match[4]!, match[5]!, match[6]!) }
+    return latestRead.time
+  }
   match = asctime.exec(text)
   if (match !== null) return time(Number(match[6]), match[1]!, match[2]!, match[3]!, match[4]!, match[5]!)
   match = rfc850.exec(text)
@@ -41,5 +48,12 @@ export const parse = (text: string, now: number): number | undefined => {
   return recent !== undefined && recent > inFiftyYears ? inYear(century - 100 + Number(match[3])) : recent
 }
 
+/** The latest second that was written. */
+let latestWritten = { second: NaN, text: "" }
+
 /** The IMF-fixdate of the second that `time` lies in. */
-export const format = (time: number): string => new Date(time).toUTCString()
+export const format = (time: number): string => {
+  const second = Math.floor(time / 1000)
+  if (second !== latestWritten.second) latestWritten = { second, text: new Date(time).toUTCString() }
+  return latestWritten.text
+}

@@ -111,14 +111,15 @@ const personal = (
     : undefined
 }
 
-/** Cookies are kept apart, the age is counted anew, and a qualified `no-cache` or `private` names more (RFC 9111 §3.1). */
-const withheld = (directives: CacheControl.ResponseDirectives, partition: string): ReadonlySet<string> =>
-  new Set([
-    "age",
-    "set-cookie",
-    ...(typeof directives.noCache === "object" ? directives.noCache : []),
-    ...(typeof directives.private === "object" && partition === "" ? directives.private : [])
-  ])
+/** Cookies are kept apart, and the age is counted anew. */
+const withheldAlways: ReadonlySet<string> = new Set(["age", "set-cookie"])
+
+/** A qualified `no-cache` or `private` names more (RFC 9111 §3.1). */
+const withheld = (directives: CacheControl.ResponseDirectives, partition: string): ReadonlySet<string> => {
+  const uncached = typeof directives.noCache === "object" ? directives.noCache : []
+  const kept = typeof directives.private === "object" && partition === "" ? directives.private : []
+  return uncached.length + kept.length === 0 ? withheldAlways : new Set([...withheldAlways, ...uncached, ...kept])
+}
 
 /** A part keeps its range apart, since it is answered with others. */
 const storedFields = (
@@ -127,11 +128,14 @@ const storedFields = (
   extent: Range.Extent | undefined
 ): { readonly [name: string]: string } => {
   const names = withheld(directives, partition)
-  return Fields.without(Fields.endToEnd(response), extent === undefined ? names : new Set([...names, "content-range"]))
+  return Fields.endToEnd(response, extent === undefined ? names : new Set([...names, "content-range"]))
 }
 
-const sizeOf = (response: Fields.Fields): number =>
-  Object.entries(response).reduce((size, [name, value]) => size + name.length + value.length, 0)
+const sizeOf = (response: Fields.Fields): number => {
+  let size = 0
+  for (const name of Object.keys(response)) size += name.length + response[name]!.length
+  return size
+}
 
 const hasStrongTag = (response: Fields.Fields): boolean =>
   EntityTag.parse(Fields.get(response, "etag") ?? "")?.weak === false

@@ -1,5 +1,6 @@
 /** Which of a URI's representations a request selects (RFC 9110 §12.5.5, RFC 9111 §4.1). */
 import * as Fields from "./Fields.js"
+import { remembering } from "./Remembering.js"
 
 /** The nominated field names, lower-case, sorted, each once. */
 export type Vary = ReadonlyArray<string>
@@ -57,20 +58,13 @@ const weightOf = (preference: string): number => {
 /** A longer value is compared as it is: nobody's preferences need more, and to read one takes its time. */
 const maxSpelled = 1024
 
-/** The canonical spellings of preferences that were seen; a client sends the same ones with each request. */
-const spellings = new Map<string, string>()
-const maxSpellings = 1000
+/** The canonical spellings of preferences; a client sends the same ones with each request. */
+const spellingBy = remembering(maxSpelled)
 
-const spellingOfPreferences = (value: string): string => {
-  let spelling = spellings.get(value)
-  if (spelling === undefined) {
-    if (spellings.size >= maxSpellings) spellings.clear()
-    spelling = Fields.members(value).map(normalisePreference)
-      .sort((one, other) => weightOf(other) - weightOf(one)).join(", ")
-    spellings.set(value, spelling)
-  }
-  return spelling
-}
+const spellingOfPreferences = (value: string): string =>
+  spellingBy(value, () =>
+    Fields.members(value).map(normalisePreference)
+      .sort((one, other) => weightOf(other) - weightOf(one)).join(", "))
 
 /**
  * The one spelling of a value that selects (RFC 9111 §4.1): a space after each comma and no other white space around them;
