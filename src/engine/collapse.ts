@@ -1,5 +1,6 @@
 /** What requests share, and what was learnt about it: one run of the handler for all that may wait for it. */
 import * as Cause from "effect/Cause"
+import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
@@ -8,9 +9,9 @@ import type { Fill } from "../CacheStorage.js"
 import type { ForwardReason } from "../protocol/CacheStatus.js"
 import * as Collapsing from "../protocol/Collapsing.js"
 import type * as Reuse from "../protocol/Reuse.js"
-import { step } from "../runtime/effect.js"
+import { ifNotSent, step, withFiber } from "../runtime/effect.js"
 import { limitReached } from "../runtime/limits.js"
-import { type Handle, ifNotSent, type Plan } from "../runtime/singleFlight.js"
+import type { Handle, Plan } from "../runtime/singleFlight.js"
 import { type Answered, closed, discard, failedLate, fetch, type Fetched, type FetchPlan } from "./fetch.js"
 import * as group from "./group.js"
 import { type CacheRequest, now } from "./request.js"
@@ -88,11 +89,11 @@ const alone = <Res, E, R>(plan: FetchPlan<Res, E, R>): Effect.Effect<Arrived<Res
       const taken = Effect.as(ifNotSent(discard(fetched, true)), arrived)
       const { pump, shared } = fetched
       if (shared === undefined || pump === undefined) return taken
-      const { runtime } = plan.request
-      const pumped = Effect.onExit(Effect.interruptible(pump), (exit) => shared.close(exit))
-      return Effect.flatMap(runtime.lend(pumped), ({ fiber, hold }) => {
+      const pumped = Effect.onExit(pump, (exit) => shared.close(exit))
+      return withFiber((context: Context.Context<R>, _, caller) => {
+        const start = { isAtOnce: false, isAwaited: true }
+        const { fiber, hold } = plan.request.runtime.lend(caller, pumped, context, start)
         shared.end = Fiber.interruptFork(fiber)
-        runtime.waitFor(fiber)
         return Effect.zipRight(hold, taken)
       })
     })

@@ -29,7 +29,7 @@ const variantOf = (asked: Asked, found: CacheItem | undefined): string =>
 
 /** Requests with the same key may wait for one run of the handler. */
 export const flightOf = (asked: Asked, found: CacheItem | undefined): string =>
-  flightKeyOf(asked.key, [asked.cache, asked.lookup.partition, variantOf(asked, found)])
+  flightKeyOf(asked.key, asked.cache, asked.lookup.partition, variantOf(asked, found))
 
 const groupOf = (asked: Asked, found: CacheItem | undefined): string =>
   `${Collapsing.apartBy(asked.view.fields)} ${flightOf(asked, found)}`

@@ -3,6 +3,7 @@
  * answer with what came of that. Each rule is in the leaf that is asked there.
  */
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import type { ForwardReason } from "../CacheError.js"
 import type { CacheItem } from "../CacheItem.js"
 import * as Collapsing from "../protocol/Collapsing.js"
@@ -38,24 +39,21 @@ export const handle = <Res, E, R>(
     // The client wants nothing that has to be fetched.
     if (request.asks.onlyIfCached) return onlyIfCached(request)
 
-    return Effect.gen(function*() {
-      // Run the handler, once for all who wait for the same, and store its response.
-      const { fetched, isJoined } = yield* fetchOnce(planOf(request, found, reuse.reason, wanted, attempt))
+    // Run the handler, once for all who wait for the same, and store its response.
+    return step(fetchOnce(planOf(request, found, reuse.reason, wanted, attempt)), ({ fetched, isJoined }) => {
       // Somebody else has stored it meanwhile.
-      if (fetched._tag === "Found") return yield* again(request, attempt)
+      if (fetched._tag === "Found") return again(request, attempt)
 
-      const came = now(request)
       const outcome = forwarded(reuse.reason, attempt)
+      const came = now(request)
       // The handler has failed, and what is stored may stand in for its error.
-      const standIn = yield* standInOf(request, found, fetched, wanted, came)
-      if (standIn !== undefined) {
-        if (!isJoined) yield* discard(fetched)
-        return yield* respondStored(request, standIn, { ...outcome, status: fetched.status }, came)
-      }
-      // It is this request's own response.
-      if (!isJoined) return yield* respondFetched(request, fetched, outcome)
-      // It is another request's response: it is shared, or this request starts over.
-      return yield* share(request, fetched, outcome, attempt, came)
+      return step(standInOf(request, found, fetched, wanted, came), (standIn) => {
+        if (standIn !== undefined) return stand(request, standIn, fetched, isJoined, outcome, came)
+        // It is another request's response: it is shared, or this request starts over.
+        if (isJoined) return share(request, fetched, outcome, attempt, came)
+        // It is this request's own response.
+        return respondFetched(request, fetched, outcome)
+      })
     })
   })
 
@@ -96,7 +94,7 @@ const serve = <Res, E, R>(
 
 /** The answer to `only-if-cached` where nothing stored can be reused (RFC 9111 §5.2.1.7). */
 const onlyIfCached = <Res, E, R>({ origin }: CacheRequest<Res, E, R>): Effect.Effect<Answered<Res>> =>
-  Effect.sync(() => ({ response: origin.gatewayTimeout(), outcome: undefined }))
+  Exit.succeed({ response: origin.gatewayTimeout(), outcome: undefined })
 
 const again = <Res, E, R>(request: CacheRequest<Res, E, R>, attempt: Collapsing.Attempt) =>
   handle(request, Collapsing.again(attempt))
@@ -112,13 +110,27 @@ const standInOf = <Res, E, R>(
   wanted: Reuse.Request,
   time: number
 ): Effect.Effect<CacheItem | undefined> => {
-  if (item === undefined || !Reuse.insteadOfError(item, fetched.status, wanted, time)) return Effect.succeed(undefined)
+  if (item === undefined || !Reuse.insteadOfError(item, fetched.status, wanted, time)) return Exit.succeed(undefined)
   return Effect.flatMap(lookupAgain(request, item), (present) =>
     present !== undefined &&
       Reuse.insteadOfError(present, fetched.status, wantedOf(request, present, time), time)
       ? Effect.as(hiddenErrors.tell("stale-if-error", request, fetched), present)
       : Effect.succeed(undefined))
 }
+
+/** Answers with what is stored, instead of an error. */
+const stand = <Res, E, R>(
+  request: CacheRequest<Res, E, R>,
+  standIn: CacheItem,
+  fetched: Exclude<Fetched<Res, E>, { readonly _tag: "Found" }>,
+  isJoined: boolean,
+  outcome: ReturnType<typeof forwarded>,
+  time: number
+): Effect.Effect<Answered<Res>> =>
+  Effect.zipRight(
+    isJoined ? Effect.void : discard(fetched),
+    Effect.suspend(() => respondStored(request, standIn, { ...outcome, status: fetched.status }, time))
+  )
 
 /** Answers with another request's response, if it is this one's too; starts over, or gives up, if it is not. */
 const share = <Res, E, R>(

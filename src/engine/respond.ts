@@ -130,10 +130,12 @@ export const respondFetched = <Res, E, R>(
       reader: shared?.first
     },
     {
-      ...outcome,
+      _tag: "Forwarded",
+      reason: outcome.reason,
       stored: item !== undefined && detail === undefined && shared === undefined,
+      status: answer === own ? undefined : own.status,
       detail,
-      status: answer === own ? undefined : own.status
+      collapsed: outcome.collapsed
     },
     handled.responseTime
   )

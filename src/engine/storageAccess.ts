@@ -2,6 +2,7 @@
  * A storage as the engine uses it: what fails or can't be believed counts as not there, and a key is not read while a collect
  * of it is not delivered.
  */
+import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
@@ -11,7 +12,7 @@ import { CacheItem } from "../CacheItem.js"
 import type * as CacheStorage from "../CacheStorage.js"
 import type * as CollectableCacheStorage from "../CollectableCacheStorage.js"
 import type { Detail } from "../protocol/CacheStatus.js"
-import { step } from "../runtime/effect.js"
+import { step, withFiber } from "../runtime/effect.js"
 import { limitReached } from "../runtime/limits.js"
 import { isAhead } from "../runtime/memory.js"
 import type { Runtime } from "../runtime/runtime.js"
@@ -218,11 +219,13 @@ const deliverOthers = (
   undelivered.isDeliveringOthers = true
   undelivered.retriesAt = time + retryAfter
   const others = undelivered.keys.filter((other) => other !== key)
-  return access.runtime.fork(
-    Effect.forEach(others, (key) => deliver(access, storage, key), { discard: true }).pipe(
-      Effect.ensuring(Effect.sync(() => undelivered.isDeliveringOthers = false))
-    )
+  const delivered = Effect.forEach(others, (key) => deliver(access, storage, key), { discard: true }).pipe(
+    Effect.ensuring(Effect.sync(() => undelivered.isDeliveringOthers = false))
   )
+  return withFiber((context: Context.Context<never>, _, caller) => {
+    access.runtime.fork(caller, delivered, context, { isAtOnce: false, isAwaited: false })
+    return Exit.void
+  })
 }
 
 const collectNow = (
@@ -268,9 +271,14 @@ export const collect = (
         ))
   })
 
-/** A flight's key begins with the key of what it fetches, whose length stands before it. */
-export const flightKeyOf = (key: CacheStorage.CacheKey, rest: ReadonlyArray<string>): string =>
-  `${key.length} ${key}${JSON.stringify(rest)}`
+/** A flight's key begins with the key of what it fetches; the length of each text stands before it. */
+export const flightKeyOf = (
+  ...texts: readonly [key: CacheStorage.CacheKey, ...rest: ReadonlyArray<string>]
+): string => {
+  let name = ""
+  for (const text of texts) name += `${text.length} ${text}`
+  return name
+}
 
 const keyOfFlight = (flight: string): CacheStorage.CacheKey => {
   const space = flight.indexOf(" ")

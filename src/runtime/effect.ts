@@ -1,4 +1,5 @@
 /** What differs between Effect 3 and Effect 4 and is more than a name: everything else calls these. */
+import type * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -20,44 +21,87 @@ export const step = <A, E, R, B, E2, R2>(
   return Exit.isSuccess(exit) ? next(exit.value) : Exit.failCause(exit.cause)
 }
 
-/** The services and the clock of the present fiber, read in one step. */
+/** The fiber that asks for something. */
+export type Caller = Fiber.RuntimeFiber<unknown, unknown>
+
+/** The services and the clock of the present fiber, and the fiber itself, in one step. */
 export const withFiber = <A, E, R>(
-  use: (context: Context.Context<R>, clock: Clock.Clock) => Effect.Effect<A, E, R>
+  use: (context: Context.Context<R>, clock: Clock.Clock, caller: Caller) => Effect.Effect<A, E, R>
 ): Effect.Effect<A, E, R> =>
   Effect.withFiberRuntime((fiber) =>
     use(
       fiber.currentContext as Context.Context<R>,
-      Context.get(fiber.currentDefaultServices as Context.Context<Clock.Clock>, Clock.Clock)
+      Context.get(fiber.currentDefaultServices as Context.Context<Clock.Clock>, Clock.Clock),
+      fiber
     )
   )
 
-/** Runs an effect with these services, and no others. */
-export const withServices = <A, E, R>(
+/** How one goes on. */
+export interface Next<A, E, B, E2, R> {
+  readonly onSuccess: (value: A) => Effect.Effect<B, E2, R>
+  readonly onFailure: (cause: Cause.Cause<E>) => Effect.Effect<B, E2, R>
+}
+
+/** Runs an effect with these services, and no others; goes on with those of before. What goes on can't be interrupted. */
+export const withServices = <A, E, B, E2, R>(
   effect: Effect.Effect<A, E, R>,
-  services: Map<string, unknown>
-): Effect.Effect<A, E, R> =>
-  Effect.locally(effect, FiberRef.currentContext, Context.unsafeMake(services) as Context.Context<never>)
-
-/** Starts a fiber of nobody's with the services, references and clock of the present one. */
-export const forkLikeCaller = <A, E>(
-  effect: Effect.Effect<A, E>
-): Effect.Effect<Fiber.RuntimeFiber<A, E>> =>
-  Effect.withFiberRuntime((caller) =>
-    Effect.succeed(
-      Runtime.runFork(Runtime.make({
-        context: caller.currentContext as Context.Context<never>,
-        fiberRefs: caller.getFiberRefs(),
-        runtimeFlags: Runtime.defaultRuntimeFlags
-      }))(effect)
-    )
+  services: Map<string, unknown>,
+  { onFailure, onSuccess }: Next<A, E, B, E2, R>
+): Effect.Effect<B, E2, R> =>
+  Effect.uninterruptibleMask((restore) =>
+    Effect.withFiberRuntime(({ currentContext: before }) => {
+      const ended = Effect.matchCauseEffect(restore(effect), {
+        onSuccess: (value) => Effect.flatMap(FiberRef.set(FiberRef.currentContext, before), () => onSuccess(value)),
+        onFailure: (cause) => Effect.flatMap(FiberRef.set(FiberRef.currentContext, before), () => onFailure(cause))
+      })
+      const context = Context.unsafeMake(services) as Context.Context<never>
+      return Effect.flatMap(FiberRef.set(FiberRef.currentContext, context), () => ended)
+    })
   )
+
+/**
+ * Starts a fiber of nobody's with these services, and with the references and the clock of the caller. Where it is started at
+ * once, it has run to its end, or to where it first waits, when this answers.
+ */
+export const fork = <A, E, R>(
+  caller: Caller,
+  effect: Effect.Effect<A, E, R>,
+  context: Context.Context<R>,
+  isAtOnce: boolean
+): Fiber.RuntimeFiber<A, E> =>
+  Runtime.runFork(
+    Runtime.make({ context, fiberRefs: caller.getFiberRefs(), runtimeFlags: Runtime.defaultRuntimeFlags })
+  )(effect, { immediate: isAtOnce })
+
+/** What each fiber has of its own. */
+const ownReferences: ReadonlySet<unknown> = new Set([FiberRef.currentContext, FiberRef.currentRuntimeFlags])
+
+/** Whether a fiber has set a reference. */
+const leavesReferences = (fiber: Fiber.RuntimeFiber<unknown, unknown>): boolean => {
+  const own = fiber.id().id
+  for (const [reference, [[{ id }]]] of fiber.getFiberRefs().locals) {
+    if (id === own && !ownReferences.has(reference)) return true
+  }
+  return false
+}
 
 /** What a fiber left in references, such as a pre-response handler, and not its services: those are of its own scope. */
 export const inheritReferences = (fiber: Fiber.RuntimeFiber<unknown, unknown>): Effect.Effect<void> =>
-  Effect.flatMap(
-    FiberRef.get(FiberRef.currentContext),
-    (context) => Effect.zipRight(Fiber.inheritAll(fiber), FiberRef.set(FiberRef.currentContext, context))
-  )
+  leavesReferences(fiber)
+    ? Effect.flatMap(
+      FiberRef.get(FiberRef.currentContext),
+      (context) => Effect.zipRight(Fiber.inheritAll(fiber), FiberRef.set(FiberRef.currentContext, context))
+    )
+    : Effect.void
+
+/** A request that ends as a failure has not taken, or not all of, what it was answered with. */
+export const ifNotSent = (untaken: Effect.Effect<void>): Effect.Effect<void> =>
+  untaken === Effect.void ? Effect.void : withFiber((context) => {
+    const scope = context.unsafeMap.get(Scope.Scope.key) as Scope.Scope | undefined
+    return scope === undefined
+      ? Effect.void
+      : Scope.addFinalizerExit(scope, (exit) => Exit.isFailure(exit) ? untaken : Effect.void)
+  })
 
 /**
  * The scope of a request, for a fiber that may outlive the request. What the fiber acquires goes into a scope of its own,

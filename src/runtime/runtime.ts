@@ -1,13 +1,12 @@
 /** What belongs to a storage and to no request: one object for each storage, made when it is first asked for. */
 import * as Clock from "effect/Clock"
-import type * as Context from "effect/Context"
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
-import * as ExecutionStrategy from "effect/ExecutionStrategy"
 import * as Fiber from "effect/Fiber"
 import * as GlobalValue from "effect/GlobalValue"
 import * as Scope from "effect/Scope"
 import { CircuitBreaker } from "./circuitBreaker.js"
-import { LentScope, withFiber, withServices } from "./effect.js"
+import { type Caller, fork, LentScope } from "./effect.js"
 import { HeldBytes } from "./heldBytes.js"
 import { Memory } from "./memory.js"
 import { SingleFlight } from "./singleFlight.js"
@@ -17,6 +16,14 @@ import { UndeliveredCollects } from "./undeliveredCollects.js"
 export interface Lent<A, E> {
   readonly fiber: Fiber.RuntimeFiber<A, E>
   readonly hold: Effect.Effect<void>
+}
+
+/** How a fiber of the storage is started. */
+export interface Start {
+  /** It runs to where it first waits before the caller goes on. */
+  readonly isAtOnce: boolean
+  /** Somebody waits for it: whoever closes the storage lets it end, within a bound. */
+  readonly isAwaited: boolean
 }
 
 type AnyFiber = Fiber.RuntimeFiber<unknown, unknown>
@@ -40,15 +47,12 @@ export class Runtime {
   readonly reachedLimits = new Set<string>()
   /** The layer of the storage has closed, or is about to: no work in the background is begun. */
   isClosed = false
-  /** Fibers that somebody waits for. */
-  private readonly awaited = new Set<AnyFiber>()
-  /** `undefined`: no layer of ours made the storage, so nothing but their deadlines ends its fibers. */
-  private scope: Scope.CloseableScope | undefined
-  private forked = 0
+  /** Its fibers, and whether somebody waits for them. */
+  private readonly running = new Map<AnyFiber, boolean>()
 
   /** How many of its fibers run. */
   get fibers(): number {
-    return this.forked
+    return this.running.size
   }
 
   /** Counts the collects of a key, as they begin in this process, while `use` runs. */
@@ -65,68 +69,60 @@ export class Runtime {
     for (const watch of this.watches) if (watch.key === key) watch.collects++
   }
 
-  /** Starts a fiber of the storage. It can be interrupted, also where the present one can't be. */
-  fork<A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<Fiber.RuntimeFiber<A, E>, never, R> {
-    const started = this.scope === undefined
-      ? Effect.forkDaemon(Effect.interruptible(effect))
-      : Effect.forkIn(Effect.interruptible(effect), this.scope)
-    return Effect.map(started, (fiber) => {
-      this.forked++
-      fiber.addObserver(() => this.forked--)
-      return fiber
-    })
+  /** Starts a fiber of the storage. It can be interrupted, also where its caller can't be. */
+  fork<A, E, R>(
+    caller: Caller,
+    effect: Effect.Effect<A, E, R>,
+    context: Context.Context<R>,
+    { isAtOnce, isAwaited }: Start
+  ): Fiber.RuntimeFiber<A, E> {
+    const fiber = fork(caller, effect, context, isAtOnce)
+    if (fiber.unsafePoll() === null) {
+      this.running.set(fiber, isAwaited)
+      fiber.addObserver(() => this.running.delete(fiber))
+    }
+    return fiber
   }
 
   /**
    * Starts a fiber that may outlive its request, and lends it what the request holds. `hold` is run before the request goes
    * on without the fiber: the request's scope closes after the fiber has ended.
    */
-  lend<A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<Lent<A, E>, never, R> {
-    return withFiber((context: Context.Context<R>) => {
-      const scope = context.unsafeMap.get(Scope.Scope.key) as Scope.Scope | undefined
-      if (scope === undefined) return Effect.map(this.fork(effect), (fiber) => ({ fiber, hold: Effect.void }))
-      const lent = new LentScope(scope)
-      const services = new Map(context.unsafeMap)
-      services.set(Scope.Scope.key, lent)
-      return Effect.map(
-        this.fork(withServices(effect, services)),
-        (fiber) => {
-          lent.startedAs(fiber)
-          return { fiber, hold: lent.hold }
-        }
-      )
-    })
+  lend<A, E, R>(
+    caller: Caller,
+    effect: Effect.Effect<A, E, R>,
+    context: Context.Context<R>,
+    start: Start
+  ): Lent<A, E> {
+    const scope = context.unsafeMap.get(Scope.Scope.key) as Scope.Scope | undefined
+    if (scope === undefined) return { fiber: this.fork(caller, effect, context, start), hold: Effect.void }
+    const lent = new LentScope(scope)
+    const services = new Map(context.unsafeMap).set(Scope.Scope.key, lent)
+    const fiber = this.fork(caller, effect, Context.unsafeMake(services) as Context.Context<R>, start)
+    lent.startedAs(fiber)
+    return { fiber, hold: lent.hold }
   }
 
-  /** Whoever closes the storage lets the fiber end, within a bound. */
-  waitFor(fiber: AnyFiber): void {
-    this.awaited.add(fiber)
-    fiber.addObserver(() => this.awaited.delete(fiber))
-  }
-
-  private readonly awaitAll: Effect.Effect<void> = Effect.suspend(() =>
-    this.awaited.size === 0 ? Effect.void : Effect.zipRight(Fiber.awaitAll(this.awaited), this.awaitAll)
-  )
+  private readonly awaitAll: Effect.Effect<void> = Effect.suspend(() => {
+    const awaited = [...this.running].flatMap(([fiber, isAwaited]) => isAwaited ? [fiber] : [])
+    return awaited.length === 0 ? Effect.void : Effect.zipRight(Fiber.awaitAll(awaited), this.awaitAll)
+  })
 
   /**
    * The fibers of the storage end with the scope: those that somebody waits for have some time to, the others are
    * interrupted. Later ones, of requests that the server still answers, are nobody's.
    */
-  readonly endWithScope: Effect.Effect<void, never, Scope.Scope> = Effect.flatMap(
-    Scope.make(ExecutionStrategy.parallel),
-    (own) => {
-      this.scope = own
-      return Effect.addFinalizer((exit) =>
-        Effect.suspend(() => {
-          this.isClosed = true
-          this.scope = undefined
-          return Effect.zipRight(
-            Effect.zipRight(bounded(this.awaitAll), bounded(Scope.close(own, exit))),
-            Effect.sync(() => this.timeouts.close())
-          )
-        })
+  readonly endWithScope: Effect.Effect<void, never, Scope.Scope> = Effect.addFinalizer(() =>
+    Effect.suspend(() => {
+      this.isClosed = true
+      return Effect.zipRight(
+        Effect.zipRight(
+          bounded(this.awaitAll),
+          bounded(Effect.suspend(() => Fiber.interruptAll([...this.running.keys()])))
+        ),
+        Effect.sync(() => this.timeouts.close())
       )
-    }
+    })
   )
 }
 

@@ -4,15 +4,15 @@
  */
 import * as Cause from "effect/Cause"
 import type * as Clock from "effect/Clock"
+import type * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as FiberId from "effect/FiberId"
 import type * as HashSet from "effect/HashSet"
-import * as Scope from "effect/Scope"
-import { inheritReferences, withFiber } from "./effect.js"
-import type { Timeouts } from "./timeouts.js"
+import { type Caller, ifNotSent, inheritReferences, step, withFiber } from "./effect.js"
+import type { Runtime } from "./runtime.js"
 
 /** What a run does with the flight that it is of. */
 export interface Handle<A> {
@@ -65,7 +65,10 @@ interface Flight<A> {
   waiters: number
   /** The request that started it waits for it. */
   isLed: boolean
-  readonly arrival: Deferred.Deferred<Exit.Exit<A>>
+  /** What it came to, for all who wait. */
+  arrived: Exit.Exit<A> | undefined
+  /** There is one where somebody waits. */
+  arrival: Deferred.Deferred<Exit.Exit<A>> | undefined
   completed: { readonly value: A } | undefined
   /** From what the run began; `undefined` where it has not said that. */
   from: unknown
@@ -78,13 +81,7 @@ interface Flight<A> {
 }
 
 /** Where flights get their fibers and timers. */
-export interface Ground {
-  readonly timeouts: Timeouts
-  readonly lend: <A, E, R>(
-    effect: Effect.Effect<A, E, R>
-  ) => Effect.Effect<{ readonly fiber: Fiber.RuntimeFiber<A, E>; readonly hold: Effect.Effect<void> }, never, R>
-  readonly waitFor: (fiber: Fiber.RuntimeFiber<unknown, unknown>) => void
-}
+export type Ground = Pick<Runtime, "lend" | "timeouts">
 
 const maxFlights = 10_000
 
@@ -127,21 +124,21 @@ export class SingleFlight {
 
   /** Joins the flight of this key, or starts one. */
   join<A, R>(plan: Plan<A, R>, maxWaiters: number): Effect.Effect<Arrival<A> | Refused, never, R> {
-    return Effect.uninterruptible(Effect.suspend((): Effect.Effect<Arrival<A> | Refused, never, R> => {
-      const running = this.flights.get(plan.key) as Flight<A> | undefined
-      if (running !== undefined) {
-        if (isOwn(running, plan.asker)) return Effect.succeed("own")
-        if (running.waiters >= maxWaiters) return Effect.succeed("waiters")
-        running.waiters++
-        return Effect.map(this.wait(running), (exit) => ({ exit, isJoined: true }))
-      }
-      if (this.flights.size >= maxFlights) return Effect.succeed("flights")
-      const flight = this.claim(plan, true)
-      return Effect.flatMap(this.start(flight, plan), (fiber) => {
-        this.ground.waitFor(fiber)
-        return Effect.map(this.lead(flight, fiber, plan), (exit) => ({ exit, isJoined: false }))
+    return Effect.uninterruptible(
+      withFiber((context: Context.Context<R>, clock, caller): Effect.Effect<Arrival<A> | Refused, never, R> => {
+        const running = this.flights.get(plan.key) as Flight<A> | undefined
+        if (running !== undefined) {
+          if (isOwn(running, plan.asker)) return Exit.succeed("own")
+          if (running.waiters >= maxWaiters) return Exit.succeed("waiters")
+          running.waiters++
+          return Effect.map(this.wait(running), (exit) => ({ exit, isJoined: true }))
+        }
+        if (this.flights.size >= maxFlights) return Exit.succeed("flights")
+        const flight = this.claim(plan, true)
+        const fiber = this.start(flight, plan, context, clock, caller)
+        return step(this.lead(flight, fiber, plan), (exit) => Exit.succeed({ exit, isJoined: false }))
       })
-    }))
+    )
   }
 
   /**
@@ -152,15 +149,20 @@ export class SingleFlight {
     plan: Plan<A, R>,
     most: number
   ): Effect.Effect<"started" | "running" | "full", never, R> {
-    return Effect.uninterruptible(Effect.suspend((): Effect.Effect<"started" | "running" | "full", never, R> => {
-      if (this.flights.has(plan.key)) return Effect.succeed("running")
-      if (this.background >= most) return Effect.succeed("full")
-      this.background++
-      return Effect.map(this.start(this.claim(plan, false), plan), (fiber) => {
-        fiber.addObserver(() => this.background--)
-        return "started"
+    return Effect.uninterruptible(
+      withFiber((
+        context: Context.Context<R>,
+        clock,
+        caller
+      ): Effect.Effect<"started" | "running" | "full", never, R> => {
+        if (this.flights.has(plan.key)) return Exit.succeed("running")
+        if (this.background >= most) return Exit.succeed("full")
+        this.background++
+        const flight = this.claim(plan, false)
+        this.start(flight, plan, context, clock, caller).addObserver(() => this.background--)
+        return Effect.as(flight.hold, "started")
       })
-    }))
+    )
   }
 
   /** Takes the key. What decides that nobody has it and this follow each other at once: a fiber may yield between two steps. */
@@ -169,7 +171,8 @@ export class SingleFlight {
       key,
       waiters: 1,
       isLed,
-      arrival: Deferred.unsafeMake(FiberId.none),
+      arrived: undefined,
+      arrival: undefined,
       completed: undefined,
       from: undefined,
       trace: ownTrace,
@@ -185,41 +188,48 @@ export class SingleFlight {
     if ((this.flights.get(flight.key) as Flight<A> | undefined) === flight) this.flights.delete(flight.key)
   }
 
+  /** A flight that a request leads runs to where it first waits before this answers. */
   private start<A, R>(
     flight: Flight<A>,
-    { deadline, late, run, untaken }: Plan<A, R>
-  ): Effect.Effect<Fiber.RuntimeFiber<void>, never, R> {
-    return withFiber((_, clock: Clock.Clock) => {
-      const end = Effect.suspend(() => {
-        this.leave(flight)
-        return flight.fiber === undefined ? Effect.void : Fiber.interruptFork(flight.fiber)
+    { deadline, late, run, untaken }: Plan<A, R>,
+    context: Context.Context<R>,
+    clock: Clock.Clock,
+    caller: Caller
+  ): Fiber.RuntimeFiber<void> {
+    let cancel: (() => void) | undefined
+    const end = Effect.suspend(() => {
+      this.leave(flight)
+      return flight.fiber === undefined ? Exit.void : Fiber.interruptFork(flight.fiber)
+    })
+    const complete = (value: A) =>
+      Effect.suspend(() => {
+        cancel?.()
+        flight.completed = { value }
+        arrive(flight, Exit.succeed(value))
+        return flight.isLed ? Exit.void : untaken(value, false)
       })
-      const cancel = this.ground.timeouts.after(clock, deadline, () => {
+    const began = (from: unknown) => void (flight.from = from)
+    const { isLed } = flight
+    const { fiber, hold } = this.ground.lend(caller, run({ began, complete, end }), context, {
+      isAtOnce: isLed,
+      isAwaited: isLed
+    })
+    flight.fiber = fiber
+    flight.hold = hold
+    if (flight.completed === undefined && fiber.unsafePoll() === null) {
+      cancel = this.ground.timeouts.after(clock, deadline, () => {
         flight.isLed = false
-        Deferred.unsafeDone(flight.arrival, Effect.succeed(Exit.succeed(late())))
+        arrive(flight, Exit.succeed(late()))
         Effect.runFork(end)
       })
-      const complete = (value: A) =>
-        Effect.suspend(() => {
-          cancel()
-          flight.completed = { value }
-          Deferred.unsafeDone(flight.arrival, Effect.succeed(Exit.succeed(value)))
-          return flight.isLed ? Effect.void : untaken(value, false)
-        })
-      const began = (from: unknown) => void (flight.from = from)
-      const { isLed } = flight
-      return Effect.flatMap(this.ground.lend(run({ began, complete, end })), ({ fiber, hold }) => {
-        flight.fiber = fiber
-        flight.hold = hold
-        fiber.addObserver((exit) => {
-          cancel()
-          this.leave(flight)
-          const ended = Exit.zipRight(exit, Exit.die("a flight ended before it had come to anything"))
-          Deferred.unsafeDone(flight.arrival, Effect.succeed(ended))
-        })
-        return isLed ? Effect.succeed(fiber) : Effect.as(hold, fiber)
-      })
+    }
+    fiber.addObserver((exit) => {
+      cancel?.()
+      this.leave(flight)
+      if (flight.arrived !== undefined) return
+      arrive(flight, Exit.zipRight(exit, Exit.die("a flight ended before it had come to anything")))
     })
+    return fiber
   }
 
   /**
@@ -230,6 +240,11 @@ export class SingleFlight {
     flight: Flight<A>,
     left?: (by: Cause.Cause<never>) => Effect.Effect<unknown>
   ): Effect.Effect<Exit.Exit<A>> {
+    if (flight.arrived !== undefined) {
+      flight.waiters--
+      return Exit.succeed(flight.arrived)
+    }
+    flight.arrival ??= Deferred.unsafeMake(FiberId.none)
     return Effect.onExit(Effect.interruptible(Deferred.await(flight.arrival)), (exit) => {
       flight.waiters--
       if (Exit.isSuccess(exit)) return Effect.void
@@ -252,25 +267,22 @@ export class SingleFlight {
       const ended = isClientGone(Cause.interruptors(cause)) ? Fiber.await(fiber) : Effect.void
       return Effect.zipRight(Effect.zipRight(flight.hold, untakenNow), ended)
     }
-    return Effect.flatMap(this.wait(flight, left), (exit) => {
+    return step(this.wait(flight, left), (exit) => {
       const goesOn = fiber.unsafePoll() === null ? flight.hold : Effect.void
       const taken = Exit.isSuccess(exit) ? ifNotSent(untaken(exit.value, true)) : Effect.void
       const inherited = inheritReferences(fiber)
-      return goesOn === Effect.void && taken === Effect.void
-        ? Effect.as(inherited, exit)
-        : Effect.as(Effect.zipRight(inherited, Effect.zipRight(goesOn, taken)), exit)
+      const steps = [inherited, goesOn, taken].filter((effect) => effect !== Effect.void)
+      return steps.length === 0 ? Exit.succeed(exit) : Effect.as(Effect.all(steps, { discard: true }), exit)
     })
   }
 }
 
-/** A request that ends as a failure has not taken, or not all of, what it was answered with. */
-export const ifNotSent = (untaken: Effect.Effect<void>): Effect.Effect<void> =>
-  untaken === Effect.void ? Effect.void : withFiber((context) => {
-    const scope = context.unsafeMap.get(Scope.Scope.key) as Scope.Scope | undefined
-    return scope === undefined
-      ? Effect.void
-      : Scope.addFinalizerExit(scope, (exit) => Exit.isFailure(exit) ? untaken : Effect.void)
-  })
+/** Tells all who wait, once. */
+const arrive = <A>(flight: Flight<A>, exit: Exit.Exit<A>): void => {
+  if (flight.arrived !== undefined) return
+  flight.arrived = exit
+  if (flight.arrival !== undefined) Deferred.unsafeDone(flight.arrival, Exit.succeed(exit))
+}
 
 /**
  * Whether a request is one of the flight's own handler, which must not wait for itself: `HttpClient` sends the trace along.

@@ -4,12 +4,13 @@
  */
 import * as Cause from "effect/Cause"
 import type * as Clock from "effect/Clock"
+import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import { CacheStorageError } from "../CacheError.js"
 import { type CircuitBreaker, pause } from "./circuitBreaker.js"
-import { forkLikeCaller } from "./effect.js"
+import { fork, withFiber } from "./effect.js"
 import type { Runtime } from "./runtime.js"
 
 type Method = CacheStorageError["method"]
@@ -45,7 +46,8 @@ const slow = (timeout: number) => new Error(`no answer within ${timeout} ms (sto
  * would cost ten times as much as the answer.
  */
 const within = <A, E>(effect: Effect.Effect<A, E>, { clock, runtime, timeout }: Call): Effect.Effect<A, E | Error> =>
-  Effect.flatMap(forkLikeCaller(effect), (fiber) => {
+  withFiber((context: Context.Context<never>, _, caller) => {
+    const fiber = fork(caller, effect, context, true)
     const exit = fiber.unsafePoll()
     if (exit !== null) return exit
     // Joined, it would leave its context behind in place of the caller's.

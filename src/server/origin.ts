@@ -24,7 +24,7 @@ import * as Answers from "../protocol/Answer.js"
 import * as Fields from "../protocol/Fields.js"
 import type { Reads } from "../protocol/Reads.js"
 import type * as Vary from "../protocol/Vary.js"
-import { withServices } from "../runtime/effect.js"
+import { type Next, withServices } from "../runtime/effect.js"
 import type { Trace } from "../runtime/singleFlight.js"
 import * as ServerBody from "./body.js"
 import * as failures from "./failures.js"
@@ -35,6 +35,9 @@ import * as requests from "./request.js"
 import * as responses from "./response.js"
 
 type Response = HttpServerResponse.HttpServerResponse
+
+/** What a run of the handler came to. */
+type Ran = Omit<Handled<Response>, "answer" | "shown">
 
 /** What a span of a client's is named by. */
 const traceFields = ["traceparent", "b3", "x-b3-traceid", "x-b3-spanid", "x-b3-sampled"]
@@ -117,28 +120,29 @@ export class ServerOrigin<A extends Respondable.Respondable, E, R> implements Or
     onFailure: (reads: Reads | undefined) => void
   ): Effect.Effect<Handled<Response>, E, R> {
     const shown = recorder.show(this.request, this.view, fields, policy)
-    const ran = Effect.tapErrorCause(
-      this.run(shown, undefined, policy.targets),
-      () => Effect.sync(() => onFailure(shown.reads))
-    )
-    return Effect.flatMap(ran, (ran): Effect.Effect<Handled<Response>> => {
-      const { isFromBeneath, isSent, reads, response, responseTime, said, setsPreResponseHandler } = ran
-      const answer = goingOn(responses.toAnswer(response, this.view.method, policy, responseTime), said)
-      const handled = {
-        response,
-        answer,
-        isFromBeneath,
-        isSent,
-        said,
-        reads,
-        setsPreResponseHandler,
-        responseTime,
-        shown: fields
+    return this.run(shown, undefined, policy.targets, {
+      onFailure: (cause) => {
+        onFailure(shown.reads)
+        return Effect.failCause(cause)
+      },
+      onSuccess: ({ isFromBeneath, isSent, reads, response, responseTime, said, setsPreResponseHandler }) => {
+        const answer = goingOn(responses.toAnswer(response, this.view.method, policy, responseTime), said)
+        const handled = {
+          response,
+          answer,
+          isFromBeneath,
+          isSent,
+          said,
+          reads,
+          setsPreResponseHandler,
+          responseTime,
+          shown: fields
+        }
+        const isDropped = Answers.hasNoContent(response.status) && !isFromBeneath && !isSent
+        return isDropped
+          ? Effect.as(Body.discard(ServerBody.fromPlatform(response.body, {})), handled)
+          : Exit.succeed(handled)
       }
-      const isDropped = Answers.hasNoContent(response.status) && !isFromBeneath && !isSent
-      return isDropped
-        ? Effect.as(Body.discard(ServerBody.fromPlatform(response.body, {})), handled)
-        : Effect.succeed(handled)
     })
   }
 
@@ -148,29 +152,32 @@ export class ServerOrigin<A extends Respondable.Respondable, E, R> implements Or
   ): Effect.Effect<Passed<Response>, E, R> {
     const { headers: shown, method } = this.request
     const asItIs = { request: this.request, searchParams: undefined, reads: undefined }
-    const ran = Effect.tapErrorCause(this.run(asItIs, ownFill, []), onFailure)
-    return Effect.flatMap(ran, ({ isFromBeneath, isSent, response, responseTime }) => {
-      const { body, headers: fields } = response
-      const passing = { ...this.policy, etag: "none", cookies: "store" } as const
-      const answer = () => responses.toAnswer(response, "GET", passing, responseTime)
-      const isStream = body._tag === "Stream" && !isFromBeneath && !isSent
-      const engineBody = isStream ? ServerBody.fromPlatform(body, {}) : undefined
-      const send = (own: Fields.Fields) =>
-        responses.amend(responses.guarded(response, engineBody, method, () => this.breakConnection()), own)
-      const passed = { response, isFromBeneath, isSent, shown, fields, answer, send }
-      const isDropped = method === "HEAD" && !isSent && !isFromBeneath
-      return isDropped
-        ? Effect.as(Body.discard(engineBody ?? ServerBody.fromPlatform(body, {})), passed)
-        : Effect.succeed(passed)
+    return this.run(asItIs, ownFill, [], {
+      onFailure: (cause) => Effect.zipRight(onFailure(cause), Effect.failCause(cause)),
+      onSuccess: ({ isFromBeneath, isSent, response, responseTime }) => {
+        const { body, headers: fields } = response
+        const passing = { ...this.policy, etag: "none", cookies: "store" } as const
+        const answer = () => responses.toAnswer(response, "GET", passing, responseTime)
+        const isStream = body._tag === "Stream" && !isFromBeneath && !isSent
+        const engineBody = isStream ? ServerBody.fromPlatform(body, {}) : undefined
+        const send = (own: Fields.Fields) =>
+          responses.amend(responses.guarded(response, engineBody, method, () => this.breakConnection()), own)
+        const passed = { response, isFromBeneath, isSent, shown, fields, answer, send }
+        const isDropped = method === "HEAD" && !isSent && !isFromBeneath
+        return isDropped
+          ? Effect.as(Body.discard(engineBody ?? ServerBody.fromPlatform(body, {})), passed)
+          : Exit.succeed(passed)
+      }
     })
   }
 
-  /** Runs the handler with the request that it is to see, in the place of the request itself. */
-  private run(
+  /** Runs the handler with the request that it is to see, in the place of the request itself, and goes on with the answer. */
+  private run<B>(
     shown: recorder.Shown,
     own: OwnFill | undefined,
-    targets: ReadonlyArray<string>
-  ): Effect.Effect<Omit<Handled<Response>, "answer" | "shown">, E, R> {
+    targets: ReadonlyArray<string>,
+    { onFailure, onSuccess }: Next<Ran, E, B, E, R>
+  ): Effect.Effect<B, E, R> {
     return Effect.withFiberRuntime((fiber) => {
       const { given, request } = this
       const { currentContext: context } = fiber
@@ -188,18 +195,17 @@ export class ServerOrigin<A extends Respondable.Respondable, E, R> implements Or
         inner.set(ParsedSearchParams.key, searchParams)
       }
       const before = failures.preResponseHandlers(fiber)
-      const answering = Effect.flatMap(this.handler, Respondable.toResponse)
-      return Effect.matchCauseEffect(withServices(answering, inner), {
+      return withServices(Effect.flatMap(this.handler, Respondable.toResponse), inner, {
         onFailure: (cause) => {
           takeBack(request, run)
           const isSent = misplaced.isSent(shown.request)
-          return isSent ? Effect.zipRight(misplaced.found(given), Effect.failCause(cause)) : Effect.failCause(cause)
+          return isSent ? Effect.zipRight(misplaced.found(given), onFailure(cause)) : onFailure(cause)
         },
         onSuccess: (answered) => {
           // A body that is still made may read more.
           if (answered.body._tag !== "Stream") takeBack(request, run)
           const isSent = misplaced.isSent(shown.request)
-          const ran = {
+          const ran: Ran = {
             said: run,
             response: responses.annotated(answered, run, targets),
             isFromBeneath: run.answeredWith === answered.body,
@@ -209,8 +215,8 @@ export class ServerOrigin<A extends Respondable.Respondable, E, R> implements Or
             responseTime: this.clock.unsafeCurrentTimeMillis()
           }
           const done = failures.recovered(fiber)
-          if (isSent) return Effect.as(Effect.zipRight(done, misplaced.found(given)), ran)
-          return done === Effect.void ? Effect.succeed(ran) : Effect.as(done, ran)
+          if (isSent) return Effect.zipRight(Effect.zipRight(done, misplaced.found(given)), onSuccess(ran))
+          return done === Effect.void ? onSuccess(ran) : Effect.zipRight(done, onSuccess(ran))
         }
       })
     })
