@@ -83,10 +83,11 @@ export const fetchInFlight = <Res, E, R>(
 /** Runs the handler in the request's own fiber. */
 const alone = <Res, E, R>(plan: FetchPlan<Res, E, R>): Effect.Effect<Arrived<Res, E>, never, R> =>
   Effect.uninterruptible(
-    Effect.flatMap(Effect.interruptible(fetch({ ...plan, flight: undefined })), (fetched) => {
+    Effect.flatMap(Effect.interruptible(fetch(plan)), (fetched) => {
       const arrived = { fetched, isJoined: false }
       if (fetched._tag !== "Answered") return Effect.succeed(arrived)
-      const taken = Effect.as(ifNotSent(discard(fetched, true)), arrived)
+      const untaken = discard(fetched, true)
+      const taken = untaken === Effect.void ? Exit.succeed(arrived) : Effect.as(ifNotSent(untaken), arrived)
       const { pump, shared } = fetched
       if (shared === undefined || pump === undefined) return taken
       const pumped = Effect.onExit(pump, (exit) => shared.close(exit))

@@ -97,16 +97,19 @@ const learn = <Res, E, R>(
 
 const noVary: Vary.Vary = []
 
-/** Ends when the handler has answered and what may be stored is stored; a stream is stored by its `pump`. */
+/**
+ * Ends when the handler has answered and what may be stored is stored; a stream is stored by its `pump`. `handle`: of the
+ * flight that it is for.
+ */
 export const fetch = <Res, E, R>(
   plan: FetchPlan<Res, E, R>,
   handle?: Pick<Handle<never>, "began">
 ): Effect.Effect<Fetched<Res, E>, never, R> => {
-  const { flight, mayKeep, request, wanted } = plan
+  const { mayKeep, request, wanted } = plan
   return step(begin(request, plan.found), ({ fill, found }): Effect.Effect<Fetched<Res, E>, never, R> => {
     const requestTime = now(request)
     const { item } = found
-    if (flight !== undefined && item !== undefined && Reuse.decide(item, wanted, requestTime)._tag === "Fresh") {
+    if (handle !== undefined && item !== undefined && Reuse.decide(item, wanted, requestTime)._tag === "Fresh") {
       return Effect.succeed({ _tag: "Found" })
     }
     handle?.began(fill)
@@ -162,7 +165,7 @@ const keep = <Res, E, R>(
   return step(judge(place, exchange, answer), (judged) => {
     if (handled.isFromBeneath) {
       learn(plan, place, undefined, { status: own.status, vary: Vary.inFields(own.fields) }, responseTime)
-      return Exit.succeed({ ...answered, judged: { ...judged, item: undefined } })
+      return Exit.succeed(answeredWith(answered, { ...judged, item: undefined }))
     }
     learn(plan, place, judged.item, { status: answer.status, vary: Vary.inFields(answer.fields) }, responseTime)
     const warned = warnings.ofAnswer(plan.found, request, route, judged, own)
@@ -175,6 +178,11 @@ const keep = <Res, E, R>(
 const first = <A>(effect: Effect.Effect<void>, next: () => Effect.Effect<A>): Effect.Effect<A> =>
   effect === Effect.void ? next() : Effect.flatMap(effect, next)
 
+const answeredWith = <Res>(
+  { answer, handled, status }: Pick<Answered<Res>, "answer" | "handled" | "status">,
+  judged: Judged
+): Answered<Res> => ({ _tag: "Answered", status, handled, answer, judged })
+
 /** Stores what may be stored, and lets the other change what is stored. `unshare` remembers that it can't be shared. */
 const stored = <Res, E, R>(
   { found, request }: FetchPlan<Res, E, R>,
@@ -184,7 +192,7 @@ const stored = <Res, E, R>(
   judged: Judged,
   unshare: () => void
 ): Effect.Effect<Answered<Res>> => {
-  const answered: Answered<Res> = { _tag: "Answered", status: own.status, handled, answer, judged }
+  const answered = answeredWith({ status: own.status, handled, answer }, judged)
   const { body } = answer
   const { item } = judged
   if (item === undefined) return notStored(place, exchange, answer, own, answered)
@@ -192,7 +200,8 @@ const stored = <Res, E, R>(
   return first(varyingWarning.missed(found, request, route, handled.reads), () =>
     body._tag === "Stream"
       ? share({ place, exchange, handled, answer, stream: body, item, route, unshare }, answered)
-      : step(store(place, item), (detail) => Exit.succeed({ ...answered, judged: { ...judged, detail } })))
+      : step(store(place, item), (detail) =>
+        Exit.succeed(detail === undefined ? answered : answeredWith(answered, { ...judged, detail }))))
 }
 
 /** What may not be stored may make what is stored out of date, or say that it is still current. */

@@ -3,11 +3,11 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Random from "effect/Random"
 import { randomBytes } from "node:crypto"
-import type { CacheItem } from "../CacheItem.js"
+import { type CacheItem, compose } from "../CacheItem.js"
 import type { Fill } from "../CacheStorage.js"
 import type * as CacheControl from "../protocol/CacheControl.js"
 import type * as CacheStatus from "../protocol/CacheStatus.js"
-import type * as Fields from "../protocol/Fields.js"
+import * as Fields from "../protocol/Fields.js"
 import * as Reads from "../protocol/Reads.js"
 import * as Storability from "../protocol/Storability.js"
 import * as Validation from "../protocol/Validation.js"
@@ -107,39 +107,52 @@ const judgeWith = (place: Place, exchange: Exchange, answer: Answer, chance: num
     hasWhole: found !== undefined && found.range === undefined,
     chance
   }, policy)
-  const judged = { told: storability.answer, isPersonal: storability.isPersonal }
+  const { answer: told, isPersonal: isForOne } = storability
+  const refused = (detail: CacheStatus.Detail, unkeyed: ReadonlyArray<string>): Judged => ({
+    told,
+    isPersonal: isForOne,
+    detail,
+    item: undefined,
+    unkeyed
+  })
   if (storability._tag === "Refuse") {
     const { detail } = storability
-    const refused = { ...judged, detail, unkeyed }
-    return detail === "too-large" ? Effect.as(tooLarge(asked), refused) : Exit.succeed(refused)
+    const judged = refused(detail, unkeyed)
+    return detail === "too-large" ? Effect.as(tooLarge(asked), judged) : Exit.succeed(judged)
   }
   const { kept } = storability
   if (added.length > 0 && !admitsList(asked, kept.vary)) {
     return Effect.as(
       limitReached(runtime, "lists of fields that were read", "and what is made of others is not stored"),
-      { ...judged, detail: "unkeyed", unkeyed: added }
+      refused("unkeyed", added)
     )
   }
   if (!Vary.isSpelled(exchange.shown, kept.vary)) {
     // The next handler is shown the one spelling.
     group.nominate(asked, kept.vary)
-    return Exit.succeed({ ...judged, detail: "spelling", unkeyed: [] })
+    return Exit.succeed(refused("spelling", []))
   }
   // Another user of the same browser is not shown it (RFC 9111 §4.1).
   if (partition !== "") answers.nominate(answer, [...exchange.reads?.credentials ?? []])
-  const item: CacheItem = {
-    ...kept,
-    headers: partition === "" ? kept.headers : { ...kept.headers, ...Vary.only(answer.fields) },
+  return Exit.succeed({ told, isPersonal: isForOne, item: itemOf(place, kept, answer), unkeyed })
+}
+
+/** What is kept of an answer. */
+const itemOf = ({ asked, item: found }: Place, kept: Storability.Kept, answer: Answer): CacheItem => {
+  const { key, partition, variantOf } = asked.lookup
+  const content = Body.bytesOf(answer.body)
+  return compose(kept, {
     id: `${idPrefix}${(++ids).toString(36)}`,
-    key: lookup.key,
+    key,
     partition,
     cache: asked.cache,
-    variant: lookup.variantOf(kept.vary),
+    variant: variantOf(kept.vary),
+    vary: kept.vary,
     groups: [],
-    cookies: policy.cookies === "store" ? lines : [],
+    headers: partition === "" ? kept.headers : Fields.merged(kept.headers, Vary.only(answer.fields)),
+    cookies: asked.policy.cookies === "store" ? answer.cookies.lines : [],
     body: content === undefined || content === found?.body ? content ?? Body.none : Body.copy(content)
-  }
-  return Exit.succeed({ ...judged, item, unkeyed })
+  })
 }
 
 /** The route's `maxBodyBytes`, or 64 KiB of fields. */

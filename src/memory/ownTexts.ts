@@ -1,20 +1,20 @@
 /** Items that hold no more than what is theirs: a view of a larger buffer, or a text cut from a larger one, holds all of it. */
-import type { CacheItem } from "../CacheItem.js"
+import { type CacheItem, compose } from "../CacheItem.js"
 import * as Fields from "../protocol/Fields.js"
+
+/** V8 cuts a text of 13 characters or more out of a larger one without a copy, and so holds all of that. */
+const minCut = 13
 
 const isLatin1 = (text: string): boolean => !/[^\0-\xff]/.test(text)
 
-/** A text of its own, with a byte for each character where that is enough. */
-const flat = (text: string): string => {
-  const encoding = isLatin1(text) ? "latin1" : "utf16le"
-  return Buffer.from(text, encoding).toString(encoding)
-}
-
-/** The same texts, cut from one that holds nothing else: V8 cuts without a copy. */
-const cutter = (texts: ReadonlyArray<string>) => {
-  const whole = flat(texts.join(""))
+/** Copies these texts, in their order, with a byte for each character where that is enough for all. */
+const copier = (texts: ReadonlyArray<string>) => {
+  let joined = ""
+  for (const text of texts) if (text.length >= minCut) joined += text
+  const [encoding, width] = isLatin1(joined) ? ["latin1", 1] as const : ["utf16le", 2] as const
+  const bytes = Buffer.from(joined, encoding)
   let at = 0
-  return (text: string): string => whole.slice(at, at += text.length)
+  return (text: string): string => text.length < minCut ? text : bytes.toString(encoding, at, at += width * text.length)
 }
 
 const none: ReadonlyArray<string> = []
@@ -23,7 +23,7 @@ const none: ReadonlyArray<string> = []
 export const owned = (item: CacheItem): CacheItem => {
   const { body, cache, cookies, groups, headers, id, key, partition, variant, vary } = item
   const names = Object.keys(headers)
-  const cut = cutter([
+  const copy = copier([
     id,
     key,
     partition,
@@ -34,19 +34,18 @@ export const owned = (item: CacheItem): CacheItem => {
     ...cookies,
     ...names.map((name) => headers[name]!)
   ])
-  const cutAll = (texts: ReadonlyArray<string>) => texts.length === 0 ? none : texts.map(cut)
+  const copyAll = (texts: ReadonlyArray<string>) => texts.length === 0 ? none : texts.map(copy)
   // In the order of the texts.
-  return {
-    ...item,
-    id: cut(id),
-    key: cut(key),
-    partition: cut(partition),
-    variant: cut(variant),
-    cache: cut(cache),
-    vary: cutAll(vary),
-    groups: cutAll(groups),
-    cookies: cutAll(cookies),
-    headers: Fields.plain(headers, cut),
+  return compose(item, {
+    id: copy(id),
+    key: copy(key),
+    partition: copy(partition),
+    variant: copy(variant),
+    cache: copy(cache),
+    vary: copyAll(vary),
+    groups: copyAll(groups),
+    cookies: copyAll(cookies),
+    headers: Fields.plain(headers, copy),
     body: body.byteLength === body.buffer.byteLength ? body : new Uint8Array(body)
-  }
+  })
 }

@@ -107,15 +107,23 @@ export const endToEnd = (fields: Fields, withheld?: ReadonlySet<string>): { [nam
   return kept
 }
 
+const put = (fields: { [name: string]: string }, name: string, value: string): void => {
+  if (name === "__proto__") Object.defineProperty(fields, name, { value, enumerable: true, configurable: true })
+  else fields[name] = value
+}
+
 /** A copy that is as quick to copy again as an object literal. `own`: the value in the place of each. */
 export const plain = (fields: Fields, own = (value: string): string => value): { [name: string]: string } => {
   const copy: { [name: string]: string } = {}
-  for (const name of Object.keys(fields)) {
-    const value = own(fields[name]!)
-    if (name === "__proto__") Object.defineProperty(copy, name, { value, enumerable: true })
-    else copy[name] = value
-  }
+  for (const name of Object.keys(fields)) put(copy, name, own(fields[name]!))
   return copy
+}
+
+/** A copy with these fields too. A spread of records that have other names each time takes ten times as long. */
+export const merged = (fields: Fields, others: Fields): { [name: string]: string } => {
+  const both = plain(fields)
+  for (const name of Object.keys(others)) put(both, name, others[name]!)
+  return both
 }
 
 /** Whether the client asks for another protocol on this connection (RFC 9110 §7.8); HTTP/2 without TLS is still HTTP. */

@@ -94,7 +94,7 @@ export const handOver = (request: HttpServerRequest, shown: HttpServerRequest, r
   if (runs !== undefined) return void runs.push({ run, shown })
   handedOver.set(request, [{ run, shown }])
   if (isProxy) return
-  own.set(request, { ...request })
+  own.set(request, Object.assign<{ [name: PropertyKey]: unknown }, object>({}, request))
   Object.setPrototypeOf(request, prototypeOver(Object.getPrototypeOf(request) as object))
   for (const name of names) Reflect.deleteProperty(request, name)
 }

@@ -156,8 +156,10 @@ export class ServerOrigin<A extends Respondable.Respondable, E, R> implements Or
       onFailure: (cause) => Effect.zipRight(onFailure(cause), Effect.failCause(cause)),
       onSuccess: ({ isFromBeneath, isSent, response, responseTime }) => {
         const { body, headers: fields } = response
-        const passing = { ...this.policy, etag: "none", cookies: "store" } as const
-        const answer = () => responses.toAnswer(response, "GET", passing, responseTime)
+        const answer = () => {
+          const passing = { ...this.policy, etag: "none", cookies: "store" } as const
+          return responses.toAnswer(response, "GET", passing, responseTime)
+        }
         const isStream = body._tag === "Stream" && !isFromBeneath && !isSent
         const engineBody = isStream ? ServerBody.fromPlatform(body, {}) : undefined
         const send = (own: Fields.Fields) =>

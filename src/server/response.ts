@@ -82,7 +82,7 @@ const make = (
 /** A response of the platform's. */
 export const fromOutgoing = (outgoing: Outgoing, request: HttpServerRequest): Response => {
   const { body, cookies, status, statusText } = outgoing
-  const headers: { [name: string]: string } = { ...outgoing.fields, ...outgoing.own }
+  const headers = Fields.merged(outgoing.fields, outgoing.own)
   const own = ServerBody.toPlatform(body, Fields.get(headers, "content-type"))
   const native = (cookies.native as Cookies.Cookies | undefined) ?? Cookies.empty
   const response = make(status, statusText, headers, native, own)
@@ -103,7 +103,7 @@ export const annotated = (response: Response, said: Run, targets: ReadonlyArray<
 export const amend = (response: Response, fields: Fields.Fields): Response => {
   const { body, cookies, headers, status, statusText } = response
   const { "set-cookie": _, ...own } = fields
-  return make(status, statusText, { ...headers, ...own }, cookies, body)
+  return make(status, statusText, Fields.merged(headers, own), cookies, body)
 }
 
 /** A response that passes by: a streamed body breaks off where it fails, and there is none for `HEAD`. */
