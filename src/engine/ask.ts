@@ -71,7 +71,7 @@ export const ask = <Res, E, R>(
     (asked) => {
       const answer = resolved(item, asked)
       if (answer === asked.answer) return Effect.succeed(asked)
-      if (answer === undefined) return Effect.zipRight(Body.discard(asked.own.body), run(request, item, fields))
+      if (answer === undefined) return Effect.andThen(Body.discard(asked.own.body), run(request, item, fields))
       Object.assign(answer.fields, CacheControl.annotated(answer.fields, asked.handled.said, []))
       // A cache beneath that answered our question did not answer the client.
       return Effect.succeed({ ...asked, handled: { ...asked.handled, isFromBeneath: false }, answer })

@@ -76,7 +76,7 @@ export const fetchInFlight = <Res, E, R>(
       shared.end = handle.end
       const completed = Effect.onInterrupt(handle.complete(fetched), () => shared.first.decline)
       // Whoever waits for the body is told, also where it ends before it is pulled.
-      return Effect.onExit(restore(Effect.zipRight(completed, pump)), (exit) => shared.close(exit))
+      return Effect.onExit(restore(Effect.andThen(completed, pump)), (exit) => shared.close(exit))
     })
   )
 
@@ -94,7 +94,7 @@ const alone = <Res, E, R>(plan: FetchPlan<Res, E, R>): Effect.Effect<Arrived<Res
         const start = { isAtOnce: false, isAwaited: true }
         const { fiber, hold } = plan.request.runtime.lend(caller, pumped, context, start)
         shared.end = Fiber.interruptFork(fiber)
-        return Effect.zipRight(hold, taken)
+        return Effect.andThen(hold, taken)
       })
     })
   )
@@ -125,7 +125,7 @@ export const fetchOnce = <Res, E, R>(plan: FetchPlan<Res, E, R>): Effect.Effect<
         if (arrival === "own") return alone(plan)
         if (typeof arrival === "string") {
           const reached = limitReached(runtime, arrival, "and requests run the handler for themselves")
-          return Effect.zipRight(reached, alone(plan))
+          return Effect.andThen(reached, alone(plan))
         }
         const { exit, isJoined } = arrival
         if (Exit.isSuccess(exit)) return Effect.succeed({ fetched: exit.value, isJoined })

@@ -50,5 +50,5 @@ export const tell = <Res, E>(
     if (told.has(fetched)) return count
     told.add(fetched)
     const line = `effect-http-cache: the handler of ${key} ${what}; ${instead[by]}`
-    return Effect.zipRight(count, cause === undefined ? Effect.logWarning(line) : Effect.logWarning(line, cause))
+    return Effect.andThen(count, cause === undefined ? Effect.logWarning(line) : Effect.logWarning(line, cause))
   })

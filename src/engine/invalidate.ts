@@ -66,10 +66,10 @@ const collectChanged = (
     const keys = spellings.keysOf(runtime, [...all, ...others], policy.query)
     const fills = enclosing.ownFillsOf(above, keys)
     return Effect.forEach(fills, ({ before }) => before, { discard: true }).pipe(
-      Effect.zipRight(
+      Effect.andThen(
         Effect.forEach(keys, (key) => storageAccess.collect(asked, storage, key), { discard: true })
       ),
-      Effect.zipRight(Effect.forEach(fills, ({ after }) => after, { discard: true }))
+      Effect.andThen(Effect.forEach(fills, ({ after }) => after, { discard: true }))
     )
   })
 }

@@ -104,7 +104,7 @@ export const respondFetched = <Res, E, R>(
     const { cause, status } = fetched
     if (cause === undefined) return Exit.succeed(respondFailed(request, status, outcome))
     const told = request.origin.tellOfFailure(cause, (fields) => tellStatus(fields, request, outcome))
-    return Effect.zipRight(told, Effect.failCause(cause))
+    return Effect.andThen(told, Effect.failCause(cause))
   }
   const { answer, handled, judged = unjudged, shared } = fetched
   if (handled.isSent) return Exit.succeed({ response: handled.response, outcome: undefined })

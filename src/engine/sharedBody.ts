@@ -127,12 +127,12 @@ export class SharedBody implements Holding {
     )
     const take = (chunk: Uint8Array) =>
       this.push(chunk).pipe(
-        Effect.zipRight(Effect.suspend(() => this.isComplete ? finish : Effect.void)),
-        Effect.zipRight(this.pulls)
+        Effect.andThen(Effect.suspend(() => this.isComplete ? finish : Effect.void)),
+        Effect.andThen(this.pulls)
       )
     const pumped = this.pulls.pipe(
-      Effect.zipRight(Stream.runForEach(source, take)),
-      Effect.zipRight(finish),
+      Effect.andThen(Stream.runForEach(source, take)),
+      Effect.andThen(finish),
       Effect.onExit((exit) => this.close(exit)),
       // Its readers are told.
       Effect.catchAllCause(() => Effect.void)
@@ -183,7 +183,7 @@ export class SharedBody implements Holding {
         this.trim()
         return Effect.succeed(Chunk.of(chunk))
       }
-      if (this.exit === undefined) return Effect.zipRight(Deferred.await(this.bell), this.next(reader))
+      if (this.exit === undefined) return Effect.andThen(Deferred.await(this.bell), this.next(reader))
       return Exit.isSuccess(this.exit)
         ? Effect.fail(Option.none())
         : Effect.failCause(Cause.map(this.exit.cause, Option.some))
@@ -202,7 +202,7 @@ export class SharedBody implements Holding {
       if (passes !== undefined) this.isPassing = true
       this.trim()
       this.ring()
-      return passes === undefined ? this.room : Effect.zipRight(passes, this.room)
+      return passes === undefined ? this.room : Effect.andThen(passes, this.room)
     })
   }
 
@@ -225,8 +225,8 @@ export class SharedBody implements Holding {
     return Effect.flatMap(Clock.currentTimeMillis, (now) => {
       if (now >= deadline) return this.isBeingRead ? this.watch(Infinity) : this.abandon()
       const stalls = (this.pullingSince ?? now) + patience
-      if (now < stalls) return Effect.zipRight(Effect.sleep(Math.min(deadline, stalls) - now), this.watch(deadline))
-      return Effect.zipRight(this.close(Exit.fail(new Error("the body paused for too long"))), this.end)
+      if (now < stalls) return Effect.andThen(Effect.sleep(Math.min(deadline, stalls) - now), this.watch(deadline))
+      return Effect.andThen(this.close(Exit.fail(new Error("the body paused for too long"))), this.end)
     })
   }
 
@@ -237,7 +237,7 @@ export class SharedBody implements Holding {
     const { limit, runtime } = this.options
     if (this.bytes <= (runtime.heldBytes.isCrowded(limit) ? 0 : limit)) return Effect.void
     const left = this.holdUp.begunAt(this.positions, now) + patience - now
-    if (left > 0) return Effect.zipRight(Effect.timeoutOption(Deferred.await(this.bell), left), this.room)
+    if (left > 0) return Effect.andThen(Effect.timeoutOption(Deferred.await(this.bell), left), this.room)
     this.cutOff()
     return this.room
   })

@@ -177,7 +177,7 @@ const isReadable = (access: Access): Effect.Effect<boolean> => {
   const { lookup: { key }, runtime: { undelivered }, storage } = access
   if (undelivered.isEmpty) return yes
   if (!canCollect(storage)) return Exit.succeed(!undelivered.has(key))
-  return Effect.zipRight(
+  return Effect.andThen(
     Effect.suspend(() => deliverOthers(access, storage, key)),
     Effect.suspend(() => undelivered.has(key) ? deliver(access, storage, key) : yes)
   )

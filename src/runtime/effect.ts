@@ -90,7 +90,7 @@ export const inheritReferences = (fiber: Fiber.RuntimeFiber<unknown, unknown>): 
   leavesReferences(fiber)
     ? Effect.flatMap(
       FiberRef.get(FiberRef.currentContext),
-      (context) => Effect.zipRight(Fiber.inheritAll(fiber), FiberRef.set(FiberRef.currentContext, context))
+      (context) => Effect.andThen(Fiber.inheritAll(fiber), FiberRef.set(FiberRef.currentContext, context))
     )
     : Effect.void
 

@@ -16,7 +16,7 @@ export const limitReached = (
   Effect.suspend(() => {
     const isNew = !reachedLimits.has(limit)
     reachedLimits.add(limit)
-    return Effect.zipRight(
+    return Effect.andThen(
       Metric.increment(Metric.tagged(counter, "limit", limit)),
       isNew
         ? Effect.logWarning(`effect-http-cache: the limit on ${limit} is reached, ${consequence}; this is logged once`)

@@ -105,7 +105,7 @@ export class Runtime {
 
   private readonly awaitAll: Effect.Effect<void> = Effect.suspend(() => {
     const awaited = [...this.running].flatMap(([fiber, isAwaited]) => isAwaited ? [fiber] : [])
-    return awaited.length === 0 ? Effect.void : Effect.zipRight(Fiber.awaitAll(awaited), this.awaitAll)
+    return awaited.length === 0 ? Effect.void : Effect.andThen(Fiber.awaitAll(awaited), this.awaitAll)
   })
 
   /**
@@ -115,8 +115,8 @@ export class Runtime {
   readonly endWithScope: Effect.Effect<void, never, Scope.Scope> = Effect.addFinalizer(() =>
     Effect.suspend(() => {
       this.isClosed = true
-      return Effect.zipRight(
-        Effect.zipRight(
+      return Effect.andThen(
+        Effect.andThen(
           bounded(this.awaitAll),
           bounded(Effect.suspend(() => Fiber.interruptAll([...this.running.keys()])))
         ),

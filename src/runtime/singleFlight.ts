@@ -251,7 +251,7 @@ export class SingleFlight {
       const own = left === undefined ? Effect.void : left(exit.cause)
       if (flight.completed !== undefined || flight.waiters > 0) return own
       this.leave(flight)
-      return flight.fiber === undefined ? own : Effect.zipRight(Fiber.interruptFork(flight.fiber), own)
+      return flight.fiber === undefined ? own : Effect.andThen(Fiber.interruptFork(flight.fiber), own)
     })
   }
 
@@ -265,7 +265,7 @@ export class SingleFlight {
       flight.isLed = false
       const untakenNow = flight.completed === undefined ? Effect.void : untaken(flight.completed.value, true)
       const ended = isClientGone(Cause.interruptors(cause)) ? Fiber.await(fiber) : Effect.void
-      return Effect.zipRight(Effect.zipRight(flight.hold, untakenNow), ended)
+      return Effect.andThen(Effect.andThen(flight.hold, untakenNow), ended)
     }
     return step(this.wait(flight, left), (exit) => {
       const goesOn = fiber.unsafePoll() === null ? flight.hold : Effect.void

@@ -53,13 +53,13 @@ const within = <A, E>(effect: Effect.Effect<A, E>, { clock, runtime, timeout }: 
     // Joined, it would leave its context behind in place of the caller's.
     return Effect.interruptible(Effect.async<A, E | Error>((resume) => {
       const cancel = runtime.timeouts.after(clock, timeout, () => {
-        resume(Effect.zipRight(Fiber.interruptFork(fiber), Effect.fail(slow(timeout))))
+        resume(Effect.andThen(Fiber.interruptFork(fiber), Effect.fail(slow(timeout))))
       })
       fiber.addObserver((exit) => {
         cancel()
         resume(exit)
       })
-      return Effect.zipRight(Effect.sync(cancel), Fiber.interruptFork(fiber))
+      return Effect.andThen(Effect.sync(cancel), Fiber.interruptFork(fiber))
     }))
   })
 

@@ -47,7 +47,7 @@ export class Timeouts {
     const sleepOn: Effect.Effect<void> = Effect.suspend(() => {
       const now = clock.unsafeCurrentTimeMillis()
       for (const timer of queue.timers) {
-        if (timer.at > now) return Effect.zipRight(Effect.sleep(timer.at - now), sleepOn)
+        if (timer.at > now) return Effect.andThen(Effect.sleep(timer.at - now), sleepOn)
         queue.timers.delete(timer)
         timer.fire()
       }
@@ -55,6 +55,6 @@ export class Timeouts {
       if (this.queues.get(clock)?.size === 0) this.queues.delete(clock)
       return Effect.void
     })
-    return Effect.runFork(Effect.withClock(Effect.zipRight(Effect.sleep(millis), sleepOn), clock))
+    return Effect.runFork(Effect.withClock(Effect.andThen(Effect.sleep(millis), sleepOn), clock))
   }
 }

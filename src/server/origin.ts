@@ -153,7 +153,7 @@ export class ServerOrigin<A extends Respondable.Respondable, E, R> implements Or
     const { headers: shown, method } = this.request
     const asItIs = { request: this.request, searchParams: undefined, reads: undefined }
     return this.run(asItIs, ownFill, [], {
-      onFailure: (cause) => Effect.zipRight(onFailure(cause), Effect.failCause(cause)),
+      onFailure: (cause) => Effect.andThen(onFailure(cause), Effect.failCause(cause)),
       onSuccess: ({ isFromBeneath, isSent, response, responseTime }) => {
         const { body, headers: fields } = response
         const passing = { ...this.policy, etag: "none", cookies: "store" } as const
@@ -199,7 +199,7 @@ export class ServerOrigin<A extends Respondable.Respondable, E, R> implements Or
         onFailure: (cause) => {
           takeBack(request, run)
           const isSent = misplaced.isSent(shown.request)
-          return isSent ? Effect.zipRight(misplaced.found(given), onFailure(cause)) : onFailure(cause)
+          return isSent ? Effect.andThen(misplaced.found(given), onFailure(cause)) : onFailure(cause)
         },
         onSuccess: (answered) => {
           // A body that is still made may read more.
@@ -215,8 +215,8 @@ export class ServerOrigin<A extends Respondable.Respondable, E, R> implements Or
             responseTime: this.clock.unsafeCurrentTimeMillis()
           }
           const done = failures.recovered(fiber)
-          if (isSent) return Effect.zipRight(Effect.zipRight(done, misplaced.found(given)), onSuccess(ran))
-          return done === Effect.void ? onSuccess(ran) : Effect.zipRight(done, onSuccess(ran))
+          if (isSent) return Effect.andThen(Effect.andThen(done, misplaced.found(given)), onSuccess(ran))
+          return done === Effect.void ? onSuccess(ran) : Effect.andThen(done, onSuccess(ran))
         }
       })
     })

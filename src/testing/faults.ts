@@ -128,9 +128,9 @@ class Method<Own> {
         return new CacheStorageError({ storage: "faulty", method: this.name, key, cause: "it was told to fail" })
       }
       if (fault === "die") return Effect.die(new Error(`${this.name} was told to die`))
-      if (fault === "hang") return Effect.zipRight(Deferred.await(this.switched), act)
+      if (fault === "hang") return Effect.andThen(Deferred.await(this.switched), act)
       if (fault === "hang uninterruptibly") {
-        return Effect.zipRight(Effect.uninterruptible(Deferred.await(this.switched)), act)
+        return Effect.andThen(Effect.uninterruptible(Deferred.await(this.switched)), act)
       }
       return isDelay(fault) ? Effect.delay(work, fault.delay) : own(fault as Own)
     })
@@ -163,7 +163,7 @@ const fresh = (lookup: CacheStorage.Lookup): Effect.Effect<CacheItem> =>
  * import { Faults, layerFaulty } from "effect-http-cache/testing"
  *
  * const duringAnOutage = Effect.flatMap(Faults, (faults) => faults.switch({ get: "fail" })).pipe(
- *   Effect.zipRight(HttpServerResponse.text("hello").pipe(withCache({ expiry: 10 }))),
+ *   Effect.andThen(HttpServerResponse.text("hello").pipe(withCache({ expiry: 10 }))),
  *   Effect.provide(layerFaulty)
  * )
  * ```
