@@ -10,6 +10,7 @@ import * as CacheKey from "../protocol/CacheKey.js"
 import * as Fields from "../protocol/Fields.js"
 import * as Reuse from "../protocol/Reuse.js"
 import * as Vary from "../protocol/Vary.js"
+import { millisOf } from "../runtime/effect.js"
 import { runtimeOf } from "../runtime/runtime.js"
 import * as spellings from "./spellings.js"
 import * as storageAccess from "./storageAccess.js"
@@ -101,7 +102,7 @@ export const lookup = (
         const reuse = Reuse.decide(
           item,
           { ...Reuse.anybody, isHeld: item.range === undefined },
-          clock.unsafeCurrentTimeMillis()
+          millisOf(clock)
         )
         return reuse._tag === "Forward"
           ? Effect.fail(new CacheMiss({ key: item.key, reason: reuse.reason }))

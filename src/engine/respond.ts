@@ -17,7 +17,7 @@ import type { Fetched } from "./fetch.js"
 import { type Answer, noCookies, type SetCookies } from "./origin.js"
 import { type Answered, tellStatus } from "./report.js"
 import { partOf, several } from "./parts.js"
-import type { CacheRequest } from "./request.js"
+import { type CacheRequest, now } from "./request.js"
 import type { Reader } from "./sharedBody.js"
 import type { Judged } from "./store.js"
 
@@ -172,7 +172,7 @@ const respondFromBeneath = <Res, E, R>(
   const { origin, policy, view } = request
   ClientFields.tellPrivate(answer.fields, policy, told)
   const rest = { ...answer, isStored: false, size: undefined, isDivisible: false, isComing: false }
-  const needed = Answers.needed(rest, view, false, request.clock.unsafeCurrentTimeMillis())
+  const needed = Answers.needed(rest, view, false, now(request))
   if (needed._tag === "All") {
     return Exit.succeed({ response: origin.amend(response, ClientFields.changed(answer.fields)), outcome })
   }

@@ -4,7 +4,6 @@ import * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as FiberId from "effect/FiberId"
 import * as Layer from "effect/Layer"
 import * as Struct from "effect/Struct"
 import { CacheStorageError } from "../CacheError.js"
@@ -12,6 +11,7 @@ import type { CacheItem } from "../CacheItem.js"
 import * as CacheStorage from "../CacheStorage.js"
 import * as CollectableCacheStorage from "../CollectableCacheStorage.js"
 import * as InMemoryCacheStorage from "../InMemoryCacheStorage.js"
+import { deferred } from "../runtime/effect.js"
 import { itemOf } from "./items.js"
 
 /**
@@ -101,7 +101,7 @@ class Method<Own> {
   calls = 0
   private readonly name: keyof Faulty
   private fault: Fault | Own = "work"
-  private switched = Deferred.unsafeMake<void>(FiberId.none)
+  private switched = deferred<void>()
 
   constructor(name: keyof Faulty) {
     this.name = name
@@ -112,7 +112,7 @@ class Method<Own> {
       if (to === undefined) return Effect.void
       const before = this.switched
       this.fault = to
-      this.switched = Deferred.unsafeMake(FiberId.none)
+      this.switched = deferred()
       return Deferred.succeed(before, undefined)
     })
 
