@@ -22,7 +22,7 @@ import { durationOf } from "./policy/checks.js"
 import * as policies from "./policy/policy.js"
 import { cached, collecting } from "./server/cached.js"
 import { operation } from "./server/operation.js"
-import type { App, Respondable } from "./server/platform.js"
+import type { App, Respondable, Unhandled } from "./server/platform.js"
 
 export { type DefaultOptions, Defaults, defaults, type Options } from "./CachePolicy.js"
 
@@ -232,7 +232,7 @@ export const make = <RP = never>(options: Options<RP> = {}): Effect.Effect<
  */
 export const routerMiddleware = <RP = never>(options: Options<RP> = {}) =>
   HttpLayerRouter.middleware(
-    Effect.map(make(options), (around) => (app: App<HttpLayerRouter.unhandled, never>) => around(app))
+    Effect.map(make(options), (around) => (app: App<Unhandled, never>) => around(app))
   )
 
 /**

@@ -123,8 +123,8 @@ export const collectAll = (
     const keys = spellings.keysOf(runtime, targets, policy.query)
     const undelivered = Effect.filter(
       keys,
-      (key) => storageAccess.collect({ runtime, clock, policy }, storage, key),
-      { negate: true }
+      (key) =>
+        Effect.map(storageAccess.collect({ runtime, clock, policy }, storage, key), (isDelivered) => !isDelivered)
     )
     return Effect.flatMap(undelivered, ([key, ...more]) =>
       key === undefined ? Effect.void : Effect.fail(failed("collect", key, `${more.length + 1} not delivered yet`)))

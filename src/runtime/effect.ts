@@ -15,6 +15,7 @@ import { pipeArguments } from "effect/Pipeable"
 import * as Runtime from "effect/Runtime"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
+import type { YieldWrap } from "effect/Utils"
 
 /** Goes on at once with what an effect has already ended with. An `Exit` is an Effect that has ended. */
 export const step = <A, E, R, B, E2, R2>(
@@ -25,6 +26,9 @@ export const step = <A, E, R, B, E2, R2>(
   const exit = effect as Exit.Exit<A, E>
   return Exit.isSuccess(exit) ? next(exit.value) : Exit.failCause(exit.cause)
 }
+
+/** What an Effect that is written as a generator yields. */
+export type Yielded = YieldWrap<Effect.Effect<unknown, unknown, unknown>>
 
 /** A fiber that runs, or has run. */
 export type Running<A, E = never> = Fiber.RuntimeFiber<A, E>

@@ -43,9 +43,9 @@ const fromWeb = (evaluate: () => ReadableStream): Body.ByteStream =>
  * web `Response`, is opaque. The fields are given the type of a form.
  */
 export const fromPlatform = (body: HttpBody.HttpBody, fields: { [name: string]: string }): Body.Body => {
+  if (body._tag === "Empty") return Body.empty
   const streamed = (stream: Body.ByteStream, close?: () => unknown) =>
     Body.closable(stream, body.contentLength, Effect.sync(() => void close?.()))
-  if (body._tag === "Empty") return Body.empty
   if (body._tag === "Uint8Array") return Body.ofBytes(body.body)
   if (body._tag === "Stream") return Body.closable(body.stream, body.contentLength, openedAndClosed(body.stream))
   if (body._tag === "FormData") {

@@ -1,6 +1,7 @@
 /** What differs between the servers of Effect 3 and Effect 4 and is more than a name: the rest of this room calls these. */
 import * as HttpApiSchema from "@effect/platform/HttpApiSchema"
 import * as HttpApp from "@effect/platform/HttpApp"
+import type * as HttpLayerRouter from "@effect/platform/HttpLayerRouter"
 import * as HttpServerError from "@effect/platform/HttpServerError"
 import type { HttpServerRequest } from "@effect/platform/HttpServerRequest"
 import * as HttpServerRespondable from "@effect/platform/HttpServerRespondable"
@@ -15,6 +16,9 @@ import type { Caller } from "../runtime/effect.js"
 
 /** What answers each request with a response. */
 export type App<E, R> = HttpApp.Default<E, R>
+
+/** What a middleware of a router leaves to others. */
+export type Unhandled = HttpLayerRouter.unhandled
 
 /** What a handler may answer with: a response, or what says how it is one. */
 export type Respondable = HttpServerRespondable.Respondable

@@ -85,7 +85,7 @@ export const fromOutgoing = (outgoing: Outgoing, request: HttpServerRequest): Re
   const own = ServerBody.toPlatform(body, Fields.get(headers, "content-type"))
   const native = (cookies.native as Cookies.Cookies | undefined) ?? Cookies.empty
   const response = make(status, statusText, headers, native, own)
-  if (own.contentLength !== undefined) headers["content-length"] = String(own.contentLength)
+  if (own._tag !== "Empty" && own.contentLength !== undefined) headers["content-length"] = String(own.contentLength)
   return cookies.native === undefined && cookies.lines.length > 0
     ? withLines(response, cookies.lines, request)
     : response

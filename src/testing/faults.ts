@@ -5,7 +5,6 @@ import * as Deferred from "effect/Deferred"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import * as Struct from "effect/Struct"
 import { CacheStorageError } from "../CacheError.js"
 import type { CacheItem } from "../CacheItem.js"
 import * as CacheStorage from "../CacheStorage.js"
@@ -70,7 +69,7 @@ export const corruptions = {
   /** A field of the client's would follow, were the value written as it is. */
   lineBreak: (item: CacheItem) => ({ ...item, headers: { ...item.headers, "x-a": "1\r\nx-injected: 1" } }),
   /** As an older version wrote it: without one of the properties. */
-  olderVersion: (item: CacheItem) => Struct.omit(item, "retainUntil")
+  olderVersion: (item: CacheItem) => Object.fromEntries(Object.entries(item).filter(([name]) => name !== "retainUntil"))
 } satisfies { readonly [name: string]: (item: CacheItem) => unknown }
 
 /**
@@ -217,7 +216,7 @@ export const layerFaulty: Layer.Layer<
         () => memory.holds(names, fill)
       )
   }
-  const faults: Context.Tag.Service<Faults> = {
+  const faults: (typeof Faults)["Service"] = {
     switch: (to) => Effect.all([get.switch(to.get), set.switch(to.set), collect.switch(to.collect)], { discard: true }),
     switchAll: (to) => faults.switch({ get: to, set: to, collect: to }),
     calls: Effect.sync(() => ({ get: get.calls, set: set.calls, collect: collect.calls }))
