@@ -1,7 +1,16 @@
 /** The package for Effect 4: what is carried there, and what its manifest has otherwise. */
 
 /** Files and folders. */
-export const carried = ["src", "tsconfig.json", "tsconfig.build.json"]
+export const carried = [
+  "src",
+  "test",
+  "examples",
+  "checks",
+  "bench",
+  "vitest.config.ts",
+  "tsconfig.json",
+  "tsconfig.build.json"
+]
 
 /** Files of those that are not carried, and why. */
 export const leftOut: { readonly [file: string]: string } = {}

@@ -17,6 +17,16 @@ const http = [
   "UrlParams"
 ]
 
+const api = [
+  "HttpApi",
+  "HttpApiBuilder",
+  "HttpApiEndpoint",
+  "HttpApiError",
+  "HttpApiGroup",
+  "HttpApiMiddleware",
+  "HttpApiSchema"
+]
+
 /** Where modules are. */
 export const modules: Lookup = {
   ...Object.fromEntries(http.map((name) => [`@effect/platform/${name}`, `effect/http/${name}`])),
@@ -26,12 +36,14 @@ export const modules: Lookup = {
 
 /** Modules of another name. */
 export const names: Lookup = {
+  HttpApp: "HttpEffect",
   HttpLayerRouter: "HttpRouter"
 }
 
 /** Modules of a barrel, `effect` or `@effect/platform`, that are in another one. */
 export const placesOfNames: Lookup = {
-  HttpApiBuilder: "effect/http-api"
+  ...Object.fromEntries(api.map((name) => [name, "effect/http-api"])),
+  TestClock: "effect/testing"
 }
 
 /** What modules have, as `Module.member`; of another module where the new name has a dot; `*` is any value. */
@@ -43,10 +55,23 @@ export const members: Lookup = {
   "Duration.decodeUnknown": "fromInput",
   "Effect.async": "callback",
   "Effect.catchAll": "catch",
+  "Effect.catchAllDefect": "catchDefect",
+  "Effect.fork": "forkChild",
+  "Effect.fromNullable": "fromNullishOr",
+  "Effect.runtime": "context",
+  "Effect.zipLeft": "tap",
+  "Effect.zipRight": "andThen",
+  "Effect.tapErrorCause": "tapCause",
   "Effect.mapInputContext": "updateContext",
   "Headers.unsafeFromRecord": "fromRecordUnsafe",
+  "HttpServerResponse.unsafeJson": "jsonUnsafe",
+  "HttpServerResponse.unsafeSetCookie": "setCookieUnsafe",
+  "Fiber.RuntimeFiber": "Fiber",
   "Layer.scoped": "effect",
-  "Layer.scopedContext": "effectContext"
+  "Layer.scopedDiscard": "effectDiscard",
+  "Layer.scopedContext": "effectContext",
+  "it.scoped": "effect",
+  "it.scopedLive": "live"
 }
 
 /** What is no renaming, outside of `protocol` and `engine`: passages that stand once in their file. */
