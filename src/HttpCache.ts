@@ -5,10 +5,8 @@
  *
  * @since 0.1.0
  */
-import type * as HttpApp from "@effect/platform/HttpApp"
 import * as HttpLayerRouter from "@effect/platform/HttpLayerRouter"
 import type { HttpServerRequest } from "@effect/platform/HttpServerRequest"
-import type * as Respondable from "@effect/platform/HttpServerRespondable"
 import type * as HttpServerResponse from "@effect/platform/HttpServerResponse"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -24,6 +22,7 @@ import { durationOf } from "./policy/checks.js"
 import * as policies from "./policy/policy.js"
 import { cached, collecting } from "./server/cached.js"
 import { operation } from "./server/operation.js"
+import type { App, Respondable, Unhandled } from "./server/platform.js"
 
 export { type DefaultOptions, Defaults, defaults, type Options } from "./CachePolicy.js"
 
@@ -46,14 +45,14 @@ export { type DefaultOptions, Defaults, defaults, type Options } from "./CachePo
  * @category middleware
  */
 export const withCache: {
-  <RP = never>(options?: Options<RP>): <A extends Respondable.Respondable, E, R>(
+  <RP = never>(options?: Options<RP>): <A extends Respondable, E, R>(
     handler: Effect.Effect<A, E, R>
-  ) => HttpApp.Default<E, R | RP | CacheStorage>
-  <A extends Respondable.Respondable, E, R, RP = never>(
+  ) => App<E, R | RP | CacheStorage>
+  <A extends Respondable, E, R, RP = never>(
     handler: Effect.Effect<A, E, R>,
     options?: Options<RP>
-  ): HttpApp.Default<E, R | RP | CacheStorage>
-} = <A extends Respondable.Respondable, E, R, RP>(
+  ): App<E, R | RP | CacheStorage>
+} = <A extends Respondable, E, R, RP>(
   first: Effect.Effect<A, E, R> | Options<RP> = {},
   second: Options<RP> = {}
 ): never =>
@@ -101,14 +100,14 @@ export interface CollectOptions {
  * @category middleware
  */
 export const withCollect: {
-  (options?: CollectOptions): <A extends Respondable.Respondable, E, R>(
+  (options?: CollectOptions): <A extends Respondable, E, R>(
     handler: Effect.Effect<A, E, R>
-  ) => HttpApp.Default<E, R | CacheStorage | CollectableCacheStorage>
-  <A extends Respondable.Respondable, E, R>(
+  ) => App<E, R | CacheStorage | CollectableCacheStorage>
+  <A extends Respondable, E, R>(
     handler: Effect.Effect<A, E, R>,
     options?: CollectOptions
-  ): HttpApp.Default<E, R | CacheStorage | CollectableCacheStorage>
-} = <A extends Respondable.Respondable, E, R>(
+  ): App<E, R | CacheStorage | CollectableCacheStorage>
+} = <A extends Respondable, E, R>(
   first: Effect.Effect<A, E, R> | CollectOptions = {},
   second: CollectOptions = {}
 ): never => {
@@ -133,14 +132,13 @@ export const withCollect: {
  */
 export const middleware = <RP = never>(
   options: Options<RP> = {}
-): <E, R>(app: HttpApp.Default<E, R>) => HttpApp.Default<E, R | RP | CacheStorage | CollectableCacheStorage> =>
-  both(options)
+): <E, R>(app: App<E, R>) => App<E, R | RP | CacheStorage | CollectableCacheStorage> => both(options)
 
 /** `site`: where in the program it is, where what puts it around the app is not a part of the program. */
 const both = <RP>(
   options: Options<RP>,
   site?: () => string
-): <E, R>(app: HttpApp.Default<E, R>) => HttpApp.Default<E, R | RP | CacheStorage | CollectableCacheStorage> => {
+): <E, R>(app: App<E, R>) => App<E, R | RP | CacheStorage | CollectableCacheStorage> => {
   const resolved = policies.resolve("HttpCache.middleware", options)
   const cache = cached(resolved, site === undefined ? undefined : { made: site, isPlaced: true })
   const collect = collecting(resolved, undefined, false)
@@ -198,14 +196,14 @@ export const annotate = ({ expiry }: { readonly expiry: Seconds }): Effect.Effec
  * @category middleware
  */
 export const make = <RP = never>(options: Options<RP> = {}): Effect.Effect<
-  <E, R>(app: HttpApp.Default<E, R>) => HttpApp.Default<E, R>,
+  <E, R>(app: App<E, R>) => App<E, R>,
   never,
   CacheStorage | CollectableCacheStorage | Exclude<RP, HttpServerRequest>
 > => {
   const around = both(options, callSite(options))
   return Effect.map(
     Effect.context<CacheStorage | CollectableCacheStorage | Exclude<RP, HttpServerRequest>>(),
-    (services) => <E, R>(app: HttpApp.Default<E, R>) =>
+    (services) => <E, R>(app: App<E, R>) =>
       Effect.mapInputContext(
         around(app),
         // What RP needs is in `services`, or is the request itself.
@@ -234,7 +232,7 @@ export const make = <RP = never>(options: Options<RP> = {}): Effect.Effect<
  */
 export const routerMiddleware = <RP = never>(options: Options<RP> = {}) =>
   HttpLayerRouter.middleware(
-    Effect.map(make(options), (around) => (app: HttpApp.Default<HttpLayerRouter.unhandled>) => around(app))
+    Effect.map(make(options), (around) => (app: App<Unhandled, never>) => around(app))
   )
 
 /**

@@ -123,7 +123,7 @@ class Memory implements CollectableCacheStorage.Service {
     if (!isKept) return refused
     this.add(item, fill.since as number)
     return after.length > this.limits.maxVariants
-      ? Effect.zipRight(this.dropOldest(before.filter((entry) => rest.has(entry.item))), kept)
+      ? Effect.andThen(this.dropOldest(before.filter((entry) => rest.has(entry.item))), kept)
       : kept
   }
 

@@ -1,16 +1,16 @@
 /** A thousand clients at once, over a real port; the numbers are those of the project's list of failures. */
-import { type HttpApp, HttpRouter, HttpServerResponse } from "@effect/platform"
+import { HttpServerResponse } from "@effect/platform"
 import { describe, expect, it } from "@effect/vitest"
 import { Deferred, Effect, Supervisor, TestClock } from "effect"
 import { CacheStorage, type HttpCache, withCache } from "effect-http-cache"
 import { activity } from "effect-http-cache/testing"
-import { type Client, client, eventually, QuietServer, serve } from "./harness.js"
+import { type App, type Client, client, eventually, QuietServer, routes, serve } from "./harness.js"
 
 /** A resource that outer middleware holds for each request, and whether a handler ever ran without it. */
 const resource = () => {
   const open = { now: 0, wasMissed: false }
   class Connection extends Effect.Service<Connection>()("Connection", { succeed: { isOpen: () => true as boolean } }) {}
-  const around = <E, R>(app: HttpApp.Default<E, R | Connection>): HttpApp.Default<E, Exclude<R, Connection>> =>
+  const around = <E, R>(app: App<E, R | Connection>): App<E, Exclude<R, Connection>> =>
     Effect.flatMap(
       Effect.acquireRelease(
         Effect.sync(() => {
@@ -25,7 +25,7 @@ const resource = () => {
           })
       ),
       (connection) => Effect.provideService(app, Connection, Connection.make(connection))
-    ) as HttpApp.Default<E, Exclude<R, Connection>>
+    ) as App<E, Exclude<R, Connection>>
   const check = Effect.flatMap(Connection, (connection) =>
     Effect.sync(() => {
       if (!connection.isOpen()) open.wasMissed = true
@@ -34,10 +34,10 @@ const resource = () => {
 }
 
 const shapes = {
-  "in a route": <E, R>(handler: HttpApp.Default<E, R>, options: HttpCache.Options) =>
-    HttpRouter.empty.pipe(HttpRouter.get("/", handler.pipe(withCache(options)))),
-  "around a router": <E, R>(handler: HttpApp.Default<E, R>, options: HttpCache.Options) =>
-    HttpRouter.empty.pipe(HttpRouter.get("/", handler), withCache(options))
+  "in a route": <E, R>(handler: App<E, R>, options: HttpCache.Options) =>
+    routes({ "GET /": handler.pipe(withCache(options)) }),
+  "around a router": <E, R>(handler: App<E, R>, options: HttpCache.Options) =>
+    routes({ "GET /": handler }).pipe(withCache(options))
 }
 
 const crowd = 1000

@@ -1,5 +1,5 @@
 /** Who waits for whose run of a handler, over a real port; the numbers are those of the project's list of failures. */
-import { HttpClient, HttpRouter, HttpServerRequest, HttpServerRespondable, HttpServerResponse } from "@effect/platform"
+import { HttpClient, HttpServerRequest, HttpServerRespondable, HttpServerResponse } from "@effect/platform"
 import { NodeHttpClient } from "@effect/platform-node"
 import { describe, expect, it } from "@effect/vitest"
 import { Data, Deferred, Effect, Fiber, Layer, TestClock } from "effect"
@@ -7,7 +7,17 @@ import { CacheStorage, type HttpCache, InMemoryCacheStorage, withCache, withColl
 import { activity } from "effect-http-cache/testing"
 import { once } from "node:events"
 import * as Http from "node:http"
-import { type Client, client, eventually, type Logged, logged, QuietServer, serve, TestServer } from "./harness.js"
+import {
+  type Client,
+  client,
+  eventually,
+  type Logged,
+  logged,
+  QuietServer,
+  routes,
+  serve,
+  TestServer
+} from "./harness.js"
 
 describe("joined requests", () => {
   /** A route whose handler waits for the gate of its run. */
@@ -24,10 +34,10 @@ describe("joined requests", () => {
         yield* Deferred.await(gates[run - 1]!)
         return answer(run, yield* HttpServerRequest.HttpServerRequest)
       })
-      const { port } = yield* serve(HttpRouter.empty.pipe(
-        HttpRouter.get("/", handler.pipe(withCache({ expiry: 10, ...options }))),
-        HttpRouter.patch("/", HttpServerResponse.empty().pipe(withCollect()))
-      ))
+      const { port } = yield* serve(routes({
+        "GET /": handler.pipe(withCache({ expiry: 10, ...options })),
+        "PATCH /": HttpServerResponse.empty().pipe(withCollect())
+      }))
       const waiting = (number: number) => eventually(() => activity(storage).waiters === number)
       const letGo = (run: number) => Deferred.succeed(gates[run - 1]!, undefined)
       const reply = ({ reply }: Client) => Effect.promise(() => reply)
@@ -133,7 +143,7 @@ describe("joined requests", () => {
         const inner = yield* HttpClient.get(`http://127.0.0.1:${port}/`)
         return HttpServerResponse.text(`outer of ${yield* inner.text}`)
       })
-      const ask = yield* serve(HttpRouter.empty.pipe(HttpRouter.get("/", handler.pipe(withCache({ expiry: 10 })))))
+      const ask = yield* serve(routes({ "GET /": handler.pipe(withCache({ expiry: 10 })) }))
       port = ask.port
       expect((yield* ask("/")).text).toBe("outer of inner")
     }).pipe(Effect.provide(Layer.merge(QuietServer, NodeHttpClient.layer))))
@@ -188,10 +198,7 @@ describe("joined requests", () => {
         return Effect.as(Deferred.await(gate), HttpServerResponse.text(`run ${runs}`))
       })
       const ask = yield* serve(
-        HttpRouter.empty.pipe(
-          HttpRouter.get("/", handler.pipe(withCache({ expiry: 10 }))),
-          withCache({ expiry: 10 })
-        )
+        routes({ "GET /": handler.pipe(withCache({ expiry: 10 })) }).pipe(withCache({ expiry: 10 }))
       )
       yield* Deferred.succeed(gate, undefined)
       yield* ask("/")
@@ -215,7 +222,7 @@ describe("joined requests", () => {
       const handler = Effect.suspend(() =>
         Effect.zipRight(++runs === 1 ? Effect.void : Deferred.await(gate), new Forbidden())
       )
-      const ask = yield* serve(HttpRouter.empty.pipe(HttpRouter.get("/", handler.pipe(withCache({ expiry: 10 })))))
+      const ask = yield* serve(routes({ "GET /": handler.pipe(withCache({ expiry: 10 })) }))
       expect((yield* ask("/")).status).toBe(403)
       const clients = Array.from({ length: 5 }, () => client(ask.port))
       yield* eventually(() => runs === 6)

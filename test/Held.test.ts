@@ -1,11 +1,11 @@
 /** What is held for clients, and for how long; the numbers are those of the project's list of failures. */
-import { type HttpApp, HttpServerRequest, HttpServerResponse } from "@effect/platform"
+import { HttpServerRequest, HttpServerResponse } from "@effect/platform"
 import { NodeHttpServer } from "@effect/platform-node"
 import { describe, expect, it } from "@effect/vitest"
 import { Deferred, Effect, Fiber, Layer, Queue, Stream, TestClock } from "effect"
 import { CacheStorage, HttpCache, InMemoryCacheStorage, withCache } from "effect-http-cache"
 import { activity } from "effect-http-cache/testing"
-import { bytes, eventually, type Logged, logged, serve, still, TestServer } from "./harness.js"
+import { type App, bytes, eventually, type Logged, logged, serve, still, TestServer } from "./harness.js"
 
 const mebibyte = 2 ** 20
 const log: Array<Logged> = []
@@ -13,7 +13,7 @@ const quiet = Layer.merge(TestServer, logged(log))
 
 /** The response to a request that no socket carries: its content is what the cache hands out. */
 const direct = <E, R>(
-  app: HttpApp.Default<E, R>,
+  app: App<E, R>,
   headers: Record<string, string> = {},
   url = "http://localhost/"
 ) =>

@@ -1,17 +1,17 @@
 /** What a cached route does, through the door: a request in, a response and its `Cache-Status` out. */
-import { HttpRouter, HttpServerRequest, HttpServerResponse } from "@effect/platform"
+import { HttpServerRequest, HttpServerResponse } from "@effect/platform"
 import { describe, expect, it } from "@effect/vitest"
 import { Duration, Effect, Fiber, Layer, Random, TestClock } from "effect"
 import { HttpCache, withCache, withCollect } from "effect-http-cache"
-import { counted, serve, TestServer } from "./harness.js"
+import { counted, routes, serve, TestServer } from "./harness.js"
 
 describe("the handler first", () => {
   it.scoped("is the same as in a pipe, for both", () =>
     Effect.gen(function*() {
-      const ask = yield* serve(HttpRouter.empty.pipe(
-        HttpRouter.get("/", withCache(counted(), { expiry: 10 })),
-        HttpRouter.patch("/", withCollect(HttpServerResponse.empty()))
-      ))
+      const ask = yield* serve(routes({
+        "GET /": withCache(counted(), { expiry: 10 }),
+        "PATCH /": withCollect(HttpServerResponse.empty())
+      }))
       for (const text of ["run 1", "run 1"]) expect((yield* ask("/")).text).toBe(text)
       yield* ask("/", { method: "PATCH" })
       expect((yield* ask("/")).text).toBe("run 2")
@@ -59,10 +59,10 @@ describe("freshness", () => {
 
   it.scoped("with the clock standing still GET, PATCH, GET, GET is miss, collect, miss, hit", () =>
     Effect.gen(function*() {
-      const ask = yield* serve(HttpRouter.empty.pipe(
-        HttpRouter.get("/users/:id", counted().pipe(withCache({ expiry: 10 }))),
-        HttpRouter.patch("/users/:id", HttpServerResponse.empty().pipe(withCollect()))
-      ))
+      const ask = yield* serve(routes({
+        "GET /users/:id": counted().pipe(withCache({ expiry: 10 })),
+        "PATCH /users/:id": HttpServerResponse.empty().pipe(withCollect())
+      }))
       const said: Array<string> = []
       for (const method of ["GET", "PATCH", "GET", "GET"]) said.push((yield* ask("/users/1", { method })).cacheStatus)
       expect(said).toEqual(["fwd=uri-miss; stored", "fwd=method", "fwd=uri-miss; stored", "hit; ttl=10"])
@@ -84,10 +84,10 @@ describe("freshness", () => {
   it.scoped("without expiry the response's own freshness decides, and only Age, Cache-Status and a Date are added", () =>
     Effect.gen(function*() {
       const fields = { "cache-control": "max-age=5", "x-a": "1" }
-      const ask = yield* serve(HttpRouter.empty.pipe(
-        HttpRouter.get("/says", counted({ headers: fields }).pipe(withCache())),
-        HttpRouter.get("/silent", counted().pipe(withCache({ cacheStatus: { detail: true } })))
-      ))
+      const ask = yield* serve(routes({
+        "GET /says": counted({ headers: fields }).pipe(withCache()),
+        "GET /silent": counted().pipe(withCache({ cacheStatus: { detail: true } }))
+      }))
       const { connection: _, "keep-alive": __, ...miss } = (yield* ask("/says")).headers
       const date = "Thu, 01 Jan 1970 00:00:00 GMT"
       const whole = { ...fields, "content-length": "5", "content-type": "text/plain", date }
@@ -107,9 +107,9 @@ describe("freshness", () => {
         "/no-transform": { "cache-control": "no-transform" },
         "/etag": { etag: "\"mine\"", "last-modified": "Thu, 01 Jan 1970 00:00:00 GMT", vary: "accept" }
       }
-      const ask = yield* serve(HttpRouter.fromIterable(
+      const ask = yield* serve(routes(
         Object.entries(own).map(([path, headers]) =>
-          HttpRouter.makeRoute("GET", path as `/${string}`, counted({ headers }).pipe(withCache({ expiry: 10 })))
+          [`GET ${path}`, counted({ headers }).pipe(withCache({ expiry: 10 }))] as const
         )
       ))
       for (const asked of ["miss", "hit"]) {
@@ -133,10 +133,10 @@ describe("freshness", () => {
 
   it.scoped("sharedExpiry is for this cache and those between, expiry for the client", () =>
     Effect.gen(function*() {
-      const ask = yield* serve(HttpRouter.empty.pipe(
-        HttpRouter.get("/both", counted().pipe(withCache({ expiry: 5, sharedExpiry: 60 }))),
-        HttpRouter.get("/shared", counted().pipe(withCache({ sharedExpiry: 60 })))
-      ))
+      const ask = yield* serve(routes({
+        "GET /both": counted().pipe(withCache({ expiry: 5, sharedExpiry: 60 })),
+        "GET /shared": counted().pipe(withCache({ sharedExpiry: 60 }))
+      }))
       expect((yield* ask("/both")).headers["cache-control"]).toBe("max-age=5, s-maxage=60")
       expect((yield* ask("/shared")).headers["cache-control"]).toBe("max-age=0, s-maxage=60")
       yield* TestClock.adjust("59 seconds")
@@ -178,15 +178,15 @@ describe("entity tags", () => {
     Effect.gen(function*() {
       const answer = (options: HttpServerResponse.Options.WithContentType, etag?: "strong" | "weak" | "none") =>
         HttpServerResponse.text("same", options).pipe(withCache({ expiry: 10, etag }))
-      const ask = yield* serve(HttpRouter.empty.pipe(
-        HttpRouter.get("/plain", answer({})),
-        HttpRouter.get("/again", answer({})),
-        HttpRouter.get("/html", answer({ contentType: "text/html" })),
-        HttpRouter.get("/gzip", answer({ headers: { "content-encoding": "gzip" } })),
-        HttpRouter.get("/weak", answer({}, "weak")),
-        HttpRouter.get("/none", answer({}, "none")),
-        HttpRouter.get("/404", answer({ status: 404 }))
-      ))
+      const ask = yield* serve(routes({
+        "GET /plain": answer({}),
+        "GET /again": answer({}),
+        "GET /html": answer({ contentType: "text/html" }),
+        "GET /gzip": answer({ headers: { "content-encoding": "gzip" } }),
+        "GET /weak": answer({}, "weak"),
+        "GET /none": answer({}, "none"),
+        "GET /404": answer({ status: 404 })
+      }))
       const tag = (path: string) => Effect.map(ask(path), ({ headers }) => headers["etag"])
       const plain = yield* tag("/plain")
       expect(plain).toMatch(/^"[\w-]{27}"$/)
@@ -242,10 +242,10 @@ describe("partition", () => {
     Effect.gen(function*() {
       let runs = 0
       const handler = Effect.map(user, (name) => HttpServerResponse.text(`${name} ${++runs}`))
-      const ask = yield* serve(HttpRouter.empty.pipe(
-        HttpRouter.get("/", handler.pipe(withCache({ expiry: 10, partition: user, cacheControl: "private" }))),
-        HttpRouter.get("/plain", handler.pipe(withCache({ expiry: 10, partition: user })))
-      ))
+      const ask = yield* serve(routes({
+        "GET /": handler.pipe(withCache({ expiry: 10, partition: user, cacheControl: "private" })),
+        "GET /plain": handler.pipe(withCache({ expiry: 10, partition: user }))
+      }))
       const as = (name: string, path = "/") =>
         Effect.map(
           ask(path, { headers: { "x-user": name, authorization: `Bearer ${name}` } }),
@@ -263,13 +263,13 @@ describe("partition", () => {
 
   it.scoped("68: passes by the cache, and says private, when it fails, dies or answers no text", () =>
     Effect.gen(function*() {
-      const ask = yield* serve(HttpRouter.empty.pipe(
-        HttpRouter.get("/fails", counted().pipe(withCache({ expiry: 10, partition: Effect.fail("no session") }))),
-        HttpRouter.get("/dies", counted().pipe(withCache({ expiry: 10, partition: Effect.die("no session") }))),
-        HttpRouter.get("/number", counted().pipe(withCache({ expiry: 10, partition: Effect.succeed(7 as never) }))),
-        HttpRouter.get("/null", counted().pipe(withCache({ expiry: 10, partition: Effect.succeed(null as never) }))),
-        HttpRouter.get("/object", counted().pipe(withCache({ expiry: 10, partition: Effect.succeed({} as never) })))
-      ))
+      const ask = yield* serve(routes({
+        "GET /fails": counted().pipe(withCache({ expiry: 10, partition: Effect.fail("no session") })),
+        "GET /dies": counted().pipe(withCache({ expiry: 10, partition: Effect.die("no session") })),
+        "GET /number": counted().pipe(withCache({ expiry: 10, partition: Effect.succeed(7 as never) })),
+        "GET /null": counted().pipe(withCache({ expiry: 10, partition: Effect.succeed(null as never) })),
+        "GET /object": counted().pipe(withCache({ expiry: 10, partition: Effect.succeed({} as never) }))
+      }))
       for (const path of ["/fails", "/dies", "/number", "/null", "/object"]) {
         yield* ask(path)
         const again = yield* ask(path)

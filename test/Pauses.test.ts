@@ -1,5 +1,5 @@
 /** Streams that pause, and clients that leave or take their time; the numbers are those of the project's list of failures. */
-import { HttpRouter, HttpServerRequest, HttpServerResponse } from "@effect/platform"
+import { HttpServerRequest, HttpServerResponse } from "@effect/platform"
 import { describe, expect, it } from "@effect/vitest"
 import { Deferred, Effect, Fiber, Queue, Stream, TestClock } from "effect"
 import { CacheStorage, HttpCache, withCache } from "effect-http-cache"
@@ -8,7 +8,7 @@ import { once } from "node:events"
 import * as Http from "node:http"
 import * as Net from "node:net"
 import { Readable } from "node:stream"
-import { bytes, counted, eventually, QuietServer, serve } from "./harness.js"
+import { bytes, counted, eventually, mounted, QuietServer, routes, serve } from "./harness.js"
 
 /** A handler whose bodies are written by the test, all by one hand. */
 const written = (options: HttpServerResponse.Options.WithContentType = {}) =>
@@ -189,20 +189,18 @@ describe("a stream that reads what selects it while it is sent", () => {
         )
       ))
   const fine = Effect.sync(() => HttpServerResponse.stream(Stream.make(bytes("for "), bytes("all"))))
-  const router = HttpRouter.empty.pipe(
-    HttpRouter.get("/late/:id", reading("name")),
-    HttpRouter.get("/fine", fine),
-    HttpRouter.get("/fine/:id", fine)
-  )
+  const router = routes({
+    "GET /late/:id": reading("name"),
+    "GET /fine": fine,
+    "GET /fine/:id": fine
+  })
 
   it.scoped.each(
     [
       ["", router.pipe(HttpCache.middleware({ expiry: 10 }))],
       [
         " that is mounted",
-        HttpRouter.empty.pipe(
-          HttpRouter.mountApp("/mounted", router.pipe(HttpCache.middleware({ expiry: 10 })))
-        )
+        mounted({ "/mounted": router.pipe(HttpCache.middleware({ expiry: 10 })) })
       ]
     ] as const
   )(
@@ -278,7 +276,7 @@ describe("a client that hangs up with the last byte", () => {
     (name) =>
       Effect.gen(function*() {
         const handler = Effect.sync(() => sources[name]())
-        const ask = yield* serve(HttpRouter.empty.pipe(HttpRouter.get("/:id", handler.pipe(withCache({ expiry: 10 })))))
+        const ask = yield* serve(routes({ "GET /:id": handler.pipe(withCache({ expiry: 10 })) }))
         for (let id = 0; id < 20; id++) {
           expect(yield* hangUp(ask.port, `/${id}`)).toBe(content)
           const hit = yield* ask(`/${id}`)

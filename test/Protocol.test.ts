@@ -1,15 +1,9 @@
 /** RFC 9111 through the door, where the origin's fields decide: freshness, stale answers, preferences, targeted fields, methods. */
-import { HttpApp, HttpRouter, HttpServerRequest, HttpServerResponse } from "@effect/platform"
+import { HttpServerRequest, HttpServerResponse } from "@effect/platform"
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, TestClock } from "effect"
-import {
-  type CacheStorage,
-  type CollectableCacheStorage,
-  HttpCache,
-  InMemoryCacheStorage,
-  withCache
-} from "effect-http-cache"
-import { type Ask, serve, TestServer } from "./harness.js"
+import { HttpCache, InMemoryCacheStorage, withCache } from "effect-http-cache"
+import { type Ask, routes, serve, TestServer, webHandler } from "./harness.js"
 import { empty, type Fields, origin, text } from "./origin.js"
 
 describe("freshness where none is stated", () => {
@@ -187,9 +181,7 @@ describe("QUERY", () => {
           )
       )
       const app = Effect.orDie(handler).pipe(HttpCache.middleware())
-      const handle = HttpApp.toWebHandlerRuntime(
-        yield* Effect.runtime<CacheStorage.CacheStorage | CollectableCacheStorage.CollectableCacheStorage>()
-      )(app)
+      const handle = yield* webHandler(app)
       const query = (
         method: string,
         body: string,
@@ -223,8 +215,8 @@ describe("No-Vary-Search", () => {
         [{ only: ["q"] }, "params, except=(\"q\")"],
         [{ except: [] }, undefined]
       ]
-      const ask = yield* serve(HttpRouter.fromIterable(told.map(([query], index) =>
-        HttpRouter.makeRoute("GET", `/${index}`, HttpServerResponse.text("x").pipe(withCache({ expiry: 10, query })))
+      const ask = yield* serve(routes(told.map(([query], index) =>
+        [`GET /${index}`, HttpServerResponse.text("x").pipe(withCache({ expiry: 10, query }))] as const
       )))
       for (const [index, [, expected]] of told.entries()) {
         for (const asked of ["miss", "hit"]) {

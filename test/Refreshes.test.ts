@@ -1,10 +1,10 @@
 /** Whose request a refresh is, over a real port, under the TestClock; the numbers are those of the list of failures. */
-import { HttpRouter, HttpServerRequest, HttpServerResponse } from "@effect/platform"
+import { HttpServerRequest, HttpServerResponse } from "@effect/platform"
 import { NodeHttpServerRequest } from "@effect/platform-node"
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, TestClock } from "effect"
 import { withCache } from "effect-http-cache"
-import { QuietServer, serve } from "./harness.js"
+import { QuietServer, routes, serve } from "./harness.js"
 import { text, world } from "./runs.js"
 
 describe("stale-while-revalidate", () => {
@@ -118,9 +118,7 @@ describe("stale-while-revalidate", () => {
       const beneath = Effect.sync(() => text(++runs)).pipe(withCache({ expiry: 10, staleWhileRevalidate: 60 }))
       const above = Effect.map(beneath, ({ status }) => HttpServerResponse.text(`status ${status}`))
       const ask = yield* serve(
-        HttpRouter.empty.pipe(
-          HttpRouter.get("/", above.pipe(withCache({ expiry: 10, cacheStatus: { detail: true } })))
-        )
+        routes({ "GET /": above.pipe(withCache({ expiry: 10, cacheStatus: { detail: true } })) })
       )
       yield* ask("/")
       yield* TestClock.adjust("10 seconds")

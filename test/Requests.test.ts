@@ -1,9 +1,9 @@
 /** Which requests are left alone, what a request can ask of the cache, and what is not stored; over a real port. */
-import { HttpRouter, HttpServerRequest, HttpServerResponse } from "@effect/platform"
+import { HttpServerRequest, HttpServerResponse } from "@effect/platform"
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Stream, TestClock } from "effect"
 import { HttpCache, withCache } from "effect-http-cache"
-import { counted, serve, TestServer } from "./harness.js"
+import { counted, routes, serve, TestServer } from "./harness.js"
 
 describe("requests to leave alone", () => {
   it.scoped("10: are those with content, those that bypass names, and all where the switch says no or fails", () =>
@@ -56,10 +56,10 @@ describe("request directives", () => {
     "%s: without expiry it is honored, with expiry ignored",
     ([directive, honored, ignored]) =>
       Effect.gen(function*() {
-        const ask = yield* serve(HttpRouter.empty.pipe(
-          HttpRouter.get("/honors", counted({ headers: { "cache-control": "max-age=10" } }).pipe(withCache())),
-          HttpRouter.get("/ignores", counted().pipe(withCache({ expiry: 10 })))
-        ))
+        const ask = yield* serve(routes({
+          "GET /honors": counted({ headers: { "cache-control": "max-age=10" } }).pipe(withCache()),
+          "GET /ignores": counted().pipe(withCache({ expiry: 10 }))
+        }))
         yield* ask("/honors")
         yield* ask("/ignores")
         yield* TestClock.adjust("3 seconds")
@@ -71,13 +71,10 @@ describe("request directives", () => {
 
   it.scoped("max-stale accepts what is stale, unless the response forbids it; only-if-cached never runs the handler", () =>
     Effect.gen(function*() {
-      const ask = yield* serve(HttpRouter.empty.pipe(
-        HttpRouter.get("/", counted({ headers: { "cache-control": "max-age=10" } }).pipe(withCache())),
-        HttpRouter.get(
-          "/must",
-          counted({ headers: { "cache-control": "max-age=10, must-revalidate" } }).pipe(withCache())
-        )
-      ))
+      const ask = yield* serve(routes({
+        "GET /": counted({ headers: { "cache-control": "max-age=10" } }).pipe(withCache()),
+        "GET /must": counted({ headers: { "cache-control": "max-age=10, must-revalidate" } }).pipe(withCache())
+      }))
       const only = { "cache-control": "only-if-cached" }
       expect((yield* ask("/", { headers: only })).status).toBe(504)
       expect((yield* ask("/")).text).toBe("run 1")
@@ -112,13 +109,12 @@ describe("what is not stored", () => {
         "no-freshness": own({}, 500),
         "status": own({ "cache-control": "must-understand, no-store, max-age=9" }, 299)
       }
-      const ask = yield* serve(HttpRouter.fromIterable(
+      const ask = yield* serve(routes(
         Object.entries(answers).map(([word, answer]) =>
-          HttpRouter.makeRoute(
-            "GET",
-            `/${word}`,
+          [
+            `GET /${word}`,
             answer.pipe(withCache({ expiry: 10, maxBodyBytes: 100, cacheStatus: { detail: true } }))
-          )
+          ] as const
         )
       ))
       const opaque = HttpServerResponse.raw({ nothing: "that can be sent" }).pipe(
@@ -137,13 +133,10 @@ describe("what is not stored", () => {
 
   it.scoped("a typed failure is not stored; a handler that wants its 404 kept answers it", () =>
     Effect.gen(function*() {
-      const ask = yield* serve(HttpRouter.empty.pipe(
-        HttpRouter.get(
-          "/fails",
-          Effect.fail(HttpServerResponse.text("gone", { status: 404 })).pipe(withCache({ expiry: 10 }))
-        ),
-        HttpRouter.get("/answers", HttpServerResponse.text("gone", { status: 404 }).pipe(withCache({ expiry: 10 })))
-      ))
+      const ask = yield* serve(routes({
+        "GET /fails": Effect.fail(HttpServerResponse.text("gone", { status: 404 })).pipe(withCache({ expiry: 10 })),
+        "GET /answers": HttpServerResponse.text("gone", { status: 404 }).pipe(withCache({ expiry: 10 }))
+      }))
       for (const [path, hit] of [["/fails", "fwd=uri-miss"], ["/answers", "hit; ttl=10"]] as const) {
         yield* ask(path)
         const again = yield* ask(path)

@@ -1,10 +1,10 @@
 /** `Set-Cookie` lines as they stand on the wire, and as they were given: stored, freshened and passed by. */
-import { Cookies, HttpApp, HttpServerRequest, HttpServerResponse } from "@effect/platform"
+import { Cookies, HttpServerRequest, HttpServerResponse } from "@effect/platform"
 import { describe, expect, it } from "@effect/vitest"
 import { Deferred, Effect, Fiber, Stream, TestClock } from "effect"
 import { CacheStorage, HttpCache, InMemoryCacheStorage, withCache } from "effect-http-cache"
 import { activity } from "effect-http-cache/testing"
-import { eventually, send, serve, TestServer } from "./harness.js"
+import { eventually, send, serve, TestServer, webHandler } from "./harness.js"
 
 type Response = HttpServerResponse.HttpServerResponse
 type Fields = { readonly [name: string]: string }
@@ -173,8 +173,7 @@ describe("Set-Cookie", () => {
     Effect.gen(function*() {
       const lines = ["sid=1; Path=/", "sid=2; Path=/admin", "flag", "other"]
       const answer = Effect.sync(() => withList(HttpServerResponse.text("x", { headers: fresh }), lines))
-      const runtime = yield* Effect.runtime<CacheStorage.CacheStorage>()
-      const handle = HttpApp.toWebHandlerRuntime(runtime)(answer.pipe(withCache({ cookies: "store" })))
+      const handle = yield* webHandler(answer.pipe(withCache({ cookies: "store" })))
       for (const said of ["fwd=uri-miss; stored", "hit; ttl=60"]) {
         const { headers } = yield* Effect.promise(() => handle(new Request("http://localhost/")))
         expect(headers.get("cache-status")).toBe(`effect-http-cache; ${said}`)

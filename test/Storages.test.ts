@@ -1,19 +1,19 @@
 /** Storages that hang, fail, or answer garbage, over a real port; the numbers are those of the list of failures. */
-import { HttpRouter, HttpServerRequest, HttpServerResponse } from "@effect/platform"
+import { HttpServerRequest, HttpServerResponse } from "@effect/platform"
 import { beforeEach, describe, expect, it } from "@effect/vitest"
 import { Deferred, Effect, Layer, Metric, MetricState, TestClock } from "effect"
 import { CacheStorage, HttpCache, InMemoryCacheStorage, withCache, withCollect } from "effect-http-cache"
 import { activity, corruptions, Faults } from "effect-http-cache/testing"
 import * as Http from "node:http"
-import { counted, eventually, FaultyServer, type Logged, logged, serve, still, TestServer } from "./harness.js"
+import { counted, eventually, FaultyServer, type Logged, logged, routes, serve, still, TestServer } from "./harness.js"
 
 const world = (handler: Effect.Effect<HttpServerResponse.HttpServerResponse> = counted()) =>
   Effect.gen(function*() {
     const ask = yield* serve(
-      HttpRouter.empty.pipe(
-        HttpRouter.get("/:id", handler.pipe(withCache({ expiry: 3600 }))),
-        HttpRouter.patch("/:id", HttpServerResponse.empty().pipe(withCollect()))
-      )
+      routes({
+        "GET /:id": handler.pipe(withCache({ expiry: 3600 })),
+        "PATCH /:id": HttpServerResponse.empty().pipe(withCollect())
+      })
     )
     const faults = yield* Faults
     return { ask, ...faults, gets: () => Effect.runSync(faults.calls).get }
@@ -108,7 +108,7 @@ describe("a storage in trouble", () => {
     Effect.gen(function*() {
       const { calls, switchAll } = yield* Faults
       const ask = yield* serve(
-        HttpRouter.empty.pipe(HttpRouter.get("/", counted()), HttpCache.middleware({ expiry: 10 }))
+        routes({ "GET /": counted() }).pipe(HttpCache.middleware({ expiry: 10 }))
       )
       yield* switchAll("hang")
       for (const times of [1, 2, 3]) {
@@ -277,7 +277,7 @@ describe("a limit that is reached", () => {
 
 describe("what a handler says of its response", () => {
   const served = (handler: Effect.Effect<HttpServerResponse.HttpServerResponse>, options: HttpCache.Options = {}) =>
-    serve(HttpRouter.empty.pipe(HttpRouter.get("/", handler.pipe(withCache({ expiry: 10, ...options })))))
+    serve(routes({ "GET /": handler.pipe(withCache({ expiry: 10, ...options })) }))
   it.scoped("20: refuse, at any depth, keeps it out, here and elsewhere", () =>
     Effect.gen(function*() {
       const deep = Effect.zipRight(Effect.fork(HttpCache.noStore).pipe(Effect.flatten), counted())
@@ -291,7 +291,7 @@ describe("what a handler says of its response", () => {
     Effect.gen(function*() {
       const headers = { "cache-control": "max-age=60", "content-location": "/" }
       const refused = Effect.zipRight(HttpCache.noStore, counted({ headers }))
-      const ask = yield* serve(HttpRouter.empty.pipe(HttpRouter.all("/", refused.pipe(withCache()))))
+      const ask = yield* serve(routes({ "* /": refused.pipe(withCache()) }))
       const posted = yield* ask("/", { method: "POST" })
       expect([posted.text, posted.headers["cache-control"]]).toEqual(["run 1", "no-store"])
       expect((yield* ask("/")).text).toBe("run 2")
@@ -339,10 +339,10 @@ describe("what a handler says of its response", () => {
         "if-none-match" in headers
           ? HttpServerResponse.empty({ status: 304, headers: { etag: stored.etag } })
           : HttpServerResponse.text("whole", { headers: stored }))
-      const ask = yield* serve(HttpRouter.empty.pipe(
-        HttpRouter.get("/expires", annotated(counted({ headers: { expires } }))),
-        HttpRouter.get("/validated", annotated(validated))
-      ))
+      const ask = yield* serve(routes({
+        "GET /expires": annotated(counted({ headers: { expires } })),
+        "GET /validated": annotated(validated)
+      }))
       yield* ask("/expires")
       expect((yield* ask("/expires")).cacheStatus).toBe("hit; ttl=10")
       for (

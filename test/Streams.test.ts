@@ -1,5 +1,5 @@
 /** Streamed bodies, over a real port; the numbers are those of the project's list of failures. */
-import { HttpRouter, HttpServerRequest, HttpServerResponse } from "@effect/platform"
+import { HttpServerRequest, HttpServerResponse } from "@effect/platform"
 import { NodeHttpServer, NodeStream } from "@effect/platform-node"
 import { describe, expect, it } from "@effect/vitest"
 import { Deferred, Effect, Exit, Layer, Stream, TestClock } from "effect"
@@ -11,7 +11,7 @@ import * as Http from "node:http"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { Readable } from "node:stream"
-import { bytes, eventually, type Logged, logged, QuietServer, serve, still, TestServer } from "./harness.js"
+import { bytes, eventually, type Logged, logged, QuietServer, routes, serve, still, TestServer } from "./harness.js"
 import { app, produced } from "./streamed.js"
 
 /** A client that takes what comes, when it comes. Node sends the head with the first part. */
@@ -316,9 +316,9 @@ describe("streams", () => {
         file: () => HttpServerResponse.file(path).pipe(Effect.provide(NodeHttpServer.layerContext)),
         form: () => HttpServerResponse.formData(form)
       }
-      const ask = yield* serve(HttpRouter.fromIterable(
+      const ask = yield* serve(routes(
         Object.entries(bodies).map(([name, make]) =>
-          HttpRouter.makeRoute("GET", `/${name}`, Effect.suspend(make).pipe(withCache({ expiry: 10 })))
+          [`GET /${name}`, Effect.suspend(make).pipe(withCache({ expiry: 10 }))] as const
         )
       ))
       for (const name of Object.keys(bodies)) {

@@ -1,11 +1,11 @@
 /** Streamed bodies that their clients do not read, over a real port; the numbers are those of the project's list of failures. */
-import { HttpRouter, HttpServerResponse } from "@effect/platform"
+import { HttpServerResponse } from "@effect/platform"
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, TestClock } from "effect"
 import { CacheStorage, withCache } from "effect-http-cache"
 import { activity } from "effect-http-cache/testing"
 import { Readable } from "node:stream"
-import { eventually, QuietServer, serve } from "./harness.js"
+import { eventually, QuietServer, routes, serve } from "./harness.js"
 import { app, produced } from "./streamed.js"
 
 describe("streams", () => {
@@ -70,11 +70,11 @@ describe("streams", () => {
           })
         )
       const options = { expiry: 10, staleIfError: 60 }
-      const ask = yield* serve(HttpRouter.empty.pipe(
-        HttpRouter.get("/web", route("web").pipe(withCache(options))),
-        HttpRouter.get("/node", route("node").pipe(withCache(options))),
-        HttpRouter.get("/refreshed", route("node").pipe(withCache({ ...options, staleWhileRevalidate: 60 })))
-      ))
+      const ask = yield* serve(routes({
+        "GET /web": route("web").pipe(withCache(options)),
+        "GET /node": route("node").pipe(withCache(options)),
+        "GET /refreshed": route("node").pipe(withCache({ ...options, staleWhileRevalidate: 60 }))
+      }))
       const paths = ["/web", "/node", "/refreshed"]
       for (const path of paths) yield* ask(path)
       isDown = true
@@ -88,7 +88,7 @@ describe("streams", () => {
     Effect.gen(function*() {
       const { handler, write } = yield* produced()
       const route = handler.pipe(withCache({ expiry: 10 }), Effect.scoped)
-      const ask = yield* serve(HttpRouter.empty.pipe(HttpRouter.get("/", route)))
+      const ask = yield* serve(routes({ "GET /": route }))
       yield* write("a", "b", undefined)
       expect([(yield* ask("/")).text, (yield* ask("/")).cacheStatus]).toEqual(["ab", "hit; ttl=10"])
     }).pipe(Effect.provide(QuietServer)))

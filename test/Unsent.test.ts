@@ -1,5 +1,5 @@
 /** Bodies that are not sent, at an origin that counts what is open; the numbers are those of the project's list of failures. */
-import { HttpBody, HttpClient, HttpRouter, HttpServerRequest, HttpServerResponse } from "@effect/platform"
+import { HttpBody, HttpClient, HttpServerRequest, HttpServerResponse } from "@effect/platform"
 import { NodeHttpClient, NodeHttpServer } from "@effect/platform-node"
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Layer, Stream, TestClock } from "effect"
@@ -7,7 +7,7 @@ import { HttpCache, InMemoryCacheStorage, withCache } from "effect-http-cache"
 import { once } from "node:events"
 import * as Http from "node:http"
 import type { AddressInfo } from "node:net"
-import { type Ask, eventually, type Logged, logged, type Reply, serve } from "./harness.js"
+import { type Ask, eventually, type Logged, logged, type Reply, routes, serve } from "./harness.js"
 
 interface Answer {
   readonly status?: number
@@ -188,7 +188,7 @@ describe.each(["undici", "node"] as const)("bodies that are not sent, from %s", 
       let release = () => {}
       const released = new Promise<void>((resolve) => release = resolve)
       const handler = Effect.tap(forward(url), () => Effect.promise(() => released))
-      const ask = yield* serve(HttpRouter.empty.pipe(HttpRouter.get("/", handler.pipe(withCache()))))
+      const ask = yield* serve(routes({ "GET /": handler.pipe(withCache()) }))
       state.answer = { headers: noStore }
       const leader = Http.get({ agent: false, host: "127.0.0.1", port: ask.port })
       leader.on("error", () => {})

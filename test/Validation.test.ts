@@ -1,9 +1,9 @@
 /** Validation and ranges through the door, where the origin's fields decide (RFC 9111 §3.3, §3.4, §4.3). */
-import { HttpRouter, HttpServerRequest } from "@effect/platform"
+import { HttpServerRequest } from "@effect/platform"
 import { describe, expect, it } from "@effect/vitest"
 import { Deferred, Effect, Fiber, TestClock } from "effect"
 import { withCache } from "effect-http-cache"
-import { serve, TestServer } from "./harness.js"
+import { routes, serve, TestServer } from "./harness.js"
 import { empty, type Fields, origin, text } from "./origin.js"
 
 const modified = "Thu, 01 Jan 1970 00:00:00 GMT"
@@ -283,7 +283,7 @@ describe("a route in front of an origin's handler", () => {
     Effect.gen(function*() {
       const handler = Effect.map(HttpServerRequest.HttpServerRequest, ({ headers }) =>
         headers["if-none-match"] === "\"1\"" ? empty(304) : text("whole", { etag: "\"1\"" }))
-      const ask = yield* serve(HttpRouter.empty.pipe(HttpRouter.get("/", handler.pipe(withCache({ expiry: 10 })))))
+      const ask = yield* serve(routes({ "GET /": handler.pipe(withCache({ expiry: 10 })) }))
       yield* ask("/")
       yield* TestClock.adjust("10 seconds")
       const reply = yield* ask("/")

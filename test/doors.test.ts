@@ -15,7 +15,7 @@ import { NodeHttpServer } from "@effect/platform-node"
 import { afterAll, describe, expect, it } from "@effect/vitest"
 import { Context, Effect, Layer, Option, Schema, type Scope, Tracer } from "effect"
 import { type CacheStorage, type CollectableCacheStorage, HttpCache, withCache, withCollect } from "effect-http-cache"
-import { serve } from "./harness.js"
+import { routes, serve } from "./harness.js"
 import { hows, layerWaiting } from "./waiting.js"
 
 type Storages = CacheStorage.CacheStorage | CollectableCacheStorage.CollectableCacheStorage
@@ -87,13 +87,16 @@ const cache = HttpCache.middleware({ expiry: 60 })
 /** Each serves `GET` and `PATCH` of `/users/1`; where the door allows it, the handler asks for the route's parameters. */
 const doors: { readonly [door: string]: Effect.Effect<App, unknown, Services> } = {
   "a route": Effect.succeed(
-    HttpRouter.empty.pipe(
-      HttpRouter.get("/users/:id", after(withParams.pipe(withCache({ expiry: 60 })))),
-      HttpRouter.patch("/users/:id", after(empty.pipe(withCollect())))
-    )
+    routes({
+      "GET /users/:id": after(withParams.pipe(withCache({ expiry: 60 }))),
+      "PATCH /users/:id": after(empty.pipe(withCollect()))
+    })
   ),
   "around a router": Effect.succeed(
-    HttpRouter.empty.pipe(HttpRouter.get("/users/:id", withParams), HttpRouter.patch("/users/:id", empty), cache, after)
+    routes({
+      "GET /users/:id": withParams,
+      "PATCH /users/:id": empty
+    }).pipe(cache, after)
   ),
   "around a bare app": Effect.succeed(after(cache(byMethod(greet, empty)))),
   "HttpLayerRouter, a route": layerRouterOf(Layer.mergeAll(

@@ -7,7 +7,6 @@ import {
   HttpApiSchema,
   HttpApp,
   HttpMiddleware,
-  HttpRouter,
   HttpServerRespondable,
   HttpServerResponse
 } from "@effect/platform"
@@ -16,7 +15,7 @@ import { describe, expect, it } from "@effect/vitest"
 import { Data, Effect, Layer, Schema } from "effect"
 import { CacheStorage, HttpCache, InMemoryCacheStorage, withCache, withCollect } from "effect-http-cache"
 import { activity } from "effect-http-cache/testing"
-import { counted, eventually, type Logged, logged, serve, TestServer } from "./harness.js"
+import { type App, counted, eventually, type Logged, logged, routes, serve, TestServer, webHandler } from "./harness.js"
 
 class Refused extends Data.TaggedError("Refused")<{ readonly status: number; readonly upstream?: string }> {
   [HttpServerRespondable.symbol]() {
@@ -37,8 +36,8 @@ const edge = withCache({ expiry: 10, cacheStatus: { name: "edge" } })
 const miss = "effect-http-cache; fwd=uri-miss"
 
 describe("91: a failure carries Cache-Status", () => {
-  const routes: ReadonlyArray<
-    readonly [string, HttpApp.Default<Refused, CacheStorage.CacheStorage>, number, string | undefined]
+  const failing: ReadonlyArray<
+    readonly [string, App<Refused, CacheStorage.CacheStorage>, number, string | undefined]
   > = [
     ["a typed failure", cached(fails()), 404, miss],
     ["a redirect", cached(fails(303)), 303, miss],
@@ -102,29 +101,31 @@ describe("91: a failure carries Cache-Status", () => {
     ]
   ]
 
-  it.scoped.each(routes)("on Node: %s", ([, route, status, said]) =>
+  it.scoped.each(failing)("on Node: %s", ([, route, status, said]) =>
     Effect.gen(function*() {
-      const ask = yield* serve(HttpRouter.empty.pipe(HttpRouter.get("/", route), HttpRouter.get("/fine", counted())))
+      const ask = yield* serve(routes({
+        "GET /": route,
+        "GET /fine": counted()
+      }))
       const reply = yield* ask("/")
       expect([reply.status, reply.headers["cache-status"]]).toEqual([status, said])
       expect((yield* ask("/fine")).headers["cache-status"]).toBeUndefined()
     }).pipe(Effect.provide(TestServer)))
 
-  it.scoped.each(routes)("by a web handler: %s", ([, route, status, said]) =>
+  it.scoped.each(failing)("by a web handler: %s", ([, route, status, said]) =>
     Effect.gen(function*() {
-      const runtime = yield* Effect.runtime<CacheStorage.CacheStorage>()
-      const handle = HttpApp.toWebHandlerRuntime(runtime)(route)
+      const handle = yield* webHandler(route)
       const { headers, status: answered } = yield* Effect.promise(() => handle(new Request("http://localhost/")))
       expect([answered, headers.get("cache-status") ?? undefined]).toEqual([status, said])
     }).pipe(Effect.provide(InMemoryCacheStorage.layerCollectable)))
 
   it.scoped("around a router that has no such route, and for what is not answered from a cache", () =>
     Effect.gen(function*() {
-      const router = HttpRouter.empty.pipe(
-        HttpRouter.post("/collecting", fails(409).pipe(withCollect())),
-        HttpRouter.post("/cached", fails(409)),
-        HttpRouter.get("/mine", fails().pipe(edge))
-      )
+      const router = routes({
+        "POST /collecting": fails(409).pipe(withCollect()),
+        "POST /cached": fails(409),
+        "GET /mine": fails().pipe(edge)
+      })
       const ask = yield* serve(router.pipe(HttpCache.middleware({ expiry: 10 })))
       const said = (path: string, method = "GET") =>
         Effect.map(ask(path, { method }), ({ headers, status }) => [status, headers["cache-status"]])
@@ -143,7 +144,7 @@ describe("91: a failure carries Cache-Status", () => {
         runs++
         return Effect.zipRight(eventually(() => activity(storage).waiters === 3 || runs > 1), fails())
       })
-      const ask = yield* serve(HttpRouter.empty.pipe(HttpRouter.get("/", handler.pipe(cached))))
+      const ask = yield* serve(routes({ "GET /": handler.pipe(cached) }))
       const clients = yield* Effect.forEach([1, 2, 3], () => ask.another)
       const replies = yield* Effect.all(clients.map((client) => client("/")), { concurrency: "unbounded" })
       expect(replies.map(({ status }) => status)).toEqual([404, 404, 404])
@@ -160,12 +161,12 @@ describe("91: a failure carries Cache-Status", () => {
         rescued
       )
       const detailed = withCache({ expiry: 10, cacheStatus: { detail: true } })
-      const ask = yield* serve(HttpRouter.empty.pipe(
-        HttpRouter.get("/rescued", detailed(rescued)),
-        HttpRouter.get("/setting", detailed(setting)),
-        HttpRouter.get("/before", detailed(before)),
-        HttpRouter.get("/around", detailed(rescued).pipe(HttpMiddleware.cors()))
-      ))
+      const ask = yield* serve(routes({
+        "GET /rescued": detailed(rescued),
+        "GET /setting": detailed(setting),
+        "GET /before": detailed(before),
+        "GET /around": detailed(rescued).pipe(HttpMiddleware.cors())
+      }))
       for (const path of ["/rescued", "/around"]) {
         expect((yield* ask(path)).headers["cache-status"]).toBe(`${miss}; stored`)
         expect((yield* ask(path)).headers["cache-status"]).toBe("effect-http-cache; hit; ttl=10")
@@ -184,7 +185,7 @@ describe("91: a failure carries Cache-Status", () => {
         Effect.orDie(HttpServerResponse.setCookie(response, "seen", "1"))
       )
       const route = Effect.zipRight(cookie, cached(fails())).pipe(HttpMiddleware.cors())
-      const ask = yield* serve(HttpRouter.empty.pipe(HttpRouter.get("/", route)))
+      const ask = yield* serve(routes({ "GET /": route }))
       const { headers } = yield* ask("/", { headers: { origin: "http://b.example" } })
       expect(headers["set-cookie"]).toEqual(["seen=1"])
       expect(headers["access-control-allow-origin"]).toBe("*")

@@ -1,5 +1,5 @@
 /** What the Python package `chocs-middleware.cache` does, each feature here, over a real port. */
-import { HttpRouter, HttpServerRequest, HttpServerResponse } from "@effect/platform"
+import { HttpServerRequest, HttpServerResponse } from "@effect/platform"
 import { NodeHttpServer } from "@effect/platform-node"
 import { describe, expect, it } from "@effect/vitest"
 import { Duration, Effect, Layer, TestClock } from "effect"
@@ -12,7 +12,7 @@ import {
   withCollect
 } from "effect-http-cache"
 import * as customStorage from "../examples/custom-storage.js"
-import { counted, serve, TestServer } from "./harness.js"
+import { counted, routes, serve, TestServer } from "./harness.js"
 
 describe("features", () => {
   it.scoped.each([[10], ["10 seconds"], [Duration.seconds(10)]] as const)(
@@ -82,10 +82,10 @@ describe("features", () => {
 
   it.scoped("the handler's own ETag is used, and one is made where it sets none", () =>
     Effect.gen(function*() {
-      const ask = yield* serve(HttpRouter.empty.pipe(
-        HttpRouter.get("/own", counted({ headers: { etag: "\"own\"" } }).pipe(withCache({ expiry: 10 }))),
-        HttpRouter.get("/made", counted().pipe(withCache({ expiry: 10 })))
-      ))
+      const ask = yield* serve(routes({
+        "GET /own": counted({ headers: { etag: "\"own\"" } }).pipe(withCache({ expiry: 10 })),
+        "GET /made": counted().pipe(withCache({ expiry: 10 }))
+      }))
       expect((yield* ask("/own")).headers["etag"]).toBe("\"own\"")
       expect((yield* ask("/made")).headers["etag"]).toMatch(/^"[\w-]{27}"$/)
     }).pipe(Effect.provide(TestServer)))
@@ -94,13 +94,10 @@ describe("features", () => {
     Effect.gen(function*() {
       const modified = "Thu, 01 Jan 1970 00:00:00 GMT"
       const fields = { etag: "\"1\"", "last-modified": modified }
-      const ask = yield* serve(HttpRouter.empty.pipe(
-        HttpRouter.get("/", counted({ headers: fields }).pipe(withCache({ expiry: 10 }))),
-        HttpRouter.put(
-          "/",
-          counted().pipe(HttpCache.withPreconditions(Effect.succeed({ etag: "\"1\"" })), withCollect())
-        )
-      ))
+      const ask = yield* serve(routes({
+        "GET /": counted({ headers: fields }).pipe(withCache({ expiry: 10 })),
+        "PUT /": counted().pipe(HttpCache.withPreconditions(Effect.succeed({ etag: "\"1\"" })), withCollect())
+      }))
       const status = (method: string, headers: { readonly [name: string]: string }) =>
         Effect.map(ask("/", { method, headers }), (reply) => reply.status)
       expect(yield* status("GET", { "if-none-match": "\"0\", W/\"1\"" })).toBe(304)
@@ -116,10 +113,10 @@ describe("features", () => {
     Effect.gen(function*() {
       const patch = Effect.map(HttpServerRequest.HttpServerRequest, ({ headers }) =>
         HttpServerResponse.empty({ status: headers["x-fails"] === undefined ? 204 : 409 }))
-      const ask = yield* serve(HttpRouter.empty.pipe(
-        HttpRouter.get("/users/:id", counted().pipe(withCache({ expiry: 10 }))),
-        HttpRouter.patch("/users/:id", patch.pipe(withCollect()))
-      ))
+      const ask = yield* serve(routes({
+        "GET /users/:id": counted().pipe(withCache({ expiry: 10 })),
+        "PATCH /users/:id": patch.pipe(withCollect())
+      }))
       yield* ask("/users/1")
       yield* ask("/users/1", { method: "PATCH", headers: { "x-fails": "1" } })
       expect((yield* ask("/users/1")).text).toBe("run 1")
@@ -131,17 +128,14 @@ describe("features", () => {
     Effect.gen(function*() {
       const lookup = Effect.catchTag(HttpCache.lookup("/users/1"), "CacheMiss", ({ reason }) =>
         Effect.succeed(HttpServerResponse.text(reason)))
-      const ask = yield* serve(HttpRouter.empty.pipe(
-        HttpRouter.get("/users/:id", counted().pipe(withCache({ expiry: 10 }))),
-        HttpRouter.get(
-          "/lookup",
-          Effect.map(
-            lookup,
-            (found) =>
-              "body" in found && "variant" in found ? HttpServerResponse.text("found") : found
-          )
+      const ask = yield* serve(routes({
+        "GET /users/:id": counted().pipe(withCache({ expiry: 10 })),
+        "GET /lookup": Effect.map(
+          lookup,
+          (found) =>
+            "body" in found && "variant" in found ? HttpServerResponse.text("found") : found
         )
-      ))
+      }))
       expect((yield* ask("/lookup")).text).toBe("uri-miss")
       yield* ask("/users/1")
       expect((yield* ask("/lookup")).text).toBe("found")

@@ -1,12 +1,15 @@
 /** An app behind a real port, under the TestClock, and a client that sees what is on the wire. */
-import { type HttpApp, HttpServer, HttpServerResponse } from "@effect/platform"
+import { HttpServer, HttpServerResponse } from "@effect/platform"
 import { NodeHttpServer } from "@effect/platform-node"
-import { Effect, Layer, Logger, type LogLevel } from "effect"
+import { Effect, Layer } from "effect"
 import { layerFaulty } from "effect-http-cache/testing"
 import { once } from "node:events"
 import * as Http from "node:http"
 import * as Net from "node:net"
+import { type App, logged } from "./platform.js"
 import { howOf, layerWaiting } from "./waiting.js"
+
+export * from "./platform.js"
 
 export interface Reply {
   readonly status: number
@@ -50,7 +53,7 @@ const exchange = (agent: Http.Agent, port: number, path: string, { body, headers
   })
 
 /** Serves the app until the scope closes, and answers the way to ask it. `another` is a client of its own. */
-export const serve = <E, R>(app: HttpApp.Default<E, R>) =>
+export const serve = <E, R>(app: App<E, R>) =>
   Effect.gen(function*() {
     yield* HttpServer.serveEffect(app)
     const { address } = yield* HttpServer.HttpServer
@@ -90,21 +93,6 @@ export const send = (port: number, text: string, localAddress = "127.0.0.1"): Ef
     socket.write(text, "latin1")
     return Effect.sync(() => socket.destroy())
   })
-
-export interface Logged {
-  readonly level: LogLevel.LogLevel
-  readonly message: string
-  readonly annotations: { readonly [name: string]: unknown }
-}
-
-/** Keeps what is logged from the console, and in a list. */
-export const logged = (list: Array<Logged>) =>
-  Logger.replace(
-    Logger.defaultLogger,
-    Logger.make(({ annotations, logLevel, message }) => {
-      list.push({ level: logLevel, message: String(message), annotations: Object.fromEntries(annotations) })
-    })
-  )
 
 /** A handler that says in its body which run it is. */
 export const counted = (options: HttpServerResponse.Options.WithContent = {}) => {

@@ -7,7 +7,6 @@ import {
   HttpApp,
   HttpLayerRouter,
   HttpMiddleware,
-  HttpRouter,
   HttpServer,
   HttpServerRequest,
   HttpServerResponse
@@ -23,7 +22,7 @@ import {
   withCollect
 } from "effect-http-cache"
 import { activity } from "effect-http-cache/testing"
-import { counted, eventually, type Logged, logged, serve, TestServer } from "./harness.js"
+import { type App, counted, eventually, type Logged, logged, routes, serve, TestServer } from "./harness.js"
 
 const sentence =
   "effect-http-cache: a response had been sent before the cache saw it, so that nothing is cached there, and a " +
@@ -43,11 +42,10 @@ const urlOf = Effect.map(
 
 type Collectable = CacheStorage.CacheStorage | CollectableCacheStorage.CollectableCacheStorage
 
-type Middleware = (app: HttpApp.Default) => HttpApp.Default<never, Collectable>
+type Middleware = (app: App) => App<never, Collectable>
 
 /** As the platform takes it: for an app of any kind. */
-const around = (cache: Middleware) =>
-  cache as unknown as <E, R>(app: HttpApp.Default<E, R>) => HttpApp.Default<E, R | Collectable>
+const around = (cache: Middleware) => cache as unknown as <E, R>(app: App<E, R>) => App<E, R | Collectable>
 
 const said = (log: ReadonlyArray<Logged>) =>
   log.map(({ message }) => message).filter((message) => message.startsWith("effect-http-cache"))
@@ -59,14 +57,14 @@ describe("92: a cache around the sending", () => {
     return Stream.make(new TextEncoder().encode("streamed"))
   })
   const router = () =>
-    HttpRouter.empty.pipe(
-      HttpRouter.get("/", counted()),
-      HttpRouter.get("/stream", HttpServerResponse.stream(streamed)),
-      HttpRouter.get("/tagged", counted({ headers: { etag: "\"1\"" } })),
-      HttpRouter.get("/own", counted({ headers: { "cache-control": "max-age=60" } })),
-      HttpRouter.get("/head", counted()),
-      HttpRouter.post("/", counted())
-    )
+    routes({
+      "GET /": counted(),
+      "GET /stream": HttpServerResponse.stream(streamed),
+      "GET /tagged": counted({ headers: { etag: "\"1\"" } }),
+      "GET /own": counted({ headers: { "cache-control": "max-age=60" } }),
+      "GET /head": counted(),
+      "POST /": counted()
+    })
 
   const caches: ReadonlyArray<
     readonly [string, Middleware]
@@ -167,13 +165,13 @@ describe("92: a cache around the sending", () => {
       const patience = Effect.raceFirst(
         Effect.as(eventually(() => activity(storage).waiters === 2), HttpServerResponse.empty({ status: 504 }))
       )
-      const first = (app: HttpApp.Default<never, CacheStorage.CacheStorage>) =>
+      const first = (app: App<never, CacheStorage.CacheStorage>) =>
         Effect.flatMap(
           HttpServerRequest.HttpServerRequest,
           ({ headers }) => headers["x-first"] === "1" ? patience(app) : app
         )
       const cached = slow.pipe(withCache({ expiry: 10, unkeyed: "ignore" }))
-      const ask = yield* serve(HttpRouter.empty.pipe(HttpRouter.get("/", first(cached))))
+      const ask = yield* serve(routes({ "GET /": first(cached) }))
       const another = yield* ask.another
       const leader = yield* Effect.fork(ask("/", { headers: { "x-first": "1" } }))
       yield* eventually(() => runs === 1)

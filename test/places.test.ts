@@ -1,11 +1,11 @@
 /** Caches that share a URI, and what of one user's never reaches another. The numbers are those of docs/failures.md. */
-import { Headers, HttpLayerRouter, HttpRouter, HttpServerRequest, HttpServerResponse } from "@effect/platform"
+import { Headers, HttpLayerRouter, HttpServerRequest, HttpServerResponse } from "@effect/platform"
 import { describe, expect, it } from "@effect/vitest"
 import { Context, Effect, Layer, TestClock } from "effect"
 import { HttpCache, withCache, withCollect } from "effect-http-cache"
 import * as Http from "node:http"
 import type { Socket } from "node:net"
-import { type Ask, counted, type Logged, logged, QuietServer, serve, TestServer } from "./harness.js"
+import { type Ask, counted, type Logged, logged, QuietServer, routes, serve, TestServer } from "./harness.js"
 
 const Request = HttpServerRequest.HttpServerRequest
 
@@ -24,10 +24,10 @@ describe("63: two caches at one URI", () => {
     )
   }
   const router = (named: boolean) =>
-    HttpRouter.empty.pipe(
-      HttpRouter.get("/page", page(named)),
-      HttpRouter.patch("/page", HttpServerResponse.empty().pipe(withCollect()))
-    )
+    routes({
+      "GET /page": page(named),
+      "PATCH /page": HttpServerResponse.empty().pipe(withCollect())
+    })
   const admin: Ask = { headers: { "x-role": "admin" } }
 
   it.scoped("with names, each keeps its own, and one collect forgets both", () =>
@@ -68,12 +68,12 @@ describe("63: two caches at one URI", () => {
           Effect.all(parts, { concurrency: concurrency ?? 1 }),
           (parts) => HttpServerResponse.text(parts.map(textOf).join(" "))
         )
-      const ask = yield* serve(HttpRouter.empty.pipe(
-        HttpRouter.get("/named", joined([part("head", "head"), part("body", "body")])),
-        HttpRouter.get("/unnamed", Effect.suspend(() => joined([part("head"), part("body")]))),
-        HttpRouter.get("/once", joined([part("head"), part("body")])),
-        HttpRouter.get("/at-once", joined([part("head"), part("body")], "unbounded"))
-      ))
+      const ask = yield* serve(routes({
+        "GET /named": joined([part("head", "head"), part("body", "body")]),
+        "GET /unnamed": Effect.suspend(() => joined([part("head"), part("body")])),
+        "GET /once": joined([part("head"), part("body")]),
+        "GET /at-once": joined([part("head"), part("body")], "unbounded")
+      }))
       for (const path of ["/named", "/unnamed", "/once", "/at-once"]) {
         for (const _ of [1, 2, 3]) expect([path, (yield* ask(path)).text]).toEqual([path, "head body"])
       }
@@ -106,13 +106,10 @@ describe("63: two caches at one URI", () => {
         )
         return Effect.flatMap(Request, ({ headers }) => cached.get(headers["x-say"]!)!)
       }
-      const ask = yield* serve(HttpRouter.empty.pipe(
-        HttpRouter.get(
-          "/named",
-          Effect.flatMap(Request, ({ headers }) => routesOf(headers["x-order"]!.split("-"), true))
-        ),
-        HttpRouter.get("/unnamed", Effect.flatMap(Request, ({ headers }) => routesOf([headers["x-say"]!], false)))
-      ))
+      const ask = yield* serve(routes({
+        "GET /named": Effect.flatMap(Request, ({ headers }) => routesOf(headers["x-order"]!.split("-"), true)),
+        "GET /unnamed": Effect.flatMap(Request, ({ headers }) => routesOf([headers["x-say"]!], false))
+      }))
       const said = (path: string, say: string, order: string) =>
         Effect.map(
           ask(path, { headers: { "x-say": say, "x-order": order } }),
@@ -149,14 +146,11 @@ describe("63: two caches at one URI", () => {
   it.scoped("one that is built for each request is one", () =>
     Effect.gen(function*() {
       let runs = 0
-      const ask = yield* serve(HttpRouter.empty.pipe(
-        HttpRouter.get(
-          "/built",
-          Effect.suspend(() =>
-            Effect.sync(() => HttpServerResponse.text(`run ${++runs}`)).pipe(withCache({ expiry: 10 }))
-          )
+      const ask = yield* serve(routes({
+        "GET /built": Effect.suspend(() =>
+          Effect.sync(() => HttpServerResponse.text(`run ${++runs}`)).pipe(withCache({ expiry: 10 }))
         )
-      ))
+      }))
       yield* ask("/built")
       expect((yield* ask("/built")).cacheStatus).toBe("hit; ttl=10")
     }).pipe(Effect.provide(TestServer)))
@@ -175,19 +169,16 @@ describe("65: private in a browser", () => {
   it.scoped("what partition and handler read is in Vary; what can't be named is told no-cache", () =>
     Effect.gen(function*() {
       const readsCookie = Effect.zipRight(Effect.map(Request, ({ cookies }) => cookies["theme"]), counted())
-      const ask = yield* serve(HttpRouter.empty.pipe(
-        HttpRouter.get("/cookie", counted().pipe(withCache({ expiry: 30, partition: bySid }))),
-        HttpRouter.get("/header", counted().pipe(withCache({ expiry: 30, partition: byHeader }))),
-        HttpRouter.get("/both", readsCookie.pipe(withCache({ expiry: 30, partition: byHeader }))),
-        HttpRouter.get("/session", counted().pipe(withCache({ expiry: 30, partition: bySession }), session)),
-        HttpRouter.get(
-          "/own",
-          counted({ headers: { "cache-control": "private, max-age=5" } }).pipe(
-            withCache({ expiry: 30, partition: bySession }),
-            session
-          )
+      const ask = yield* serve(routes({
+        "GET /cookie": counted().pipe(withCache({ expiry: 30, partition: bySid })),
+        "GET /header": counted().pipe(withCache({ expiry: 30, partition: byHeader })),
+        "GET /both": readsCookie.pipe(withCache({ expiry: 30, partition: byHeader })),
+        "GET /session": counted().pipe(withCache({ expiry: 30, partition: bySession }), session),
+        "GET /own": counted({ headers: { "cache-control": "private, max-age=5" } }).pipe(
+          withCache({ expiry: 30, partition: bySession }),
+          session
         )
-      ))
+      }))
       const told = (path: string) =>
         Effect.map(
           ask(path, { headers: { "cookie": "sid=ada; theme=dark", "x-user": "ada" } }),
@@ -276,10 +267,10 @@ describe("67, 69: the message and its connection", () => {
             headers: { "vary": "accept-language", "cache-control": "max-age=10" }
           })
       )
-      const ask = yield* serve(HttpRouter.empty.pipe(
-        HttpRouter.get("/route", language.pipe(withCache({ expiry: 10 }))),
-        HttpRouter.get("/proxied", language.pipe(withCache()))
-      ))
+      const ask = yield* serve(routes({
+        "GET /route": language.pipe(withCache({ expiry: 10 })),
+        "GET /proxied": language.pipe(withCache())
+      }))
       for (const path of ["/route", "/proxied"]) {
         const hop = { "accept-language": "fr", "connection": "Accept-Language" }
         expect((yield* ask(path, { headers: hop })).text).toBe("in undefined")
@@ -337,13 +328,14 @@ describe("67, 69: the message and its connection", () => {
         yield* Effect.orDie(socket.run(() => Effect.void))
         return HttpServerResponse.empty()
       })
-      const ask = yield* serve(HttpRouter.empty.pipe(
-        HttpRouter.get(
-          "/",
-          Effect.flatMap(Request, ({ headers }) => headers["upgrade"] === undefined ? counted() : Effect.orDie(opened))
-        ),
-        HttpCache.middleware({ expiry: 10 })
-      ))
+      const ask = yield* serve(
+        routes({
+          "GET /": Effect.flatMap(
+            Request,
+            ({ headers }) => headers["upgrade"] === undefined ? counted() : Effect.orDie(opened)
+          )
+        }).pipe(HttpCache.middleware({ expiry: 10 }))
+      )
       yield* ask("/")
       const open = (): Effect.Effect<Socket> =>
         Effect.promise(() =>

@@ -18,7 +18,7 @@ import { NodeHttpServerRequest } from "@effect/platform-node"
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Inspectable, Layer, Schema, TestClock } from "effect"
 import { HttpCache, InMemoryCacheStorage, withCache } from "effect-http-cache"
-import { counted, logged, serve, TestServer } from "./harness.js"
+import { counted, logged, routes, serve, TestServer } from "./harness.js"
 import { anonymous, credentials, detailed, fields, looking, reading, refused, Request, stored } from "./reading.js"
 
 const Optional = Schema.optional(Schema.String)
@@ -121,7 +121,7 @@ describe("what a handler reads", () => {
   it.scoped.each(readers)("%s", ([, handler, said, vary]) =>
     Effect.gen(function*() {
       const ask = yield* serve(
-        HttpRouter.empty.pipe(HttpRouter.get("/", handler.pipe(withCache({ expiry: 10 }))), detailed)
+        routes({ "GET /": handler.pipe(withCache({ expiry: 10 })) }).pipe(detailed)
       )
         .pipe(Effect.provide(logged([])))
       const reply = yield* ask("/", { headers: anonymous })
@@ -174,15 +174,14 @@ describe("what a handler sees of the query", () => {
     [{ only: ["q"] }, "/r#q=evil", "/r", {}]
   ])("query %j of %s: %s", ([query, target, shown, params]) =>
     Effect.gen(function*() {
-      const inner = HttpRouter.empty.pipe(HttpRouter.get("/r", targets))
-      const cached = HttpRouter.empty.pipe(
-        HttpRouter.get("/r", targets.pipe(withCache(query === undefined ? {} : { query })))
+      const inner = routes({ "GET /r": targets })
+      const cached = routes({ "GET /r": targets.pipe(withCache(query === undefined ? {} : { query })) })
+      const ask = yield* serve(
+        routes({ "GET /r": targets.pipe(withCache({ expiry: 10, query })) }).pipe(
+          HttpRouter.mount("/mounted", cached),
+          HttpRouter.mountApp("/around", inner.pipe(HttpCache.middleware({ expiry: 10, query })))
+        )
       )
-      const ask = yield* serve(HttpRouter.empty.pipe(
-        HttpRouter.get("/r", targets.pipe(withCache({ expiry: 10, query }))),
-        HttpRouter.mount("/mounted", cached),
-        HttpRouter.mountApp("/around", inner.pipe(HttpCache.middleware({ expiry: 10, query })))
-      ))
       const json = (path: string) => Effect.map(ask(path), ({ text }) => JSON.parse(text) as unknown)
       expect(yield* json(target)).toEqual(seen(shown, shown, params))
       expect(yield* json(`/mounted${target}`)).toEqual(seen(shown, `/mounted${shown}`, params))
@@ -191,9 +190,7 @@ describe("what a handler sees of the query", () => {
 
   it.effect("of the web adapter, where targets are absolute", () =>
     Effect.gen(function*() {
-      const app = HttpRouter.empty.pipe(
-        HttpRouter.get("/r", targets.pipe(withCache({ expiry: 10, query: { only: ["q"] } })))
-      )
+      const app = routes({ "GET /r": targets.pipe(withCache({ expiry: 10, query: { only: ["q"] } })) })
       const response = yield* Effect.scoped(app).pipe(
         Effect.provideService(
           Request,
@@ -206,9 +203,9 @@ describe("what a handler sees of the query", () => {
 
   it.scoped("all of it, where the cache leaves a request alone", () =>
     Effect.gen(function*() {
-      const ask = yield* serve(HttpRouter.empty.pipe(
-        HttpRouter.all("/", targets.pipe(withCache({ query: "none", bypass: ({ url }) => url.includes("alone") })))
-      ))
+      const ask = yield* serve(
+        routes({ "* /": targets.pipe(withCache({ query: "none", bypass: ({ url }) => url.includes("alone") })) })
+      )
       expect((yield* ask("/?alone")).text).toContain("/?alone")
       expect((yield* ask("/?a=1", { method: "POST" })).text).toContain("/?a=1")
       expect((yield* ask("/?a=1")).text).not.toContain("a=1")
@@ -220,15 +217,16 @@ describe("routers beneath a cache", () => {
 
   it.scoped("HttpRouter, mounts and middleware between count what they read, and nothing else", () =>
     Effect.gen(function*() {
-      const mounted = HttpRouter.empty.pipe(HttpRouter.get("/a", looking(({ headers }) => headers["x-a"])))
+      const mounted = routes({ "GET /a": looking(({ headers }) => headers["x-a"]) })
       const between = <E, R>(app: HttpApp.Default<E, R>) =>
         Effect.tap(app, Effect.map(Request, (r) => r.headers["x-b"]))
-      const ask = yield* serve(beneath(HttpRouter.empty.pipe(
-        HttpRouter.get("/", counted()),
-        HttpRouter.get("/between", counted().pipe(between, HttpMiddleware.logger)),
-        HttpRouter.get("/forwarded", counted().pipe(HttpMiddleware.xForwardedHeaders)),
-        HttpRouter.mount("/mounted", mounted)
-      ))).pipe(Effect.provide(logged([])))
+      const ask = yield* serve(beneath(
+        routes({
+          "GET /": counted(),
+          "GET /between": counted().pipe(between, HttpMiddleware.logger),
+          "GET /forwarded": counted().pipe(HttpMiddleware.xForwardedHeaders)
+        }).pipe(HttpRouter.mount("/mounted", mounted))
+      )).pipe(Effect.provide(logged([])))
       const vary = (path: string) => Effect.map(ask(path), ({ cacheStatus, headers }) => [cacheStatus, headers["vary"]])
       expect(yield* vary("/")).toEqual([stored, undefined])
       expect(yield* vary("/between")).toEqual([stored, "x-b"])

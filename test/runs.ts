@@ -1,9 +1,9 @@
 /** A route whose runs are counted, and its answers. */
-import { HttpRouter, HttpServerRequest, HttpServerResponse } from "@effect/platform"
+import { HttpServerRequest, HttpServerResponse } from "@effect/platform"
 import { Effect, type Scope } from "effect"
 import { CacheStorage, type HttpCache, withCache, withCollect } from "effect-http-cache"
 import { activity } from "effect-http-cache/testing"
-import { eventually, serve } from "./harness.js"
+import { eventually, routes, serve } from "./harness.js"
 
 type Run = (run: number, request: HttpServerRequest.HttpServerRequest) => Effect.Effect<
   HttpServerResponse.HttpServerResponse,
@@ -20,10 +20,10 @@ export const world = (run: Run, options: HttpCache.Options) =>
       HttpServerRequest.HttpServerRequest,
       (request) => Effect.suspend(() => run(++ran.times, request))
     )
-    const ask = yield* serve(HttpRouter.empty.pipe(
-      HttpRouter.get("/", handler.pipe(withCache(options))),
-      HttpRouter.patch("/", HttpServerResponse.empty().pipe(withCollect()))
-    ))
+    const ask = yield* serve(routes({
+      "GET /": handler.pipe(withCache(options)),
+      "PATCH /": HttpServerResponse.empty().pipe(withCollect())
+    }))
     const settled = eventually(() => activity(storage).flights === 0)
     return { ask, ran, settled, storage }
   })

@@ -1,8 +1,8 @@
 /** Streamed bodies that a test writes, and a route that stores them. */
-import { HttpRouter, HttpServerResponse } from "@effect/platform"
+import { HttpServerResponse } from "@effect/platform"
 import { Effect, Queue, Stream } from "effect"
 import { type HttpCache, withCache } from "effect-http-cache"
-import { bytes } from "./harness.js"
+import { bytes, routes } from "./harness.js"
 
 /** A handler whose body is written by the test, and what became of its runs. */
 export const produced = (options: HttpServerResponse.Options.WithContentType = {}) =>
@@ -25,4 +25,4 @@ export const produced = (options: HttpServerResponse.Options.WithContentType = {
 export const app = <R>(
   handler: Effect.Effect<HttpServerResponse.HttpServerResponse, never, R>,
   options: HttpCache.Options = {}
-) => HttpRouter.empty.pipe(HttpRouter.get("/", handler.pipe(withCache({ expiry: 10, ...options }))))
+) => routes({ "GET /": handler.pipe(withCache({ expiry: 10, ...options })) })

@@ -1,12 +1,12 @@
 /** The test kit: every fault does what it says, bodies are read-only, and `Cache-Status` is read. */
-import { Headers, type HttpApp, HttpServerRequest, HttpServerResponse } from "@effect/platform"
+import { Headers, HttpServerRequest, HttpServerResponse } from "@effect/platform"
 import { describe, expect, it } from "@effect/vitest"
 import { Context, Effect, Exit, Fiber, Layer, Logger, Scope, TestClock } from "effect"
 import type { CacheStorage } from "effect-http-cache"
 import { CollectableCacheStorage, withCache, withCollect } from "effect-http-cache"
 import * as Kit from "effect-http-cache/testing"
 import { AssertionError } from "node:assert"
-import { counted } from "./harness.js"
+import { type App, counted } from "./harness.js"
 
 /** The answers to a `GET` and to a `PATCH` of one cached handler. */
 const door = () => {
@@ -25,7 +25,7 @@ const quiet = Logger.remove(Logger.defaultLogger)
 
 describe("a storage whose bodies are read-only", () => {
   const bodyOf = (
-    app: HttpApp.Default<never, CacheStorage.CacheStorage | CollectableCacheStorage.CollectableCacheStorage>,
+    app: App<never, CacheStorage.CacheStorage | CollectableCacheStorage.CollectableCacheStorage>,
     url: string
   ) =>
     Effect.map(

@@ -1,5 +1,5 @@
 /** What follows from what a handler read: `unkeyed`, what clients are told, and what is stored; through the door. */
-import { HttpRouter, HttpServerRequest, HttpServerResponse } from "@effect/platform"
+import { HttpServerRequest, HttpServerResponse } from "@effect/platform"
 import { NodeHttpServer } from "@effect/platform-node"
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Layer, TestClock } from "effect"
@@ -7,7 +7,7 @@ import { HttpCache, InMemoryCacheStorage, withCache } from "effect-http-cache"
 import { once } from "node:events"
 import * as Http2 from "node:http2"
 import { inspect } from "node:util"
-import { counted, type Logged, logged, QuietServer, serve, TestServer } from "./harness.js"
+import { counted, type Logged, logged, QuietServer, routes, serve, TestServer } from "./harness.js"
 import { anonymous, credentials, detailed, looking, refused, Request, stored } from "./reading.js"
 
 describe("what follows from it", () => {
@@ -15,14 +15,15 @@ describe("what follows from it", () => {
     Effect.gen(function*() {
       const says = (value: string) => ({ headers: { "cache-control": value } })
       const all = (r: Request) => [r.remoteAddress, { ...r.headers }, r.cookies["sid"]]
-      const ask = yield* serve(HttpRouter.empty.pipe(
-        HttpRouter.get("/public", looking(all, says("public")).pipe(withCache({ expiry: 10 }))),
-        HttpRouter.get("/s-maxage", looking(all, says("s-maxage=10")).pipe(withCache({ expiry: 10 }))),
-        HttpRouter.get("/route", looking(all).pipe(withCache({ expiry: 10, cacheControl: "public" }))),
-        HttpRouter.get("/max-age", looking(all, says("max-age=10")).pipe(withCache({ expiry: 10 }))),
-        HttpRouter.get("/private", looking(all, says("private")).pipe(withCache({ expiry: 10 }))),
-        detailed
-      )).pipe(Effect.provide(logged([])))
+      const ask = yield* serve(
+        routes({
+          "GET /public": looking(all, says("public")).pipe(withCache({ expiry: 10 })),
+          "GET /s-maxage": looking(all, says("s-maxage=10")).pipe(withCache({ expiry: 10 })),
+          "GET /route": looking(all).pipe(withCache({ expiry: 10, cacheControl: "public" })),
+          "GET /max-age": looking(all, says("max-age=10")).pipe(withCache({ expiry: 10 })),
+          "GET /private": looking(all, says("private")).pipe(withCache({ expiry: 10 }))
+        }).pipe(detailed)
+      ).pipe(Effect.provide(logged([])))
       for (const path of ["/public", "/s-maxage"]) {
         yield* ask(path, { headers: anonymous })
         expect([path, (yield* ask(path)).cacheStatus]).toEqual([path, "hit; ttl=10"])
@@ -38,12 +39,13 @@ describe("what follows from it", () => {
     Effect.gen(function*() {
       const partition = Effect.map(Request, ({ cookies }) => cookies["sid"])
       const options = { expiry: 10, partition }
-      const ask = yield* serve(HttpRouter.empty.pipe(
-        HttpRouter.get("/cookie", looking((r) => [r.cookies["sid"], r.headers["x-a"]]).pipe(withCache(options))),
-        HttpRouter.get("/all", looking((r) => ({ ...r.headers })).pipe(withCache(options))),
-        HttpRouter.get("/address", looking((r) => r.remoteAddress).pipe(withCache(options))),
-        detailed
-      )).pipe(Effect.provide(logged([])))
+      const ask = yield* serve(
+        routes({
+          "GET /cookie": looking((r) => [r.cookies["sid"], r.headers["x-a"]]).pipe(withCache(options)),
+          "GET /all": looking((r) => ({ ...r.headers })).pipe(withCache(options)),
+          "GET /address": looking((r) => r.remoteAddress).pipe(withCache(options))
+        }).pipe(detailed)
+      ).pipe(Effect.provide(logged([])))
       const as = (sid: string, path: string) =>
         Effect.map(
           ask(path, { headers: { cookie: `sid=${sid}` } }),
@@ -58,24 +60,20 @@ describe("what follows from it", () => {
   it.scoped("unkeyed: \"refuse\" stores what was made of keyed fields only", () =>
     Effect.gen(function*() {
       const read = (r: Request) => [r.headers["x-a"], r.headers["range"], r.headers["host"]]
-      const ask = yield* serve(HttpRouter.empty.pipe(
-        HttpRouter.get("/unkeyed", looking(read).pipe(withCache({ expiry: 10, unkeyed: "refuse" }))),
-        HttpRouter.get("/route", looking(read).pipe(withCache({ expiry: 10, unkeyed: "refuse", vary: ["X-A"] }))),
-        HttpRouter.get("/all", looking((r) => ({ ...r.headers })).pipe(withCache({ expiry: 10, unkeyed: "refuse" }))),
-        HttpRouter.get(
-          "/own",
-          looking(read, { headers: { vary: "X-A" } }).pipe(withCache({ expiry: 10, unkeyed: "refuse" }))
-        ),
-        HttpRouter.get(
-          "/public",
-          looking(read, { headers: { "cache-control": "public" } }).pipe(withCache({ expiry: 10, unkeyed: "refuse" }))
-        ),
-        HttpRouter.get(
-          "/origin",
-          looking(read, { headers: { "cache-control": "max-age=5" } }).pipe(withCache({ unkeyed: "refuse" }))
-        ),
-        detailed
-      )).pipe(Effect.provide(logged([])))
+      const ask = yield* serve(
+        routes({
+          "GET /unkeyed": looking(read).pipe(withCache({ expiry: 10, unkeyed: "refuse" })),
+          "GET /route": looking(read).pipe(withCache({ expiry: 10, unkeyed: "refuse", vary: ["X-A"] })),
+          "GET /all": looking((r) => ({ ...r.headers })).pipe(withCache({ expiry: 10, unkeyed: "refuse" })),
+          "GET /own": looking(read, { headers: { vary: "X-A" } }).pipe(withCache({ expiry: 10, unkeyed: "refuse" })),
+          "GET /public": looking(read, { headers: { "cache-control": "public" } }).pipe(
+            withCache({ expiry: 10, unkeyed: "refuse" })
+          ),
+          "GET /origin": looking(read, { headers: { "cache-control": "max-age=5" } }).pipe(
+            withCache({ unkeyed: "refuse" })
+          )
+        }).pipe(detailed)
+      ).pipe(Effect.provide(logged([])))
       const unkeyed = yield* ask("/unkeyed")
       expect([unkeyed.cacheStatus, unkeyed.headers["cache-control"], unkeyed.headers["vary"]])
         .toEqual([refused, "private", undefined])
@@ -91,14 +89,15 @@ describe("what follows from it", () => {
   it.scoped("unkeyed: \"ignore\" looks at credentials only", () =>
     Effect.gen(function*() {
       const ignoring = withCache({ expiry: 10, unkeyed: "ignore" })
-      const ask = yield* serve(HttpRouter.empty.pipe(
-        HttpRouter.get("/field", looking(({ headers }) => headers["x-a"]).pipe(ignoring)),
-        HttpRouter.get("/address", looking((r) => r.remoteAddress).pipe(ignoring)),
-        HttpRouter.get("/cookie", looking((r) => r.cookies["sid"]).pipe(ignoring)),
-        HttpRouter.get("/all", looking((r) => ({ ...r.headers })).pipe(ignoring)),
-        HttpRouter.get("/source", looking((r) => r.source).pipe(ignoring)),
-        detailed
-      ))
+      const ask = yield* serve(
+        routes({
+          "GET /field": looking(({ headers }) => headers["x-a"]).pipe(ignoring),
+          "GET /address": looking((r) => r.remoteAddress).pipe(ignoring),
+          "GET /cookie": looking((r) => r.cookies["sid"]).pipe(ignoring),
+          "GET /all": looking((r) => ({ ...r.headers })).pipe(ignoring),
+          "GET /source": looking((r) => r.source).pipe(ignoring)
+        }).pipe(detailed)
+      )
       const told = (path: string) =>
         Effect.map(ask(path), ({ cacheStatus, headers }) => [cacheStatus, headers["cache-control"], headers["vary"]])
       for (const path of ["/field", "/address"]) expect(yield* told(path)).toEqual([stored, "max-age=10", undefined])
@@ -111,10 +110,10 @@ describe("what follows from it", () => {
     Effect.gen(function*() {
       const own = { headers: { "cache-control": "max-age=10" } }
       const read = (r: Request) => r.headers["x-a"]
-      const ask = yield* serve(HttpRouter.empty.pipe(
-        HttpRouter.get("/", looking(read, own).pipe(withCache())),
-        HttpRouter.get("/vary", looking(read, own).pipe(withCache({ unkeyed: "vary" })))
-      ))
+      const ask = yield* serve(routes({
+        "GET /": looking(read, own).pipe(withCache()),
+        "GET /vary": looking(read, own).pipe(withCache({ unkeyed: "vary" }))
+      }))
       expect((yield* ask("/?q=1")).headers["vary"]).toBeUndefined()
       expect((yield* ask("/vary")).headers["vary"]).toBe("x-a")
     }).pipe(Effect.provide(TestServer)))
@@ -136,12 +135,12 @@ describe("what follows from it", () => {
         Effect.map(Request, (request) => HttpServerResponse.text(inspect(look(request)))).pipe(
           withCache({ expiry: 10 })
         )
-      const ask = yield* serve(HttpRouter.empty.pipe(
-        HttpRouter.get("/headers", shown(({ headers }) => headers)),
-        HttpRouter.get("/cookies", shown(({ cookies }) => cookies)),
-        HttpRouter.get("/source", shown((request) => Object.getOwnPropertyDescriptor(request, "source")?.value)),
-        HttpRouter.get("/override", shown((request) => Reflect.get(request, "headersOverride")))
-      ))
+      const ask = yield* serve(routes({
+        "GET /headers": shown(({ headers }) => headers),
+        "GET /cookies": shown(({ cookies }) => cookies),
+        "GET /source": shown((request) => Object.getOwnPropertyDescriptor(request, "source")?.value),
+        "GET /override": shown((request) => Reflect.get(request, "headersOverride"))
+      }))
       for (const path of ["/headers", "/cookies", "/source", "/override"]) {
         yield* ask(path, { headers: { cookie: "sid=ada" } })
         const { cacheStatus, text } = yield* ask(path)
@@ -257,15 +256,15 @@ describe("what follows from it", () => {
       const log: Array<Logged> = []
       const read = (r: Request) => [r.headers["x-b"], r.headers["x-a"]]
       const all = (r: Request) => [r.remoteAddress, { ...r.headers }]
-      const ask = yield* serve(HttpRouter.empty.pipe(
-        HttpRouter.get("/all/:id", Effect.suspend(() => looking(all).pipe(withCache({ expiry: 10 })))),
-        HttpRouter.get("/fields", looking(read).pipe(withCache({ expiry: 10, unkeyed: "refuse" }))),
-        HttpRouter.get("/vary", looking(read).pipe(withCache({ expiry: 10 })))
-      )).pipe(Effect.provide(logged(log)))
+      const ask = yield* serve(routes({
+        "GET /all/:id": Effect.suspend(() => looking(all).pipe(withCache({ expiry: 10 }))),
+        "GET /fields": looking(read).pipe(withCache({ expiry: 10, unkeyed: "refuse" })),
+        "GET /vary": looking(read).pipe(withCache({ expiry: 10 }))
+      })).pipe(Effect.provide(logged(log)))
       for (const path of ["/all/1", "/all/2", "/fields", "/fields", "/vary"]) {
         yield* ask(path, { headers: { host: "a.example" } })
       }
-      expect(log.map(({ level, message }) => `${level.label}: ${message}`)).toEqual([
+      expect(log.map(({ level, message }) => `${level}: ${message}`)).toEqual([
         "WARN: effect-http-cache: http://a.example/all/1 is not stored, since the handler read the remote address, all " +
         "fields; let it read single fields, answer Cache-Control: public where the response is for everybody, or name " +
         "what selects it with vary: [...] or partition and set unkeyed: \"ignore\"",
@@ -291,7 +290,7 @@ describe("what follows from it", () => {
       )
       const handler = looking((r) => [r.headers["x-a"], r.cookies])
       const options = { expiry: 10, query: { only: ["q"] } }
-      const ask = yield* serve(HttpRouter.empty.pipe(HttpRouter.get("/", handler.pipe(withCache(options)))))
+      const ask = yield* serve(routes({ "GET /": handler.pipe(withCache(options)) }))
       const proxies = (path: string) =>
         Effect.suspend(() => {
           const before = made

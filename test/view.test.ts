@@ -11,7 +11,7 @@ import { describe, expect, it } from "@effect/vitest"
 import { Effect, Fiber, Layer, Stream } from "effect"
 import { HttpCache, withCache, withCollect } from "effect-http-cache"
 import { router as quickstart, services } from "../examples/quickstart.js"
-import { counted, send, serve, TestServer } from "./harness.js"
+import { type App, counted, mounted, otherwise, routes, send, serve, TestServer } from "./harness.js"
 
 type Request = HttpServerRequest.HttpServerRequest
 const Request = HttpServerRequest.HttpServerRequest
@@ -25,18 +25,18 @@ const notFound = HttpServerResponse.text("no such page", { status: 404 })
 const raw = (port: number, head: string): Effect.Effect<string> => send(port, `${head}\r\nConnection: close\r\n\r\n`)
 
 describe("60: what the key makes equal, the handler sees equal", () => {
-  const users = HttpRouter.empty.pipe(
-    HttpRouter.get("/", Effect.succeed(HttpServerResponse.text("home"))),
-    HttpRouter.get("/users/:id", Effect.map(HttpRouter.params, ({ id }) => HttpServerResponse.text(`user ${id}`)))
-  )
-  const answering = <E, R>(router: HttpRouter.HttpRouter<E, R>) =>
-    router.pipe(Effect.catchTag("RouteNotFound", () => Effect.succeed(notFound)), HttpCache.middleware({ expiry: 10 }))
+  const users = routes({
+    "GET /": Effect.succeed(HttpServerResponse.text("home")),
+    "GET /users/:id": Effect.map(HttpRouter.params, ({ id }) => HttpServerResponse.text(`user ${id}`))
+  })
+  const answering = <R>(router: App<HttpServerError.RouteNotFound, R>) =>
+    otherwise(router, notFound).pipe(HttpCache.middleware({ expiry: 10 }))
 
   it.scoped("a target in absolute form is answered as the path that it names", () =>
     Effect.gen(function*() {
       const apps = {
         plain: answering(users),
-        mounted: answering(HttpRouter.empty.pipe(HttpRouter.mountApp("/api", users))),
+        mounted: answering(mounted({ "/api": users })),
         origin: answering(users).pipe(
           Effect.provideService(HttpCache.Defaults, { origin: "https://shop.example" })
         )
@@ -80,13 +80,10 @@ describe("60: what the key makes equal, the handler sees equal", () => {
   it.scoped("a host is shown lower-case and without the default port", () =>
     Effect.gen(function*() {
       const tenants: { readonly [host: string]: string } = { "shop.example": "the shop" }
-      const ask = yield* serve(HttpRouter.empty.pipe(
-        HttpRouter.get(
-          "/tenant",
-          saying((r) => tenants[r.headers["host"]!] ?? "nobody").pipe(withCache({ expiry: 10 }))
-        ),
-        HttpRouter.get("/link", saying((r) => `https://${r.headers["host"]}`).pipe(withCache({ expiry: 10 })))
-      ))
+      const ask = yield* serve(routes({
+        "GET /tenant": saying((r) => tenants[r.headers["host"]!] ?? "nobody").pipe(withCache({ expiry: 10 })),
+        "GET /link": saying((r) => `https://${r.headers["host"]}`).pipe(withCache({ expiry: 10 }))
+      }))
       const as = (host: string, path: string) => Effect.map(ask(path, { headers: { host } }), ({ text }) => text)
       for (const host of ["SHOP.example", "shop.example:80", "Shop.Example:80", "shop.example"]) {
         expect([yield* as(host, "/tenant"), yield* as(host, "/link")]).toEqual(["the shop", "https://shop.example"])
@@ -135,16 +132,16 @@ describe("60: what the key makes equal, the handler sees equal", () => {
   it.scoped("a handler is shown the one spelling of a field that selects, or its response is not stored", () =>
     Effect.gen(function*() {
       const second = saying((r) => (r.headers["x-list"] ?? "").split(",")[1])
-      const ask = yield* serve(HttpRouter.empty.pipe(
-        HttpRouter.get("/named", second.pipe(withCache({ expiry: 10, vary: ["X-List"] }))),
-        HttpRouter.get("/read", second.pipe(withCache({ expiry: 10 }))),
-        HttpRouter.get(
-          "/answered",
-          Effect.map(second, HttpServerResponse.setHeaders({ vary: "x-list", "cache-control": "max-age=10" })).pipe(
-            withCache()
-          )
+      const ask = yield* serve(routes({
+        "GET /named": second.pipe(withCache({ expiry: 10, vary: ["X-List"] })),
+        "GET /read": second.pipe(withCache({ expiry: 10 })),
+        "GET /answered": Effect.map(
+          second,
+          HttpServerResponse.setHeaders({ vary: "x-list", "cache-control": "max-age=10" })
+        ).pipe(
+          withCache()
         )
-      ))
+      }))
       for (const path of ["/named", "/read", "/answered"]) {
         yield* ask(path, { headers: { "x-list": "a,beta" } })
         const plain = yield* ask(path, { headers: { "x-list": "a, beta" } })
@@ -166,13 +163,11 @@ describe("61: a URL that is rewritten outside the cache selects", () => {
 
   it.scoped("each tenant gets a page of its own, and one collect forgets them all", () =>
     Effect.gen(function*() {
-      const pages = HttpRouter.empty.pipe(
-        HttpRouter.get(
-          "/:tenant/page",
-          Effect.map(HttpRouter.params, ({ tenant }) => HttpServerResponse.text(`of ${tenant}`))
-        ),
-        HttpRouter.get("/page", Effect.succeed(HttpServerResponse.text("of nobody"))),
-        HttpRouter.patch("/page", HttpServerResponse.empty()),
+      const pages = routes({
+        "GET /:tenant/page": Effect.map(HttpRouter.params, ({ tenant }) => HttpServerResponse.text(`of ${tenant}`)),
+        "GET /page": Effect.succeed(HttpServerResponse.text("of nobody")),
+        "PATCH /page": HttpServerResponse.empty()
+      }).pipe(
         HttpCache.middleware({ expiry: 10 }),
         rewriting(({ headers, method, url }) =>
           method === "GET" && headers["x-tenant"] !== undefined ? `/${headers["x-tenant"]}${url}` : url
@@ -210,24 +205,19 @@ describe("61: a URL that is rewritten outside the cache selects", () => {
 
   it.scoped("a mount stays as it is: it is found and collected by its URI", () =>
     Effect.gen(function*() {
-      const inner = HttpRouter.empty.pipe(
-        HttpRouter.get("/users/:id", counted().pipe(withCache({ expiry: 10 }))),
-        HttpRouter.patch("/users/:id", HttpServerResponse.empty().pipe(withCollect()))
+      const inner = routes({
+        "GET /users/:id": counted().pipe(withCache({ expiry: 10 })),
+        "PATCH /users/:id": HttpServerResponse.empty().pipe(withCollect())
+      })
+      const seen = Effect.map(
+        HttpCache.lookup("/api/v1/users/1"),
+        ({ body }) => HttpServerResponse.text(new TextDecoder().decode(body))
       )
-      const app = HttpRouter.empty.pipe(
-        HttpRouter.mountApp("/api", HttpRouter.empty.pipe(HttpRouter.mountApp("/v1", inner))),
-        HttpRouter.get(
-          "/seen",
-          Effect.flatMap(
-            HttpCache.lookup("/api/v1/users/1"),
-            ({ body }) => HttpServerResponse.text(new TextDecoder().decode(body))
-          )
-        )
-      )
+      const app = mounted({ "/api": mounted({ "/v1": inner }), "/inside": routes({ "GET /seen": seen }) })
       const ask = yield* serve(app)
       expect((yield* ask("/api/v1/users/1")).cacheStatus).toBe("fwd=uri-miss; stored")
       expect((yield* ask("/api/v1/users/1")).cacheStatus).toBe("hit; ttl=10")
-      expect((yield* ask("/seen")).text).toBe("run 1")
+      expect((yield* ask("/inside/seen")).text).toBe("run 1")
       yield* ask("/api/v1/users/1", { method: "PATCH" })
       expect((yield* ask("/api/v1/users/1")).text).toBe("run 2")
     }).pipe(Effect.provide(TestServer)))
@@ -245,7 +235,7 @@ describe("62: a request that was handed out before the cache saw it", () => {
 
   const apps: ReadonlyArray<[string, typeof plainly]> = [
     ["by Effect.flatMap", plainly],
-    ["within a mount", HttpRouter.empty.pipe(HttpRouter.mountApp("/", plainly), Effect.orDie)],
+    ["within a mount", Effect.orDie(mounted({ "/": plainly }))],
     ["beneath another cache", withCache({ expiry: 10 })(plainly)],
     [
       "and read in a promise",

@@ -1,5 +1,5 @@
 /** Who waits for whom, for what, and for how long. The numbers are those of docs/failures.md. */
-import { HttpRouter, HttpServerRequest, HttpServerResponse } from "@effect/platform"
+import { HttpServerRequest, HttpServerResponse } from "@effect/platform"
 import { NodeHttpServer } from "@effect/platform-node"
 import { describe, expect, it } from "@effect/vitest"
 import { Context, Deferred, Effect, Exit, Layer, Scope, TestClock } from "effect"
@@ -14,7 +14,7 @@ import {
 } from "effect-http-cache"
 import { activity, Faults } from "effect-http-cache/testing"
 import * as Http from "node:http"
-import { type Ask, counted, eventually, FaultyServer, logged, QuietServer, serve, still } from "./harness.js"
+import { type Ask, counted, eventually, FaultyServer, logged, QuietServer, routes, serve, still } from "./harness.js"
 
 const Request = HttpServerRequest.HttpServerRequest
 
@@ -154,10 +154,10 @@ describe("89: one key that a storage can't bear", () => {
       })
     )
 
-  const app = HttpRouter.empty.pipe(
-    HttpRouter.get("/:id", counted().pipe(withCache({ expiry: 3600 }))),
-    HttpRouter.patch("/:id", HttpServerResponse.empty().pipe(withCollect()))
-  )
+  const app = routes({
+    "GET /:id": counted().pipe(withCache({ expiry: 3600 })),
+    "PATCH /:id": HttpServerResponse.empty().pipe(withCollect())
+  })
 
   it.scoped("that it can't get: the others hit, also a minute later", () =>
     Effect.gen(function*() {

@@ -1,10 +1,10 @@
 /** Nothing old after a write. The numbers are those of docs/failures.md. */
-import { HttpRouter, HttpServerRequest, HttpServerResponse } from "@effect/platform"
+import { HttpServerRequest, HttpServerResponse } from "@effect/platform"
 import { NodeHttpServer } from "@effect/platform-node"
 import { describe, expect, it } from "@effect/vitest"
 import { Context, Deferred, Effect, Layer, TestClock } from "effect"
 import { CollectableCacheStorage, HttpCache, InMemoryCacheStorage, withCache, withCollect } from "effect-http-cache"
-import { counted, eventually, serve, TestServer } from "./harness.js"
+import { counted, eventually, routes, serve, TestServer } from "./harness.js"
 import { answering } from "./waiting.js"
 
 const Request = HttpServerRequest.HttpServerRequest
@@ -109,12 +109,12 @@ describe("70: a POST that answers for a later GET", () => {
 })
 
 describe("71: a write through another spelling", () => {
-  const router = HttpRouter.empty.pipe(
-    HttpRouter.get("/users/:id", counted().pipe(withCache({ expiry: 60 }))),
-    HttpRouter.put("/users/:id", HttpServerResponse.empty().pipe(withCollect())),
-    HttpRouter.get("/Catalogue/List", counted().pipe(withCache({ expiry: 60 }))),
-    HttpRouter.put("/catalogue/list", HttpServerResponse.empty().pipe(withCollect()))
-  )
+  const router = routes({
+    "GET /users/:id": counted().pipe(withCache({ expiry: 60 })),
+    "PUT /users/:id": HttpServerResponse.empty().pipe(withCollect()),
+    "GET /Catalogue/List": counted().pipe(withCache({ expiry: 60 })),
+    "PUT /catalogue/list": HttpServerResponse.empty().pipe(withCollect())
+  })
   const spellings = ["/users/1/", "/Users/1", "//users//1", "/users/%31", "/users/1?", "/users/1;a=b", "/USERS//1/"]
 
   it.scoped.each(spellings)(
@@ -149,10 +149,10 @@ describe("71: a write through another spelling", () => {
         const response = HttpServerResponse.text(`run ${++runs}`)
         return runs === 1 ? Effect.as(Deferred.await(gate), response) : Effect.succeed(response)
       })
-      const ask = yield* serve(HttpRouter.empty.pipe(
-        HttpRouter.get("/users/:id", slow.pipe(withCache({ expiry: 60 }))),
-        HttpRouter.put("/users/:id", HttpServerResponse.empty().pipe(withCollect()))
-      ))
+      const ask = yield* serve(routes({
+        "GET /users/:id": slow.pipe(withCache({ expiry: 60 })),
+        "PUT /users/:id": HttpServerResponse.empty().pipe(withCollect())
+      }))
       const other = yield* ask.another
       const reading = yield* Effect.fork(other("/Users/1"))
       yield* eventually(() => runs === 1)
@@ -174,10 +174,10 @@ describe("71: a write through another spelling", () => {
 })
 
 describe("72: a rolling deploy on one storage", () => {
-  const app = HttpRouter.empty.pipe(
-    HttpRouter.get("/users/:id", counted().pipe(withCache({ expiry: 60 }))),
-    HttpRouter.patch("/users/:id", HttpServerResponse.empty().pipe(withCollect()))
-  )
+  const app = routes({
+    "GET /users/:id": counted().pipe(withCache({ expiry: 60 })),
+    "PATCH /users/:id": HttpServerResponse.empty().pipe(withCollect())
+  })
 
   it.scoped("a write through one version reaches what another version keeps", () =>
     Effect.gen(function*() {
@@ -246,10 +246,10 @@ describe("73: a flood of collects", () => {
         const response = HttpServerResponse.text(`run ${++runs}`)
         return Effect.as(Deferred.await(gate), response)
       })
-      const ask = yield* serve(HttpRouter.empty.pipe(
-        HttpRouter.get("/page", slow.pipe(withCache({ expiry: 60 }))),
-        HttpRouter.post("/*", HttpServerResponse.empty().pipe(withCollect()))
-      ))
+      const ask = yield* serve(routes({
+        "GET /page": slow.pipe(withCache({ expiry: 60 })),
+        "POST /*": HttpServerResponse.empty().pipe(withCollect())
+      }))
       const flood = (from: number) =>
         Effect.forEach(
           Array.from({ length: 20 }, (_, at) => `/${from + at}/${"x".repeat(200)}`),

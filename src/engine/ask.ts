@@ -1,5 +1,5 @@
 /** Asks the handler, and whether what is stored is still current with it (RFC 9111 §4.3). */
-import * as Cause from "effect/Cause"
+import type * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 import type { CacheItem } from "../CacheItem.js"
@@ -11,6 +11,7 @@ import * as Reads from "../protocol/Reads.js"
 import * as Reuse from "../protocol/Reuse.js"
 import * as Validation from "../protocol/Validation.js"
 import * as Vary from "../protocol/Vary.js"
+import { catchCause, isInterrupted } from "../runtime/effect.js"
 import * as answers from "./answers.js"
 import * as Body from "./body.js"
 import * as group from "./group.js"
@@ -65,13 +66,13 @@ export const ask = <Res, E, R>(
   const asks = item === undefined || !mayKeep ? undefined : Validation.question(item, view.fields)
   if (item === undefined || asks === undefined) return run(request, item, fields)
   const hasFailed = (cause: Cause.Cause<E>) =>
-    item.range === undefined || Cause.isInterrupted(cause) ? Effect.failCause(cause) : run(request, item, fields)
+    item.range === undefined || isInterrupted(cause) ? Effect.failCause(cause) : run(request, item, fields)
   return Effect.flatMap(
-    Effect.catchAllCause(run(request, item, { ...fields, ...asks }), hasFailed),
+    catchCause(run(request, item, { ...fields, ...asks }), hasFailed),
     (asked) => {
       const answer = resolved(item, asked)
       if (answer === asked.answer) return Effect.succeed(asked)
-      if (answer === undefined) return Effect.zipRight(Body.discard(asked.own.body), run(request, item, fields))
+      if (answer === undefined) return Effect.andThen(Body.discard(asked.own.body), run(request, item, fields))
       Object.assign(answer.fields, CacheControl.annotated(answer.fields, asked.handled.said, []))
       // A cache beneath that answered our question did not answer the client.
       return Effect.succeed({ ...asked, handled: { ...asked.handled, isFromBeneath: false }, answer })

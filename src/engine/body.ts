@@ -2,6 +2,7 @@
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 import type * as Range from "../protocol/Range.js"
+import { onStreamFailure } from "../runtime/effect.js"
 
 export type ByteStream = Stream.Stream<Uint8Array, unknown>
 
@@ -90,24 +91,26 @@ export const measured = (stream: ByteStream, length: number | undefined): ByteSt
         size += chunk.byteLength
         return size > length ? wrong(size) : Effect.void
       }),
-      Stream.concat(Stream.execute(Effect.suspend(() => size < length ? wrong(size) : Effect.void)))
+      Stream.concat(Stream.drain(Stream.fromEffect(Effect.suspend(() => size < length ? wrong(size) : Effect.void))))
     )
   })
 }
 
 /** Breaks the client's connection where the stream fails: else it would be ended as if it were whole. */
 export const breaking = (stream: ByteStream, breakConnection: () => void): ByteStream =>
-  Stream.tapErrorCause(stream, () => Effect.sync(breakConnection))
+  onStreamFailure(stream, Effect.sync(breakConnection))
 
 /** A part of a stream. */
 export const cut = (stream: ByteStream, { first, last }: Range.Part): ByteStream =>
-  stream.pipe(
-    Stream.mapAccum(0, (at, chunk) => {
-      const end = at + chunk.byteLength
-      const bytes = chunk.subarray(Math.max(0, first - at), Math.max(0, last + 1 - at))
-      return [end, { bytes, isLast: end > last }]
-    }),
-    Stream.takeUntil(({ isLast }) => isLast),
-    Stream.map(({ bytes }) => bytes),
-    Stream.filter((bytes) => bytes.byteLength > 0)
-  )
+  Stream.suspend(() => {
+    let end = 0
+    return stream.pipe(
+      Stream.map((chunk) => {
+        const at = end
+        end += chunk.byteLength
+        return chunk.subarray(Math.max(0, first - at), Math.max(0, last + 1 - at))
+      }),
+      Stream.takeUntil(() => end > last),
+      Stream.filter((bytes) => bytes.byteLength > 0)
+    )
+  })

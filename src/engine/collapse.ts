@@ -1,15 +1,13 @@
 /** What requests share, and what was learnt about it: one run of the handler for all that may wait for it. */
-import * as Cause from "effect/Cause"
 import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import * as Fiber from "effect/Fiber"
 import type { CacheItem } from "../CacheItem.js"
 import type { Fill } from "../CacheStorage.js"
 import type { ForwardReason } from "../protocol/CacheStatus.js"
 import * as Collapsing from "../protocol/Collapsing.js"
 import type * as Reuse from "../protocol/Reuse.js"
-import { ifNotSent, step, withFiber } from "../runtime/effect.js"
+import { ifNotSent, interruptLater, isInterrupted, step, withFiber } from "../runtime/effect.js"
 import { limitReached } from "../runtime/limits.js"
 import type { Handle, Plan } from "../runtime/singleFlight.js"
 import { type Answered, closed, discard, failedLate, fetch, type Fetched, type FetchPlan } from "./fetch.js"
@@ -76,7 +74,7 @@ export const fetchInFlight = <Res, E, R>(
       shared.end = handle.end
       const completed = Effect.onInterrupt(handle.complete(fetched), () => shared.first.decline)
       // Whoever waits for the body is told, also where it ends before it is pulled.
-      return Effect.onExit(restore(Effect.zipRight(completed, pump)), (exit) => shared.close(exit))
+      return Effect.onExit(restore(Effect.andThen(completed, pump)), (exit) => shared.close(exit))
     })
   )
 
@@ -94,8 +92,8 @@ const alone = <Res, E, R>(plan: FetchPlan<Res, E, R>): Effect.Effect<Arrived<Res
       return withFiber((context: Context.Context<R>, _, caller) => {
         const start = { isAtOnce: false, isAwaited: true }
         const { fiber, hold } = plan.request.runtime.lend(caller, pumped, context, start)
-        shared.end = Fiber.interruptFork(fiber)
-        return Effect.zipRight(hold, taken)
+        shared.end = interruptLater(fiber)
+        return Effect.andThen(hold, taken)
       })
     })
   )
@@ -126,11 +124,11 @@ export const fetchOnce = <Res, E, R>(plan: FetchPlan<Res, E, R>): Effect.Effect<
         if (arrival === "own") return alone(plan)
         if (typeof arrival === "string") {
           const reached = limitReached(runtime, arrival, "and requests run the handler for themselves")
-          return Effect.zipRight(reached, alone(plan))
+          return Effect.andThen(reached, alone(plan))
         }
         const { exit, isJoined } = arrival
         if (Exit.isSuccess(exit)) return Effect.succeed({ fetched: exit.value, isJoined })
-        return Cause.isInterrupted(exit.cause)
+        return isInterrupted(exit.cause)
           ? Effect.succeed({ fetched: closed, isJoined })
           : Exit.failCause(exit.cause)
       }

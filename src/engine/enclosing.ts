@@ -1,7 +1,7 @@
 /** What caches around one handler tell each other: a cell in the context, one for each run of a handler. */
-import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import type { CacheKey } from "../protocol/CacheKey.js"
+import { reference } from "../runtime/effect.js"
 import type { OwnFill, Run } from "./origin.js"
 
 export const newRun = (above: Run, ownFill: OwnFill | undefined): Run => ({
@@ -15,9 +15,10 @@ export const newRun = (above: Run, ownFill: OwnFill | undefined): Run => ({
  * The run that this effect is part of. A cache beneath leaves there with what it answered, and the cache above steps aside
  * for it.
  */
-export class EnclosingCache extends Context.Reference<EnclosingCache>()("effect-http-cache/EnclosingCache", {
-  defaultValue: (): Run => ({ depth: -1, personal: new Set() })
-}) {}
+export const EnclosingCache = reference(
+  "effect-http-cache/EnclosingCache",
+  (): Run => ({ depth: -1, personal: new Set() })
+)
 
 /** A run, and those above it. */
 function* enclosing(nearest: Run): Generator<Run> {

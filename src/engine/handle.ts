@@ -85,9 +85,9 @@ const serve = <Res, E, R>(
   if (stored.vary.length > 0) request.origin.countAsRead(stored.vary)
   const outcome = { _tag: "Hit", ttl } as const
   const answered = Effect.suspend(() => respondStored(request, stored, outcome, time))
-  if (reuse._tag === "Revalidate") return Effect.zipRight(revalidate(request, found, stored), answered)
+  if (reuse._tag === "Revalidate") return Effect.andThen(revalidate(request, found, stored), answered)
   if (stored.vary.length > request.policy.vary.length) {
-    return Effect.zipRight(varyingWarning.hit(request, stored), answered)
+    return Effect.andThen(varyingWarning.hit(request, stored), answered)
   }
   return respondStored(request, stored, outcome, time)
 }
@@ -127,7 +127,7 @@ const stand = <Res, E, R>(
   outcome: ReturnType<typeof forwarded>,
   time: number
 ): Effect.Effect<Answered<Res>> =>
-  Effect.zipRight(
+  Effect.andThen(
     isJoined ? Effect.void : discard(fetched),
     Effect.suspend(() => respondStored(request, standIn, { ...outcome, status: fetched.status }, time))
   )

@@ -2,6 +2,7 @@
 import type * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Metric from "effect/Metric"
+import { count } from "../runtime/effect.js"
 import type { Fetched } from "./fetch.js"
 import type { Asked } from "./request.js"
 
@@ -46,9 +47,9 @@ export const tell = <Res, E>(
     const trouble = troubleOf(fetched)
     if (trouble === undefined) return Effect.void
     const { cause, what } = trouble
-    const count = Metric.increment(Metric.tagged(counter, "by", by))
-    if (told.has(fetched)) return count
+    const counted = count(counter, "by", by)
+    if (told.has(fetched)) return counted
     told.add(fetched)
     const line = `effect-http-cache: the handler of ${key} ${what}; ${instead[by]}`
-    return Effect.zipRight(count, cause === undefined ? Effect.logWarning(line) : Effect.logWarning(line, cause))
+    return Effect.andThen(counted, cause === undefined ? Effect.logWarning(line) : Effect.logWarning(line, cause))
   })

@@ -1,12 +1,13 @@
 /**
  * The way of an unsafe request: what is stored is collected (others say purged) once its handler has succeeded (RFC 9111 §4.4).
  */
-import * as Cause from "effect/Cause"
+import type * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import type * as CollectableCacheStorage from "../CollectableCacheStorage.js"
 import type * as CacheKey from "../protocol/CacheKey.js"
 import type * as Fields from "../protocol/Fields.js"
 import * as Invalidation from "../protocol/Invalidation.js"
+import { isInterrupted } from "../runtime/effect.js"
 import * as enclosing from "./enclosing.js"
 import type { Asked } from "./request.js"
 import * as spellings from "./spellings.js"
@@ -43,7 +44,7 @@ export const collecting = <A, E, R>(
       if (exit._tag === "Success") {
         return collectChanged(asked, storage, options.changed(exit.value), options.also(exit.value))
       }
-      if (Cause.isInterrupted(exit.cause)) return collectChanged(asked, storage, interrupted, none)
+      if (isInterrupted(exit.cause)) return collectChanged(asked, storage, interrupted, none)
       return Effect.flatMap(options.changedBy(exit.cause), (changed) => collectChanged(asked, storage, changed, none))
     })
   )
@@ -66,10 +67,10 @@ const collectChanged = (
     const keys = spellings.keysOf(runtime, [...all, ...others], policy.query)
     const fills = enclosing.ownFillsOf(above, keys)
     return Effect.forEach(fills, ({ before }) => before, { discard: true }).pipe(
-      Effect.zipRight(
+      Effect.andThen(
         Effect.forEach(keys, (key) => storageAccess.collect(asked, storage, key), { discard: true })
       ),
-      Effect.zipRight(Effect.forEach(fills, ({ after }) => after, { discard: true }))
+      Effect.andThen(Effect.forEach(fills, ({ after }) => after, { discard: true }))
     )
   })
 }

@@ -10,6 +10,7 @@ import * as CacheKey from "../protocol/CacheKey.js"
 import * as Fields from "../protocol/Fields.js"
 import * as Reuse from "../protocol/Reuse.js"
 import * as Vary from "../protocol/Vary.js"
+import { millisOf } from "../runtime/effect.js"
 import { runtimeOf } from "../runtime/runtime.js"
 import * as spellings from "./spellings.js"
 import * as storageAccess from "./storageAccess.js"
@@ -101,7 +102,7 @@ export const lookup = (
         const reuse = Reuse.decide(
           item,
           { ...Reuse.anybody, isHeld: item.range === undefined },
-          clock.unsafeCurrentTimeMillis()
+          millisOf(clock)
         )
         return reuse._tag === "Forward"
           ? Effect.fail(new CacheMiss({ key: item.key, reason: reuse.reason }))
@@ -122,8 +123,8 @@ export const collectAll = (
     const keys = spellings.keysOf(runtime, targets, policy.query)
     const undelivered = Effect.filter(
       keys,
-      (key) => storageAccess.collect({ runtime, clock, policy }, storage, key),
-      { negate: true }
+      (key) =>
+        Effect.map(storageAccess.collect({ runtime, clock, policy }, storage, key), (isDelivered) => !isDelivered)
     )
     return Effect.flatMap(undelivered, ([key, ...more]) =>
       key === undefined ? Effect.void : Effect.fail(failed("collect", key, `${more.length + 1} not delivered yet`)))

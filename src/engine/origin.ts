@@ -4,8 +4,6 @@
  */
 import type * as Cause from "effect/Cause"
 import type * as Effect from "effect/Effect"
-import type * as FiberId from "effect/FiberId"
-import type * as HashSet from "effect/HashSet"
 import type { Said } from "../protocol/CacheControl.js"
 import type * as CacheKey from "../protocol/CacheKey.js"
 import type * as Fields from "../protocol/Fields.js"
@@ -180,6 +178,6 @@ export interface Origin<Res, E, R> {
   readonly route: Route
   /** Breaks the client's connection. */
   readonly breakConnection: () => void
-  /** Whether a request that was interrupted by these was left by its client. */
-  readonly isClientGone: (by: HashSet.HashSet<FiberId.FiberId>) => boolean
+  /** Whether a request that was interrupted so was left by its client. */
+  readonly isClientGone: (cause: Cause.Cause<unknown>) => boolean
 }

@@ -6,6 +6,7 @@ import type { Policy } from "../policy/policy.js"
 import * as CacheControl from "../protocol/CacheControl.js"
 import * as CacheKey from "../protocol/CacheKey.js"
 import * as Vary from "../protocol/Vary.js"
+import { millisOf } from "../runtime/effect.js"
 import { type Runtime, runtimeOf } from "../runtime/runtime.js"
 import { EnclosingCache } from "./enclosing.js"
 import type { Identity, Origin, Run, View } from "./origin.js"
@@ -36,7 +37,7 @@ export interface CacheRequest<Res, E, R> extends Asked {
 const nobody: Identity = { partition: "", reads: undefined }
 
 /** The time by the request's clock. Epoch milliseconds. */
-export const now = ({ clock }: Pick<Asked, "clock">): number => clock.unsafeCurrentTimeMillis()
+export const now = ({ clock }: Pick<Asked, "clock">): number => millisOf(clock)
 
 /** `cache`: which cache it is, where it has no name. */
 export const make = <Res, E, R>(
@@ -48,7 +49,7 @@ export const make = <Res, E, R>(
 ): CacheRequest<Res, E, R> => {
   const { view } = origin
   const storage = Context.get(context as Context.Context<CacheStorage>, CacheStorage)
-  const above = Context.get(context as Context.Context<EnclosingCache>, EnclosingCache)
+  const above = Context.get(context, EnclosingCache)
   const key = CacheKey.make(view.target, policy.query)
   const selection: Vary.Selection = {
     depth: above.depth + 1,

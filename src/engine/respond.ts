@@ -17,7 +17,7 @@ import type { Fetched } from "./fetch.js"
 import { type Answer, noCookies, type SetCookies } from "./origin.js"
 import { type Answered, tellStatus } from "./report.js"
 import { partOf, several } from "./parts.js"
-import type { CacheRequest } from "./request.js"
+import { type CacheRequest, now } from "./request.js"
 import type { Reader } from "./sharedBody.js"
 import type { Judged } from "./store.js"
 
@@ -104,7 +104,7 @@ export const respondFetched = <Res, E, R>(
     const { cause, status } = fetched
     if (cause === undefined) return Exit.succeed(respondFailed(request, status, outcome))
     const told = request.origin.tellOfFailure(cause, (fields) => tellStatus(fields, request, outcome))
-    return Effect.zipRight(told, Effect.failCause(cause))
+    return Effect.andThen(told, Effect.failCause(cause))
   }
   const { answer, handled, judged = unjudged, shared } = fetched
   if (handled.isSent) return Exit.succeed({ response: handled.response, outcome: undefined })
@@ -172,7 +172,7 @@ const respondFromBeneath = <Res, E, R>(
   const { origin, policy, view } = request
   ClientFields.tellPrivate(answer.fields, policy, told)
   const rest = { ...answer, isStored: false, size: undefined, isDivisible: false, isComing: false }
-  const needed = Answers.needed(rest, view, false, request.clock.unsafeCurrentTimeMillis())
+  const needed = Answers.needed(rest, view, false, now(request))
   if (needed._tag === "All") {
     return Exit.succeed({ response: origin.amend(response, ClientFields.changed(answer.fields)), outcome })
   }

@@ -1,15 +1,13 @@
 /** One streamed body, pulled once and read by many: a list of chunks that grows, and a bell that tells its readers. */
-import * as Cause from "effect/Cause"
-import * as Chunk from "effect/Chunk"
+import type * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import * as Fiber from "effect/Fiber"
-import * as FiberId from "effect/FiberId"
 import * as Option from "effect/Option"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
+import { deferred, end, forkChild, interruptLater, isInterruptedOnly, streamOf } from "../runtime/effect.js"
 import type { Holding } from "../runtime/heldBytes.js"
 import { limitReached } from "../runtime/limits.js"
 import type { Runtime } from "../runtime/runtime.js"
@@ -61,7 +59,7 @@ export class SharedBody implements Holding {
   /** When the last chunk came or was taken. Epoch milliseconds. */
   private activeAt = 0
   private size = 0
-  private bell = Deferred.unsafeMake<void>(FiberId.none)
+  private bell = deferred<void>()
   private exit: Exit.Exit<unknown, unknown> | undefined
   /** It is not going to be stored: what every reader has is no longer held. */
   private isPassing = false
@@ -93,7 +91,7 @@ export class SharedBody implements Holding {
   get failure(): Cause.Cause<unknown> | undefined {
     if (this.exit === undefined || Exit.isSuccess(this.exit) || this.isPassing) return undefined
     const { cause } = this.exit
-    return this.isAbandoned || !Cause.isInterruptedOnly(cause) ? cause : undefined
+    return this.isAbandoned || !isInterruptedOnly(cause) ? cause : undefined
   }
 
   get isTooLarge(): boolean {
@@ -127,18 +125,19 @@ export class SharedBody implements Holding {
     )
     const take = (chunk: Uint8Array) =>
       this.push(chunk).pipe(
-        Effect.zipRight(Effect.suspend(() => this.isComplete ? finish : Effect.void)),
-        Effect.zipRight(this.pulls)
+        Effect.andThen(Effect.suspend(() => this.isComplete ? finish : Effect.void)),
+        Effect.andThen(this.pulls)
       )
     const pumped = this.pulls.pipe(
-      Effect.zipRight(Stream.runForEach(source, take)),
-      Effect.zipRight(finish),
+      Effect.andThen(Stream.runForEach(source, take)),
+      Effect.andThen(finish),
       Effect.onExit((exit) => this.close(exit)),
-      // Its readers are told.
-      Effect.catchAllCause(() => Effect.void)
+      // Its readers are told how it ends.
+      Effect.exit,
+      Effect.asVoid
     )
     const watch = Effect.flatMap(Clock.currentTimeMillis, (now) => this.watch(now + deadline))
-    return Effect.flatMap(Effect.fork(watch), (watch) => Effect.ensuring(pumped, Fiber.interruptFork(watch)))
+    return Effect.flatMap(forkChild(watch), (watch) => Effect.ensuring(pumped, interruptLater(watch)))
   }
 
   /** Adds a reader, where the beginning is still there. */
@@ -168,25 +167,23 @@ export class SharedBody implements Holding {
         return isWanted || !(isGone || this.isPassing) ? Effect.void : this.abandon()
       })
     const [decline, leave] = [remove(false), remove(true)]
-    const stream = Stream.repeatEffectChunkOption(this.next(reader))
+    const stream = streamOf(this.next(reader))
     return { stream: Stream.ensuring(stream, leave), partial: Stream.ensuring(stream, decline), decline, leave }
   }
 
-  private next(reader: Seat): Effect.Effect<Chunk.Chunk<Uint8Array>, Option.Option<unknown>> {
+  private next(reader: Seat): Effect.Effect<Uint8Array | undefined, unknown> {
     return Effect.flatMap(Clock.currentTimeMillis, (now) => {
       reader.hasStarted = true
-      if (reader.isCutOff) return Effect.fail(Option.some(new Error("the client took nothing for too long")))
+      if (reader.isCutOff) return Effect.fail(new Error("the client took nothing for too long"))
       const chunk = this.chunks[reader.at - this.dropped]
       if (chunk !== undefined) {
         reader.at++
         this.activeAt = now
         this.trim()
-        return Effect.succeed(Chunk.of(chunk))
+        return Effect.succeed(chunk)
       }
-      if (this.exit === undefined) return Effect.zipRight(Deferred.await(this.bell), this.next(reader))
-      return Exit.isSuccess(this.exit)
-        ? Effect.fail(Option.none())
-        : Effect.failCause(Cause.map(this.exit.cause, Option.some))
+      if (this.exit === undefined) return Effect.andThen(Deferred.await(this.bell), this.next(reader))
+      return Exit.isSuccess(this.exit) ? Effect.succeed(undefined) : Effect.failCause(this.exit.cause)
     })
   }
 
@@ -202,7 +199,7 @@ export class SharedBody implements Holding {
       if (passes !== undefined) this.isPassing = true
       this.trim()
       this.ring()
-      return passes === undefined ? this.room : Effect.zipRight(passes, this.room)
+      return passes === undefined ? this.room : Effect.andThen(passes, this.room)
     })
   }
 
@@ -225,8 +222,8 @@ export class SharedBody implements Holding {
     return Effect.flatMap(Clock.currentTimeMillis, (now) => {
       if (now >= deadline) return this.isBeingRead ? this.watch(Infinity) : this.abandon()
       const stalls = (this.pullingSince ?? now) + patience
-      if (now < stalls) return Effect.zipRight(Effect.sleep(Math.min(deadline, stalls) - now), this.watch(deadline))
-      return Effect.zipRight(this.close(Exit.fail(new Error("the body paused for too long"))), this.end)
+      if (now < stalls) return Effect.andThen(Effect.sleep(Math.min(deadline, stalls) - now), this.watch(deadline))
+      return Effect.andThen(this.close(Exit.fail(new Error("the body paused for too long"))), this.end)
     })
   }
 
@@ -237,7 +234,7 @@ export class SharedBody implements Holding {
     const { limit, runtime } = this.options
     if (this.bytes <= (runtime.heldBytes.isCrowded(limit) ? 0 : limit)) return Effect.void
     const left = this.holdUp.begunAt(this.positions, now) + patience - now
-    if (left > 0) return Effect.zipRight(Effect.timeoutOption(Deferred.await(this.bell), left), this.room)
+    if (left > 0) return Effect.andThen(Effect.timeoutOption(Deferred.await(this.bell), left), this.room)
     this.cutOff()
     return this.room
   })
@@ -294,7 +291,7 @@ export class SharedBody implements Holding {
 
   private ring(): void {
     const { bell } = this
-    this.bell = Deferred.unsafeMake(FiberId.none)
-    Deferred.unsafeDone(bell, Effect.void)
+    this.bell = deferred()
+    end(bell, Exit.void)
   }
 }

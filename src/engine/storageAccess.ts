@@ -12,7 +12,7 @@ import { CacheItem } from "../CacheItem.js"
 import type * as CacheStorage from "../CacheStorage.js"
 import type * as CollectableCacheStorage from "../CollectableCacheStorage.js"
 import type { Detail } from "../protocol/CacheStatus.js"
-import { step, withFiber } from "../runtime/effect.js"
+import { errorOf, forkDetached, step, withFiber } from "../runtime/effect.js"
 import { limitReached } from "../runtime/limits.js"
 import { isAhead } from "../runtime/memory.js"
 import type { Runtime } from "../runtime/runtime.js"
@@ -50,7 +50,7 @@ const callOf = (access: Omit<Access, "cache" | "lookup">, method: Method, key: s
 
 const canCollect = (storage: CacheStorage.Service): storage is CollectableCacheStorage.Service => "collect" in storage
 
-const isItem = Schema.is(Schema.typeSchema(CacheItem))
+const isItem = Schema.is(CacheItem)
 
 /** Items that were found to be items: what is served again is not checked again. */
 const sound = new WeakSet<CacheItem>()
@@ -106,8 +106,9 @@ const foundOf = (
   }
   const exit = answer as Exit.Exit<CacheItem, CacheMiss | CacheStorageError>
   if (Exit.isSuccess(exit)) return Exit.succeed(ownOf(access, exit.value))
-  return exit.cause._tag === "Fail" && exit.cause.error._tag === "CacheMiss"
-    ? Exit.succeed(missed(exit.cause.error.reason))
+  const error = errorOf(exit.cause)
+  return error?._tag === "CacheMiss"
+    ? Exit.succeed(missed(error.reason))
     : exit as Exit.Exit<never, CacheStorageError>
 }
 
@@ -177,7 +178,7 @@ const isReadable = (access: Access): Effect.Effect<boolean> => {
   const { lookup: { key }, runtime: { undelivered }, storage } = access
   if (undelivered.isEmpty) return yes
   if (!canCollect(storage)) return Exit.succeed(!undelivered.has(key))
-  return Effect.zipRight(
+  return Effect.andThen(
     Effect.suspend(() => deliverOthers(access, storage, key)),
     Effect.suspend(() => undelivered.has(key) ? deliver(access, storage, key) : yes)
   )
@@ -260,7 +261,7 @@ export const collect = (
     })
     // A client that leaves does not end it: only its own fiber waits in a way that can be interrupted.
     const collected = Exit.isExit(ended) ? ended : Effect.uninterruptible(
-      Effect.flatMap(Effect.forkDaemon(Effect.interruptible(ended)), (fiber) => Effect.flatten(Fiber.await(fiber)))
+      Effect.flatMap(forkDetached(Effect.interruptible(ended)), (fiber) => Effect.flatten(Fiber.await(fiber)))
     )
     return Effect.flatMap(collected, ({ isDelivered, isKept }) =>
       isKept

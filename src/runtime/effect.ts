@@ -1,15 +1,21 @@
 /** What differs between Effect 3 and Effect 4 and is more than a name: everything else calls these. */
-import type * as Cause from "effect/Cause"
+import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
+import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as ExecutionStrategy from "effect/ExecutionStrategy"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
+import * as FiberId from "effect/FiberId"
 import * as FiberRef from "effect/FiberRef"
+import * as Metric from "effect/Metric"
+import * as Option from "effect/Option"
 import { pipeArguments } from "effect/Pipeable"
 import * as Runtime from "effect/Runtime"
 import * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import type { YieldWrap } from "effect/Utils"
 
 /** Goes on at once with what an effect has already ended with. An `Exit` is an Effect that has ended. */
 export const step = <A, E, R, B, E2, R2>(
@@ -21,8 +27,104 @@ export const step = <A, E, R, B, E2, R2>(
   return Exit.isSuccess(exit) ? next(exit.value) : Exit.failCause(exit.cause)
 }
 
+/** What an Effect that is written as a generator yields. */
+export type Yielded = YieldWrap<Effect.Effect<unknown, unknown, unknown>>
+
+/** A fiber that runs, or has run. */
+export type Running<A, E = never> = Fiber.RuntimeFiber<A, E>
+
 /** The fiber that asks for something. */
-export type Caller = Fiber.RuntimeFiber<unknown, unknown>
+export type Caller = Running<unknown, unknown>
+
+/** What a fiber has ended with; `undefined` while it runs. */
+export const exitOf = <A, E>(fiber: Running<A, E>): Exit.Exit<A, E> | undefined => fiber.unsafePoll() ?? undefined
+
+/** Interrupts a fiber, and doesn't wait for its end. */
+export const interruptLater = (fiber: Running<unknown, unknown>): Effect.Effect<void> => Fiber.interruptFork(fiber)
+
+/** A fiber that ends with the present one. */
+export const forkChild = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<Running<A, E>, never, R> =>
+  Effect.fork(effect)
+
+/** A fiber that may outlive the present one. */
+export const forkDetached = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<Running<A, E>, never, R> =>
+  Effect.forkDaemon(effect)
+
+/** Epoch milliseconds. */
+export const millisOf = (clock: Clock.Clock): number => clock.unsafeCurrentTimeMillis()
+
+/** Runs an effect by this clock. */
+export const byClock = <A, E, R>(effect: Effect.Effect<A, E, R>, clock: Clock.Clock): Effect.Effect<A, E, R> =>
+  Effect.withClock(effect, clock)
+
+/** Goes on with what an effect has failed with, also where it has died or was interrupted. */
+export const catchCause = <A, E, R, B, E2, R2>(
+  effect: Effect.Effect<A, E, R>,
+  next: (cause: Cause.Cause<E>) => Effect.Effect<B, E2, R2>
+): Effect.Effect<A | B, E2, R | R2> => Effect.catchAllCause(effect, next)
+
+/** Whether an interruption is part of it. */
+export const isInterrupted = (cause: Cause.Cause<unknown>): boolean => Cause.isInterrupted(cause)
+
+export const isInterruptedOnly = (cause: Cause.Cause<unknown>): boolean => Cause.isInterruptedOnly(cause)
+
+/** The error, where it is nothing but one. */
+export const errorOf = <E>(cause: Cause.Cause<E>): E | undefined => cause._tag === "Fail" ? cause.error : undefined
+
+/** What fibers wait for, until it is made to end by `end`. */
+export const deferred = <A>(): Deferred.Deferred<A> => Deferred.unsafeMake(FiberId.none)
+
+export const end = <A>(deferred: Deferred.Deferred<A>, exit: Exit.Exit<A>): void => Deferred.unsafeDone(deferred, exit)
+
+/** Adds one to the counter of this name and value. */
+export const count = (counter: Metric.Metric.Counter<number>, name: string, value: string): Effect.Effect<void> =>
+  Metric.increment(Metric.tagged(counter, name, value))
+
+/** What `next` answers each time that it is asked, until that is `undefined`. */
+export const streamOf = <A, E>(next: Effect.Effect<A | undefined, E>): Stream.Stream<A, E> =>
+  Stream.repeatEffectOption(
+    Effect.matchEffect(next, {
+      onSuccess: (value) => value === undefined ? Effect.fail(Option.none()) : Effect.succeed(value),
+      onFailure: (error) => Effect.fail(Option.some(error))
+    })
+  )
+
+/** Runs an effect where a stream fails, and goes on failing. */
+export const onStreamFailure = <A, E, R>(
+  stream: Stream.Stream<A, E, R>,
+  told: Effect.Effect<void>
+): Stream.Stream<A, E, R> => Stream.tapErrorCause(stream, () => told)
+
+/** What has a value in each context: a default where nobody has provided another. */
+export interface Reference<A> extends Context.Reference<Given, A> {}
+
+/** No effect requires a reference. */
+interface Given {
+  readonly _: unique symbol
+}
+
+export const reference = <A>(key: string, defaultValue: () => A): Reference<A> =>
+  Context.Reference<Given>()(key, { defaultValue })
+
+type Tag<I, A> = Context.Tag<I, A> | Context.Reference<I, A>
+
+/** What a context has for a tag. */
+export const serviceIn = <I, A>(context: Context.Context<never>, tag: Tag<I, A>): A | undefined =>
+  context.unsafeMap.get(tag.key) as A | undefined
+
+/** The context with these services too. */
+export const adding = (
+  context: Context.Context<never>,
+  ...services: ReadonlyArray<readonly [tag: { readonly key: string }, service: unknown]>
+): Context.Context<never> => {
+  const all = new Map(context.unsafeMap)
+  for (const [{ key }, service] of services) all.set(key, service)
+  return Context.unsafeMake(all) as Context.Context<never>
+}
+
+/** The services of the fiber that runs now; `undefined` outside of all fibers. */
+export const currentContext = (): Context.Context<never> | undefined =>
+  Option.getOrUndefined(Fiber.getCurrentFiber())?.currentContext
 
 /** The services and the clock of the present fiber, and the fiber itself, in one step. */
 export const withFiber = <A, E, R>(
@@ -45,7 +147,7 @@ export interface Next<A, E, B, E2, R> {
 /** Runs an effect with these services, and no others; goes on with those of before. What goes on can't be interrupted. */
 export const withServices = <A, E, B, E2, R>(
   effect: Effect.Effect<A, E, R>,
-  services: Map<string, unknown>,
+  services: Context.Context<never>,
   { onFailure, onSuccess }: Next<A, E, B, E2, R>
 ): Effect.Effect<B, E2, R> =>
   Effect.uninterruptibleMask((restore) =>
@@ -54,8 +156,7 @@ export const withServices = <A, E, B, E2, R>(
         onSuccess: (value) => Effect.flatMap(FiberRef.set(FiberRef.currentContext, before), () => onSuccess(value)),
         onFailure: (cause) => Effect.flatMap(FiberRef.set(FiberRef.currentContext, before), () => onFailure(cause))
       })
-      const context = Context.unsafeMake(services) as Context.Context<never>
-      return Effect.flatMap(FiberRef.set(FiberRef.currentContext, context), () => ended)
+      return Effect.flatMap(FiberRef.set(FiberRef.currentContext, services), () => ended)
     })
   )
 
@@ -72,6 +173,13 @@ export const fork = <A, E, R>(
   Runtime.runFork(
     Runtime.make({ context, fiberRefs: caller.getFiberRefs(), runtimeFlags: Runtime.defaultRuntimeFlags })
   )(effect, { immediate: isAtOnce })
+
+/** Seconds of the machine's own clock: with a `TestClock` a layer would never close that a reader keeps waiting. */
+const patience = Effect.withClock(Effect.sleep("5 seconds"), Clock.make())
+
+/** Waits for a few seconds, and leaves behind what can't be interrupted. */
+export const patiently = <A>(effect: Effect.Effect<A>): Effect.Effect<A | void> =>
+  Effect.raceFirst(Effect.interruptible(Effect.disconnect(effect)), Effect.interruptible(patience))
 
 /** What each fiber has of its own. */
 const ownReferences: ReadonlySet<unknown> = new Set([FiberRef.currentContext, FiberRef.currentRuntimeFlags])
@@ -90,14 +198,14 @@ export const inheritReferences = (fiber: Fiber.RuntimeFiber<unknown, unknown>): 
   leavesReferences(fiber)
     ? Effect.flatMap(
       FiberRef.get(FiberRef.currentContext),
-      (context) => Effect.zipRight(Fiber.inheritAll(fiber), FiberRef.set(FiberRef.currentContext, context))
+      (context) => Effect.andThen(Fiber.inheritAll(fiber), FiberRef.set(FiberRef.currentContext, context))
     )
     : Effect.void
 
 /** A request that ends as a failure has not taken, or not all of, what it was answered with. */
 export const ifNotSent = (untaken: Effect.Effect<void>): Effect.Effect<void> =>
   untaken === Effect.void ? Effect.void : withFiber((context) => {
-    const scope = context.unsafeMap.get(Scope.Scope.key) as Scope.Scope | undefined
+    const scope = serviceIn(context, Scope.Scope)
     return scope === undefined
       ? Effect.void
       : Scope.addFinalizerExit(scope, (exit) => Exit.isFailure(exit) ? untaken : Effect.void)

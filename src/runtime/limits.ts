@@ -1,6 +1,7 @@
 /** A limit that was reached is counted, and logged once for each storage. */
 import * as Effect from "effect/Effect"
 import * as Metric from "effect/Metric"
+import { count } from "./effect.js"
 
 const counter = Metric.counter("effect_http_cache_limits_reached", {
   description: "How often a limit of effect-http-cache was reached, by limit",
@@ -16,8 +17,8 @@ export const limitReached = (
   Effect.suspend(() => {
     const isNew = !reachedLimits.has(limit)
     reachedLimits.add(limit)
-    return Effect.zipRight(
-      Metric.increment(Metric.tagged(counter, "limit", limit)),
+    return Effect.andThen(
+      count(counter, "limit", limit),
       isNew
         ? Effect.logWarning(`effect-http-cache: the limit on ${limit} is reached, ${consequence}; this is logged once`)
         : Effect.void

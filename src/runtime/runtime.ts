@@ -1,12 +1,10 @@
 /** What belongs to a storage and to no request: one object for each storage, made when it is first asked for. */
-import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
-import * as GlobalValue from "effect/GlobalValue"
 import * as Scope from "effect/Scope"
 import { CircuitBreaker } from "./circuitBreaker.js"
-import { type Caller, fork, LentScope } from "./effect.js"
+import { type Caller, exitOf, fork, LentScope, patiently, type Running, serviceIn } from "./effect.js"
 import { HeldBytes } from "./heldBytes.js"
 import { Memory } from "./memory.js"
 import { SingleFlight } from "./singleFlight.js"
@@ -14,7 +12,7 @@ import { Timeouts } from "./timeouts.js"
 import { UndeliveredCollects } from "./undeliveredCollects.js"
 
 export interface Lent<A, E> {
-  readonly fiber: Fiber.RuntimeFiber<A, E>
+  readonly fiber: Running<A, E>
   readonly hold: Effect.Effect<void>
 }
 
@@ -25,8 +23,6 @@ export interface Start {
   /** Somebody waits for it: whoever closes the storage lets it end, within a bound. */
   readonly isAwaited: boolean
 }
-
-type AnyFiber = Fiber.RuntimeFiber<unknown, unknown>
 
 /** Counts the collects of a key from when it is made. */
 export interface Watch {
@@ -48,7 +44,7 @@ export class Runtime {
   /** The layer of the storage has closed, or is about to: no work in the background is begun. */
   isClosed = false
   /** Its fibers, and whether somebody waits for them. */
-  private readonly running = new Map<AnyFiber, boolean>()
+  private readonly running = new Map<Running<unknown, unknown>, boolean>()
 
   /** How many of its fibers run. */
   get fibers(): number {
@@ -75,9 +71,9 @@ export class Runtime {
     effect: Effect.Effect<A, E, R>,
     context: Context.Context<R>,
     { isAtOnce, isAwaited }: Start
-  ): Fiber.RuntimeFiber<A, E> {
+  ): Running<A, E> {
     const fiber = fork(caller, effect, context, isAtOnce)
-    if (fiber.unsafePoll() === null) {
+    if (exitOf(fiber) === undefined) {
       this.running.set(fiber, isAwaited)
       fiber.addObserver(() => this.running.delete(fiber))
     }
@@ -94,18 +90,17 @@ export class Runtime {
     context: Context.Context<R>,
     start: Start
   ): Lent<A, E> {
-    const scope = context.unsafeMap.get(Scope.Scope.key) as Scope.Scope | undefined
+    const scope = serviceIn(context, Scope.Scope)
     if (scope === undefined) return { fiber: this.fork(caller, effect, context, start), hold: Effect.void }
     const lent = new LentScope(scope)
-    const services = new Map(context.unsafeMap).set(Scope.Scope.key, lent)
-    const fiber = this.fork(caller, effect, Context.unsafeMake(services) as Context.Context<R>, start)
+    const fiber = this.fork(caller, effect, Context.add(context, Scope.Scope, lent), start)
     lent.startedAs(fiber)
     return { fiber, hold: lent.hold }
   }
 
   private readonly awaitAll: Effect.Effect<void> = Effect.suspend(() => {
     const awaited = [...this.running].flatMap(([fiber, isAwaited]) => isAwaited ? [fiber] : [])
-    return awaited.length === 0 ? Effect.void : Effect.zipRight(Fiber.awaitAll(awaited), this.awaitAll)
+    return awaited.length === 0 ? Effect.void : Effect.andThen(Fiber.awaitAll(awaited), this.awaitAll)
   })
 
   /**
@@ -115,10 +110,10 @@ export class Runtime {
   readonly endWithScope: Effect.Effect<void, never, Scope.Scope> = Effect.addFinalizer(() =>
     Effect.suspend(() => {
       this.isClosed = true
-      return Effect.zipRight(
-        Effect.zipRight(
-          bounded(this.awaitAll),
-          bounded(Effect.suspend(() => Fiber.interruptAll([...this.running.keys()])))
+      return Effect.andThen(
+        Effect.andThen(
+          patiently(this.awaitAll),
+          patiently(Effect.suspend(() => Fiber.interruptAll([...this.running.keys()])))
         ),
         Effect.sync(() => this.timeouts.close())
       )
@@ -126,18 +121,9 @@ export class Runtime {
   )
 }
 
-/** Seconds of the machine's own clock: with a `TestClock` a layer would never close that a reader keeps waiting. */
-const patience = Effect.withClock(Effect.sleep("5 seconds"), Clock.make())
-
-/** Leaves behind what can't be interrupted. */
-const bounded = <A>(effect: Effect.Effect<A>) =>
-  Effect.raceFirst(Effect.interruptible(Effect.disconnect(effect)), Effect.interruptible(patience))
-
 /** Two copies of this package share the runtimes, as they share the storages. */
-const runtimes = GlobalValue.globalValue(
-  Symbol.for("effect-http-cache/runtimes"),
-  () => new WeakMap<object, Runtime>()
-)
+const shared = globalThis as { [name: symbol]: WeakMap<object, Runtime> | undefined }
+const runtimes = shared[Symbol.for("effect-http-cache/runtimes")] ??= new WeakMap()
 
 export const runtimeOf = (storage: object): Runtime => {
   let runtime = runtimes.get(storage)

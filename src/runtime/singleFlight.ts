@@ -2,16 +2,25 @@
  * Single flight: requests for the same wait for one run, which belongs to none of them. What others call request coalescing,
  * or protection from a cache stampede (thundering herd, dog-pile), rests on it.
  */
-import * as Cause from "effect/Cause"
+import type * as Cause from "effect/Cause"
 import type * as Clock from "effect/Clock"
 import type * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
-import * as FiberId from "effect/FiberId"
-import type * as HashSet from "effect/HashSet"
-import { type Caller, ifNotSent, inheritReferences, step, withFiber } from "./effect.js"
+import {
+  type Caller,
+  deferred,
+  end,
+  exitOf,
+  ifNotSent,
+  inheritReferences,
+  interruptLater,
+  type Running,
+  step,
+  withFiber
+} from "./effect.js"
 import type { Runtime } from "./runtime.js"
 
 /** What a run does with the flight that it is of. */
@@ -46,8 +55,8 @@ export interface Plan<A, R> {
   /** Milliseconds, after which the run is interrupted, and comes to `late`. */
   readonly deadline: number
   readonly late: () => A
-  /** Whether a request that was interrupted by these was left by its client. What a client that leaves ends, `wait` decides. */
-  readonly isClientGone: (by: HashSet.HashSet<FiberId.FiberId>) => boolean
+  /** Whether a request that was interrupted so was left by its client. What a client that leaves ends, `wait` decides. */
+  readonly isClientGone: (cause: Cause.Cause<unknown>) => boolean
 }
 
 export interface Arrival<A> {
@@ -59,6 +68,9 @@ export interface Arrival<A> {
 
 /** A limit on flights or on their waiters is reached: the request runs by itself. */
 export type Refused = "flights" | "waiters" | "own"
+
+/** What became of a flight in the background. */
+export type Started = "started" | "running" | "full"
 
 interface Flight<A> {
   readonly key: string
@@ -75,7 +87,7 @@ interface Flight<A> {
   readonly trace: string | undefined
   readonly asker: Trace | undefined
   /** `undefined` until it has started. */
-  fiber: Fiber.RuntimeFiber<void> | undefined
+  fiber: Running<void> | undefined
   /** Run before the request that started it goes on without it. */
   hold: Effect.Effect<void>
 }
@@ -145,22 +157,15 @@ export class SingleFlight {
    * Starts a flight in the background, unless one of this key is running or `most` are in the background. It ends at its
    * deadline or when the storage's layer closes.
    */
-  startInBackground<A, R>(
-    plan: Plan<A, R>,
-    most: number
-  ): Effect.Effect<"started" | "running" | "full", never, R> {
+  startInBackground<A, R>(plan: Plan<A, R>, most: number): Effect.Effect<Started, never, R> {
     return Effect.uninterruptible(
-      withFiber((
-        context: Context.Context<R>,
-        clock,
-        caller
-      ): Effect.Effect<"started" | "running" | "full", never, R> => {
+      withFiber((context: Context.Context<R>, clock, caller): Effect.Effect<Started, never, R> => {
         if (this.flights.has(plan.key)) return Exit.succeed("running")
         if (this.background >= most) return Exit.succeed("full")
         this.background++
         const flight = this.claim(plan, false)
         this.start(flight, plan, context, clock, caller).addObserver(() => this.background--)
-        return Effect.as(flight.hold, "started")
+        return Effect.as(flight.hold, "started" as const)
       })
     )
   }
@@ -195,11 +200,11 @@ export class SingleFlight {
     context: Context.Context<R>,
     clock: Clock.Clock,
     caller: Caller
-  ): Fiber.RuntimeFiber<void> {
+  ): Running<void> {
     let cancel: (() => void) | undefined
     const end = Effect.suspend(() => {
       this.leave(flight)
-      return flight.fiber === undefined ? Exit.void : Fiber.interruptFork(flight.fiber)
+      return flight.fiber === undefined ? Exit.void : interruptLater(flight.fiber)
     })
     const complete = (value: A) =>
       Effect.suspend(() => {
@@ -216,7 +221,7 @@ export class SingleFlight {
     })
     flight.fiber = fiber
     flight.hold = hold
-    if (flight.completed === undefined && fiber.unsafePoll() === null) {
+    if (flight.completed === undefined && exitOf(fiber) === undefined) {
       cancel = this.ground.timeouts.after(clock, deadline, () => {
         flight.isLed = false
         arrive(flight, Exit.succeed(late()))
@@ -227,7 +232,10 @@ export class SingleFlight {
       cancel?.()
       this.leave(flight)
       if (flight.arrived !== undefined) return
-      arrive(flight, Exit.zipRight(exit, Exit.die("a flight ended before it had come to anything")))
+      arrive(
+        flight,
+        Exit.isSuccess(exit) ? Exit.die("a flight ended before it had come to anything") : Exit.failCause(exit.cause)
+      )
     })
     return fiber
   }
@@ -244,31 +252,31 @@ export class SingleFlight {
       flight.waiters--
       return Exit.succeed(flight.arrived)
     }
-    flight.arrival ??= Deferred.unsafeMake(FiberId.none)
+    flight.arrival ??= deferred()
     return Effect.onExit(Effect.interruptible(Deferred.await(flight.arrival)), (exit) => {
       flight.waiters--
       if (Exit.isSuccess(exit)) return Effect.void
       const own = left === undefined ? Effect.void : left(exit.cause)
       if (flight.completed !== undefined || flight.waiters > 0) return own
       this.leave(flight)
-      return flight.fiber === undefined ? own : Effect.zipRight(Fiber.interruptFork(flight.fiber), own)
+      return flight.fiber === undefined ? own : Effect.andThen(interruptLater(flight.fiber), own)
     })
   }
 
   /** Waits as the request that started it. That one holds what the run uses, also when its client has left. */
   private lead<A, R>(
     flight: Flight<A>,
-    fiber: Fiber.RuntimeFiber<void>,
+    fiber: Running<void>,
     { isClientGone, untaken }: Plan<A, R>
   ): Effect.Effect<Exit.Exit<A>> {
     const left = (cause: Cause.Cause<never>) => {
       flight.isLed = false
       const untakenNow = flight.completed === undefined ? Effect.void : untaken(flight.completed.value, true)
-      const ended = isClientGone(Cause.interruptors(cause)) ? Fiber.await(fiber) : Effect.void
-      return Effect.zipRight(Effect.zipRight(flight.hold, untakenNow), ended)
+      const ended = isClientGone(cause) ? Fiber.await(fiber) : Effect.void
+      return Effect.andThen(Effect.andThen(flight.hold, untakenNow), ended)
     }
     return step(this.wait(flight, left), (exit) => {
-      const goesOn = fiber.unsafePoll() === null ? flight.hold : Effect.void
+      const goesOn = exitOf(fiber) === undefined ? flight.hold : Effect.void
       const taken = Exit.isSuccess(exit) ? ifNotSent(untaken(exit.value, true)) : Effect.void
       const inherited = inheritReferences(fiber)
       const steps = [inherited, goesOn, taken].filter((effect) => effect !== Effect.void)
@@ -281,7 +289,7 @@ export class SingleFlight {
 const arrive = <A>(flight: Flight<A>, exit: Exit.Exit<A>): void => {
   if (flight.arrived !== undefined) return
   flight.arrived = exit
-  if (flight.arrival !== undefined) Deferred.unsafeDone(flight.arrival, Exit.succeed(exit))
+  if (flight.arrival !== undefined) end(flight.arrival, Exit.succeed(exit))
 }
 
 /**

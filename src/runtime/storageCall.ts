@@ -7,10 +7,9 @@ import type * as Clock from "effect/Clock"
 import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import * as Fiber from "effect/Fiber"
 import { CacheStorageError } from "../CacheError.js"
 import { type CircuitBreaker, pause } from "./circuitBreaker.js"
-import { fork, withFiber } from "./effect.js"
+import { exitOf, fork, interruptLater, isInterruptedOnly, millisOf, withFiber } from "./effect.js"
 import type { Runtime } from "./runtime.js"
 
 type Method = CacheStorageError["method"]
@@ -48,18 +47,18 @@ const slow = (timeout: number) => new Error(`no answer within ${timeout} ms (sto
 const within = <A, E>(effect: Effect.Effect<A, E>, { clock, runtime, timeout }: Call): Effect.Effect<A, E | Error> =>
   withFiber((context: Context.Context<never>, _, caller) => {
     const fiber = fork(caller, effect, context, true)
-    const exit = fiber.unsafePoll()
-    if (exit !== null) return exit
+    const exit = exitOf(fiber)
+    if (exit !== undefined) return exit
     // Joined, it would leave its context behind in place of the caller's.
     return Effect.interruptible(Effect.async<A, E | Error>((resume) => {
       const cancel = runtime.timeouts.after(clock, timeout, () => {
-        resume(Effect.zipRight(Fiber.interruptFork(fiber), Effect.fail(slow(timeout))))
+        resume(Effect.andThen(interruptLater(fiber), Effect.fail(slow(timeout))))
       })
       fiber.addObserver((exit) => {
         cancel()
         resume(exit)
       })
-      return Effect.zipRight(Effect.sync(cancel), Fiber.interruptFork(fiber))
+      return Effect.andThen(Effect.sync(cancel), interruptLater(fiber))
     }))
   })
 
@@ -76,7 +75,7 @@ export const call = <A extends {}>(
   const { clock, key } = made
   const breaker = breakerOf(made)
   const { isQuiet } = breaker
-  if (!isQuiet && !breaker.admits(key, clock.unsafeCurrentTimeMillis())) return unanswered
+  if (!isQuiet && !breaker.admits(key, millisOf(clock))) return unanswered
   const answer = evaluated(evaluate)
   if (isQuiet && Exit.isExit(answer) && Exit.isSuccess(answer as Exit.Exit<A, unknown>)) {
     return answer as Exit.Exit<A>
@@ -102,10 +101,10 @@ const evaluated = <A>(evaluate: () => Effect.Effect<A, CacheStorageError>): Effe
 }
 
 const failed = (made: Call, breaker: CircuitBreaker, cause: Cause.Cause<unknown>): Effect.Effect<undefined> => {
-  if (Cause.isInterruptedOnly(cause)) return unanswered
+  if (isInterruptedOnly(cause)) return unanswered
   const { clock, key, method } = made
   return Effect.flatMap(warn(made, cause), () => {
-    const leftAlone = breaker.fail(key, clock.unsafeCurrentTimeMillis())
+    const leftAlone = breaker.fail(key, millisOf(clock))
     if (leftAlone === undefined) return unanswered
     const what = leftAlone === "all" ? `${method} of the storage` : `${method} of ${key}`
     return Effect.as(

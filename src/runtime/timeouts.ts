@@ -2,6 +2,7 @@
 import type * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
+import { byClock, millisOf, type Running } from "./effect.js"
 
 interface Timer {
   /** Epoch milliseconds. */
@@ -12,7 +13,7 @@ interface Timer {
 /** What waits equally long ends in the order in which it began. */
 interface Queue {
   readonly timers: Set<Timer>
-  sleeper: Fiber.RuntimeFiber<void> | undefined
+  sleeper: Running<void> | undefined
 }
 
 export class Timeouts {
@@ -21,7 +22,7 @@ export class Timeouts {
   /** Calls `fire` in so many milliseconds, unless the function that it returns is called before. */
   after(clock: Clock.Clock, millis: number, fire: () => void): () => void {
     const queue = this.queueOf(clock, millis)
-    const timer: Timer = { at: clock.unsafeCurrentTimeMillis() + millis, fire }
+    const timer: Timer = { at: millisOf(clock) + millis, fire }
     queue.timers.add(timer)
     queue.sleeper ??= this.sleep(queue, clock, millis)
     return () => void queue.timers.delete(timer)
@@ -43,11 +44,11 @@ export class Timeouts {
     return queue
   }
 
-  private sleep(queue: Queue, clock: Clock.Clock, millis: number): Fiber.RuntimeFiber<void> {
+  private sleep(queue: Queue, clock: Clock.Clock, millis: number): Running<void> {
     const sleepOn: Effect.Effect<void> = Effect.suspend(() => {
-      const now = clock.unsafeCurrentTimeMillis()
+      const now = millisOf(clock)
       for (const timer of queue.timers) {
-        if (timer.at > now) return Effect.zipRight(Effect.sleep(timer.at - now), sleepOn)
+        if (timer.at > now) return Effect.andThen(Effect.sleep(timer.at - now), sleepOn)
         queue.timers.delete(timer)
         timer.fire()
       }
@@ -55,6 +56,6 @@ export class Timeouts {
       if (this.queues.get(clock)?.size === 0) this.queues.delete(clock)
       return Effect.void
     })
-    return Effect.runFork(Effect.withClock(Effect.zipRight(Effect.sleep(millis), sleepOn), clock))
+    return Effect.runFork(byClock(Effect.andThen(Effect.sleep(millis), sleepOn), clock))
   }
 }

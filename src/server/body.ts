@@ -6,6 +6,7 @@ import * as Option from "effect/Option"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as Body from "../engine/body.js"
+import { forkDetached } from "../runtime/effect.js"
 
 const asBytes = (chunk: unknown): Uint8Array =>
   chunk instanceof Uint8Array ? chunk : new TextEncoder().encode(String(chunk))
@@ -26,7 +27,7 @@ const nextTurn = Effect.promise(() => new Promise<void>((resolve) => setImmediat
 const openedAndClosed = (stream: Body.ByteStream): Effect.Effect<void> =>
   Effect.uninterruptible(Effect.gen(function*() {
     const opened = Effect.exit(Stream.runDrain(Stream.take(stream, maxFirstChunks)))
-    const fiber = yield* Effect.forkDaemon(Effect.interruptible(Effect.raceFirst(opened, nextTurn)))
+    const fiber = yield* forkDetached(Effect.interruptible(Effect.raceFirst(opened, nextTurn)))
     const scope = yield* Effect.serviceOption(Scope.Scope)
     if (Option.isSome(scope)) yield* Scope.addFinalizer(scope.value, Fiber.await(fiber))
   }))
@@ -42,9 +43,9 @@ const fromWeb = (evaluate: () => ReadableStream): Body.ByteStream =>
  * web `Response`, is opaque. The fields are given the type of a form.
  */
 export const fromPlatform = (body: HttpBody.HttpBody, fields: { [name: string]: string }): Body.Body => {
+  if (body._tag === "Empty") return Body.empty
   const streamed = (stream: Body.ByteStream, close?: () => unknown) =>
     Body.closable(stream, body.contentLength, Effect.sync(() => void close?.()))
-  if (body._tag === "Empty") return Body.empty
   if (body._tag === "Uint8Array") return Body.ofBytes(body.body)
   if (body._tag === "Stream") return Body.closable(body.stream, body.contentLength, openedAndClosed(body.stream))
   if (body._tag === "FormData") {

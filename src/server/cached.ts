@@ -1,8 +1,6 @@
 /** Puts a cache around a handler of the platform's server. */
-import type * as HttpApp from "@effect/platform/HttpApp"
 import { causeResponse } from "@effect/platform/HttpServerError"
 import { HttpServerRequest } from "@effect/platform/HttpServerRequest"
-import * as Respondable from "@effect/platform/HttpServerRespondable"
 import type * as HttpServerResponse from "@effect/platform/HttpServerResponse"
 import type * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
@@ -23,6 +21,7 @@ import type * as CacheKey from "../protocol/CacheKey.js"
 import * as Invalidation from "../protocol/Invalidation.js"
 import { step, withFiber } from "../runtime/effect.js"
 import { ServerOrigin, sign } from "./origin.js"
+import { type App, type Respondable, toResponse } from "./platform.js"
 
 type Response = HttpServerResponse.HttpServerResponse
 
@@ -39,9 +38,9 @@ export const cached = <RP>(
   policies: Policies<RP>,
   { isPlaced, made }: Place = { made: callSite(policies), isPlaced: false }
 ) =>
-<A extends Respondable.Respondable, E, R>(
+<A extends Respondable, E, R>(
   handler: Effect.Effect<A, E, R>
-): HttpApp.Default<E, R | RP | CacheStorage> => {
+): App<E, R | RP | CacheStorage> => {
   const placed = isPlaced ? made : callSite(handler)
   let site: string | undefined
   const cache = () => site ??= placed() || made()
@@ -57,7 +56,7 @@ export const cached = <RP>(
 }
 
 /** The request that the fiber answers, as the engine has it. */
-const arrived = <A extends Respondable.Respondable, E, R>(
+const arrived = <A extends Respondable, E, R>(
   handler: Effect.Effect<A, E, R>,
   policies: Policies<R>,
   context: Context.Context<never>,
@@ -66,7 +65,7 @@ const arrived = <A extends Respondable.Respondable, E, R>(
   given: object = handler
 ): Request<E, R> => {
   const request = Context.unsafeGet(context, HttpServerRequest)
-  const policy = policies(Context.get(context as Context.Context<Defaults>, Defaults))
+  const policy = policies(Context.get(context, Defaults))
   const origin = new ServerOrigin<A, E, R>(handler, request, policy, context, clock, undefined, given)
   return requests.make(origin, policy, policy.name ?? cache(), context, clock)
 }
@@ -97,43 +96,45 @@ const forWhom = <E, R>(request: Request<E, R>): Effect.Effect<Answered<Response>
 export type Also = ((request: HttpServerRequest, response: Response) => Iterable<string>) | undefined
 
 /** `tells`: no cache around it does. */
-export const collecting =
-  <RP>(policies: Policies<RP>, also: Also, tells: boolean) =>
-  <A extends Respondable.Respondable, E, R>(
-    handler: Effect.Effect<A, E, R>
-  ): HttpApp.Default<E, R | CacheStorage | CollectableCacheStorage> =>
-    withFiber((context, clock) => {
-      const storage = Context.unsafeGet(context, CollectableCacheStorage)
-      if (storage !== Context.unsafeGet(context, CacheStorage)) {
-        return Effect.dieMessage(
+export const collecting = <RP>(policies: Policies<RP>, also: Also, tells: boolean) =>
+<A extends Respondable, E, R>(
+  handler: Effect.Effect<A, E, R>
+): App<E, R | CacheStorage | CollectableCacheStorage> =>
+  withFiber((context, clock) => {
+    const storage = Context.unsafeGet(context, CollectableCacheStorage)
+    if (storage !== Context.unsafeGet(context, CacheStorage)) {
+      return Effect.die(
+        new Error(
           "withCollect: CacheStorage and CollectableCacheStorage are two storages, so that nothing would be collected; " +
             "provide both from one layer, such as InMemoryCacheStorage.layerCollectable"
         )
-      }
-      const answering = Effect.flatMap(handler, Respondable.toResponse)
-      const native = Context.unsafeGet(context, HttpServerRequest)
-      if (Invalidation.isSafe(native.method)) return answering
-      // A collect never runs the `partition` of a route, which is all that needs RP.
-      const plain = policies as unknown as Policies<R>
-      const asked = arrived<Response, E, R>(answering, plain, context, clock, () => "", handler)
-      const moreOf = (response: Response): Effect.Effect<ReadonlyArray<CacheKey.Target>> =>
-        also === undefined ?
-          Effect.succeed([]) :
-          Effect.try(() =>
-            Array.from(also(native, response)).flatMap((uri) => resolve("withCollect: also", uri, asked.view.target))
-          ).pipe(
-            Effect.catchAll(({ error }) => Effect.as(Effect.logWarning(`effect-http-cache: ${error}`), []))
-          )
-      const collects = invalidate.collecting(answering, asked, storage, {
-        changed: ({ headers, status }) => ({ status, fields: headers }),
-        changedBy: (cause) =>
-          Effect.map(causeResponse(cause), ([{ headers, status }]) => ({ status, fields: headers })),
-        also: moreOf
-      })
-      if (!tells) return collects
-      const told = arrived<Response, E, R>(collects, plain, context, clock, () => "", handler)
-      return Effect.map(
-        pass(told, { reason: "method" }),
-        ({ outcome, response }) => outcome === undefined ? response : sign(response, told.above)
       )
+    }
+    const answering = Effect.flatMap(handler, toResponse)
+    const native = Context.unsafeGet(context, HttpServerRequest)
+    if (Invalidation.isSafe(native.method)) return answering
+    // A collect never runs the `partition` of a route, which is all that needs RP.
+    const plain = policies as unknown as Policies<R>
+    const asked = arrived<Response, E, R>(answering, plain, context, clock, () => "", handler)
+    const moreOf = (response: Response): Effect.Effect<ReadonlyArray<CacheKey.Target>> =>
+      also === undefined ?
+        Effect.succeed([]) :
+        Effect.try({
+          try: () =>
+            Array.from(also(native, response)).flatMap((uri) => resolve("withCollect: also", uri, asked.view.target)),
+          catch: (error) => error
+        }).pipe(
+          Effect.catchAll((error) => Effect.as(Effect.logWarning(`effect-http-cache: ${error}`), []))
+        )
+    const collects = invalidate.collecting(answering, asked, storage, {
+      changed: ({ headers, status }) => ({ status, fields: headers }),
+      changedBy: (cause) => Effect.map(causeResponse(cause), ([{ headers, status }]) => ({ status, fields: headers })),
+      also: moreOf
     })
+    if (!tells) return collects
+    const told = arrived<Response, E, R>(collects, plain, context, clock, () => "", handler)
+    return Effect.map(
+      pass(told, { reason: "method" }),
+      ({ outcome, response }) => outcome === undefined ? response : sign(response, told.above)
+    )
+  })

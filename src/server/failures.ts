@@ -1,24 +1,19 @@
 /** A failure on its way out: the response that is made of it further outside says what was done, as any other does. */
-import { currentPreResponseHandlers, type PreResponseHandler } from "@effect/platform/HttpApp"
-import * as HttpApiSchema from "@effect/platform/HttpApiSchema"
 import { causeResponse } from "@effect/platform/HttpServerError"
 import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
-import type * as Fiber from "effect/Fiber"
-import * as FiberRef from "effect/FiberRef"
-import * as Option from "effect/Option"
-import * as Schema from "effect/Schema"
 import * as CacheStatus from "../protocol/CacheStatus.js"
 import * as Fields from "../protocol/Fields.js"
+import { type Caller, withFiber } from "../runtime/effect.js"
+import { type PreResponseHandler, preResponseHandlerOf, setPreResponseHandler, statusOfApiError } from "./platform.js"
 
 /** As the platform would answer it, also for the errors of an `HttpApi`, which it answers further outside. */
 export const statusOf = <E>(cause: Cause.Cause<E>): Effect.Effect<number> =>
-  Effect.map(causeResponse(cause), ([{ status }]) => {
-    const error: unknown = Option.getOrUndefined(Cause.failureOption(cause))
-    const schema = typeof error === "object" && error !== null ? error.constructor : undefined
-    return status === 500 && Schema.isSchema(schema) ? HttpApiSchema.getStatusError(schema) : status
-  })
+  Effect.map(
+    causeResponse(cause),
+    ([{ status }]) => status === 500 ? statusOfApiError(cause) ?? status : status
+  )
 
 /** Whether the response is that of the failure: a success is made by who caught it, of something else. */
 const isOf = (status: number, response: HttpServerResponse.HttpServerResponse): boolean =>
@@ -27,26 +22,27 @@ const isOf = (status: number, response: HttpServerResponse.HttpServerResponse): 
 /** What a pre-response handler of ours says this error with, and what there was before it. */
 interface Ours {
   readonly error: unknown
-  readonly before: Option.Option<PreResponseHandler>
+  readonly before: PreResponseHandler | undefined
 }
 
 const ours = new WeakMap<PreResponseHandler, Ours>()
 
-const oursOf = (handlers: Option.Option<PreResponseHandler>): Ours | undefined =>
-  Option.isSome(handlers) ? ours.get(handlers.value) : undefined
+const oursOf = (handler: PreResponseHandler | undefined): Ours | undefined =>
+  handler === undefined ? undefined : ours.get(handler)
 
-const withoutOurs = (handlers: Option.Option<PreResponseHandler>): Option.Option<PreResponseHandler> =>
-  oursOf(handlers)?.before ?? handlers
+const withoutOurs = (handler: PreResponseHandler | undefined): PreResponseHandler | undefined => {
+  const own = oursOf(handler)
+  return own === undefined ? handler : own.before
+}
 
 /** What others have set: ours is nothing that a handler answers. */
-export const preResponseHandlers = (fiber: Fiber.RuntimeFiber<unknown, unknown>): Option.Option<PreResponseHandler> =>
-  withoutOurs(fiber.getFiberRef(currentPreResponseHandlers))
+export const preResponseHandlers = (fiber: Caller): PreResponseHandler | undefined =>
+  withoutOurs(preResponseHandlerOf(fiber))
 
 /** Who caught a failure has dealt with it, and a cache says what it did with that. */
-export const recovered = (fiber: Fiber.RuntimeFiber<unknown, unknown>): Effect.Effect<void> => {
-  const handlers = fiber.getFiberRef(currentPreResponseHandlers)
-  const others = withoutOurs(handlers)
-  return others === handlers ? Effect.void : FiberRef.set(currentPreResponseHandlers, others)
+export const recovered = (fiber: Caller): Effect.Effect<void> => {
+  const handler = preResponseHandlerOf(fiber)
+  return oursOf(handler) === undefined ? Effect.void : setPreResponseHandler(fiber, withoutOurs(handler))
 }
 
 /** The innermost cache that it came through says it. */
@@ -64,13 +60,14 @@ export const tell = <E>(
       say(fields)
       return HttpServerResponse.setHeaders(response, fields)
     }
-    return FiberRef.update(currentPreResponseHandlers, (handlers) => {
-      if (oursOf(handlers)?.error === error) return handlers
-      const before = withoutOurs(handlers)
-      const saying: PreResponseHandler = Option.isSome(before)
-        ? (request, response) => Effect.map(before.value(request, response), said)
-        : (_, response) => Effect.sync(() => said(response))
+    return withFiber((_, __, fiber) => {
+      const handler = preResponseHandlerOf(fiber)
+      if (oursOf(handler)?.error === error) return Effect.void
+      const before = withoutOurs(handler)
+      const saying: PreResponseHandler = before === undefined
+        ? (_, response) => Effect.sync(() => said(response))
+        : (request, response) => Effect.map(before(request, response), said)
       ours.set(saying, { error, before })
-      return Option.some(saying)
+      return setPreResponseHandler(fiber, saying)
     })
   })

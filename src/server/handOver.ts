@@ -4,10 +4,9 @@
  */
 import type { HttpServerRequest } from "@effect/platform/HttpServerRequest"
 import * as Context from "effect/Context"
-import * as Fiber from "effect/Fiber"
-import * as Option from "effect/Option"
 import { EnclosingCache } from "../engine/enclosing.js"
 import type { Run } from "../engine/origin.js"
+import { currentContext } from "../runtime/effect.js"
 
 interface HandedOver {
   readonly run: Run
@@ -29,10 +28,13 @@ const names = [
   "headers",
   "cookies",
   "remoteAddress",
+  "peerAddress",
+  "protocol",
   "response",
   "resolvedResponse",
   "headersOverride",
   "remoteAddressOverride",
+  "peerAddressOverride",
   "cachedCookies",
   "modify"
 ]
@@ -44,9 +46,9 @@ const names = [
 export const shownTo = (request: object): HttpServerRequest | undefined => {
   const runs = handedOver.get(request)
   if (runs === undefined || runs.length === 0) return undefined
-  const fiber = Option.getOrUndefined(Fiber.getCurrentFiber())
-  if (fiber === undefined) return runs.at(-1)?.shown
-  let run: Run | undefined = Context.get(fiber.currentContext as Context.Context<EnclosingCache>, EnclosingCache)
+  const context = currentContext()
+  if (context === undefined) return runs.at(-1)?.shown
+  let run: Run | undefined = Context.get(context, EnclosingCache)
   for (; run !== undefined; run = run.above) {
     const found = runs.find((handedOver) => handedOver.run === run)
     if (found !== undefined) return found.shown

@@ -1,14 +1,12 @@
 /** A cache around the sending instead of the app: what it sees has been sent, and can neither be kept nor told of. */
 import type { HttpServerRequest } from "@effect/platform/HttpServerRequest"
 import * as Effect from "effect/Effect"
-
-/** The platform marks the request whose response it sends: where the handler has sent it, the one that it was shown. */
-const handled = Symbol.for("@effect/platform/HttpApp/handled")
+import { sentMark } from "./platform.js"
 
 /** How an adapter sends is kept with its request: a handler that sends needs it of the one that it is shown. */
 export const carry = (request: HttpServerRequest, shown: HttpServerRequest): void => {
   for (const name of Object.getOwnPropertySymbols(request)) {
-    if (name !== handled && !(name in shown)) Reflect.set(shown, name, Reflect.get(request, name))
+    if (name !== sentMark && !(name in shown)) Reflect.set(shown, name, Reflect.get(request, name))
   }
 }
 
@@ -17,8 +15,8 @@ const sending = new WeakSet<object>()
 
 export const isSending = (handler: object): boolean => sending.has(handler)
 
-/** Whether the handler, which was shown this request, has sent what it answers. */
-export const isSent = (shown: HttpServerRequest): boolean => handled in shown
+/** Whether the handler has sent what it answers: what is marked then is the request that it was shown. */
+export const isSent = (shown: HttpServerRequest): boolean => sentMark in shown
 
 /** A handler was found to send what it answers: that is told once. */
 export const found = (handler: object): Effect.Effect<void> => {

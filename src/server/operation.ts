@@ -6,7 +6,7 @@ import { Defaults } from "../CachePolicy.js"
 import type * as operations from "../engine/operations.js"
 import * as policies from "../policy/policy.js"
 import * as CacheKey from "../protocol/CacheKey.js"
-import { withFiber } from "../runtime/effect.js"
+import { serviceIn, withFiber } from "../runtime/effect.js"
 import * as requests from "./request.js"
 
 const ofNoRoute = policies.resolve<never>("HttpCache", {})
@@ -16,8 +16,8 @@ export const operation = <A, E, R>(
   use: (operation: operations.Operation, context: Context.Context<R>) => Effect.Effect<A, E>
 ): Effect.Effect<A, E, R> =>
   withFiber<A, E, R>((context, clock) => {
-    const policy = ofNoRoute(Context.get(context as Context.Context<Defaults>, Defaults))
-    const request = context.unsafeMap.get(HttpServerRequest.key) as HttpServerRequest | undefined
+    const policy = ofNoRoute(Context.get(context, Defaults))
+    const request = serviceIn(context, HttpServerRequest)
     const base = request !== undefined
       ? requests.view(request, policy.origin).target
       : policy.origin === undefined

@@ -1,9 +1,7 @@
 /** The binding to the platform's server: one request of it, with the handler that answers. */
 import type * as Headers from "@effect/platform/Headers"
 import { RouteContext } from "@effect/platform/HttpRouter"
-import * as HttpServerError from "@effect/platform/HttpServerError"
 import { HttpServerRequest, ParsedSearchParams } from "@effect/platform/HttpServerRequest"
-import * as Respondable from "@effect/platform/HttpServerRespondable"
 import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
 import * as HttpTraceContext from "@effect/platform/HttpTraceContext"
 import type * as Cause from "effect/Cause"
@@ -11,8 +9,6 @@ import type * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import type * as FiberId from "effect/FiberId"
-import * as HashSet from "effect/HashSet"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import * as Tracer from "effect/Tracer"
@@ -24,12 +20,13 @@ import * as Answers from "../protocol/Answer.js"
 import * as Fields from "../protocol/Fields.js"
 import type { Reads } from "../protocol/Reads.js"
 import type * as Vary from "../protocol/Vary.js"
-import { type Next, withServices } from "../runtime/effect.js"
+import { adding, millisOf, type Next, serviceIn, withFiber, withServices } from "../runtime/effect.js"
 import type { Trace } from "../runtime/singleFlight.js"
 import * as ServerBody from "./body.js"
 import * as failures from "./failures.js"
 import { handOver, takeBack } from "./handOver.js"
 import * as misplaced from "./misplaced.js"
+import { isClientGone, type Respondable, toResponse } from "./platform.js"
 import * as recorder from "./recorder.js"
 import * as requests from "./request.js"
 import * as responses from "./response.js"
@@ -42,7 +39,7 @@ type Ran = Omit<Handled<Response>, "answer" | "shown">
 /** What a span of a client's is named by. */
 const traceFields = ["traceparent", "b3", "x-b3-traceid", "x-b3-spanid", "x-b3-sampled"]
 
-export class ServerOrigin<A extends Respondable.Respondable, E, R> implements Origin<Response, E, R> {
+export class ServerOrigin<A extends Respondable, E, R> implements Origin<Response, E, R> {
   readonly view: View
   private readonly handler: Effect.Effect<A, E, R>
   private readonly request: HttpServerRequest
@@ -77,7 +74,7 @@ export class ServerOrigin<A extends Respondable.Respondable, E, R> implements Or
   }
 
   get ownTrace(): string | undefined {
-    return (this.context.unsafeMap.get(Tracer.ParentSpan.key) as Tracer.AnySpan | undefined)?.traceId
+    return serviceIn(this.context, Tracer.ParentSpan)?.traceId
   }
 
   get isBypassed(): boolean {
@@ -153,7 +150,7 @@ export class ServerOrigin<A extends Respondable.Respondable, E, R> implements Or
     const { headers: shown, method } = this.request
     const asItIs = { request: this.request, searchParams: undefined, reads: undefined }
     return this.run(asItIs, ownFill, [], {
-      onFailure: (cause) => Effect.zipRight(onFailure(cause), Effect.failCause(cause)),
+      onFailure: (cause) => Effect.andThen(onFailure(cause), Effect.failCause(cause)),
       onSuccess: ({ isFromBeneath, isSent, response, responseTime }) => {
         const { body, headers: fields } = response
         const answer = () => {
@@ -180,28 +177,28 @@ export class ServerOrigin<A extends Respondable.Respondable, E, R> implements Or
     targets: ReadonlyArray<string>,
     { onFailure, onSuccess }: Next<Ran, E, B, E, R>
   ): Effect.Effect<B, E, R> {
-    return Effect.withFiberRuntime((fiber) => {
+    return withFiber((context, _, fiber) => {
       const { given, request } = this
-      const { currentContext: context } = fiber
-      const above = Context.get(context as Context.Context<EnclosingCache>, EnclosingCache)
+      const above = Context.get(context, EnclosingCache)
       const run = newRun(above, own)
       if (shown.request !== request) {
         misplaced.carry(request, shown.request)
         handOver(request, shown.request, run, requests.isProxy(request))
       }
-      const inner = new Map(context.unsafeMap)
-      inner.set(EnclosingCache.key, run)
-      inner.set(HttpServerRequest.key, shown.request)
       const { searchParams } = shown
-      if (searchParams !== undefined && inner.has(ParsedSearchParams.key)) {
-        inner.set(ParsedSearchParams.key, searchParams)
-      }
+      const isParsed = searchParams !== undefined && serviceIn(context, ParsedSearchParams) !== undefined
+      const inner = adding(
+        context,
+        [EnclosingCache, run],
+        [HttpServerRequest, shown.request],
+        ...(isParsed ? [[ParsedSearchParams, searchParams] as const] : [])
+      )
       const before = failures.preResponseHandlers(fiber)
-      return withServices(Effect.flatMap(this.handler, Respondable.toResponse), inner, {
+      return withServices(Effect.flatMap(this.handler, toResponse), inner, {
         onFailure: (cause) => {
           takeBack(request, run)
           const isSent = misplaced.isSent(shown.request)
-          return isSent ? Effect.zipRight(misplaced.found(given), onFailure(cause)) : onFailure(cause)
+          return isSent ? Effect.andThen(misplaced.found(given), onFailure(cause)) : onFailure(cause)
         },
         onSuccess: (answered) => {
           // A body that is still made may read more.
@@ -214,11 +211,11 @@ export class ServerOrigin<A extends Respondable.Respondable, E, R> implements Or
             isSent,
             reads: shown.reads,
             setsPreResponseHandler: before !== failures.preResponseHandlers(fiber),
-            responseTime: this.clock.unsafeCurrentTimeMillis()
+            responseTime: millisOf(this.clock)
           }
           const done = failures.recovered(fiber)
-          if (isSent) return Effect.zipRight(Effect.zipRight(done, misplaced.found(given)), onSuccess(ran))
-          return done === Effect.void ? onSuccess(ran) : Effect.zipRight(done, onSuccess(ran))
+          if (isSent) return Effect.andThen(Effect.andThen(done, misplaced.found(given)), onSuccess(ran))
+          return done === Effect.void ? onSuccess(ran) : Effect.andThen(done, onSuccess(ran))
         }
       })
     })
@@ -253,9 +250,8 @@ export class ServerOrigin<A extends Respondable.Respondable, E, R> implements Or
 
   /** A router has its routes once, but an `HttpApi` makes handlers for each request. */
   get route(): Route {
-    const { unsafeMap } = this.context
-    const routed = unsafeMap.get(RouteContext.key) as Context.Tag.Service<typeof RouteContext> | undefined
-    const span = unsafeMap.get(Tracer.ParentSpan.key) as Tracer.AnySpan | undefined
+    const routed = serviceIn(this.context, RouteContext)
+    const span = serviceIn(this.context, Tracer.ParentSpan)
     // The route of a router beneath is known by what the router tells the request's span; where there is none, its URIs
     // are told apart.
     const path = span?._tag === "Span" ? span.attributes.get("http.route") : undefined
@@ -270,8 +266,8 @@ export class ServerOrigin<A extends Respondable.Respondable, E, R> implements Or
     ;(this.request.source as { destroy?: () => void }).destroy?.()
   }
 
-  isClientGone(by: HashSet.HashSet<FiberId.FiberId>): boolean {
-    return HashSet.has(by, HttpServerError.clientAbortFiberId)
+  isClientGone(cause: Cause.Cause<unknown>): boolean {
+    return isClientGone(cause)
   }
 }
 

@@ -1,13 +1,12 @@
 /** Preconditions that only an origin may judge, before its handler runs. */
-import type * as HttpApp from "@effect/platform/HttpApp"
 import { HttpServerRequest } from "@effect/platform/HttpServerRequest"
-import * as Respondable from "@effect/platform/HttpServerRespondable"
 import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as EntityTag from "../protocol/EntityTag.js"
 import * as HttpDate from "../protocol/HttpDate.js"
 import * as Preconditions from "../protocol/Preconditions.js"
+import { type App, type Respondable, toResponse } from "./platform.js"
 
 /**
  * What is current of a resource: `etag` as the field has it, with its quotes.
@@ -42,16 +41,18 @@ export interface Validators {
  */
 export const withPreconditions =
   <E2, R2>(validators: Effect.Effect<Validators | undefined, E2, R2>) =>
-  <A extends Respondable.Respondable, E, R>(handler: Effect.Effect<A, E, R>): HttpApp.Default<E | E2, R | R2> =>
+  <A extends Respondable, E, R>(handler: Effect.Effect<A, E, R>): App<E | E2, R | R2> =>
     Effect.gen(function*() {
       const { headers, method } = yield* HttpServerRequest
       if (Preconditions.isConditional(headers)) {
         const given = yield* validators
         if (given?.etag !== undefined && EntityTag.parse(given.etag) === undefined) {
-          return yield* Effect.dieMessage(
-            `withPreconditions: etag is ${
-              JSON.stringify(given.etag)
-            }; it must be an entity tag, such as '"v1"' with its quotes`
+          return yield* Effect.die(
+            new Error(
+              `withPreconditions: etag is ${
+                JSON.stringify(given.etag)
+              }; it must be an entity tag, such as '"v1"' with its quotes`
+            )
           )
         }
         const now = yield* Clock.currentTimeMillis
@@ -63,5 +64,5 @@ export const withPreconditions =
           return HttpServerResponse.empty({ status: 412, headers: { etag: current?.etag } })
         }
       }
-      return yield* Effect.flatMap(handler, Respondable.toResponse)
+      return yield* Effect.flatMap(handler, toResponse)
     })

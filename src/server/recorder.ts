@@ -42,7 +42,8 @@ const sources: ReadonlySet<PropertyKey> = new Set([
   "response",
   "resolvedResponse",
   "headersOverride",
-  "remoteAddressOverride"
+  "remoteAddressOverride",
+  "peerAddressOverride"
 ])
 
 const fieldsOf = (fields: Headers.Headers, reads: Reads): Headers.Headers =>
@@ -74,7 +75,7 @@ const shownAs = (
     if (reads === undefined) return undefined
     if (name === "headers") return fieldsOf(target.headers, reads)
     if (name === "cookies") return cookiesOf(target.cookies, reads)
-    if (name === "remoteAddress") reads.unnameable.add("the remote address")
+    if (name === "remoteAddress" || name === "peerAddress") reads.unnameable.add("the remote address")
     if (sources.has(name)) reads.unnameable.add("the request's source")
     return undefined
   })

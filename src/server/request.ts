@@ -1,6 +1,5 @@
 /** `HttpServerRequest` to the protocol's view of a request, and the request that the handler gets. */
 import * as Headers from "@effect/platform/Headers"
-import { RequestError } from "@effect/platform/HttpServerError"
 import type { HttpServerRequest } from "@effect/platform/HttpServerRequest"
 import * as UrlParams from "@effect/platform/UrlParams"
 import * as Effect from "effect/Effect"
@@ -11,6 +10,7 @@ import * as CacheKey from "../protocol/CacheKey.js"
 import * as Fields from "../protocol/Fields.js"
 import * as Vary from "../protocol/Vary.js"
 import { shownTo } from "./handOver.js"
+import { failedAs, unreadable } from "./platform.js"
 
 /** What a handler is shown instead of: the cache's own reads are not the handler's. */
 const originals = new WeakMap<HttpServerRequest, HttpServerRequest>()
@@ -36,15 +36,15 @@ const failing: ReadonlySet<PropertyKey> = new Set([
   "stream",
   "text",
   "upgrade",
+  "upgradeWith",
   "urlParamsBody"
 ])
 
 /** The error names the request that was asked, and none beneath that shows more. */
 const failingAs = (request: HttpServerRequest, value: unknown): unknown => {
-  const named = (error: unknown) => {
-    if (!(error instanceof RequestError)) return error
-    const { cause, description, reason } = error
-    return new RequestError({ request, reason, cause, ...(description === undefined ? {} : { description }) })
+  const named = (error: unknown) => failedAs(request, error)
+  if (typeof value === "function") {
+    return (...options: ReadonlyArray<unknown>) => failingAs(request, Reflect.apply(value, undefined, options))
   }
   if (Effect.isEffect(value)) return Effect.mapError(value, named)
   // Of those that may fail, what is no effect is a stream.
@@ -62,7 +62,8 @@ const withProperties = (request: HttpServerRequest, own: Properties, standsIn: b
           withProperties(target.modify(options), own, standsIn)
       }
       const value = own(name, target) ?? Reflect.get(target, name, target) as unknown
-      return failing.has(name) ? failingAs(other, value) : value
+      if (!failing.has(name)) return value
+      return failingAs(other, typeof value === "function" ? value.bind(target) : value)
     },
     getOwnPropertyDescriptor: (target, name) => {
       const present = Reflect.getOwnPropertyDescriptor(target, name)
@@ -159,7 +160,8 @@ export const withOnly = (request: HttpServerRequest, view: View, fields: Fields.
     method: "GET",
     source: sourceWith(own.source, "GET", originalUrl, fields),
     originalUrl,
-    remoteAddress: Option.none()
+    remoteAddress: Option.none(),
+    peerAddress: Option.none()
   }
   const modified = withFields(own, view, fields)
   return withProperties(modified, (name) => Object.hasOwn(others, name) ? others[name] : undefined, false)
@@ -171,7 +173,7 @@ const maxQueryBytes = 64 * 1024
 /** The request with its content read, for a handler to read again; `undefined` when it is long, or its length isn't said. */
 export const readContent = (
   request: HttpServerRequest
-): Effect.Effect<{ readonly request: HttpServerRequest; readonly content: Uint8Array } | undefined, RequestError> => {
+): Effect.Effect<{ readonly request: HttpServerRequest; readonly content: Uint8Array } | undefined, unknown> => {
   const own = original(request)
   const { headers } = own
   const { body } = own.source as { readonly body?: unknown }
@@ -184,11 +186,14 @@ export const readContent = (
 
 const withContent = (request: HttpServerRequest, content: ArrayBuffer): HttpServerRequest => {
   const text = Effect.sync(() => new TextDecoder().decode(content))
-  const unreadable = (cause: unknown) => new RequestError({ request, reason: "Decode", cause })
   const readers: { readonly [name: PropertyKey]: unknown } = {
     arrayBuffer: Effect.sync(() => content.slice()),
     text,
-    json: Effect.tryMap(text, { try: (text) => text === "" ? null : JSON.parse(text) as unknown, catch: unreadable }),
+    json: Effect.flatMap(text, (text) =>
+      Effect.try({
+        try: () => text === "" ? null : JSON.parse(text) as unknown,
+        catch: (cause) => unreadable(request, cause)
+      })),
     urlParamsBody: Effect.map(text, (text) => UrlParams.fromInput(new URLSearchParams(text))),
     stream: Stream.sync(() => new Uint8Array(content.slice()))
   }

@@ -58,7 +58,7 @@ export const toAnswer = (response: Response, method: string, policy: Policy, now
 }
 
 /** How the platform makes responses, without what it does to the fields of each. */
-const responsePrototype: object = Object.getPrototypeOf(HttpServerResponse.empty()) as object
+const responsePrototype: object = HttpServerResponse.empty()
 
 type Mutable = { -readonly [Name in keyof Response]: Response[Name] }
 
@@ -70,7 +70,6 @@ const make = (
   body: HttpBody.HttpBody
 ): Response => {
   const response = Object.create(responsePrototype) as Mutable
-  response[HttpServerResponse.TypeId] = HttpServerResponse.TypeId
   response.status = status
   if (statusText !== undefined) response.statusText = statusText
   response.headers = headers as Headers.Headers
@@ -86,7 +85,7 @@ export const fromOutgoing = (outgoing: Outgoing, request: HttpServerRequest): Re
   const own = ServerBody.toPlatform(body, Fields.get(headers, "content-type"))
   const native = (cookies.native as Cookies.Cookies | undefined) ?? Cookies.empty
   const response = make(status, statusText, headers, native, own)
-  if (own.contentLength !== undefined) headers["content-length"] = String(own.contentLength)
+  if (own._tag !== "Empty" && own.contentLength !== undefined) headers["content-length"] = String(own.contentLength)
   return cookies.native === undefined && cookies.lines.length > 0
     ? withLines(response, cookies.lines, request)
     : response

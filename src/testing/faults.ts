@@ -4,14 +4,13 @@ import * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as FiberId from "effect/FiberId"
 import * as Layer from "effect/Layer"
-import * as Struct from "effect/Struct"
 import { CacheStorageError } from "../CacheError.js"
 import type { CacheItem } from "../CacheItem.js"
 import * as CacheStorage from "../CacheStorage.js"
 import * as CollectableCacheStorage from "../CollectableCacheStorage.js"
 import * as InMemoryCacheStorage from "../InMemoryCacheStorage.js"
+import { deferred } from "../runtime/effect.js"
 import { itemOf } from "./items.js"
 
 /**
@@ -70,7 +69,7 @@ export const corruptions = {
   /** A field of the client's would follow, were the value written as it is. */
   lineBreak: (item: CacheItem) => ({ ...item, headers: { ...item.headers, "x-a": "1\r\nx-injected: 1" } }),
   /** As an older version wrote it: without one of the properties. */
-  olderVersion: (item: CacheItem) => Struct.omit(item, "retainUntil")
+  olderVersion: (item: CacheItem) => Object.fromEntries(Object.entries(item).filter(([name]) => name !== "retainUntil"))
 } satisfies { readonly [name: string]: (item: CacheItem) => unknown }
 
 /**
@@ -101,7 +100,7 @@ class Method<Own> {
   calls = 0
   private readonly name: keyof Faulty
   private fault: Fault | Own = "work"
-  private switched = Deferred.unsafeMake<void>(FiberId.none)
+  private switched = deferred<void>()
 
   constructor(name: keyof Faulty) {
     this.name = name
@@ -112,7 +111,7 @@ class Method<Own> {
       if (to === undefined) return Effect.void
       const before = this.switched
       this.fault = to
-      this.switched = Deferred.unsafeMake(FiberId.none)
+      this.switched = deferred()
       return Deferred.succeed(before, undefined)
     })
 
@@ -128,9 +127,9 @@ class Method<Own> {
         return new CacheStorageError({ storage: "faulty", method: this.name, key, cause: "it was told to fail" })
       }
       if (fault === "die") return Effect.die(new Error(`${this.name} was told to die`))
-      if (fault === "hang") return Effect.zipRight(Deferred.await(this.switched), act)
+      if (fault === "hang") return Effect.andThen(Deferred.await(this.switched), act)
       if (fault === "hang uninterruptibly") {
-        return Effect.zipRight(Effect.uninterruptible(Deferred.await(this.switched)), act)
+        return Effect.andThen(Effect.uninterruptible(Deferred.await(this.switched)), act)
       }
       return isDelay(fault) ? Effect.delay(work, fault.delay) : own(fault as Own)
     })
@@ -163,7 +162,7 @@ const fresh = (lookup: CacheStorage.Lookup): Effect.Effect<CacheItem> =>
  * import { Faults, layerFaulty } from "effect-http-cache/testing"
  *
  * const duringAnOutage = Effect.flatMap(Faults, (faults) => faults.switch({ get: "fail" })).pipe(
- *   Effect.zipRight(HttpServerResponse.text("hello").pipe(withCache({ expiry: 10 }))),
+ *   Effect.andThen(HttpServerResponse.text("hello").pipe(withCache({ expiry: 10 }))),
  *   Effect.provide(layerFaulty)
  * )
  * ```
@@ -217,7 +216,7 @@ export const layerFaulty: Layer.Layer<
         () => memory.holds(names, fill)
       )
   }
-  const faults: Context.Tag.Service<Faults> = {
+  const faults: (typeof Faults)["Service"] = {
     switch: (to) => Effect.all([get.switch(to.get), set.switch(to.set), collect.switch(to.collect)], { discard: true }),
     switchAll: (to) => faults.switch({ get: to, set: to, collect: to }),
     calls: Effect.sync(() => ({ get: get.calls, set: set.calls, collect: collect.calls }))

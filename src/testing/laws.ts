@@ -1,10 +1,10 @@
 /** The contract in `CacheStorage.ts`, as tests for any runner. */
 import * as Effect from "effect/Effect"
-import type { YieldWrap } from "effect/Utils"
 import assert from "node:assert/strict"
 import { types } from "node:util"
 import type { CacheItem } from "../CacheItem.js"
 import * as CacheStorage from "../CacheStorage.js"
+import type { Yielded } from "../runtime/effect.js"
 import { fillOf, itemOf, lookupOf } from "./items.js"
 
 /**
@@ -30,9 +30,9 @@ export interface LawOptions {
   readonly tooLarge?: number | undefined
 }
 
-export const law = <Yielded extends YieldWrap<Effect.Effect<unknown, unknown, unknown>>>(
+export const law = <Steps extends Yielded>(
   title: string,
-  test: () => Generator<Yielded, void, never>
+  test: () => Generator<Steps, void, never>
 ) => ({ title, test: Effect.gen(test) })
 
 /** What is stored for a request, or that it is a miss. */

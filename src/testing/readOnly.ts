@@ -64,7 +64,7 @@ export const layerReadOnly: Layer.Layer<
     get: (lookup) => Effect.tap(Effect.suspend(() => memory.get(lookup)), remember),
     begin: (lookup) => memory.begin(lookup),
     set: (item, fill) =>
-      Effect.zipRight(item === undefined ? Effect.void : remember(item), Effect.suspend(() => memory.set(item, fill))),
+      Effect.andThen(item === undefined ? Effect.void : remember(item), Effect.suspend(() => memory.set(item, fill))),
     collect: (names) => memory.collect(names),
     holds: (names, fill) => memory.holds(names, fill)
   }

@@ -1,18 +1,18 @@
 /** How response caches fail: methods, ranges and conditions, over a real port; the numbers are those of docs/failures.md. */
-import { HttpRouter, HttpServerResponse } from "@effect/platform"
+import { HttpServerResponse } from "@effect/platform"
 import { describe, expect, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { HttpCache, withCache, withCollect } from "effect-http-cache"
-import { type Ask, serve, TestServer } from "../harness.js"
-import { answering, cachedRoute, route } from "./routes.js"
+import { type Ask, routes, serve, TestServer } from "../harness.js"
+import { answering, cachedRoute } from "./routes.js"
 
 describe("methods, ranges, conditions", () => {
   it.scoped("23: HEAD then GET has the body; GET then HEAD has none, and the same fields", () =>
     Effect.gen(function*() {
-      const ask = yield* serve(HttpRouter.empty.pipe(
-        route("/", { expiry: 10 }, { headers: { "x-a": "1" } }),
-        HttpRouter.get("/empty", HttpServerResponse.empty({ status: 200 }).pipe(withCache({ expiry: 10 })))
-      ))
+      const ask = yield* serve(routes([
+        cachedRoute("/", { expiry: 10 }, { headers: { "x-a": "1" } }),
+        ["GET /empty", HttpServerResponse.empty({ status: 200 }).pipe(withCache({ expiry: 10 }))] as const
+      ]))
       for (const path of ["/", "/empty"]) {
         const cold = yield* ask(path, { method: "HEAD" })
         expect([path, cold.text, cold.cacheStatus]).toEqual([path, "", "fwd=uri-miss"])
@@ -41,11 +41,11 @@ describe("methods, ranges, conditions", () => {
         status: 304,
         headers: { etag: "\"1\"", "cache-control": "max-age=10" }
       })
-      const ask = yield* serve(HttpRouter.empty.pipe(
-        HttpRouter.get("/", handler.pipe(withCache({ expiry: 10 }))),
-        HttpRouter.get("/honors", handler.pipe(withCache({ expiry: 10, requestDirectives: "honor" }))),
-        HttpRouter.get("/always", notModified.pipe(withCache({ expiry: 10 })))
-      ))
+      const ask = yield* serve(routes({
+        "GET /": handler.pipe(withCache({ expiry: 10 })),
+        "GET /honors": handler.pipe(withCache({ expiry: 10, requestDirectives: "honor" })),
+        "GET /always": notModified.pipe(withCache({ expiry: 10 }))
+      }))
       const headers = { "if-none-match": "\"1\"", "if-modified-since": "Thu, 01 Jan 1970 00:00:00 GMT" }
       const cold = yield* ask("/", { headers })
       expect([cold.status, cold.text, cold.cacheStatus]).toEqual([304, "", "fwd=uri-miss; fwd-status=200; stored"])
@@ -64,10 +64,10 @@ describe("methods, ranges, conditions", () => {
   it.scoped("26: If-None-Match and If-Modified-Since are judged as RFC 9110 §13 says, from what is stored", () =>
     Effect.gen(function*() {
       const lastModified = "Wed, 01 Jul 2026 10:00:00 GMT"
-      const ask = yield* serve(HttpRouter.empty.pipe(
-        route("/", { expiry: 10 }, { headers: { etag: "\"a,b\"", "last-modified": lastModified } }),
-        route("/dated", { expiry: 10, etag: "none" }, { headers: { "last-modified": lastModified } })
-      ))
+      const ask = yield* serve(routes([
+        cachedRoute("/", { expiry: 10 }, { headers: { etag: "\"a,b\"", "last-modified": lastModified } }),
+        cachedRoute("/dated", { expiry: 10, etag: "none" }, { headers: { "last-modified": lastModified } })
+      ]))
       yield* ask("/")
       yield* ask("/dated")
       const status = (path: string, headers: Ask["headers"] & {}) =>
@@ -96,7 +96,7 @@ describe("methods, ranges, conditions", () => {
   it.scoped("26: If-Match is judged against what the handler answers now, strongly, and never from what is stored", () =>
     Effect.gen(function*() {
       const handler = answering((_, run) => HttpServerResponse.text(`run ${run}`, { headers: { etag: `"${run}"` } }))
-      const ask = yield* serve(HttpRouter.empty.pipe(HttpRouter.get("/", handler.pipe(withCache({ expiry: 10 })))))
+      const ask = yield* serve(routes({ "GET /": handler.pipe(withCache({ expiry: 10 })) }))
       yield* ask("/")
       const old = yield* ask("/", { headers: { "if-match": "\"1\"" } })
       expect([old.status, old.text, old.headers["etag"], old.headers["cache-control"]]).toEqual([
@@ -118,11 +118,11 @@ describe("methods, ranges, conditions", () => {
       let writes = 0
       const write = Effect.sync(() => HttpServerResponse.text(`write ${++writes}`))
       const exists = Effect.succeed({ etag: "\"2\"", lastModified: new Date(2000) })
-      const ask = yield* serve(HttpRouter.empty.pipe(
-        HttpRouter.put("/exists", write.pipe(HttpCache.withPreconditions(exists), withCollect())),
-        HttpRouter.put("/new", write.pipe(HttpCache.withPreconditions(Effect.succeed(undefined)), withCollect())),
-        HttpRouter.put("/unjudged", write.pipe(withCollect()))
-      ))
+      const ask = yield* serve(routes({
+        "PUT /exists": write.pipe(HttpCache.withPreconditions(exists), withCollect()),
+        "PUT /new": write.pipe(HttpCache.withPreconditions(Effect.succeed(undefined)), withCollect()),
+        "PUT /unjudged": write.pipe(withCollect())
+      }))
       const expected: ReadonlyArray<readonly [string, { readonly [name: string]: string }, number]> = [
         ["/exists", { "if-match": "\"1\"" }, 412],
         ["/exists", { "if-match": "W/\"2\"" }, 412],
@@ -155,10 +155,10 @@ describe("methods, ranges, conditions", () => {
         "vary": "accept",
         "x-frame-options": "DENY"
       }
-      const ask = yield* serve(HttpRouter.empty.pipe(
-        route("/", { expiry: 10 }, { headers: fields }),
-        route("/untagged", { expiry: 10, etag: "none" }, { headers: fields })
-      ))
+      const ask = yield* serve(routes([
+        cachedRoute("/", { expiry: 10 }, { headers: fields }),
+        cachedRoute("/untagged", { expiry: 10, etag: "none" }, { headers: fields })
+      ]))
       yield* ask("/")
       const { headers } = yield* ask("/", { headers: { "if-none-match": "*" } })
       const { connection: _, "keep-alive": __, etag, ...rest } = headers
@@ -180,10 +180,10 @@ describe("methods, ranges, conditions", () => {
 
   it.scoped("28: an entity tag belongs to its URI", () =>
     Effect.gen(function*() {
-      const ask = yield* serve(HttpRouter.empty.pipe(
-        route("/1", { expiry: 10 }, { headers: { etag: "\"1\"" } }),
-        route("/2", { expiry: 10 }, { headers: { etag: "\"2\"" } })
-      ))
+      const ask = yield* serve(routes([
+        cachedRoute("/1", { expiry: 10 }, { headers: { etag: "\"1\"" } }),
+        cachedRoute("/2", { expiry: 10 }, { headers: { etag: "\"2\"" } })
+      ]))
       yield* ask("/1")
       yield* ask("/2")
       expect((yield* ask("/2", { headers: { "if-none-match": "\"1\"" } })).status).toBe(200)
@@ -193,7 +193,7 @@ describe("methods, ranges, conditions", () => {
     Effect.gen(function*() {
       const statuses = [204, 205, 304, 301, 308]
       const ask = yield* serve(
-        HttpRouter.fromIterable(statuses.map((status) =>
+        routes(statuses.map((status) =>
           cachedRoute(`/${status}`, {
             expiry: 10,
             statuses: statuses.filter((s) => s !== 304)

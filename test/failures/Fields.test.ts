@@ -1,10 +1,9 @@
 /** How response caches fail: bodies and storages, by the fields of what is stored, over a real port; the numbers are those of docs/failures.md. */
-import { HttpRouter } from "@effect/platform"
 import { describe, expect, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { Faults } from "effect-http-cache/testing"
-import { FaultyServer, serve, TestServer } from "../harness.js"
-import { route } from "./routes.js"
+import { FaultyServer, routes, serve, TestServer } from "../harness.js"
+import { cachedRoute } from "./routes.js"
 
 describe("bodies and storages", () => {
   it.scoped("47: a CR or LF in a field from a shared storage, or another record that is none, never reaches a client", () =>
@@ -24,7 +23,7 @@ describe("bodies and storages", () => {
         { vary: "accept" }
       ]
       const faults = yield* Faults
-      const ask = yield* serve(HttpRouter.empty.pipe(route("/", { expiry: 10 })))
+      const ask = yield* serve(routes([cachedRoute("/", { expiry: 10 })]))
       for (const [index, poison] of poisons.entries()) {
         yield* faults.switch({ get: { corrupt: (item) => ({ ...item, ...poison }) } })
         const { headers, status, text } = yield* ask("/")
@@ -44,7 +43,7 @@ describe("bodies and storages", () => {
         upgrade: "h2c",
         "x-end": "1"
       }
-      const ask = yield* serve(HttpRouter.empty.pipe(route("/", { expiry: 10 }, { headers })))
+      const ask = yield* serve(routes([cachedRoute("/", { expiry: 10 }, { headers })]))
       yield* ask("/")
       const hit = yield* ask("/")
       expect(hit.cacheStatus).toBe("hit; ttl=10")
@@ -59,13 +58,13 @@ describe("bodies and storages", () => {
 
   it.scoped("50: Cache-Status is the operator's choice, and the key is in it only when asked for", () =>
     Effect.gen(function*() {
-      const ask = yield* serve(HttpRouter.empty.pipe(
-        route("/default", { expiry: 10 }, { headers: { "cache-control": "no-store" } }),
-        route("/silent", { expiry: 10, cacheStatus: false }),
-        route("/all", { expiry: 10, cacheStatus: { name: "My Cache", detail: true, key: true } }, {
+      const ask = yield* serve(routes([
+        cachedRoute("/default", { expiry: 10 }, { headers: { "cache-control": "no-store" } }),
+        cachedRoute("/silent", { expiry: 10, cacheStatus: false }),
+        cachedRoute("/all", { expiry: 10, cacheStatus: { name: "My Cache", detail: true, key: true } }, {
           headers: { "cache-control": "no-store", "cache-status": "Origin; hit" }
         })
-      ))
+      ]))
       const said = (path: string) =>
         Effect.map(ask(path, { headers: { host: "a.example" } }), ({ headers }) => headers["cache-status"])
       expect(yield* said("/default")).toBe("effect-http-cache; fwd=uri-miss")
@@ -78,14 +77,14 @@ describe("bodies and storages", () => {
   it.scoped("51: what the cache refuses for privacy is never advertised as shareable", () =>
     Effect.gen(function*() {
       const cookie = { "set-cookie": "session=ada" }
-      const ask = yield* serve(HttpRouter.empty.pipe(
-        route("/route", { expiry: 10, sharedExpiry: 60 }, { headers: cookie }),
-        route("/handler", { expiry: 10 }, {
+      const ask = yield* serve(routes([
+        cachedRoute("/route", { expiry: 10, sharedExpiry: 60 }, { headers: cookie }),
+        cachedRoute("/handler", { expiry: 10 }, {
           headers: { ...cookie, "cache-control": "public, max-age=10, s-maxage=60" }
         }),
-        route("/private", { expiry: 10, sharedExpiry: 60, cacheControl: "private" }),
-        route("/says", { expiry: 10, sharedExpiry: 60 }, { headers: { "cache-control": "private" } })
-      ))
+        cachedRoute("/private", { expiry: 10, sharedExpiry: 60, cacheControl: "private" }),
+        cachedRoute("/says", { expiry: 10, sharedExpiry: 60 }, { headers: { "cache-control": "private" } })
+      ]))
       const told = (path: string) => Effect.map(ask(path), ({ headers }) => headers["cache-control"])
       expect(yield* told("/route")).toBe("private")
       expect(yield* told("/handler")).toBe("private, max-age=10")

@@ -1,6 +1,5 @@
 /** How response caches fail: invalidation, over a real port; the numbers are those of docs/failures.md. */
-import type { HttpApp } from "@effect/platform"
-import { HttpRouter, HttpServerRequest, HttpServerResponse } from "@effect/platform"
+import { HttpServerRequest, HttpServerResponse } from "@effect/platform"
 import { describe, expect, it } from "@effect/vitest"
 import { Deferred, Effect, Fiber, TestClock } from "effect"
 import {
@@ -13,8 +12,8 @@ import {
 } from "effect-http-cache"
 import type { IncomingMessage } from "node:http"
 import * as Net from "node:net"
-import { counted, type Logged, logged, send, serve, TestServer } from "../harness.js"
-import { answering, cachedRoute, route } from "./routes.js"
+import { type App, counted, type Logged, logged, routes, send, serve, TestServer } from "../harness.js"
+import { answering, cachedRoute } from "./routes.js"
 
 describe("invalidation", () => {
   const methods = ["POST", "PUT", "PATCH", "DELETE", "M-SEARCH", "LOCK"]
@@ -45,24 +44,24 @@ describe("invalidation", () => {
 
   it.scoped("30: Location and Content-Location of the same origin are forgotten, another origin's never", () =>
     Effect.gen(function*() {
-      const router = HttpRouter.empty.pipe(
-        route("/items/1", { expiry: 10 }),
-        route("/items/2", { expiry: 10 }),
-        route("/list", { expiry: 10 }),
-        HttpRouter.post(
-          "/made",
+      const router = routes([
+        cachedRoute("/items/1", { expiry: 10 }),
+        cachedRoute("/items/2", { expiry: 10 }),
+        cachedRoute("/list", { expiry: 10 }),
+        [
+          "POST /made",
           HttpServerResponse.empty({ status: 201, headers: { location: "/items/1", "content-location": "items/2" } })
             .pipe(withCollect())
-        ),
-        HttpRouter.post(
-          "/elsewhere",
+        ] as const,
+        [
+          "POST /elsewhere",
           HttpServerResponse.empty({ status: 303, headers: { location: "http://b.example/items/1" } }).pipe(
             withCollect()
           )
-        ),
-        HttpRouter.post("/also", HttpServerResponse.empty().pipe(withCollect({ also: () => ["/list", "/items/1?x"] }))),
-        HttpRouter.post("/broken", HttpServerResponse.empty().pipe(withCollect({ also: () => ["http://", "/list"] })))
-      )
+        ] as const,
+        ["POST /also", HttpServerResponse.empty().pipe(withCollect({ also: () => ["/list", "/items/1?x"] }))] as const,
+        ["POST /broken", HttpServerResponse.empty().pipe(withCollect({ also: () => ["http://", "/list"] }))] as const
+      ])
       const log: Array<Logged> = []
       const ask = yield* serve(router).pipe(Effect.provide(logged(log)))
       const a = { host: "a.example" }
@@ -86,10 +85,10 @@ describe("invalidation", () => {
 
   it.scoped("34: a collect removes stale copies too", () =>
     Effect.gen(function*() {
-      const ask = yield* serve(HttpRouter.empty.pipe(
-        route("/", { retain: 3600 }, { headers: { "cache-control": "max-age=10", "etag": "\"1\"" } }),
-        HttpRouter.post("/", HttpServerResponse.empty().pipe(withCollect()))
-      ))
+      const ask = yield* serve(routes([
+        cachedRoute("/", { retain: 3600 }, { headers: { "cache-control": "max-age=10", "etag": "\"1\"" } }),
+        ["POST /", HttpServerResponse.empty().pipe(withCollect())] as const
+      ]))
       yield* ask("/")
       yield* TestClock.adjust("10 seconds")
       yield* ask("/", { method: "POST" })
@@ -99,17 +98,14 @@ describe("invalidation", () => {
 
   it.scoped("30: a URI is forgotten under the key that its route gives it, and as it was sent", () =>
     Effect.gen(function*() {
-      const ask = yield* serve(HttpRouter.empty.pipe(
-        HttpRouter.get("/none", counted().pipe(withCache({ expiry: 10, query: "none" }))),
-        HttpRouter.post("/none", HttpServerResponse.empty().pipe(withCollect({ query: "none" }))),
-        HttpRouter.get("/raw/*", counted().pipe(withCache({ expiry: 10 }))),
-        HttpRouter.post(
-          "/raw",
-          HttpServerResponse.empty({ headers: { location: "/raw/a'?b='" } }).pipe(
-            withCollect({ also: () => ["/raw/{1}", "/raw/x/../y", "/raw/ü"] })
-          )
+      const ask = yield* serve(routes({
+        "GET /none": counted().pipe(withCache({ expiry: 10, query: "none" })),
+        "POST /none": HttpServerResponse.empty().pipe(withCollect({ query: "none" })),
+        "GET /raw/*": counted().pipe(withCache({ expiry: 10 })),
+        "POST /raw": HttpServerResponse.empty({ headers: { location: "/raw/a'?b='" } }).pipe(
+          withCollect({ also: () => ["/raw/{1}", "/raw/x/../y", "/raw/ü"] })
         )
-      ))
+      }))
       yield* ask("/none?a=1")
       yield* ask("/none?a=1", { method: "POST" })
       expect((yield* ask("/none?a=1")).cacheStatus).toBe("fwd=uri-miss; stored")
@@ -121,13 +117,13 @@ describe("invalidation", () => {
 
   it.scoped("30: a request without Host forgets what Location names", () =>
     Effect.gen(function*() {
-      const app = HttpRouter.empty.pipe(
-        route("/u/1", { expiry: 10 }),
-        HttpRouter.post(
-          "/u",
+      const app = routes([
+        cachedRoute("/u/1", { expiry: 10 }),
+        [
+          "POST /u",
           HttpServerResponse.empty({ status: 201, headers: { location: "/u/1" } }).pipe(withCollect())
-        )
-      )
+        ] as const
+      ])
       const { port } = yield* serve(app)
       expect(yield* send(port, "GET /u/1 HTTP/1.0\r\n\r\n")).toContain("run 1")
       expect(yield* send(port, "GET /u/1 HTTP/1.0\r\n\r\n")).toContain("run 1")
@@ -137,17 +133,17 @@ describe("invalidation", () => {
 
   it.scoped("30: a 4xx, a 5xx, a typed failure and a defect forget nothing; a typed failure that is a redirect forgets", () =>
     Effect.gen(function*() {
-      const answers: { readonly [path: `/${string}`]: HttpApp.Default<unknown> } = {
+      const answers: { readonly [path: `/${string}`]: App<unknown> } = {
         "/400": HttpServerResponse.empty({ status: 400 }),
         "/500": HttpServerResponse.empty({ status: 500 }),
         "/fail": Effect.fail("typed"),
         "/die": Effect.die("defect"),
         "/redirect": Effect.fail(HttpServerResponse.empty({ status: 303 }))
       }
-      const router = HttpRouter.fromIterable(
+      const router = routes(
         Object.entries(answers).flatMap(([path, answer]) => [
           cachedRoute(path as `/${string}`, { expiry: 10 }),
-          HttpRouter.makeRoute("POST", path as `/${string}`, answer.pipe(withCollect()))
+          [`POST ${path}`, answer.pipe(withCollect())] as const
         ])
       )
       const ask = yield* serve(router)
@@ -169,16 +165,13 @@ describe("invalidation", () => {
         if (read === "old") yield* Deferred.await(go)
         return HttpServerResponse.text(read)
       })
-      const app = HttpRouter.empty.pipe(
-        HttpRouter.get("/", slow.pipe(withCache({ expiry: 10 }))),
-        HttpRouter.put(
-          "/",
-          Effect.sync(() => {
-            value = "new"
-            return HttpServerResponse.empty()
-          }).pipe(withCollect())
-        )
-      )
+      const app = routes({
+        "GET /": slow.pipe(withCache({ expiry: 10 })),
+        "PUT /": Effect.sync(() => {
+          value = "new"
+          return HttpServerResponse.empty()
+        }).pipe(withCollect())
+      })
       const ask = yield* serve(app)
       const other = yield* ask.another
       const filling = yield* Effect.fork(ask("/"))
@@ -198,10 +191,10 @@ describe("invalidation", () => {
         value = "new"
         return HttpServerResponse.empty()
       })
-      const app = HttpRouter.empty.pipe(
-        HttpRouter.get("/", Effect.sync(() => HttpServerResponse.text(value)).pipe(withCache({ expiry: 10 }))),
-        HttpRouter.put("/", Effect.uninterruptible(Effect.delay(write, "1 second")).pipe(withCollect()))
-      )
+      const app = routes({
+        "GET /": Effect.sync(() => HttpServerResponse.text(value)).pipe(withCache({ expiry: 10 })),
+        "PUT /": Effect.uninterruptible(Effect.delay(write, "1 second")).pipe(withCollect())
+      })
       const ask = (method: string) =>
         Effect.scoped(app).pipe(
           Effect.provideService(
@@ -243,10 +236,10 @@ describe("invalidation", () => {
         socket.on("close", () => Deferred.unsafeDone(left, Effect.void))
         return HttpServerResponse.empty()
       })
-      const router = HttpRouter.empty.pipe(
-        route("/", { expiry: 10 }),
-        HttpRouter.patch("/", patch.pipe(withCollect(), Effect.tap(() => Effect.sync(() => order.push("answered")))))
-      )
+      const router = routes([
+        cachedRoute("/", { expiry: 10 }),
+        ["PATCH /", patch.pipe(withCollect(), Effect.tap(() => Effect.sync(() => order.push("answered"))))] as const
+      ])
       const ask = yield* serve(router.pipe(
         Effect.provideService(CacheStorage.CacheStorage, slow),
         Effect.provideService(CollectableCacheStorage.CollectableCacheStorage, slow)

@@ -4,16 +4,16 @@ import { describe, expect, it } from "@effect/vitest"
 import { Effect, Schema } from "effect"
 import { HttpCache, InMemoryCacheStorage, withCache } from "effect-http-cache"
 import { corruptions, Faults } from "effect-http-cache/testing"
-import { type Ask, counted, FaultyServer, type Logged, logged, serve, TestServer } from "../harness.js"
-import { answering, cachedRoute, route } from "./routes.js"
+import { type Ask, counted, FaultyServer, type Logged, logged, mounted, routes, serve, TestServer } from "../harness.js"
+import { answering, cachedRoute } from "./routes.js"
 
 describe("keys and poisoning", () => {
   it.scoped("1: a field that is reflected and that nothing names is never served to others, for the response varies by it", () =>
     Effect.gen(function*() {
       const names = ["x-forwarded-host", "x-original-url", "x-rewrite-url", "x-forwarded-scheme"]
-      const ask = yield* serve(HttpRouter.fromIterable(names.map((name) => {
+      const ask = yield* serve(routes(names.map((name) => {
         const links = answering(({ headers }) => HttpServerResponse.text(`links to ${headers[name] ?? "itself"}`))
-        return HttpRouter.makeRoute("GET", `/${name}`, links.pipe(withCache({ expiry: 10 })))
+        return [`GET /${name}`, links.pipe(withCache({ expiry: 10 }))] as const
       })))
       for (const name of names) {
         const evil = { headers: { [name]: "evil.example" } }
@@ -33,10 +33,10 @@ describe("keys and poisoning", () => {
         Effect.orDie(HttpRouter.schemaParams(Schema.Record({ key: Schema.String, value: Schema.String }))),
         ({ originalUrl, url }, params) => HttpServerResponse.unsafeJson({ originalUrl, url, params })
       )
-      const ask = yield* serve(HttpRouter.empty.pipe(
-        HttpRouter.get("/none", links.pipe(withCache({ expiry: 10, query: "none" }))),
-        HttpRouter.get("/all", links.pipe(withCache({ expiry: 10 })))
-      ))
+      const ask = yield* serve(routes({
+        "GET /none": links.pipe(withCache({ expiry: 10, query: "none" })),
+        "GET /all": links.pipe(withCache({ expiry: 10 }))
+      }))
       for (const target of ["/none?q=evil", "/none#q=evil", "/all#q=evil"]) {
         yield* ask(target)
         const [path] = target.split(/[?#]/)
@@ -48,9 +48,9 @@ describe("keys and poisoning", () => {
 
   it.scoped("2: one path on two hosts is two entries, and so are two mounts", () =>
     Effect.gen(function*() {
-      const x = HttpRouter.empty.pipe(route("/x", { expiry: 10 }))
-      const y = HttpRouter.empty.pipe(route("/x", { expiry: 10 }))
-      const ask = yield* serve(HttpRouter.empty.pipe(HttpRouter.mount("/a", x), HttpRouter.mount("/b", y)))
+      const x = routes([cachedRoute("/x", { expiry: 10 })])
+      const y = routes([cachedRoute("/x", { expiry: 10 })])
+      const ask = yield* serve(mounted({ "/a": x, "/b": y }))
       expect((yield* ask("/a/x", { headers: { host: "one.example" } })).cacheStatus).toBe("fwd=uri-miss; stored")
       expect((yield* ask("/a/x", { headers: { host: "two.example" } })).cacheStatus).toBe("fwd=uri-miss; stored")
       expect((yield* ask("/b/x", { headers: { host: "one.example" } })).text).toBe("run 1")
@@ -71,7 +71,7 @@ describe("keys and poisoning", () => {
   it.scoped("3, 4, 6: fields that select a variant differ where they must and agree where they must", () =>
     Effect.gen(function*() {
       const names = ["X-List", "constructor", "__proto__", "toString"]
-      const ask = yield* serve(HttpRouter.empty.pipe(route("/", { expiry: 10, vary: names })))
+      const ask = yield* serve(routes([cachedRoute("/", { expiry: 10, vary: names })]))
       const isHit = (headers: Ask["headers"]) =>
         Effect.map(ask("/", { headers: headers ?? {} }), (r) => r.cacheStatus.startsWith("hit"))
       const seen = (headers: ReadonlyArray<Ask["headers"]>) => Effect.forEach(headers, isHit)
@@ -98,7 +98,7 @@ describe("keys and poisoning", () => {
   it.scoped("5: a storage that answers another key's, partition's or variant's item is not believed", () =>
     Effect.gen(function*() {
       const faults = yield* Faults
-      const ask = yield* serve(HttpRouter.empty.pipe(route("/", { expiry: 10 })))
+      const ask = yield* serve(routes([cachedRoute("/", { expiry: 10 })]))
       const foreign = [corruptions.anotherKey, corruptions.anotherPartition, corruptions.anotherVariant]
       for (const [index, corrupt] of foreign.entries()) {
         yield* faults.switch({ get: { corrupt } })
@@ -112,7 +112,7 @@ describe("keys and poisoning", () => {
     Effect.gen(function*() {
       const spellings = ["*", "* ", "*,", ", *", "*, Foo", "Foo, *", "Foo,*,Bar", "Foo Bar"]
       const ask = yield* serve(
-        HttpRouter.fromIterable(
+        routes(
           spellings.map((vary, index) => cachedRoute(`/${index}`, { expiry: 10 }, { headers: { vary } }))
         )
       )
@@ -146,12 +146,12 @@ describe("keys and poisoning", () => {
 
   it.scoped("9: a query is kept as it was sent, unless the route says what of it counts", () =>
     Effect.gen(function*() {
-      const ask = yield* serve(HttpRouter.empty.pipe(
-        route("/all", { expiry: 10 }),
-        route("/only", { expiry: 10, query: { only: ["q"] } }),
-        route("/except", { expiry: 10, query: { except: ["utm"] } }),
-        route("/none", { expiry: 10, query: "none" })
-      ))
+      const ask = yield* serve(routes([
+        cachedRoute("/all", { expiry: 10 }),
+        cachedRoute("/only", { expiry: 10, query: { only: ["q"] } }),
+        cachedRoute("/except", { expiry: 10, query: { except: ["utm"] } }),
+        cachedRoute("/none", { expiry: 10, query: "none" })
+      ]))
       const texts = (targets: ReadonlyArray<string>) =>
         Effect.map(Effect.forEach(targets, (target) => ask(target)), (replies) =>
           replies.map(({ text }) => text.slice(4)))
@@ -176,7 +176,7 @@ describe("keys and poisoning", () => {
 
   it.scoped("11: only the matched route's policy counts, not the extension of a path", () =>
     Effect.gen(function*() {
-      const ask = yield* serve(HttpRouter.empty.pipe(HttpRouter.get("/account/*", counted().pipe(withCache()))))
+      const ask = yield* serve(routes({ "GET /account/*": counted().pipe(withCache()) }))
       yield* ask("/account/x.css")
       const again = yield* ask("/account/x.css")
       expect([again.text, again.cacheStatus]).toEqual(["run 2", "fwd=uri-miss"])
@@ -185,7 +185,7 @@ describe("keys and poisoning", () => {
   it.scoped("12: expiry doesn't store an error for everyone; an error that itself says how long is stored", () =>
     Effect.gen(function*() {
       const statuses = [400, 401, 403, 405, 413, 414, 422, 500, 501, 503]
-      const ask = yield* serve(HttpRouter.fromIterable(statuses.flatMap((status) => [
+      const ask = yield* serve(routes(statuses.flatMap((status) => [
         cachedRoute(`/${status}`, { expiry: 10 }, { status }),
         cachedRoute(`/says/${status}`, { expiry: 10 }, { status, headers: { "cache-control": "max-age=5" } })
       ])))
@@ -202,7 +202,7 @@ describe("keys and poisoning", () => {
     Effect.gen(function*() {
       const headers = { "cache-control": "public, max-age=60" }
       const statuses = [206, 304, 412, 416, 417]
-      const ask = yield* serve(HttpRouter.fromIterable(
+      const ask = yield* serve(routes(
         statuses.map((status) => cachedRoute(`/${status}`, {}, { status, headers }))
       ))
       for (const status of statuses) {
@@ -253,10 +253,10 @@ describe("keys and poisoning", () => {
     Effect.gen(function*() {
       const log: Array<Logged> = []
       const cors = HttpMiddleware.cors({ allowedOrigins: ["https://a.example", "https://b.example"] })
-      const ask = yield* serve(HttpRouter.empty.pipe(
-        HttpRouter.get("/outside", counted().pipe(withCache({ expiry: 10 }), cors)),
-        HttpRouter.get("/inside", counted().pipe(cors, withCache({ expiry: 10 })))
-      )).pipe(Effect.provide(logged(log)))
+      const ask = yield* serve(routes({
+        "GET /outside": counted().pipe(withCache({ expiry: 10 }), cors),
+        "GET /inside": counted().pipe(cors, withCache({ expiry: 10 }))
+      })).pipe(Effect.provide(logged(log)))
       const from = (path: string, origin: string) =>
         Effect.map(
           ask(path, { headers: { origin } }),
@@ -282,7 +282,7 @@ describe("keys and poisoning", () => {
           })
           : HttpServerResponse.text(`plain ${run}`, { headers: { vary: "Accept-Encoding" } })
       )
-      const ask = yield* serve(HttpRouter.empty.pipe(HttpRouter.get("/", handler.pipe(withCache({ expiry: 10 })))))
+      const ask = yield* serve(routes({ "GET /": handler.pipe(withCache({ expiry: 10 })) }))
       const gzip = { headers: { "accept-encoding": "gzip" } }
       const tags = [(yield* ask("/", gzip)).headers["etag"], (yield* ask("/")).headers["etag"]]
       expect(new Set(tags).size).toBe(2)

@@ -1,17 +1,17 @@
 /** How response caches fail: privacy, over a real port; the numbers are those of docs/failures.md. */
-import { HttpApp, HttpRouter, HttpServerRequest, HttpServerResponse } from "@effect/platform"
+import { HttpApp, HttpServerRequest, HttpServerResponse } from "@effect/platform"
 import { describe, expect, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { HttpCache, withCache } from "effect-http-cache"
-import { counted, logged, serve, TestServer } from "../harness.js"
-import { answering, cachedRoute, route } from "./routes.js"
+import { type App, counted, logged, routes, serve, TestServer } from "../harness.js"
+import { answering, cachedRoute } from "./routes.js"
 
 describe("privacy", () => {
   it.scoped("16: a response to a request with Authorization is not shared without a permission", () =>
     Effect.gen(function*() {
       const permissions = ["public", "s-maxage=10", "must-revalidate, max-age=10"]
       const unreadable = ["max-age=10, must-revalidate \"x\"", "max-age=10, s-maxage=junk", "max-age=10, public;"]
-      const ask = yield* serve(HttpRouter.fromIterable([
+      const ask = yield* serve(routes([
         cachedRoute("/none", { expiry: 10 }),
         cachedRoute("/max-age", { expiry: 10 }, { headers: { "cache-control": "max-age=10" } }),
         cachedRoute("/route", { expiry: 10, cacheControl: "public" }),
@@ -54,7 +54,7 @@ describe("privacy", () => {
         "no-cache, max-age=10",
         "no-cache=, max-age=10"
       ]
-      const ask = yield* serve(HttpRouter.fromIterable(refusing.map((value, index) =>
+      const ask = yield* serve(routes(refusing.map((value, index) =>
         cachedRoute(`/${index}`, { expiry: 10 }, { headers: { "cache-control": value } })
       )))
       for (const [index, value] of refusing.entries()) {
@@ -71,7 +71,7 @@ describe("privacy", () => {
         "x-page": "2",
         "cache-control": "max-age=10, private=\" X-User\", no-cache=\"x-token\""
       }
-      const ask = yield* serve(HttpRouter.empty.pipe(route("/", {}, { headers })))
+      const ask = yield* serve(routes([cachedRoute("/", {}, { headers })]))
       expect((yield* ask("/")).headers).toMatchObject({ "x-user": "ada", "x-token": "1" })
       const hit = yield* ask("/")
       expect([hit.cacheStatus, hit.headers["x-page"], hit.headers["x-user"], hit.headers["x-token"]])
@@ -80,11 +80,11 @@ describe("privacy", () => {
 
   it.scoped("18: Vary: Cookie and Vary: Authorization mean private", () =>
     Effect.gen(function*() {
-      const ask = yield* serve(HttpRouter.empty.pipe(
-        route("/cookie", { expiry: 10 }, { headers: { vary: "Accept, Cookie" } }),
-        route("/authorization", { expiry: 10 }, { headers: { vary: "authorization" } }),
-        route("/unreadable", { expiry: 10, cacheControl: "public" }, { headers: { vary: "Cookie, @" } })
-      ))
+      const ask = yield* serve(routes([
+        cachedRoute("/cookie", { expiry: 10 }, { headers: { vary: "Accept, Cookie" } }),
+        cachedRoute("/authorization", { expiry: 10 }, { headers: { vary: "authorization" } }),
+        cachedRoute("/unreadable", { expiry: 10, cacheControl: "public" }, { headers: { vary: "Cookie, @" } })
+      ]))
       for (const path of ["/cookie", "/authorization", "/unreadable"]) {
         yield* ask(path)
         const again = yield* ask(path)
@@ -98,13 +98,13 @@ describe("privacy", () => {
       const later = HttpApp.appendPreResponseHandler((_, response) =>
         Effect.orDie(HttpServerResponse.setCookie(response, "session", "ada"))
       )
-      const ask = yield* serve(HttpRouter.empty.pipe(
-        route("/field", { expiry: 10 }, { headers: { "set-cookie": "session=ada" } }),
-        HttpRouter.get("/cookies", Effect.orDie(withCookie).pipe(withCache({ expiry: 10 }))),
-        HttpRouter.get("/later", Effect.zipRight(later, counted()).pipe(withCache({ expiry: 10 }))),
-        HttpRouter.get("/strip", Effect.orDie(withCookie).pipe(withCache({ expiry: 10, cookies: "strip" }))),
-        HttpRouter.get("/store", Effect.orDie(withCookie).pipe(withCache({ expiry: 10, cookies: "store" })))
-      )).pipe(Effect.provide(logged([])))
+      const ask = yield* serve(routes([
+        cachedRoute("/field", { expiry: 10 }, { headers: { "set-cookie": "session=ada" } }),
+        ["GET /cookies", Effect.orDie(withCookie).pipe(withCache({ expiry: 10 }))] as const,
+        ["GET /later", Effect.zipRight(later, counted()).pipe(withCache({ expiry: 10 }))] as const,
+        ["GET /strip", Effect.orDie(withCookie).pipe(withCache({ expiry: 10, cookies: "strip" }))] as const,
+        ["GET /store", Effect.orDie(withCookie).pipe(withCache({ expiry: 10, cookies: "store" }))] as const
+      ])).pipe(Effect.provide(logged([])))
       for (const path of ["/field", "/cookies", "/later"]) {
         const first = yield* ask(path)
         expect([path, first.headers["set-cookie"]?.length, first.headers["cache-control"]]).toEqual([
@@ -135,22 +135,17 @@ describe("privacy", () => {
         modified: (request: HttpServerRequest.HttpServerRequest) => request.modify({ url: "/" }).headers["cookie"],
         source: (request: HttpServerRequest.HttpServerRequest) => request.source
       }
-      const ask = yield* serve(HttpRouter.fromIterable([
+      const ask = yield* serve(routes([
         ...Object.entries(reads).map(([name, read]) =>
-          HttpRouter.makeRoute("GET", `/${name}`, reading(read).pipe(withCache({ expiry: 10 })))
+          [`GET /${name}`, reading(read).pipe(withCache({ expiry: 10 }))] as const
         ),
-        HttpRouter.makeRoute(
-          "GET",
-          "/other",
-          reading((request) => request.headers["accept"]).pipe(withCache({ expiry: 10 }))
-        ),
-        HttpRouter.makeRoute(
-          "GET",
-          "/says-public",
+        ["GET /other", reading((request) => request.headers["accept"]).pipe(withCache({ expiry: 10 }))] as const,
+        [
+          "GET /says-public",
           Effect.map(reading(reads.cookies), HttpServerResponse.setHeader("cache-control", "public")).pipe(
             withCache({ expiry: 10 })
           )
-        )
+        ] as const
       ]))
       for (const name of Object.keys(reads)) {
         yield* ask(`/${name}`)
@@ -170,10 +165,10 @@ describe("privacy", () => {
         response.body._tag === "Uint8Array"
           ? HttpServerResponse.text(`${new TextDecoder().decode(response.body.body)}!`)
           : response)
-      const ask = yield* serve(HttpRouter.empty.pipe(
-        HttpRouter.get("/looking", looking.pipe(withCache({ expiry: 10 }))),
-        HttpRouter.get("/exclaimed", exclaimed.pipe(withCache({ expiry: 10 })))
-      ))
+      const ask = yield* serve(routes({
+        "GET /looking": looking.pipe(withCache({ expiry: 10 })),
+        "GET /exclaimed": exclaimed.pipe(withCache({ expiry: 10 }))
+      }))
       for (const path of ["/looking", "/exclaimed"]) {
         const miss = yield* ask(path)
         expect([path, miss.headers["cache-control"]]).toEqual([path, "max-age=10"])
@@ -185,7 +180,7 @@ describe("privacy", () => {
   it.scoped("20: one line in its handler keeps a page with a nonce out", () =>
     Effect.gen(function*() {
       const ask = yield* serve(
-        HttpRouter.empty.pipe(route("/", { expiry: 10 }, { headers: { "cache-control": "no-store" } }))
+        routes([cachedRoute("/", { expiry: 10 }, { headers: { "cache-control": "no-store" } })])
       )
       yield* ask("/")
       const again = yield* ask("/")
@@ -196,7 +191,7 @@ describe("privacy", () => {
     Effect.gen(function*() {
       const made = new TextEncoder().encode("untouched")
       const handler = Effect.sync(() => HttpServerResponse.uint8Array(made, { headers: { "x-a": "1" } }))
-      const spoil = <E, R>(app: HttpApp.Default<E, R>) =>
+      const spoil = <E, R>(app: App<E, R>) =>
         Effect.zipWith(HttpServerRequest.HttpServerRequest, app, ({ headers }, response) => {
           if (headers["x-spoil"] === undefined) return response
           // What is served of a miss is what the handler made.
@@ -204,7 +199,7 @@ describe("privacy", () => {
           return Object.assign(response, { headers: Object.assign(response.headers, { "x-a": "spoilt" }) })
         })
       const ask = yield* serve(
-        HttpRouter.empty.pipe(HttpRouter.get("/", handler.pipe(withCache({ expiry: 10 }), spoil)))
+        routes({ "GET /": handler.pipe(withCache({ expiry: 10 }), spoil) })
       )
       for (const text of ["!!!!!!!!!", "untouched"]) {
         const spoilt = yield* ask("/", { headers: { "x-spoil": "1" } })
@@ -225,13 +220,13 @@ describe("privacy", () => {
 
   it.scoped("58: what a route keeps inside its authentication is nothing for a cache around the router to answer with", () =>
     Effect.gen(function*() {
-      const authenticated = <E, R>(app: HttpApp.Default<E, R>) =>
+      const authenticated = <E, R>(app: App<E, R>) =>
         Effect.flatMap(HttpServerRequest.HttpServerRequest, ({ headers }) =>
           headers["x-api-key"] === "right"
             ? app
             : Effect.succeed(HttpServerResponse.empty({ status: 401, headers: { "cache-control": "no-store" } })))
       const secret = counted().pipe(withCache({ expiry: 10 }), authenticated)
-      const ask = yield* serve(HttpRouter.empty.pipe(HttpRouter.get("/", secret), HttpCache.middleware()))
+      const ask = yield* serve(routes({ "GET /": secret }).pipe(HttpCache.middleware()))
       const right = { headers: { "x-api-key": "right" } }
       expect((yield* ask("/", right)).cacheStatus).toBe("fwd=uri-miss; stored")
       expect((yield* ask("/")).status).toBe(401)

@@ -1,0 +1,108 @@
+/** What is named otherwise in Effect 4. An entry that matches nothing is an error, so that the tables stay true. */
+
+export interface Lookup {
+  readonly [name: string]: string
+}
+
+const http = [
+  "Cookies",
+  "Headers",
+  "HttpBody",
+  "HttpRouter",
+  "HttpServerError",
+  "HttpServerRequest",
+  "HttpServerRespondable",
+  "HttpServerResponse",
+  "HttpTraceContext",
+  "UrlParams"
+]
+
+const api = [
+  "HttpApi",
+  "HttpApiBuilder",
+  "HttpApiEndpoint",
+  "HttpApiError",
+  "HttpApiGroup",
+  "HttpApiMiddleware",
+  "HttpApiSchema"
+]
+
+/** Where modules are. */
+export const modules: Lookup = {
+  ...Object.fromEntries(http.map((name) => [`@effect/platform/${name}`, `effect/http/${name}`])),
+  "@effect/platform": "effect/http",
+  "@effect/platform/HttpLayerRouter": "effect/http/HttpRouter"
+}
+
+/** Modules of another name. */
+export const names: Lookup = {
+  HttpApp: "HttpEffect",
+  HttpLayerRouter: "HttpRouter"
+}
+
+/** Modules of a barrel, `effect` or `@effect/platform`, that are in another one. */
+export const placesOfNames: Lookup = {
+  ...Object.fromEntries(api.map((name) => [name, "effect/http-api"])),
+  TestClock: "effect/testing"
+}
+
+/** What modules have, as `Module.member`; of another module where the new name has a dot; `*` is any value. */
+export const members: Lookup = {
+  "Context.Tag": "Service",
+  "Context.unsafeGet": "getUnsafe",
+  "Cookies.unsafeMakeCookie": "makeCookieUnsafe",
+  "Duration.DurationInput": "Input",
+  "Duration.decodeUnknown": "fromInput",
+  "Effect.async": "callback",
+  "Effect.catchAll": "catch",
+  "Effect.catchAllDefect": "catchDefect",
+  "Effect.fork": "forkChild",
+  "Effect.fromNullable": "fromNullishOr",
+  "Effect.runtime": "context",
+  "Effect.zipLeft": "tap",
+  "Effect.zipRight": "andThen",
+  "Effect.tapErrorCause": "tapCause",
+  "Effect.mapInputContext": "updateContext",
+  "Headers.unsafeFromRecord": "fromRecordUnsafe",
+  "HttpServerResponse.unsafeJson": "jsonUnsafe",
+  "HttpServerResponse.unsafeSetCookie": "setCookieUnsafe",
+  "Fiber.RuntimeFiber": "Fiber",
+  "Layer.scoped": "effect",
+  "Layer.scopedDiscard": "effectDiscard",
+  "Layer.scopedContext": "effectContext",
+  "it.scoped": "effect",
+  "it.scopedLive": "live"
+}
+
+/** What is no renaming, outside of `protocol` and `engine`: passages that stand once in their file. */
+export const passages: ReadonlyArray<{ readonly file: string; readonly from: string; readonly to: string }> = [
+  {
+    file: "src/CacheItem.ts",
+    from: "const FieldValue = Schema.String.pipe(Schema.pattern(/^[\\t\\x20-\\x7e\\x80-\\xff]*$/))",
+    to: "const FieldValue = Schema.String.check(Schema.isPattern(/^[\\t\\x20-\\x7e\\x80-\\xff]*$/))"
+  },
+  {
+    file: "src/CacheItem.ts",
+    from: `Schema.Record({ key: Schema.String, value: FieldValue }).pipe(
+  Schema.filter((headers) =>`,
+    to: `Schema.Record(Schema.String, FieldValue).check(
+  Schema.makeFilter((headers: { readonly [name: string]: string }) =>`
+  },
+  {
+    file: "src/CacheItem.ts",
+    from: "Schema.JsonNumber.pipe(Schema.greaterThanOrEqualTo(0))",
+    to: "Schema.Finite.check(Schema.isGreaterThanOrEqualTo(0))"
+  },
+  { file: "src/CacheItem.ts", from: "Schema.NonNegativeInt", to: "Schema.Int.check(Schema.isGreaterThanOrEqualTo(0))" },
+  { file: "src/CacheItem.ts", from: "const Time = Schema.JsonNumber", to: "const Time = Schema.Finite" },
+  {
+    file: "src/CacheItem.ts",
+    from: "Schema.Int.pipe(Schema.between(200, 599))",
+    to: "Schema.Int.check(Schema.isBetween({ minimum: 200, maximum: 599 }))"
+  },
+  {
+    file: "src/CacheItem.ts",
+    from: "Schema.optionalWith(Schema.Struct({ first: Position, last: Position, size: Position }), { exact: true })",
+    to: "Schema.optionalKey(Schema.Struct({ first: Position, last: Position, size: Position }))"
+  }
+]

@@ -1,0 +1,62 @@
+/** The twin of `src/server/platform.ts` for Effect 4. */
+import * as Cause from "effect/Cause"
+import * as Effect from "effect/Effect"
+import type { PreResponseHandler } from "effect/http/HttpEffect"
+import * as HttpServerError from "effect/http/HttpServerError"
+import type { HttpServerRequest } from "effect/http/HttpServerRequest"
+import * as HttpServerRespondable from "effect/http/HttpServerRespondable"
+import type { HttpServerResponse } from "effect/http/HttpServerResponse"
+import * as Option from "effect/Option"
+import * as Schema from "effect/Schema"
+import * as SchemaAST from "effect/SchemaAST"
+import type * as Types from "effect/Types"
+import { type Caller, requestStateOf } from "../runtime/effect.js"
+
+export type App<E, R> = Effect.Effect<HttpServerResponse, E, R | HttpServerRequest>
+
+export type Unhandled = Types.unhandled
+
+/** A response is no `Respondable` by its type, though the platform takes it for one. */
+export type Respondable = HttpServerRespondable.Respondable | HttpServerResponse
+
+export const toResponse = (answer: Respondable): Effect.Effect<HttpServerResponse> =>
+  HttpServerRespondable.toResponse(answer as HttpServerRespondable.Respondable)
+
+export const sentMark = Symbol.for("effect/http/HttpEffect/handled")
+
+/** It is said by an annotation of the interruption, and not by who interrupts. */
+export const isClientGone = (cause: Cause.Cause<unknown>): boolean =>
+  cause.reasons.some((reason) => reason._tag === "Interrupt" && reason.annotations.has(HttpServerError.ClientAbort.key))
+
+/** The platform finds it by this annotation, and 500 where there is none. */
+export const statusOfApiError = (cause: Cause.Cause<unknown>): number | undefined => {
+  const error = Option.getOrUndefined(Cause.findErrorOption(cause))
+  const schema = typeof error === "object" && error !== null ? error.constructor : undefined
+  return Schema.isSchema(schema) ? SchemaAST.resolveAt<number>("httpApiStatus")(schema.ast) ?? 500 : undefined
+}
+
+export type { PreResponseHandler }
+
+/** It is part of what the context has of the request, and no reference of the fiber's. */
+export const preResponseHandlerOf = ({ context }: Caller): PreResponseHandler | undefined =>
+  requestStateOf(context)?.preResponseHandler as PreResponseHandler | undefined
+
+export const setPreResponseHandler = (
+  { context }: Caller,
+  handler: PreResponseHandler | undefined
+): Effect.Effect<void> =>
+  Effect.sync(() => {
+    const state = requestStateOf(context)
+    if (state !== undefined) state.preResponseHandler = handler
+  })
+
+/** The request is named by the error's reason. */
+export const failedAs = (request: HttpServerRequest, error: unknown): unknown => {
+  if (!HttpServerError.isHttpServerError(error)) return error
+  const { reason } = error
+  const Reason = reason.constructor as new(reason: object) => HttpServerError.HttpServerErrorReason
+  return new HttpServerError.HttpServerError({ reason: new Reason({ ...reason, request }) })
+}
+
+export const unreadable = (request: HttpServerRequest, cause: unknown) =>
+  new HttpServerError.HttpServerError({ reason: new HttpServerError.RequestParseError({ request, cause }) })

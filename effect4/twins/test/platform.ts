@@ -1,0 +1,70 @@
+/** The twin of `test/platform.ts` for Effect 4. */
+import { Effect, Logger, References, type Scope } from "effect"
+import {
+  HttpEffect,
+  HttpRouter,
+  HttpServerError,
+  type HttpServerRequest,
+  type HttpServerRespondable,
+  HttpServerResponse
+} from "effect/http"
+
+type Response = HttpServerResponse.HttpServerResponse
+
+export type App<E = never, R = never> = Effect.Effect<Response, E, R | HttpServerRequest.HttpServerRequest>
+
+type Handler = Effect.Effect<Response | HttpServerRespondable.Respondable, unknown, unknown>
+
+/** A router is made in one step. */
+const router = <E, R>(
+  make: (router: HttpRouter.HttpRouter) => ReadonlyArray<Effect.Effect<void, never, never>>
+): App<E | HttpServerError.HttpServerError, R> =>
+  Effect.runSync(
+    Effect.flatMap(HttpRouter.make, (router) => Effect.as(Effect.all(make(router)), router.asHttpEffect()))
+  ) as never
+
+export const routes = <H extends Handler>(
+  handlers: { readonly [methodAndPath: string]: H } | ReadonlyArray<readonly [methodAndPath: string, handler: H]>
+) =>
+  router<Effect.Error<H>, Exclude<Effect.Services<H>, HttpRouter.Provided>>((router) =>
+    (Array.isArray(handlers) ? handlers : Object.entries(handlers)).map(([methodAndPath, handler]) => {
+      const [method, path] = methodAndPath.split(" ") as ["GET" | "*", `/${string}`]
+      return router.add(method, path, handler)
+    })
+  )
+
+export const mounted = <E, R>(apps: { readonly [path: `/${string}`]: App<E, R> }) =>
+  router<E, Exclude<R, HttpRouter.Provided>>((router) =>
+    Object.entries(apps).flatMap(([path, app]) =>
+      [path === "/" ? [] : router.add("*", path as `/${string}`, app), router.prefixed(path).add("*", "/*", app)].flat()
+    ) as never
+  )
+
+export const otherwise = <E, R>(
+  router: App<E | HttpServerError.HttpServerError, R>,
+  response: Response
+): App<Exclude<E, HttpServerError.HttpServerError>, R> =>
+  Effect.catch(router, (error) =>
+    HttpServerError.isHttpServerError(error) && error.reason._tag === "RouteNotFound"
+      ? Effect.succeed(response)
+      : Effect.fail(error as Exclude<E, HttpServerError.HttpServerError>))
+
+export const webHandler = <E, R>(app: App<E, R>) =>
+  Effect.map(
+    Effect.context<Exclude<R, HttpServerRequest.HttpServerRequest | Scope.Scope>>(),
+    (context) => HttpEffect.toWebHandlerWith(context)(app as App<E>)
+  )
+
+export interface Logged {
+  readonly level: string
+  readonly message: string
+  readonly annotations: { readonly [name: string]: unknown }
+}
+
+export const logged = (list: Array<Logged>) =>
+  Logger.layer([
+    Logger.make(({ fiber, logLevel, message }) => {
+      const annotations = fiber.getRef(References.CurrentLogAnnotations)
+      list.push({ level: logLevel.toUpperCase(), message: String(message), annotations })
+    })
+  ])
