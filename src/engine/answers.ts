@@ -74,7 +74,7 @@ export const freshened = (item: CacheItem, newer: Answer, completed?: Body.Body)
 
 /** A stored stream has the length and the tag that it could not have while it was one. */
 export const withContent = (item: CacheItem, body: Uint8Array, etag: "strong" | "weak" | "none"): CacheItem => {
-  const headers = Fields.from(Object.entries(item.headers))
+  const headers = Fields.copy(item.headers)
   Range.setLength(headers, body.byteLength)
   if (item.status === 200) addTag(headers, Body.ofBytes(body), etag)
   return { ...item, body, headers }

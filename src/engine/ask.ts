@@ -4,7 +4,7 @@ import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 import type { CacheItem } from "../CacheItem.js"
 import * as CacheControl from "../protocol/CacheControl.js"
-import type * as Fields from "../protocol/Fields.js"
+import * as Fields from "../protocol/Fields.js"
 import * as Preconditions from "../protocol/Preconditions.js"
 import * as Range from "../protocol/Range.js"
 import * as Reads from "../protocol/Reads.js"
@@ -68,7 +68,7 @@ export const ask = <Res, E, R>(
   const hasFailed = (cause: Cause.Cause<E>) =>
     item.range === undefined || isInterrupted(cause) ? Effect.failCause(cause) : run(request, item, fields)
   return Effect.flatMap(
-    catchCause(run(request, item, { ...fields, ...asks }), hasFailed),
+    catchCause(run(request, item, Fields.merged(fields, asks)), hasFailed),
     (asked) => {
       const answer = resolved(item, asked)
       if (answer === asked.answer) return Effect.succeed(asked)

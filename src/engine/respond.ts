@@ -40,7 +40,7 @@ const readyOf = <Res, E, R>({ identity, policy }: CacheRequest<Res, E, R>, item:
   const known = ready.get(item)
   if (known !== undefined && known.policy === policy) return known
   const told = Storability.answerOf(item, policy)
-  const fields = Fields.plain(item.headers)
+  const fields = Fields.copy(item.headers)
   ClientFields.tell(fields, policy, told, identity.reads)
   const made: Ready = {
     policy,
@@ -264,7 +264,7 @@ const send = <Res, E, R>(
 const notModifiedOf = ({ fields, ready }: Sent): Fields.Fields =>
   ready === undefined
     ? Answers.fieldsOfNotModified(fields)
-    : ready.notModified ??= Fields.plain(Answers.fieldsOfNotModified(fields))
+    : ready.notModified ??= Fields.copy(Answers.fieldsOfNotModified(fields))
 
 /** Content that is still coming, from a stream that others read too or from the answer's own: it breaks off where it fails. */
 const comingOf = (answer: Sent, breakConnection: () => void): Body.Streamed | undefined => {

@@ -31,7 +31,7 @@ const onBehalfOfNobody = <Res, E, R>(request: CacheRequest<Res, E, R>, item: Cac
   const fields = Validation.fieldsForNobody(view.fields, names, item.partition !== "")
   return change(request, {
     origin: origin.forNobody(fields),
-    view: { ...view, method: "GET", fields: Fields.from(Object.entries(fields)) },
+    view: { ...view, method: "GET", fields: Fields.copy(fields) },
     asks: CacheControl.noRequestDirectives
   })
 }

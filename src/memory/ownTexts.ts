@@ -45,7 +45,7 @@ export const owned = (item: CacheItem): CacheItem => {
     vary: copyAll(vary),
     groups: copyAll(groups),
     cookies: copyAll(cookies),
-    headers: Fields.plain(headers, copy),
+    headers: Fields.copy(headers, copy),
     body: body.byteLength === body.buffer.byteLength ? body : new Uint8Array(body)
   })
 }

@@ -81,7 +81,7 @@ export const fieldsOfPart = (
   part: Range.Part | undefined,
   size: number
 ): { [name: string]: string } => {
-  const fields = part === undefined ? Fields.without(response, aboutContent) : Fields.from(Object.entries(response))
+  const fields = part === undefined ? Fields.without(response, aboutContent) : Fields.copy(response)
   fields["content-range"] = Range.contentRange(part, size)
   if (part !== undefined) Range.setLength(fields, Range.lengthOf(part))
   return fields

@@ -90,7 +90,7 @@ const kept = new Set(["content-length", "content-range", "set-cookie"])
 
 /** The fields of a stored response, updated by those of a newer answer about it (RFC 9111 §3.2). */
 export const update = (stored: Fields.Fields, newer: Fields.Fields): { [name: string]: string } =>
-  Fields.from([...Object.entries(stored), ...Object.entries(Fields.without(Fields.endToEnd(newer), kept))])
+  Fields.merged(stored, Fields.endToEnd(newer, kept))
 
 /** What is asked of the origin about a stored response: is it still current, or, of a part, what is the rest of it? */
 export const question = (

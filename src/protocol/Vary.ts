@@ -87,7 +87,7 @@ export const spelled = (fields: Fields.Fields, names: Vary = []): Fields.Fields 
     const value = Fields.get(fields, name)
     const spelling = value === undefined ? undefined : canonical(name, value)
     if (spelling === value || spelling === undefined) continue
-    changed ??= Fields.from(Object.entries(fields))
+    changed ??= Fields.copy(fields)
     changed[name] = spelling
   }
   return changed ?? fields

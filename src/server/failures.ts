@@ -54,7 +54,7 @@ export const tell = <E>(
   Effect.flatMap(statusOf(cause), (status) => {
     const error = Cause.squash(cause)
     const said = (response: HttpServerResponse.HttpServerResponse): HttpServerResponse.HttpServerResponse => {
-      const fields = Fields.from(Object.entries(response.headers))
+      const fields = Fields.copy(response.headers)
       // Another cache may have answered instead.
       if (style === undefined || !isOf(status, response) || CacheStatus.says(fields, style)) return response
       say(fields)

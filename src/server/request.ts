@@ -138,7 +138,7 @@ export const originalUrlOf = (
 
 /** The request with the view's target, and with these fields. */
 export const withFields = (request: HttpServerRequest, { url }: Pick<View, "url">, fields: Fields.Fields) =>
-  request.modify({ url, headers: Headers.unsafeFromRecord(Fields.plain(fields)) })
+  request.modify({ url, headers: Headers.unsafeFromRecord(Fields.copy(fields)) })
 
 /** What the adapters' readers look at, a web `Request` or Node's message: without content, with this target and these fields. */
 export const sourceWith = (source: unknown, method: string, url: string, fields: Fields.Fields): object =>

@@ -41,7 +41,7 @@ const cookiesOf = (response: Response, fields: { [name: string]: string }, keeps
  */
 export const toAnswer = (response: Response, method: string, policy: Policy, now: number): Answer => {
   const { status, statusText } = response
-  const fields = Fields.plain(response.headers)
+  const fields = Fields.copy(response.headers)
   const body = Answers.hasNoContent(status) ? Body.empty : ServerBody.fromPlatform(response.body, fields)
   const content = Body.bytesOf(body)
   if (status === 204 || status === 304) delete fields["content-length"]
