@@ -41,11 +41,11 @@ export const negations: ReadonlyArray<Mutation> = [
     ["3.5-authorization", "Fields.get(exchange.request, \"authorization\") !== undefined", "false"]
   ]),
   ...negate("Storability.withheld", [
-    ["5.2.2.4-qualified", "...(typeof directives.noCache === \"object\" ? directives.noCache : []),", ""],
+    ["5.2.2.4-qualified", "typeof directives.noCache === \"object\" ? directives.noCache : []", "[] as Array<string>"],
     [
       "5.2.2.7-qualified",
-      "...(typeof directives.private === \"object\" && partition === \"\" ? directives.private : [])",
-      ""
+      "typeof directives.private === \"object\" && partition === \"\" ? directives.private : []",
+      "[] as Array<string>"
     ]
   ]),
   ...negate("Reuse.decide", [
@@ -103,7 +103,7 @@ export const negations: ReadonlyArray<Mutation> = [
     ["5.2.3-unknown", "directives.some((d) => d.name === name)", "directives.some((d) => d.name.includes(name))"]
   ]),
   ...negate("Validation.update", [
-    ["3.2-update", ", ...Object.entries(Fields.without(Fields.endToEnd(newer), kept))", ""]
+    ["3.2-update", "Fields.endToEnd(newer, kept)", "{}"]
   ]),
   ...negate("Validation.conditions", [
     ["4.3.1-tags", "...(etag === undefined ? {} : { \"if-none-match\": etag }),", ""],
@@ -165,7 +165,7 @@ export const negations: ReadonlyArray<Mutation> = [
     ]
   ]),
   ...negate("Fields.endToEnd", [
-    ["3.1-proxy-fields", "!hopByHop.has(name)", "(name.startsWith(\"proxy-\") || !hopByHop.has(name))"]
+    ["3.1-proxy-fields", "hopByHop.has(name)", "(!name.startsWith(\"proxy-\") && hopByHop.has(name))"]
   ]),
   ...negate("CacheKey.make", [
     ["4-uri", "return `${escape(scheme)}://${escape(hostOf(origin))}`", "return \"\""]
