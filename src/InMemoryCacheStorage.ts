@@ -10,11 +10,12 @@ import { CacheMiss } from "./CacheError.js"
 import type { CacheItem } from "./CacheItem.js"
 import * as CacheStorage from "./CacheStorage.js"
 import * as CollectableCacheStorage from "./CollectableCacheStorage.js"
-import { Collects, type Force, forceOf, hard, nameOfGroup, nameOfKey, soft, spared } from "./memory/collects.js"
+import { Collects, type Force, forceOf, hard, soft, spared } from "./memory/collects.js"
 import { type Bounds, boundsOf, defaults } from "./memory/bounds.js"
 import { Entry, itemBytes } from "./memory/entry.js"
 import { owned } from "./memory/ownTexts.js"
 import { limitReached } from "./runtime/limits.js"
+import { nameOfGroup, nameOfKey } from "./runtime/names.js"
 import { runtimeOf } from "./runtime/runtime.js"
 
 /**

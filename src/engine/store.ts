@@ -6,8 +6,8 @@ import { randomBytes } from "node:crypto"
 import type { CacheItem } from "../CacheItem.js"
 import type { Fill } from "../CacheStorage.js"
 import type * as CacheControl from "../protocol/CacheControl.js"
+import * as CacheGroups from "../protocol/CacheGroups.js"
 import type * as CacheStatus from "../protocol/CacheStatus.js"
-import type * as Fields from "../protocol/Fields.js"
 import * as Reads from "../protocol/Reads.js"
 import * as Storability from "../protocol/Storability.js"
 import * as Validation from "../protocol/Validation.js"
@@ -44,6 +44,8 @@ export type Exchange =
 export interface Judged {
   readonly told: CacheControl.Answer
   readonly isPersonal: boolean
+  /** The groups that it is of, by name; `undefined` where one has no name. */
+  readonly groups: ReadonlyArray<string> | undefined
   /** Why it may not be kept. */
   readonly detail?: CacheStatus.Detail | undefined
   /** What may be kept; without content while that is a stream. */
@@ -71,6 +73,22 @@ const admitsList = ({ key, runtime: { memory } }: Asked, vary: Vary.Vary): boole
 /** Ids are flat texts, a prefix for each process and a count: a UUID of `node:crypto` keeps 479 bytes. */
 const idPrefix = `${randomBytes(12).toString("base64url")}-`
 let ids = 0
+
+const none: ReadonlyArray<string> = []
+
+/**
+ * The groups that an answer is of: an answer about what is stored adds to those of that. `undefined` where it can't be
+ * collected by all of them.
+ */
+export const groupsOf = (
+  { asked: { view }, item }: Place,
+  { said }: Pick<Exchange, "said">,
+  answer: Answer
+): ReadonlyArray<string> | undefined => {
+  const told = CacheGroups.ofResponse(view.target.origin, answer.fields)
+  if (told === undefined || said?.isUngrouped === true) return undefined
+  return CacheGroups.union(told, said?.groups ?? none, answer.isStored ? item?.groups ?? none : none)
+}
 
 /** May it be kept? */
 export const judge = (place: Place, exchange: Exchange, answer: Answer): Effect.Effect<Judged> => {
@@ -107,13 +125,15 @@ const judgeWith = (place: Place, exchange: Exchange, answer: Answer, chance: num
     hasWhole: found !== undefined && found.range === undefined,
     chance
   }, policy)
-  const judged = { told: storability.answer, isPersonal: storability.isPersonal }
+  const groups = groupsOf(place, exchange, answer)
+  const judged = { told: storability.answer, isPersonal: storability.isPersonal, groups }
   if (storability._tag === "Refuse") {
     const { detail } = storability
     const refused = { ...judged, detail, unkeyed }
     return detail === "too-large" ? Effect.as(tooLarge(asked), refused) : Exit.succeed(refused)
   }
   const { kept } = storability
+  if (groups === undefined) return Exit.succeed({ ...judged, detail: "groups", unkeyed })
   if (added.length > 0 && !admitsList(asked, kept.vary)) {
     return Effect.as(
       limitReached(runtime, "lists of fields that were read", "and what is made of others is not stored"),
@@ -135,7 +155,7 @@ const judgeWith = (place: Place, exchange: Exchange, answer: Answer, chance: num
     partition,
     cache: asked.cache,
     variant: lookup.variantOf(kept.vary),
-    groups: [],
+    groups,
     cookies: policy.cookies === "store" ? lines : [],
     body: content === undefined || content === found?.body ? content ?? Body.none : Body.copy(content)
   }
@@ -174,19 +194,31 @@ const judgeAndStore = (place: Place, exchange: Exchange, answer: Answer) =>
     ({ item }) => item === undefined ? drop(place) : store(place, item)
   )
 
-/** Stores what a `POST` answered, as the response to `GET` that it says it is (RFC 9110 §9.3.3). */
+/**
+ * Stores what a `POST` answered, as the response to `GET` that it says it is (RFC 9110 §9.3.3), unless one of its groups was
+ * collected since `first`, the fill that began before the handler ran.
+ */
 export const storeForGet = (
   asked: Asked,
+  first: Fill | undefined,
   fill: Fill | undefined,
   answer: Answer,
-  shown: Fields.Fields
+  { said, shown }: Pick<Exchange, "said" | "shown">
 ): Effect.Effect<unknown> => {
   const { view } = asked
   if (!Storability.answersGet(view.method, view.target, answer.status, answer.fields)) return Effect.void
   if (answer.body._tag !== "Bytes") return Effect.void
   const time = now(asked)
   const place = { asked, fill, item: fill?.item, since: time }
-  // It passed by: nothing was recorded, and what it was told is its own.
-  const exchange = { setsPreResponseHandler: false, reads: undefined, readsLate: false, said: undefined, shown }
-  return judgeAndStore(place, { ...exchange, method: "GET", requestTime: time, responseTime: time }, answer)
+  // It passed by: nothing was recorded.
+  const exchange = { setsPreResponseHandler: false, reads: undefined, readsLate: false, said, shown }
+  const judged = judge(place, { ...exchange, method: "GET", requestTime: time, responseTime: time }, answer)
+  return Effect.flatMap(judged, ({ item }) => {
+    if (item === undefined) return drop(place)
+    if (item.groups.length === 0 || first === undefined) return store(place, item)
+    return Effect.flatMap(
+      storageAccess.holds(asked, first, item.groups, []),
+      (holds) => holds ? store(place, item) : Effect.void
+    )
+  })
 }

@@ -2,16 +2,12 @@
 import { LRUCache } from "lru-cache"
 import { randomInt } from "node:crypto"
 import type { CollectStyle } from "../CollectableCacheStorage.js"
-import type { CacheKey } from "../protocol/CacheKey.js"
 
 /** What a collect costs beside its name. Bytes. */
 const overhead = 176
 
 /** The more there are, the fewer names one forgotten collect is about; they take 256 KiB, once one is forgotten. */
 const nameBuckets = 65_536
-
-export const nameOfKey = (key: CacheKey): string => `k${key}`
-export const nameOfGroup = (group: string): string => `g${group}`
 
 /** What a collect does to an item, from the weakest to the strongest. */
 export type Force = typeof spared | typeof softUnlessError | typeof soft | typeof hard

@@ -22,18 +22,31 @@ const parse = (field: string): ReadonlyArray<string> | undefined => {
   }
 }
 
-/** By name: those of the response (RFC 9875 §2). `undefined` where `Cache-Groups` can't be read. */
-export const ofResponse = (origin: string, response: Fields.Fields): ReadonlyArray<string> | undefined =>
-  named(origin, Fields.get(response, "cache-groups"))
-
-/** By name: those that a response to an unsafe method makes out of date (RFC 9875 §3), under the same condition. */
-export const invalidated = (origin: string, response: Fields.Fields): ReadonlyArray<string> | undefined =>
-  named(origin, Fields.get(response, "cache-group-invalidation"))
-
 const none: ReadonlyArray<string> = []
 
-const named = (origin: string, field: string | undefined): ReadonlyArray<string> | undefined =>
-  field === undefined ? none : parse(field)?.map((group) => nameOf(origin, group))
+const listed = (field: string | undefined): ReadonlyArray<string> | undefined =>
+  field === undefined ? none : parse(field)
+
+/** By name: those of the response (RFC 9875 §2). `undefined` where `Cache-Groups` can't be read. */
+export const ofResponse = (origin: string, response: Fields.Fields): ReadonlyArray<string> | undefined =>
+  listed(Fields.get(response, "cache-groups"))?.map((group) => nameOf(origin, group))
+
+/** Those that a response to an unsafe method makes out of date (RFC 9875 §3), under the same condition. */
+export const invalidated = (response: Fields.Fields): ReadonlyArray<string> | undefined =>
+  listed(Fields.get(response, "cache-group-invalidation"))
+
+export const remedy =
+  `what can't be named can't be collected; a response is of at most ${mostGroups} groups, each a text of ` +
+  `at most ${longestGroup} characters, in quotes where Cache-Groups lists them`
+
+export const unread =
+  "a Cache-Group-Invalidation can't be read, and the groups in it are not collected; it is a list of " +
+  `texts in quotes of at most ${longestGroup} characters`
+
+/** By name, each once: the groups within each of these origins. */
+export const namesOf = (origins: ReadonlyArray<string>, groups: ReadonlyArray<string>): ReadonlyArray<string> => [
+  ...new Set(origins.flatMap((origin) => groups.map((group) => nameOf(origin, group))))
+]
 
 /** All of these, each once; `undefined` where they are more than one response may be of. */
 export const union = (...lists: ReadonlyArray<Iterable<string>>): ReadonlyArray<string> | undefined => {

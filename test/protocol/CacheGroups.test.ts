@@ -50,13 +50,19 @@ describe("Cache-Groups", () => {
 describe("Cache-Group-Invalidation", () => {
   it("is read as Cache-Groups is, and is another field", () => {
     const fields = { "cache-group-invalidation": "\"a\", \"b\"", "cache-groups": "\"c\"" }
-    expect(CacheGroups.invalidated(origin, fields)).toEqual(named("a", "b"))
+    expect(CacheGroups.invalidated(fields)).toEqual(["a", "b"])
     expect(CacheGroups.ofResponse(origin, fields)).toEqual(named("c"))
-    expect(CacheGroups.invalidated(origin, { "cache-group-invalidation": "a" })).toBeUndefined()
+    expect(CacheGroups.invalidated({ "cache-group-invalidation": "a" })).toBeUndefined()
   })
 })
 
 describe("the name of a group", () => {
+  it("is one for each origin, each once", () => {
+    expect(CacheGroups.namesOf([origin, "http://other"], ["a", "b", "a"]))
+      .toEqual([...named("a", "b"), CacheGroups.nameOf("http://other", "a"), CacheGroups.nameOf("http://other", "b")])
+    expect(CacheGroups.namesOf([origin, origin], ["a"])).toEqual(named("a"))
+  })
+
   it("belongs to an origin: no other origin and group have it", () =>
     fc.assert(
       fc.property(fc.array(fc.tuple(text, text), { minLength: 2, maxLength: 2 }), ([one, other]) => {
