@@ -2,7 +2,7 @@
 
 export const nameOfKey = (key: string): string => `k${key}`
 export const nameOfGroup = (group: string): string => `g${group}`
-export const everything = "*"
+export const everything = "everything"
 
 /** The key or the group that a name is of. */
 export const textOf = (name: string): string => name === everything ? name : name.slice(1)
