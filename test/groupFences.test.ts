@@ -1,4 +1,4 @@
-/** Nothing old of a group after a collect of it, whatever happens at the same time. */
+/** Nothing old of a group after a collect of it, whatever happens at once. The numbers are those of docs/failures.md. */
 import { HttpRouter, HttpServerRequest, HttpServerResponse } from "@effect/platform"
 import { NodeHttpServer } from "@effect/platform-node"
 import { describe, expect, it } from "@effect/vitest"
@@ -59,7 +59,7 @@ const world = (when: When) =>
 const early: ReadonlyArray<When> = ["first", "last", "in its field", "before its body is sent"]
 const whens: ReadonlyArray<When> = [...early, "while its body is sent"]
 
-describe.each(hows)("a group that a handler names, over a storage that answers %s", (how) => {
+describe.each(hows)("97: a group that a handler names, over a storage that answers %s", (how) => {
   const server = Layer.merge(NodeHttpServer.layerTest, layerWaiting(how))
 
   it.scoped.each(whens)(

@@ -226,7 +226,7 @@ describe("Cache-Group-Invalidation", () => {
   })
 })
 
-describe("what can't be named can't be collected", () => {
+describe("98: what can't be named can't be collected", () => {
   const many = (count: number) => Array.from({ length: count }, (_, at) => `${at}`)
   const hello = HttpServerResponse.text("hello")
   const boom = (): never => {

@@ -64,7 +64,14 @@ describe("README and guides", () => {
       )
     ))
     for (
-      const document of ["README.md", "docs/options.md", "docs/privacy.md", "docs/operations.md", "docs/storage.md"]
+      const document of [
+        "README.md",
+        "docs/groups.md",
+        "docs/options.md",
+        "docs/privacy.md",
+        "docs/operations.md",
+        "docs/storage.md"
+      ]
     ) {
       expect(codeOf(document).length, document).toBeGreaterThan(0)
     }
