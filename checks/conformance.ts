@@ -2,11 +2,11 @@
  * The public suite of HTTP cache tests against the reverse proxy: `npm run conformance`.
  *
  * Starts the suite's own origin and the proxy, runs each case, and holds the results against `conformance/expected.json`:
- * whoever fails is named there with a reason. `npm run conformance -- ID` runs one case and shows what was on the wire.
+ * whoever fails is named there with a reason. What the suite has no cases for is in `conformance/*.mjs`. `npm run conformance -- ID` runs one case and shows what was on the wire.
  */
 import { type ChildProcess, spawn } from "node:child_process"
 import { once } from "node:events"
-import { readFileSync } from "node:fs"
+import { readdirSync, readFileSync } from "node:fs"
 import { createRequire } from "node:module"
 import { createServer } from "node:net"
 import { tmpdir } from "node:os"
@@ -30,6 +30,10 @@ type Kind = "required" | "optimal" | "check"
 const root = fileURLToPath(new URL("..", import.meta.url))
 const suite = dirname(createRequire(import.meta.url).resolve("http-cache-tests/package.json"))
 const load = (path: string) => import(pathToFileURL(join(suite, path)).href)
+
+/** What the public suite has no cases for, in its format. */
+const ownCases = new URL("../conformance/", import.meta.url)
+const ownGroups = readdirSync(ownCases).filter((name) => name.endsWith(".mjs"))
 
 /** Each exception with its reason, and our answer to each check with why. */
 const expected: {
@@ -80,7 +84,10 @@ await start(["--import", "tsx", "examples/reverse-proxy.ts"], {
 
 try {
   const groups: ReadonlyArray<Group> = [
-    ...(await load("tests/index.mjs")).default
+    ...(await load("tests/index.mjs")).default,
+    ...(await Promise.all(ownGroups.map((file) => import(new URL(file, ownCases).href)))).map((module) =>
+      module.default
+    )
   ]
   const { runTests, getResults } = await load("client/runner.mjs")
   const { determineTestResult } = await load("lib/display.mjs")

@@ -31,9 +31,9 @@ const broken: ReadonlyArray<Broken> = [
   {
     what: "the comparison turned round",
     mutations: [{
-      within: "collects.Collects.isAfter",
-      source: "(this.latest.peek(name) ?? 0) > since",
-      mutated: "(this.latest.peek(name) ?? 0) < since"
+      within: "collects.strongest",
+      source: "strongest > since",
+      mutated: "strongest < since"
     }]
   },
   {

@@ -4,6 +4,7 @@
  * @since 0.1.0
  */
 import type { HttpServerRequest } from "@effect/platform/HttpServerRequest"
+import type { HttpServerResponse } from "@effect/platform/HttpServerResponse"
 import * as Context from "effect/Context"
 import type * as Duration from "effect/Duration"
 import type * as Effect from "effect/Effect"
@@ -18,6 +19,14 @@ import type { QuerySelection } from "./protocol/CacheKey.js"
  * @category models
  */
 export type Seconds = number | Duration.DurationInput
+
+/**
+ * The groups of a response, by which many are collected at once: each a text of at most 256 characters.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type GroupsOf = (request: HttpServerRequest, response: HttpServerResponse) => Iterable<string>
 
 /**
  * What a route is cached by. Durations: a bare number is seconds.
@@ -106,6 +115,13 @@ export interface Options<R = never> {
   readonly cookies?: "refuse" | "strip" | "store" | undefined
   /** A client's `Cache-Control`. Default `"ignore"` with `expiry`, else `"honor"` (RFC 9111 §5.2.1). */
   readonly requestDirectives?: "honor" | "ignore" | undefined
+  /**
+   * The groups that the response is of, such as `["product:7"]`, in union with those of `Defaults`, of `HttpCache.group` and
+   * of its `Cache-Groups` (RFC 9875): at most 256 in all. It is asked when the handler has answered, with the request as it
+   * came. Where it throws, or answers what is no list of groups, that is logged and the response is not stored, since nothing
+   * could collect it. Clients are not told. Default: none.
+   */
+  readonly groups?: GroupsOf | undefined
   /**
    * Targeted fields to obey instead of `Cache-Control`, such as `CDN-Cache-Control`, the first first (RFC 9213). Default:
    * none; those of a CDN do not bind an origin.

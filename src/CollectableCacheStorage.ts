@@ -8,7 +8,9 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import type { CacheStorageError } from "./CacheError.js"
+import type { CacheItem } from "./CacheItem.js"
 import * as CacheStorage from "./CacheStorage.js"
+import * as Reuse from "./protocol/Reuse.js"
 import { runtimeOf } from "./runtime/runtime.js"
 
 /**
@@ -20,6 +22,23 @@ import { runtimeOf } from "./runtime/runtime.js"
 export interface Names {
   readonly keys: ReadonlyArray<CacheStorage.CacheKey>
   readonly groups: ReadonlyArray<string>
+  /** All that is stored, whatever its names are. Default `false`. */
+  readonly everything?: boolean | undefined
+}
+
+/**
+ * How a collect is done.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface CollectStyle {
+  /**
+   * What is collected is kept, and the handler is asked before it is used again, by a conditional request where that is
+   * possible. With `"unless-error"` it may also stand in for an error of the handler, for as long as it could have been
+   * used without the collect. Default `false`: it is forgotten.
+   */
+  readonly soft?: boolean | "unless-error" | undefined
 }
 
 /**
@@ -31,12 +50,31 @@ export interface Names {
 export interface Service extends CacheStorage.Service {
   /**
    * Forgets, at once, every partition and variant of the URIs, and all items that are of the groups. Succeeds when there was
-   * nothing. What is "collected" here others call purged or invalidated.
+   * nothing. What is "collected" here others call purged or invalidated. A collect of `everything` overtakes every fill.
+   *
+   * With `soft` the items stay, and `get` and `begin` answer them as `softened` makes them. The strongest of several collects
+   * counts: one that forgets, then `true`, then `"unless-error"`. Each of them overtakes the fills that began before.
    */
-  readonly collect: (names: Names) => Effect.Effect<void, CacheStorageError>
-  /** Whether none of these was collected since the fill began. */
+  readonly collect: (names: Names, style?: CollectStyle) => Effect.Effect<void, CacheStorageError>
+  /** Whether none of these, nor everything, was collected since the fill began, softly or not. */
   readonly holds: (names: Names, fill: CacheStorage.Fill) => Effect.Effect<boolean, CacheStorageError>
 }
+
+/**
+ * An item as a storage answers it after a soft collect.
+ *
+ * @example
+ * ```ts
+ * import { CollectableCacheStorage } from "effect-http-cache"
+ * import { itemOf } from "effect-http-cache/testing"
+ *
+ * const item = CollectableCacheStorage.softened(itemOf("hello"), "unless-error") // alwaysValidate: true
+ * ```
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const softened = (item: CacheItem, soft: true | "unless-error"): CacheItem => Reuse.softened(item, soft)
 
 /**
  * A layer that provides this tag provides `CacheStorage` too, from the same instance.

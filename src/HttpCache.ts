@@ -7,21 +7,17 @@
  */
 import * as HttpLayerRouter from "@effect/platform/HttpLayerRouter"
 import type { HttpServerRequest } from "@effect/platform/HttpServerRequest"
-import type * as HttpServerResponse from "@effect/platform/HttpServerResponse"
+import type { HttpServerResponse } from "@effect/platform/HttpServerResponse"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
-import type { CacheMiss, CacheStorageError } from "./CacheError.js"
-import type { CacheItem } from "./CacheItem.js"
-import type { Options, Seconds } from "./CachePolicy.js"
-import { CacheStorage } from "./CacheStorage.js"
-import { CollectableCacheStorage } from "./CollectableCacheStorage.js"
+import type { GroupsOf, Options, Seconds } from "./CachePolicy.js"
+import type { CacheStorage } from "./CacheStorage.js"
+import type { CollectableCacheStorage, CollectStyle } from "./CollectableCacheStorage.js"
 import { callSite } from "./engine/callSite.js"
 import * as enclosing from "./engine/enclosing.js"
-import * as operations from "./engine/operations.js"
 import { durationOf } from "./policy/checks.js"
 import * as policies from "./policy/policy.js"
 import { cached, collecting } from "./server/cached.js"
-import { operation } from "./server/operation.js"
 import type { App, Respondable, Unhandled } from "./server/platform.js"
 
 export { type DefaultOptions, Defaults, defaults, type Options } from "./CachePolicy.js"
@@ -70,7 +66,7 @@ const isHandler = <A, E, R>(given: Effect.Effect<A, E, R> | object): given is Ef
  * @since 0.1.0
  * @category models
  */
-export interface CollectOptions {
+export interface CollectOptions extends CollectStyle {
   /** Which search parameters are part of the key: as the cached route has it. Default: as `Defaults` has it. */
   readonly query?: Options["query"]
   /**
@@ -78,8 +74,14 @@ export interface CollectOptions {
    * handler has answered `2xx` or `3xx`.
    */
   readonly also?:
-    | ((request: HttpServerRequest, response: HttpServerResponse.HttpServerResponse) => Iterable<string>)
+    | ((request: HttpServerRequest, response: HttpServerResponse) => Iterable<string>)
     | undefined
+  /**
+   * The groups to forget, of the request's origin, such as `["product:7"]`, beside those of the response's
+   * `Cache-Group-Invalidation` (RFC 9875). It is asked when `also` is. Where one of the two throws, or names what is none, that
+   * is logged, and the rest is forgotten. Default: none.
+   */
+  readonly groups?: GroupsOf | undefined
 }
 
 /**
@@ -112,7 +114,7 @@ export const withCollect: {
   second: CollectOptions = {}
 ): never => {
   const options = isHandler(first) ? second : first
-  const collects = collecting(policies.resolveCollect(options), options.also, true)
+  const collects = collecting(policies.resolveCollect(options), options, true)
   return (isHandler(first) ? collects(first) : collects) as never
 }
 
@@ -141,7 +143,7 @@ const both = <RP>(
 ): <E, R>(app: App<E, R>) => App<E, R | RP | CacheStorage | CollectableCacheStorage> => {
   const resolved = policies.resolve("HttpCache.middleware", options)
   const cache = cached(resolved, site === undefined ? undefined : { made: site, isPlaced: true })
-  const collect = collecting(resolved, undefined, false)
+  const collect = collecting(resolved, {}, false)
   return (app) => cache(collect(app))
 }
 
@@ -180,6 +182,26 @@ export const noStore: Effect.Effect<void> = enclosing.noStore
  */
 export const annotate = ({ expiry }: { readonly expiry: Seconds }): Effect.Effect<void> =>
   Effect.suspend(() => enclosing.annotate(durationOf("HttpCache.annotate", "expiry", expiry)))
+
+/**
+ * For a handler, at any depth: groups that its response is of, such as `HttpCache.group("product:7")`, so that it is collected
+ * with all that is of one of them. A group is a text of at most 256 characters, within the request's origin, and a response is
+ * of at most 256; of more, or of what is no such text, it is logged and not stored. A group that is named while a streamed body
+ * is sent counts too. Every cache above learns of it, and clients do not; without a cache above nothing happens.
+ *
+ * @example
+ * ```ts
+ * import { HttpServerResponse } from "@effect/platform"
+ * import { Effect } from "effect"
+ * import { HttpCache, withCache } from "effect-http-cache"
+ * const product = Effect.as(HttpCache.group("product:7"), HttpServerResponse.text("a chair")).pipe(withCache({ expiry: 60 }))
+ * ```
+ *
+ * @since 0.1.0
+ * @category handlers
+ */
+export const group = (...groups: ReadonlyArray<string>): Effect.Effect<void> =>
+  Effect.flatMap(enclosing.EnclosingCache, (nearest) => enclosing.giveGroups(nearest, "HttpCache.group", () => groups))
 
 /**
  * `middleware` with its services resolved now, for `HttpApiBuilder.middleware`. It runs outside the security of the
@@ -235,63 +257,12 @@ export const routerMiddleware = <RP = never>(options: Options<RP> = {}) =>
     Effect.map(make(options), (around) => (app: App<Unhandled, never>) => around(app))
   )
 
-/**
- * The fresh item that a `GET` for a URI would be answered with: everybody's, unless `partition` says whose. `headers` are
- * the request fields that select a variant, and `name` is that of the cache, where it has one. Fails with `CacheMiss` where
- * nothing fresh is stored, and with `CacheStorageError` where the storage fails. Dies when a path is given and the origin isn't
- * known.
- *
- * @example
- * ```ts
- * import { HttpCache } from "effect-http-cache"
- * const french = HttpCache.lookup("https://api.example.com/users/1", { headers: { "accept-language": "fr" } })
- * ```
- *
- * @since 0.1.0
- * @category storage
- */
-export const lookup = (
-  uri: string,
-  wanted: operations.Wanted = {}
-): Effect.Effect<CacheItem, CacheMiss | CacheStorageError, CacheStorage> =>
-  operation((operation, context: Context.Context<CacheStorage>) =>
-    operations.lookup(Context.get(context, CacheStorage), uri, wanted, operation)
-  )
-
-/**
- * Forgets every partition and variant of a URI; others call that to purge or to invalidate it. Within a request, or with
- * `origin` in `Defaults`, a path is enough; else it dies with a sentence that says so. It fails as `collectAll` does.
- *
- * @example
- * ```ts
- * import { HttpCache } from "effect-http-cache"
- * const forget = HttpCache.collect("https://api.example.com/users/1")
- * ```
- *
- * @since 0.1.0
- * @category storage
- */
-export const collect = (uri: string): Effect.Effect<void, CacheStorageError, CollectableCacheStorage> =>
-  collectAll([uri])
-
-/**
- * `collect` for many, in order. It fails when one could not be delivered to the storage. That one is kept, and delivered
- * before the storage is read again: this process does not serve it, though others that share the storage may.
- *
- * @example
- * ```ts
- * import { HttpCache } from "effect-http-cache"
- * const forget = HttpCache.collectAll([1, 2, 3].map((page) => `https://api.example.com/users?page=${page}`))
- * ```
- *
- * @since 0.1.0
- * @category storage
- */
-export const collectAll = (
-  uris: Iterable<string>
-): Effect.Effect<void, CacheStorageError, CollectableCacheStorage> =>
-  operation((operation, context: Context.Context<CollectableCacheStorage>) =>
-    operations.collectAll(Context.get(context, CollectableCacheStorage), uris, operation)
-  )
-
+export {
+  collect,
+  collectAll,
+  collectEverything,
+  collectGroup,
+  type GroupCollectStyle,
+  lookup
+} from "./server/operation.js"
 export { type Validators, withPreconditions } from "./server/preconditions.js"

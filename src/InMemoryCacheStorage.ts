@@ -10,10 +10,12 @@ import { CacheMiss } from "./CacheError.js"
 import type { CacheItem } from "./CacheItem.js"
 import * as CacheStorage from "./CacheStorage.js"
 import * as CollectableCacheStorage from "./CollectableCacheStorage.js"
-import { Collects, nameOfGroup, nameOfKey } from "./memory/collects.js"
+import { Collects, type Force, forceOf, hard, soft, spared } from "./memory/collects.js"
+import { type Bounds, boundsOf, defaults } from "./memory/bounds.js"
+import { Entry, itemBytes } from "./memory/entry.js"
 import { owned } from "./memory/ownTexts.js"
-import { type Check, check, unless } from "./runtime/givenValues.js"
 import { limitReached } from "./runtime/limits.js"
+import { nameOfGroup, nameOfKey } from "./runtime/names.js"
 import { runtimeOf } from "./runtime/runtime.js"
 
 /**
@@ -33,43 +35,8 @@ export interface Limits {
   readonly maxVariants?: number | undefined
 }
 
-type Bounds = { readonly [Limit in keyof Limits]-?: number }
-
-const defaults: Bounds = {
-  maxBytes: 64 * 1024 * 1024,
-  maxItemBytes: 8 * 1024 * 1024,
-  maxItems: Infinity,
-  maxVariants: 64
-}
-
-/** What an item costs beside its text and content; `npm run check:memory` holds it against the heap. */
-const itemOverhead = 400
 /** The part of `maxBytes` that collects may take; the rest is for items. */
 const collectShare = 1 / 16
-
-const textBytes = (text: string): number => text.length * 2
-
-const itemBytes = (item: CacheItem): number => {
-  let bytes = itemOverhead + item.body.byteLength + textBytes(item.key) + textBytes(item.partition) +
-    textBytes(item.variant) + textBytes(item.id)
-  for (const name of item.vary) bytes += textBytes(name)
-  for (const group of item.groups) bytes += textBytes(group)
-  for (const line of item.cookies) bytes += textBytes(line)
-  for (const name in item.headers) bytes += textBytes(name) + textBytes(item.headers[name]!)
-  return bytes
-}
-
-/** A stored item, in the order of use, and beside the others of its key. */
-interface Entry {
-  readonly item: CacheItem
-  /** The number of the latest collect before the handler was asked. */
-  readonly since: number
-  readonly bytes: number
-  older: Entry | undefined
-  newer: Entry | undefined
-  /** Another item of the same key: another partition or variant. */
-  next: Entry | undefined
-}
 
 /** Every method does its work when it is called, and answers an `Exit`. */
 class Memory implements CollectableCacheStorage.Service {
@@ -94,7 +61,7 @@ class Memory implements CollectableCacheStorage.Service {
     const found = this.find(first, lookup)
     if (found !== undefined) {
       this.touch(found)
-      return Exit.succeed(found.item)
+      return Exit.succeed(this.answered(found))
     }
     const reason = this.inPlace(lookup).length > 0 ? "vary-miss" : "uri-miss"
     return Exit.fail(new CacheMiss({ key: lookup.key, reason }))
@@ -103,7 +70,8 @@ class Memory implements CollectableCacheStorage.Service {
   readonly begin = (lookup: CacheStorage.Lookup): Exit.Exit<CacheStorage.Fill> => {
     const first = this.entries.get(lookup.key)
     const found = first === undefined ? undefined : this.find(first, lookup)
-    return Exit.succeed({ lookup, item: found?.item, since: this.collects.count })
+    const item = found === undefined ? undefined : this.answered(found)
+    return Exit.succeed({ lookup, item, since: this.collects.count })
   }
 
   readonly set = (
@@ -127,13 +95,14 @@ class Memory implements CollectableCacheStorage.Service {
       : kept
   }
 
-  readonly collect = ({ groups, keys }: CollectableCacheStorage.Names): Exit.Exit<void> => {
-    for (const key of keys) {
-      for (let entry = this.entries.get(key); entry !== undefined; entry = entry.next) this.leaveOrder(entry)
-      this.entries.delete(key)
-      this.collects.add(nameOfKey(key))
-    }
-    for (const group of groups) this.collects.add(nameOfGroup(group))
+  readonly collect = (
+    { everything = false, groups, keys }: CollectableCacheStorage.Names,
+    style?: CollectableCacheStorage.CollectStyle
+  ): Exit.Exit<void> => {
+    const force = forceOf(style)
+    if (everything) this.collectEverything(force)
+    for (const key of keys) this.collectKey(key, force)
+    for (const group of groups) this.collects.add(nameOfGroup(group), force)
     return Exit.void
   }
 
@@ -143,8 +112,25 @@ class Memory implements CollectableCacheStorage.Service {
   /** Whether a fill is not overtaken: none of the names was collected since it began. */
   private isCurrent({ groups, keys }: CollectableCacheStorage.Names, { since }: CacheStorage.Fill): boolean {
     const moment = typeof since === "number" ? since : -1
-    return !keys.some((key) => this.collects.isAfter(moment, nameOfKey(key))) &&
-      !groups.some((group) => this.collects.isAfter(moment, nameOfGroup(group)))
+    return this.collects.since(moment, [...keys.map(nameOfKey), ...groups.map(nameOfGroup)]) === spared
+  }
+
+  private collectKey(key: CacheStorage.CacheKey, force: Force): void {
+    for (let entry = this.entries.get(key); entry !== undefined; entry = entry.next) {
+      if (force === hard) this.leaveOrder(entry)
+      else if (force > entry.force) entry.force = force
+    }
+    if (force === hard) this.entries.delete(key)
+    this.collects.add(nameOfKey(key), force)
+  }
+
+  private collectEverything(force: Force): void {
+    if (force === hard) {
+      this.entries.clear()
+      this.oldest = this.newest = undefined
+      this.bytes = this.size = 0
+    }
+    this.collects.addEverything(force)
   }
 
   /** The entry that the request selects. */
@@ -167,15 +153,26 @@ class Memory implements CollectableCacheStorage.Service {
     return entries
   }
 
-  /** None of its groups was collected since its handler was asked; a collect of its key has removed it. */
-  private isAlive({ item: { groups }, since }: Entry): boolean {
-    return groups.length === 0 || !groups.some((group) => this.collects.isAfter(since, nameOfGroup(group)))
+  /** What the collects since its handler was asked have done to it. One that has forgotten its key has removed it. */
+  private forceOn({ force, groups, since }: Entry): Force {
+    const other = this.collects.since(since, groups)
+    return other > force ? other : force
+  }
+
+  private isAlive(entry: Entry): boolean {
+    return this.forceOn(entry) !== hard
+  }
+
+  private answered(entry: Entry): CacheItem {
+    const force = this.forceOn(entry)
+    return force === spared
+      ? entry.item
+      : CollectableCacheStorage.softened(entry.item, force === soft ? true : "unless-error")
   }
 
   private add(item: CacheItem, since: number): void {
-    const bytes = itemBytes(item)
     const last = this.lastOf(item.key)
-    const entry: Entry = { item, since, bytes, older: undefined, newer: undefined, next: undefined }
+    const entry = new Entry(item, since)
     if (last === undefined) this.entries.set(item.key, entry)
     else last.next = entry
     this.enterOrder(entry)
@@ -238,23 +235,6 @@ class Memory implements CollectableCacheStorage.Service {
 const kept = Exit.succeed<CacheStorage.Kept>("kept")
 const overtaken = Exit.succeed<CacheStorage.Kept>("overtaken")
 const refused = Exit.succeed<CacheStorage.Kept>("refused")
-
-const isWhole = (value: unknown): boolean => Number.isInteger(value) && Number(value) >= 1
-
-const limit = unless((value) => value === Infinity || isWhole(value), "a whole number, 1 or more")
-
-const checks: { readonly [Limit in keyof Limits]-?: Check } = {
-  maxBytes: unless(isWhole, "a whole number, 1 or more"),
-  maxItemBytes: limit,
-  maxItems: limit,
-  maxVariants: limit
-}
-
-const boundsOf = (limits: Limits): Bounds => {
-  check("InMemoryCacheStorage.layerWith", "limit", limits, checks)
-  const given = Object.entries(limits).filter(([, value]) => value !== undefined)
-  return { ...defaults, ...Object.fromEntries(given) }
-}
 
 /**
  * With limits of your own; it can collect. Throws a `TypeError` that says what is expected, when a limit isn't a whole number

@@ -81,7 +81,7 @@ const world = async (plan: Plan, number: number, count: number, tally: Tally): P
         }
         return spied(() => service.set(item, fill))
       },
-      collect: (names) => spied(() => service.collect(names)),
+      collect: (names, style) => spied(() => service.collect(names, style)),
       holds: (names, fill) => spied(() => service.holds(names, fill))
     })
   })

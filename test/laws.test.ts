@@ -90,7 +90,22 @@ describe("laws", () => {
       collect: ({ keys }) => collect({ keys, groups: [] })
     }),
     "is overtaken where a group that the item turns out to be of was collected since": believesAnyFill,
-    "tells whether names were collected since a fill began": () => ({ holds: () => Effect.succeed(true) })
+    "tells whether names were collected since a fill began": () => ({ holds: () => Effect.succeed(true) }),
+    "keeps what is collected softly, to be validated before it is used": ({ collect }) => ({
+      collect: (names) => collect(names, { soft: true })
+    }),
+    "leaves what has none of the names as it is after a soft collect": ({ collect }) => ({
+      collect: (names, style) => collect({ ...names, everything: true }, style)
+    }),
+    "does what the strongest of several collects does": ({ collect, get }) => ({
+      get: (lookup) =>
+        Effect.map(get(lookup), (item) => item.alwaysValidate ? { ...item, staleIfErrorUntil: 61_000 } : item),
+      collect
+    }),
+    "is overtaken by a soft collect as by any, and keeps as it is what is stored after it": believesAnyFill,
+    "forgets everything where that is collected, and overtakes every fill": ({ collect }) => ({
+      collect: (names, style) => collect({ ...names, everything: false }, style)
+    })
   }
 
   const everyPart = "answers what was set, every part of it"

@@ -40,9 +40,9 @@ const declaredIn = (file: string): ReadonlySet<string> => {
 const tables = [
   ["The way of a hit", 12],
   ["The way of a miss", 15],
-  ["The way of a `PATCH`", 9],
+  ["The way of a `PATCH`", 10],
   ["The way of a refresh", 10],
-  ["Where is…", 25],
+  ["Where is…", 28],
   ["What holds across files", 12]
 ] as const
 

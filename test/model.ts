@@ -104,7 +104,7 @@ const world = ({ seed, storage: how }: Plan, number: number, count: number, tall
         (kept) => tell(kept === "kept" ? "kept" : "not kept")
       )
     },
-    collect: (names) => call("collect", Effect.suspend(() => memory.collect(names))),
+    collect: (names, style) => call("collect", Effect.suspend(() => memory.collect(names, style))),
     holds: (names, fill) => call("holds", Effect.suspend(() => memory.holds(names, fill)))
   })
   const context = Effect.runSync(

@@ -4,6 +4,7 @@ import * as Exit from "effect/Exit"
 import type * as CacheStatus from "../protocol/CacheStatus.js"
 import * as ClientFields from "../protocol/ClientFields.js"
 import { step } from "../runtime/effect.js"
+import { nameOfKey } from "../runtime/names.js"
 import * as enclosing from "./enclosing.js"
 import type { OwnFill, Passed } from "./origin.js"
 import { type Answered, tellStatus } from "./report.js"
@@ -75,6 +76,8 @@ const passWith = <Res, E, R>(
   })
 }
 
+const noGroups: ReadonlyArray<string> = []
+
 /** A `POST` may answer later requests with `GET`, where it says so (RFC 9110 §9.3.3) and the origin's fields decide. */
 const mayAnswerGet = <Res, E, R>({ policy, view }: CacheRequest<Res, E, R>): boolean =>
   view.method === "POST" && policy.expiry === undefined && !policy.isPartitioned && policy.enabled === undefined
@@ -87,15 +90,18 @@ const passAndStore = <Res, E, R>(
   request: CacheRequest<Res, E, R>,
   bypass: Bypass
 ): Effect.Effect<Answered<Res>, E, R> =>
-  request.runtime.watching(request.key, (watch) =>
+  request.runtime.watching(nameOfKey(request.key), (watch) =>
     step(begin(request), (begun) => {
-      let { fill } = begun
+      const first = begun.fill
+      let fill = first
       let own = 0
       let isHeld = true
       const ownFill: OwnFill = {
         key: request.key,
         before: Effect.suspend(() =>
-          fill === undefined ? Effect.void : Effect.map(holds(request, fill), (holds) => void (isHeld &&= holds))
+          fill === undefined
+            ? Effect.void
+            : Effect.map(holds(request, fill, noGroups), (holds) => void (isHeld &&= holds))
         ),
         after: Effect.suspend(() => {
           own++
@@ -106,6 +112,7 @@ const passAndStore = <Res, E, R>(
         request,
         bypass,
         ownFill,
-        ({ answer, shown }) => watch.collects > own ? Effect.void : storeForGet(request, fill, answer(), shown)
+        ({ answer, said, shown }) =>
+          watch.collects > own ? Effect.void : storeForGet(request, first, fill, answer(), { said, shown })
       )
     }))

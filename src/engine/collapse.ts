@@ -3,18 +3,17 @@ import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type { CacheItem } from "../CacheItem.js"
-import type { Fill } from "../CacheStorage.js"
 import type { ForwardReason } from "../protocol/CacheStatus.js"
 import * as Collapsing from "../protocol/Collapsing.js"
 import type * as Reuse from "../protocol/Reuse.js"
 import { ifNotSent, interruptLater, isInterrupted, step, withFiber } from "../runtime/effect.js"
 import { limitReached } from "../runtime/limits.js"
 import type { Handle, Plan } from "../runtime/singleFlight.js"
-import { type Answered, closed, discard, failedLate, fetch, type Fetched, type FetchPlan } from "./fetch.js"
+import { type Answered, type Began, closed, discard, failedLate, fetch, type Fetched, type FetchPlan } from "./fetch.js"
 import * as group from "./group.js"
 import { type CacheRequest, now } from "./request.js"
 import type { Reader } from "./sharedBody.js"
-import { type Found, holds } from "./storageAccess.js"
+import { type Access, type Found, holds } from "./storageAccess.js"
 
 /** What the handler is asked for, and whether with others. */
 export const planOf = <Res, E, R>(
@@ -101,9 +100,9 @@ const alone = <Res, E, R>(plan: FetchPlan<Res, E, R>): Effect.Effect<Arrived<Res
 /** Who comes after a collect waits for no run that began before it. */
 const leaveOvertaken = <Res, E, R>({ request }: FetchPlan<Res, E, R>, flight: string): Effect.Effect<void> => {
   const { singleFlight } = request.runtime
-  const fill = singleFlight.begunFrom(flight) as Fill | undefined
-  if (fill === undefined) return Exit.void
-  return step(holds(request, fill), (holds) => {
+  const began = singleFlight.begunFrom(flight) as Began | undefined
+  if (began === undefined) return Exit.void
+  return step(holds(request, began.fill, began.groups), (holds) => {
     if (!holds) singleFlight.close((other) => other === flight)
     return Exit.void
   })
@@ -146,18 +145,35 @@ export interface Shared {
 export const storedBy = <Res, E>(fetched: Fetched<Res, E>): CacheItem | undefined =>
   fetched._tag === "Answered" ? fetched.judged?.item : undefined
 
+/**
+ * Whether a request that waited may be answered with it: it may have come after a collect of a group that was not known yet.
+ * What the storage has kept was not collected before.
+ */
+const holdsFor = <Res>(
+  { fill, judged, shared }: Answered<Res>,
+  { groups, requestTime }: CacheItem,
+  asked: Access
+): Effect.Effect<boolean> => {
+  const isKept = judged?.detail === undefined && shared === undefined
+  if (groups.length === 0 || isKept) return Exit.succeed(true)
+  return fill === undefined ? Exit.succeed(asked.runtime.collectedAt < requestTime) : holds(asked, fill, groups)
+}
+
 /** The response to another request, where it answers this one as what is stored would. */
 export const sharedBy = <Res, E>(
   fetched: Fetched<Res, E>,
-  { lookup }: Pick<CacheRequest<Res, E, never>, "lookup">,
+  asked: Access,
   wantedOf: (item: CacheItem) => Reuse.Request,
   time: number
 ): Effect.Effect<Shared | undefined> => {
   const item = storedBy(fetched)
-  if (item === undefined || !Collapsing.mayShare(item, lookup.variantOf, wantedOf(item), time)) {
+  if (item === undefined || !Collapsing.mayShare(item, asked.lookup.variantOf, wantedOf(item), time)) {
     return Exit.succeed(undefined)
   }
   const { shared } = fetched as Answered<Res>
-  if (shared === undefined) return Exit.succeed({ item, reader: undefined })
-  return Effect.map(shared.join, (reader) => reader === undefined ? undefined : { item, reader })
+  return step(holdsFor(fetched as Answered<Res>, item, asked), (holds): Effect.Effect<Shared | undefined> => {
+    if (!holds) return Exit.succeed(undefined)
+    if (shared === undefined) return Exit.succeed({ item, reader: undefined })
+    return Effect.map(shared.join, (reader) => reader === undefined ? undefined : { item, reader })
+  })
 }

@@ -1,12 +1,15 @@
 /** What caches around one handler tell each other: a cell in the context, one for each run of a handler. */
 import * as Effect from "effect/Effect"
 import type { CacheKey } from "../protocol/CacheKey.js"
+import { groupsOf } from "../policy/checks.js"
+import * as CacheGroups from "../protocol/CacheGroups.js"
 import { reference } from "../runtime/effect.js"
 import type { OwnFill, Run } from "./origin.js"
 
-export const newRun = (above: Run, ownFill: OwnFill | undefined): Run => ({
+export const newRun = (above: Run, origin: string, ownFill: OwnFill | undefined): Run => ({
   depth: above.depth + 1,
   above,
+  origin,
   personal: new Set(),
   ownFill
 })
@@ -17,7 +20,7 @@ export const newRun = (above: Run, ownFill: OwnFill | undefined): Run => ({
  */
 export const EnclosingCache = reference(
   "effect-http-cache/EnclosingCache",
-  (): Run => ({ depth: -1, personal: new Set() })
+  (): Run => ({ depth: -1, origin: "", personal: new Set() })
 )
 
 /** A run, and those above it. */
@@ -33,6 +36,28 @@ export const noStore: Effect.Effect<void> = Effect.map(EnclosingCache, (nearest)
 /** For all caches above: the response is for one user, of this partition where one is named. */
 export const tellPersonal = (nearest: Run, partition: string): void => {
   for (const run of enclosing(nearest)) run.personal.add(partition === "" ? undefined : partition)
+}
+
+/** For all caches above: the response is of these groups, by name; `undefined`: of one that has none. */
+export const tellGroups = (nearest: Run, groups: ReadonlyArray<string> | undefined): void => {
+  for (const run of enclosing(nearest)) {
+    if (groups === undefined) run.isUngrouped = true
+    const told = run.groups ??= new Set()
+    // One more than there may be is too many already.
+    for (const group of groups ?? []) if (told.size <= CacheGroups.mostGroups) told.add(group)
+  }
+}
+
+/** For all caches above: the groups that a program gives. What is wrong with them is logged, and fails nobody. */
+export const giveGroups = (nearest: Run, where: string, give: () => Iterable<unknown>): Effect.Effect<void> => {
+  if (nearest.depth < 0) return Effect.void
+  try {
+    tellGroups(nearest, groupsOf(where, give()).map((group) => CacheGroups.nameOf(nearest.origin, group)))
+    return Effect.void
+  } catch (error) {
+    tellGroups(nearest, undefined)
+    return Effect.logWarning(`effect-http-cache: ${where} of a response that is not stored: ${error}`)
+  }
 }
 
 /** The fills of runs above that a collect of these keys, which is their own, does not overtake. */

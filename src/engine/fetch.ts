@@ -3,6 +3,7 @@ import type * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type { CacheItem } from "../CacheItem.js"
+import type { Fill } from "../CacheStorage.js"
 import * as Reuse from "../protocol/Reuse.js"
 import * as Validation from "../protocol/Validation.js"
 import * as Vary from "../protocol/Vary.js"
@@ -40,6 +41,8 @@ export interface Answered<Res> {
   /** What the handler said. */
   readonly status: number
   readonly handled: Handled<Res>
+  /** The fill that it is stored with, where the storage answers. */
+  readonly fill: Fill | undefined
   /** What it comes to: the same, or the whole that a `304` or a `206` stands for. */
   readonly answer: Answer
   /** `undefined` where what is stored answers instead; there is no item where a cache beneath has answered. */
@@ -96,6 +99,13 @@ const learn = <Res, E, R>(
 }
 
 const noVary: Vary.Vary = []
+const none: ReadonlyArray<string> = []
+
+/** A fill that has begun, and the groups of its response as far as they are known. */
+export interface Began {
+  readonly fill: Fill
+  readonly groups: ReadonlyArray<string>
+}
 
 /**
  * Ends when the handler has answered and what may be stored is stored; a stream is stored by its `pump`. `handle`: of the
@@ -112,15 +122,16 @@ export const fetch = <Res, E, R>(
     if (handle !== undefined && item !== undefined && Reuse.decide(item, wanted, requestTime)._tag === "Fresh") {
       return Effect.succeed({ _tag: "Found" })
     }
-    handle?.began(fill)
-    spellings.remember(request)
     const place = { asked: request, fill, item, since: requestTime }
+    const began = (groups: ReadonlyArray<string>) => handle?.began(fill === undefined ? undefined : { fill, groups })
+    began(item?.groups ?? none)
+    spellings.remember(request)
     return Effect.matchCauseEffect(ask(request, item, mayKeep), {
       onFailure: (cause) => failed(plan, place, cause),
       onSuccess: (asked) =>
         asked.answer.body._tag === "Bytes"
-          ? keep(plan, place, asked)
-          : Effect.onInterrupt(keep(plan, place, asked), () => Body.discard(asked.own.body))
+          ? keep(plan, place, asked, began)
+          : Effect.onInterrupt(keep(plan, place, asked, began), () => Body.discard(asked.own.body))
     })
   })
 }
@@ -140,12 +151,13 @@ const failed = <Res, E, R>(
 const keep = <Res, E, R>(
   plan: FetchPlan<Res, E, R>,
   place: Place,
-  { answer, handled, own }: Asked<Res>
+  { answer, handled, own }: Asked<Res>,
+  began: (groups: ReadonlyArray<string>) => void
 ): Effect.Effect<Answered<Res>> => {
   const { request, wanted } = plan
   const { item } = place
   const { responseTime } = handled
-  const answered: Answered<Res> = { _tag: "Answered", status: own.status, handled, answer }
+  const answered: Answered<Res> = { _tag: "Answered", status: own.status, handled, answer, fill: place.fill }
   if (handled.isSent) {
     learn(plan, place, undefined, { status: own.status, vary: Vary.inFields(own.fields) }, responseTime)
     return Exit.succeed(answered)
@@ -168,6 +180,7 @@ const keep = <Res, E, R>(
       return Exit.succeed(answeredWith(answered, { ...judged, item: undefined }))
     }
     learn(plan, place, judged.item, { status: answer.status, vary: Vary.inFields(answer.fields) }, responseTime)
+    if (judged.item !== undefined && judged.item.groups.length > 0) began(judged.item.groups)
     const warned = warnings.ofAnswer(plan.found, request, route, judged, own)
     const unshare = () => learn(plan, place, undefined, { status: answer.status, vary: noVary }, responseTime)
     return first(warned, () => stored(plan, place, exchange, { answer, handled, own }, judged, unshare))
@@ -179,9 +192,9 @@ const first = <A>(effect: Effect.Effect<void>, next: () => Effect.Effect<A>): Ef
   effect === Effect.void ? next() : Effect.flatMap(effect, next)
 
 const answeredWith = <Res>(
-  { answer, handled, status }: Pick<Answered<Res>, "answer" | "handled" | "status">,
+  { answer, fill, handled, status }: Pick<Answered<Res>, "answer" | "fill" | "handled" | "status">,
   judged: Judged
-): Answered<Res> => ({ _tag: "Answered", status, handled, answer, judged })
+): Answered<Res> => ({ _tag: "Answered", status, handled, answer, fill, judged })
 
 /** Stores what may be stored, and lets the other change what is stored. `unshare` remembers that it can't be shared. */
 const stored = <Res, E, R>(
@@ -192,7 +205,7 @@ const stored = <Res, E, R>(
   judged: Judged,
   unshare: () => void
 ): Effect.Effect<Answered<Res>> => {
-  const answered = answeredWith({ status: own.status, handled, answer }, judged)
+  const answered = answeredWith({ status: own.status, handled, answer, fill: place.fill }, judged)
   const { body } = answer
   const { item } = judged
   if (item === undefined) return notStored(place, exchange, answer, own, answered)

@@ -6,8 +6,8 @@ import type { CacheItem } from "../CacheItem.js"
 import * as Collapsing from "../protocol/Collapsing.js"
 import * as Vary from "../protocol/Vary.js"
 import { isAhead } from "../runtime/memory.js"
+import { flightKeyOf } from "./collects.js"
 import type { Asked } from "./request.js"
-import { flightKeyOf } from "./storageAccess.js"
 
 const placeOf = ({ lookup: { key, partition } }: Asked): string =>
   partition === "" ? key : JSON.stringify([key, partition])

@@ -5,13 +5,15 @@ import type * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import type * as CollectableCacheStorage from "../CollectableCacheStorage.js"
 import type * as CacheKey from "../protocol/CacheKey.js"
+import * as CacheGroups from "../protocol/CacheGroups.js"
 import type * as Fields from "../protocol/Fields.js"
 import * as Invalidation from "../protocol/Invalidation.js"
 import { isInterrupted } from "../runtime/effect.js"
+import { nameOfGroup, nameOfKey } from "../runtime/names.js"
+import * as collects from "./collects.js"
 import * as enclosing from "./enclosing.js"
 import type { Asked } from "./request.js"
 import * as spellings from "./spellings.js"
-import * as storageAccess from "./storageAccess.js"
 
 /** As far as it decides what is forgotten. */
 export interface Changed {
@@ -22,11 +24,19 @@ export interface Changed {
 /** What a handler that was interrupted may have done. */
 const interrupted: Changed = { status: 200, fields: {} }
 
+/** More to forget, once it is known that something is. */
+export interface More {
+  readonly targets: ReadonlyArray<CacheKey.Target>
+  readonly groups: ReadonlyArray<string>
+}
+
+const nothing: More = { targets: [], groups: [] }
+
 /**
  * Runs the handler, and forgets what it has changed. Once the handler has succeeded nothing interrupts the collect, and the
  * response goes out after it. A handler that was interrupted may have written before.
  *
- * `changedBy` says what a failure is answered with; `also` names more to forget, once it is known that something is.
+ * `changedBy` says what a failure is answered with; `more` names more to forget; it is done in this style.
  */
 export const collecting = <A, E, R>(
   handler: Effect.Effect<A, E, R>,
@@ -35,17 +45,17 @@ export const collecting = <A, E, R>(
   options: {
     readonly changed: (response: A) => Changed
     readonly changedBy: (cause: Cause.Cause<E>) => Effect.Effect<Changed>
-    readonly also: (response: A) => Effect.Effect<ReadonlyArray<CacheKey.Target>>
+    readonly more: (response: A) => Effect.Effect<More>
+    readonly style: CollectableCacheStorage.CollectStyle
   }
 ): Effect.Effect<A, E, R> => {
-  const none = Effect.succeed<ReadonlyArray<CacheKey.Target>>([])
+  const collect = (changed: Changed, more: Effect.Effect<More> = Effect.succeed(nothing)) =>
+    collectChanged(asked, storage, changed, more, options.style)
   return Effect.uninterruptibleMask((restore) =>
     Effect.onExit(restore(handler), (exit) => {
-      if (exit._tag === "Success") {
-        return collectChanged(asked, storage, options.changed(exit.value), options.also(exit.value))
-      }
-      if (isInterrupted(exit.cause)) return collectChanged(asked, storage, interrupted, none)
-      return Effect.flatMap(options.changedBy(exit.cause), (changed) => collectChanged(asked, storage, changed, none))
+      if (exit._tag === "Success") return collect(options.changed(exit.value), options.more(exit.value))
+      if (isInterrupted(exit.cause)) return collect(interrupted)
+      return Effect.flatMap(options.changedBy(exit.cause), (changed) => collect(changed))
     })
   )
 }
@@ -54,21 +64,27 @@ const collectChanged = (
   asked: Asked,
   storage: CollectableCacheStorage.Service,
   { fields, status }: Changed,
-  also: Effect.Effect<ReadonlyArray<CacheKey.Target>>
+  more: Effect.Effect<More>,
+  style: CollectableCacheStorage.CollectStyle
 ): Effect.Effect<void> => {
   const { above, policy, runtime, view } = asked
   const targets = Invalidation.targets(view.method, view.target, status, fields)
   if (targets.length === 0) return Effect.void
-  return Effect.flatMap(also, (more) => {
-    const all = [...targets, ...more]
+  return Effect.flatMap(more, (more) => {
+    const all = [...targets, ...more.targets]
     // Before a deploy with a canonical origin, the same storage was keyed by what requests say of theirs.
     const others = all.filter(({ origin }) => origin === view.target.origin && origin !== view.ownOrigin)
       .map((target) => ({ ...target, origin: view.ownOrigin }))
     const keys = spellings.keysOf(runtime, [...all, ...others], policy.query)
+    const told = CacheGroups.invalidated(fields)
+    const groups = CacheGroups.namesOf([view.target.origin, view.ownOrigin], [...told ?? [], ...more.groups])
+    const names = [...keys.map(nameOfKey), ...groups.map(nameOfGroup)]
     const fills = enclosing.ownFillsOf(above, keys)
+    const unread = told === undefined ? Effect.logWarning(`effect-http-cache: ${CacheGroups.unread}`) : Effect.void
     return Effect.forEach(fills, ({ before }) => before, { discard: true }).pipe(
+      Effect.andThen(unread),
       Effect.andThen(
-        Effect.forEach(keys, (key) => storageAccess.collect(asked, storage, key), { discard: true })
+        Effect.forEach(names, (name) => collects.collect(asked, storage, name, style), { discard: true })
       ),
       Effect.andThen(Effect.forEach(fills, ({ after }) => after, { discard: true }))
     )

@@ -5,15 +5,21 @@ import { CacheMiss, CacheStorageError } from "../CacheError.js"
 import type { CacheItem } from "../CacheItem.js"
 import type { Lookup, Service } from "../CacheStorage.js"
 import type * as CollectableCacheStorage from "../CollectableCacheStorage.js"
+import { groupsOf, originOf } from "../policy/checks.js"
 import type { Policy } from "../policy/policy.js"
+import * as CacheGroups from "../protocol/CacheGroups.js"
 import * as CacheKey from "../protocol/CacheKey.js"
 import * as Fields from "../protocol/Fields.js"
 import * as Reuse from "../protocol/Reuse.js"
 import * as Vary from "../protocol/Vary.js"
 import { millisOf } from "../runtime/effect.js"
+import { everything, nameOfGroup, nameOfKey, textOf } from "../runtime/names.js"
 import { runtimeOf } from "../runtime/runtime.js"
+import * as collects from "./collects.js"
 import * as spellings from "./spellings.js"
 import * as storageAccess from "./storageAccess.js"
+
+type CollectStyle = CollectableCacheStorage.CollectStyle
 
 /** What an operation is asked with. */
 export interface Operation {
@@ -111,21 +117,57 @@ export const lookup = (
     )
   })
 
-/** Forgets all partitions and variants of these URIs. It fails when one could not be delivered to the storage. */
+/** It fails when one could not be delivered to the storage. */
+const collect = (
+  storage: CollectableCacheStorage.Service,
+  names: ReadonlyArray<string>,
+  style: CollectStyle,
+  { clock, policy }: Operation
+): Effect.Effect<void, CacheStorageError> => {
+  const access = { runtime: runtimeOf(storage), clock, policy }
+  const undelivered = Effect.filter(names, (name) => collects.collect(access, storage, name, style), { negate: true })
+  return Effect.flatMap(undelivered, ([name, ...more]) =>
+    name === undefined
+      ? Effect.void
+      : Effect.fail(failed("collect", textOf(name), `${more.length + 1} not delivered yet`)))
+}
+
+/** Forgets all partitions and variants of these URIs. */
 export const collectAll = (
   storage: CollectableCacheStorage.Service,
   uris: Iterable<string>,
-  { base, clock, policy }: Operation
+  style: CollectStyle,
+  operation: Operation
 ): Effect.Effect<void, CacheStorageError> =>
   Effect.suspend(() => {
-    const targets = Array.from(uris).flatMap((uri) => resolve("HttpCache.collect", uri, base))
-    const runtime = runtimeOf(storage)
-    const keys = spellings.keysOf(runtime, targets, policy.query)
-    const undelivered = Effect.filter(
-      keys,
-      (key) =>
-        Effect.map(storageAccess.collect({ runtime, clock, policy }, storage, key), (isDelivered) => !isDelivered)
-    )
-    return Effect.flatMap(undelivered, ([key, ...more]) =>
-      key === undefined ? Effect.void : Effect.fail(failed("collect", key, `${more.length + 1} not delivered yet`)))
+    const targets = Array.from(uris).flatMap((uri) => resolve("HttpCache.collect", uri, operation.base))
+    const keys = spellings.keysOf(runtimeOf(storage), targets, operation.policy.query)
+    return collect(storage, keys.map(nameOfKey), style, operation)
   })
+
+/** Forgets what is of a group within an origin: the one that is given, or else that of the base. */
+export const collectGroup = (
+  storage: CollectableCacheStorage.Service,
+  group: string,
+  origin: string | undefined,
+  style: CollectStyle,
+  operation: Operation
+): Effect.Effect<void, CacheStorageError> =>
+  Effect.suspend(() => {
+    const where = "HttpCache.collectGroup"
+    const [known] = groupsOf(where, [group])
+    const within = origin === undefined ? operation.base?.origin : originOf(where, origin)
+    if (within === undefined) {
+      throw new TypeError(
+        `${where}: the origin of the group ${JSON.stringify(group)} isn't known; give it as in ` +
+          `{ origin: "https://api.example.com" }, or in HttpCache.Defaults`
+      )
+    }
+    return collect(storage, [nameOfGroup(CacheGroups.nameOf(within, known!))], style, operation)
+  })
+
+export const collectEverything = (
+  storage: CollectableCacheStorage.Service,
+  style: CollectStyle,
+  operation: Operation
+): Effect.Effect<void, CacheStorageError> => Effect.suspend(() => collect(storage, [everything], style, operation))

@@ -39,12 +39,18 @@ export interface Run extends Said {
   /** How many caches are above this one; -1 where there is none at all. */
   readonly depth: number
   readonly above?: Run
+  /** That of its request. */
+  readonly origin: string
   /** With what a cache beneath has answered. */
   answeredWith?: unknown
   /** It is not to be stored. */
   isRefused?: boolean
   /** Milliseconds. */
   expiry?: number
+  /** The groups that it is of, by name. */
+  groups?: Set<string>
+  /** It is of a group that has no name: it can't be collected, and is not to be stored. */
+  isUngrouped?: boolean
   /** What caches beneath answered with for one user each: the partitions, `undefined` where none was named. */
   readonly personal: Set<string | undefined>
   /** Tells the fills that go on over a collect of the handler's own: the run of an unsafe method that answers for `GET`. */
@@ -101,7 +107,7 @@ export interface Handled<Res> {
 }
 
 /** What a handler answered to a request that passes by. */
-export interface Passed<Res> extends Pick<Handled<Res>, "response" | "isFromBeneath" | "isSent" | "shown"> {
+export interface Passed<Res> extends Pick<Handled<Res>, "response" | "isFromBeneath" | "isSent" | "said" | "shown"> {
   readonly fields: Fields.Fields
   readonly answer: () => Answer
   /** The response with these fields too, and with a body that breaks off where it fails. */

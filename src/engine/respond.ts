@@ -64,7 +64,7 @@ export const respondStored = <Res, E, R>(
   reader?: Reader
 ): Effect.Effect<Answered<Res>> => {
   const made = readyOf(request, item)
-  tellAbove(request, made.told.private)
+  tellAbove(request, made.told.private, item.groups)
   return sent(
     request,
     {
@@ -86,13 +86,18 @@ export const respondStored = <Res, E, R>(
   )
 }
 
-/** What is made of a response for one user is for that one too. */
-const tellAbove = <Res, E, R>({ above, identity }: CacheRequest<Res, E, R>, isPersonal: boolean): void => {
+/** What is made of a response for one user is for that one too, and is of the same groups. */
+const tellAbove = <Res, E, R>(
+  { above, identity }: CacheRequest<Res, E, R>,
+  isPersonal: boolean,
+  groups: Judged["groups"]
+): void => {
   if (isPersonal) enclosing.tellPersonal(above, identity.partition)
+  if (groups === undefined || groups.length > 0) enclosing.tellGroups(above, groups)
 }
 
 /** An error for which something stored was to stand in. */
-const unjudged: Judged = { told: { private: true, expires: false }, isPersonal: true, unkeyed: [] }
+const unjudged: Judged = { told: { private: true, expires: false }, isPersonal: true, groups: [], unkeyed: [] }
 
 /** What the handler answered to this request, or failed with. */
 export const respondFetched = <Res, E, R>(
@@ -108,7 +113,7 @@ export const respondFetched = <Res, E, R>(
   }
   const { answer, handled, judged = unjudged, shared } = fetched
   if (handled.isSent) return Exit.succeed({ response: handled.response, outcome: undefined })
-  tellAbove(request, judged.isPersonal)
+  tellAbove(request, judged.isPersonal, judged.groups)
   if (handled.isFromBeneath) return respondFromBeneath(request, handled.response, handled.answer, judged.told, outcome)
   const { detail, item, told } = judged
   if (told.expires) Answers.withoutAge(answer.fields)

@@ -2,23 +2,17 @@
  * A storage as the engine uses it: what fails or can't be believed counts as not there, and a key is not read while a collect
  * of it is not delivered.
  */
-import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import * as Fiber from "effect/Fiber"
 import * as Schema from "effect/Schema"
 import type { CacheMiss, CacheStorageError, ForwardReason } from "../CacheError.js"
 import { CacheItem } from "../CacheItem.js"
 import type * as CacheStorage from "../CacheStorage.js"
-import type * as CollectableCacheStorage from "../CollectableCacheStorage.js"
 import type { Detail } from "../protocol/CacheStatus.js"
-import { errorOf, forkDetached, step, withFiber } from "../runtime/effect.js"
-import { limitReached } from "../runtime/limits.js"
-import { isAhead } from "../runtime/memory.js"
-import type { Runtime } from "../runtime/runtime.js"
+import { errorOf, step } from "../runtime/effect.js"
 import { call } from "../runtime/storageCall.js"
-import { retryAfter } from "../runtime/undeliveredCollects.js"
-import { type Asked, now } from "./request.js"
+import { canCollect, isReadable, isUndelivered } from "./collects.js"
+import type { Asked } from "./request.js"
 
 /** What a request finds, or why it finds nothing. */
 export type Found =
@@ -40,7 +34,7 @@ export interface Access extends Pick<Asked, "storage" | "runtime" | "clock" | "l
 
 type Method = CacheStorageError["method"]
 
-const callOf = (access: Omit<Access, "cache" | "lookup">, method: Method, key: string) => ({
+const callOf = (access: Access, method: Method, key: string) => ({
   runtime: access.runtime,
   clock: access.clock,
   timeout: access.policy.storageTimeout,
@@ -48,20 +42,20 @@ const callOf = (access: Omit<Access, "cache" | "lookup">, method: Method, key: s
   key
 })
 
-const canCollect = (storage: CacheStorage.Service): storage is CollectableCacheStorage.Service => "collect" in storage
-
 const isItem = Schema.is(CacheItem)
 
 /** Items that were found to be items: what is served again is not checked again. */
 const sound = new WeakSet<CacheItem>()
 
-const isBelievable = (item: CacheItem, lookup: CacheStorage.Lookup, { undelivered }: Runtime): boolean => {
+const isBelievable = (item: CacheItem, access: Access): boolean => {
+  const { lookup, runtime: { undelivered } } = access
   if (!sound.has(item)) {
     if (!isItem(item)) return false
     sound.add(item)
   }
   return item.key === lookup.key && item.partition === lookup.partition &&
-    lookup.variantOf(item.vary) === item.variant && item.responseTime > undelivered.distrustedUntil
+    lookup.variantOf(item.vary) === item.variant && item.responseTime > undelivered.distrustedUntil &&
+    (item.groups.length === 0 || !isUndelivered(access, item.groups))
 }
 
 const missed = (reason: ForwardReason): Found => ({ item: undefined, reason })
@@ -76,7 +70,7 @@ const accepts = ({ cache, policy }: Access, item: CacheItem): boolean =>
 
 /** What was found, where it is the asking cache's own. */
 const ownOf = (access: Access, item: CacheItem): Found =>
-  !isBelievable(item, access.lookup, access.runtime)
+  !isBelievable(item, access)
     ? notFound
     : accepts(access, item)
     ? { item }
@@ -135,7 +129,7 @@ const begunOf = (access: Access, fill: CacheStorage.Fill | undefined): Begun => 
   if (fill === undefined) return unreadable
   if (fill.item === undefined) return { found: notFound, fill }
   // What is no item is not there to be replaced either.
-  return isBelievable(fill.item, access.lookup, access.runtime)
+  return isBelievable(fill.item, access)
     ? { found: ownOf(access, fill.item), fill }
     : { found: notFound, fill: { ...fill, item: undefined } }
 }
@@ -154,7 +148,7 @@ export const store = (
   if (fill === undefined) return Exit.succeed("storage")
   const { lookup: { key }, runtime, storage } = access
   if (since <= runtime.undelivered.distrustedUntil) return Exit.succeed("not-kept")
-  return step(isReadable(access), (isReadable) =>
+  return step(isReadable(access, item?.groups), (isReadable) =>
     isReadable
       ? step(
         call(callOf(access, "set", key), () => storage.set(item, fill)),
@@ -163,125 +157,18 @@ export const store = (
       : Exit.succeed("storage"))
 }
 
-/** Whether the key was not collected since the fill began, as far as the storage says. */
-export const holds = (access: Access, fill: CacheStorage.Fill): Effect.Effect<boolean> => {
+/** Whether none of the groups, nor the key, was collected since the fill began, as far as the storage says. */
+export const holds = (
+  access: Access,
+  fill: CacheStorage.Fill,
+  groups: ReadonlyArray<string>,
+  keys: ReadonlyArray<CacheStorage.CacheKey> = [access.lookup.key]
+): Effect.Effect<boolean> => {
   const { lookup: { key }, storage } = access
   if (!canCollect(storage)) return Exit.succeed(true)
+  if (isUndelivered(access, groups)) return Exit.succeed(false)
   return step(
-    call(callOf(access, "holds", key), () => storage.holds({ keys: [key], groups: fill.item?.groups ?? [] }, fill)),
+    call(callOf(access, "holds", key), () => storage.holds({ keys, groups }, fill)),
     (holds) => Exit.succeed(holds ?? true)
   )
-}
-
-/** Whether the key may be asked for: not while a collect of it is not delivered. */
-const isReadable = (access: Access): Effect.Effect<boolean> => {
-  const { lookup: { key }, runtime: { undelivered }, storage } = access
-  if (undelivered.isEmpty) return yes
-  if (!canCollect(storage)) return Exit.succeed(!undelivered.has(key))
-  return Effect.andThen(
-    Effect.suspend(() => deliverOthers(access, storage, key)),
-    Effect.suspend(() => undelivered.has(key) ? deliver(access, storage, key) : yes)
-  )
-}
-
-const yes = Exit.succeed(true)
-
-type Collecting = Pick<Access, "runtime" | "clock" | "policy">
-
-/** Whether the collect of a key is delivered, which one at a time tries. */
-const deliver = (
-  access: Collecting,
-  storage: CollectableCacheStorage.Service,
-  key: CacheStorage.CacheKey
-): Effect.Effect<boolean> =>
-  Effect.suspend(() => {
-    const { undelivered } = access.runtime
-    const end = undelivered.begin(key)
-    if (end === undefined) return Effect.succeed(false)
-    let isDelivered = false
-    return Effect.map(collectNow(access, storage, key), (delivered) => {
-      isDelivered = delivered
-      return delivered
-    }).pipe(
-      Effect.ensuring(Effect.sync(() => end(isDelivered))),
-      Effect.map((delivered) => delivered && !undelivered.has(key))
-    )
-  })
-
-/** Delivers the collects of the other keys beside the requests, and a while later what could not be delivered. */
-const deliverOthers = (
-  access: Collecting,
-  storage: CollectableCacheStorage.Service,
-  key: CacheStorage.CacheKey
-): Effect.Effect<unknown> => {
-  const { undelivered } = access.runtime
-  const time = now(access)
-  if (undelivered.isDeliveringOthers || isAhead(undelivered.retriesAt, time, retryAfter)) return Effect.void
-  undelivered.isDeliveringOthers = true
-  undelivered.retriesAt = time + retryAfter
-  const others = undelivered.keys.filter((other) => other !== key)
-  const delivered = Effect.forEach(others, (key) => deliver(access, storage, key), { discard: true }).pipe(
-    Effect.ensuring(Effect.sync(() => undelivered.isDeliveringOthers = false))
-  )
-  return withFiber((context: Context.Context<never>, _, caller) => {
-    access.runtime.fork(caller, delivered, context, { isAtOnce: false, isAwaited: false })
-    return Exit.void
-  })
-}
-
-const collectNow = (
-  access: Collecting,
-  storage: CollectableCacheStorage.Service,
-  key: CacheStorage.CacheKey
-): Effect.Effect<boolean> =>
-  step(
-    call(
-      callOf({ ...access, storage }, "collect", key),
-      () => step(storage.collect({ keys: [key], groups: [] }), () => yes)
-    ),
-    (isDelivered) => Exit.succeed(isDelivered === true)
-  )
-
-/**
- * Whether it is delivered. Who comes later joins no flight that began before. A collect that can't be delivered is kept until
- * it can be; the key is not served before.
- */
-export const collect = (
-  access: Collecting,
-  storage: CollectableCacheStorage.Service,
-  key: CacheStorage.CacheKey
-): Effect.Effect<boolean> =>
-  Effect.suspend(() => {
-    const { runtime } = access
-    runtime.collectBegins(key)
-    const ended = step(collectNow(access, storage, key), (isDelivered) => {
-      const isKept = isDelivered || runtime.undelivered.add(key, now(access))
-      runtime.singleFlight.close((flight) => keyOfFlight(flight) === key)
-      return Exit.succeed({ isDelivered, isKept })
-    })
-    // A client that leaves does not end it: only its own fiber waits in a way that can be interrupted.
-    const collected = Exit.isExit(ended) ? ended : Effect.uninterruptible(
-      Effect.flatMap(forkDetached(Effect.interruptible(ended)), (fiber) => Effect.flatten(Fiber.await(fiber)))
-    )
-    return Effect.flatMap(collected, ({ isDelivered, isKept }) =>
-      isKept
-        ? Effect.succeed(isDelivered)
-        : Effect.as(
-          limitReached(runtime, "undelivered collects", "and nothing that was stored until now is served any more"),
-          false
-        ))
-  })
-
-/** A flight's key begins with the key of what it fetches; the length of each text stands before it. */
-export const flightKeyOf = (
-  ...texts: readonly [key: CacheStorage.CacheKey, ...rest: ReadonlyArray<string>]
-): string => {
-  let name = ""
-  for (const text of texts) name += `${text.length} ${text}`
-  return name
-}
-
-const keyOfFlight = (flight: string): CacheStorage.CacheKey => {
-  const space = flight.indexOf(" ")
-  return flight.substr(space + 1, Number(flight.slice(0, space)))
 }

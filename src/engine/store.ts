@@ -6,6 +6,7 @@ import { randomBytes } from "node:crypto"
 import { type CacheItem, compose } from "../CacheItem.js"
 import type { Fill } from "../CacheStorage.js"
 import type * as CacheControl from "../protocol/CacheControl.js"
+import * as CacheGroups from "../protocol/CacheGroups.js"
 import type * as CacheStatus from "../protocol/CacheStatus.js"
 import * as Fields from "../protocol/Fields.js"
 import * as Reads from "../protocol/Reads.js"
@@ -44,6 +45,8 @@ export type Exchange =
 export interface Judged {
   readonly told: CacheControl.Answer
   readonly isPersonal: boolean
+  /** The groups that it is of, by name; `undefined` where one has no name. */
+  readonly groups: ReadonlyArray<string> | undefined
   /** Why it may not be kept. */
   readonly detail?: CacheStatus.Detail | undefined
   /** What may be kept; without content while that is a stream. */
@@ -71,6 +74,22 @@ const admitsList = ({ key, runtime: { memory } }: Asked, vary: Vary.Vary): boole
 /** Ids are flat texts, a prefix for each process and a count: a UUID of `node:crypto` keeps 479 bytes. */
 const idPrefix = `${randomBytes(12).toString("base64url")}-`
 let ids = 0
+
+const none: ReadonlyArray<string> = []
+
+/**
+ * The groups that an answer is of: an answer about what is stored adds to those of that. `undefined` where it can't be
+ * collected by all of them.
+ */
+export const groupsOf = (
+  { asked: { view }, item }: Place,
+  { said }: Pick<Exchange, "said">,
+  answer: Answer
+): ReadonlyArray<string> | undefined => {
+  const told = CacheGroups.ofResponse(view.target.origin, answer.fields)
+  if (told === undefined || said?.isUngrouped === true) return undefined
+  return CacheGroups.union(told, said?.groups ?? none, answer.isStored ? item?.groups ?? none : none)
+}
 
 /** May it be kept? */
 export const judge = (place: Place, exchange: Exchange, answer: Answer): Effect.Effect<Judged> => {
@@ -107,12 +126,14 @@ const judgeWith = (place: Place, exchange: Exchange, answer: Answer, chance: num
     hasWhole: found !== undefined && found.range === undefined,
     chance
   }, policy)
+  const groups = groupsOf(place, exchange, answer)
   const { answer: told, isPersonal: isForOne } = storability
   const refused = (detail: CacheStatus.Detail, unkeyed: ReadonlyArray<string>): Judged => ({
     told,
     isPersonal: isForOne,
     detail,
     item: undefined,
+    groups,
     unkeyed
   })
   if (storability._tag === "Refuse") {
@@ -121,6 +142,7 @@ const judgeWith = (place: Place, exchange: Exchange, answer: Answer, chance: num
     return detail === "too-large" ? Effect.as(tooLarge(asked), judged) : Exit.succeed(judged)
   }
   const { kept } = storability
+  if (groups === undefined) return Exit.succeed(refused("groups", unkeyed))
   if (added.length > 0 && !admitsList(asked, kept.vary)) {
     return Effect.as(
       limitReached(runtime, "lists of fields that were read", "and what is made of others is not stored"),
@@ -134,11 +156,16 @@ const judgeWith = (place: Place, exchange: Exchange, answer: Answer, chance: num
   }
   // Another user of the same browser is not shown it (RFC 9111 §4.1).
   if (partition !== "") answers.nominate(answer, [...exchange.reads?.credentials ?? []])
-  return Exit.succeed({ told, isPersonal: isForOne, item: itemOf(place, kept, answer), unkeyed })
+  return Exit.succeed({ told, isPersonal: isForOne, item: itemOf(place, kept, answer, groups), groups, unkeyed })
 }
 
 /** What is kept of an answer. */
-const itemOf = ({ asked, item: found }: Place, kept: Storability.Kept, answer: Answer): CacheItem => {
+const itemOf = (
+  { asked, item: found }: Place,
+  kept: Storability.Kept,
+  answer: Answer,
+  groups: ReadonlyArray<string>
+): CacheItem => {
   const { key, partition, variantOf } = asked.lookup
   const content = Body.bytesOf(answer.body)
   return compose(kept, {
@@ -148,7 +175,7 @@ const itemOf = ({ asked, item: found }: Place, kept: Storability.Kept, answer: A
     cache: asked.cache,
     variant: variantOf(kept.vary),
     vary: kept.vary,
-    groups: [],
+    groups,
     headers: partition === "" ? kept.headers : Fields.merged(kept.headers, Vary.only(answer.fields)),
     cookies: asked.policy.cookies === "store" ? answer.cookies.lines : [],
     body: content === undefined || content === found?.body ? content ?? Body.none : Body.copy(content)
@@ -187,19 +214,31 @@ const judgeAndStore = (place: Place, exchange: Exchange, answer: Answer) =>
     ({ item }) => item === undefined ? drop(place) : store(place, item)
   )
 
-/** Stores what a `POST` answered, as the response to `GET` that it says it is (RFC 9110 §9.3.3). */
+/**
+ * Stores what a `POST` answered, as the response to `GET` that it says it is (RFC 9110 §9.3.3), unless one of its groups was
+ * collected since `first`, the fill that began before the handler ran.
+ */
 export const storeForGet = (
   asked: Asked,
+  first: Fill | undefined,
   fill: Fill | undefined,
   answer: Answer,
-  shown: Fields.Fields
+  { said, shown }: Pick<Exchange, "said" | "shown">
 ): Effect.Effect<unknown> => {
   const { view } = asked
   if (!Storability.answersGet(view.method, view.target, answer.status, answer.fields)) return Effect.void
   if (answer.body._tag !== "Bytes") return Effect.void
   const time = now(asked)
   const place = { asked, fill, item: fill?.item, since: time }
-  // It passed by: nothing was recorded, and what it was told is its own.
-  const exchange = { setsPreResponseHandler: false, reads: undefined, readsLate: false, said: undefined, shown }
-  return judgeAndStore(place, { ...exchange, method: "GET", requestTime: time, responseTime: time }, answer)
+  // It passed by: nothing was recorded.
+  const exchange = { setsPreResponseHandler: false, reads: undefined, readsLate: false, said, shown }
+  const judged = judge(place, { ...exchange, method: "GET", requestTime: time, responseTime: time }, answer)
+  return Effect.flatMap(judged, ({ item }) => {
+    if (item === undefined) return drop(place)
+    if (item.groups.length === 0 || first === undefined) return store(place, item)
+    return Effect.flatMap(
+      storageAccess.holds(asked, first, item.groups, []),
+      (holds) => holds ? store(place, item) : Effect.void
+    )
+  })
 }

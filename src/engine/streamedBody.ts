@@ -8,7 +8,7 @@ import * as Body from "./body.js"
 import type { Answered } from "./fetch.js"
 import type { Answer, Handled, Route } from "./origin.js"
 import { SharedBody } from "./sharedBody.js"
-import { drop, type Exchange, judge, type Place, store, tooLarge } from "./store.js"
+import { drop, type Exchange, groupsOf, judge, type Place, store, tooLarge } from "./store.js"
 import * as warnings from "./warnings.js"
 
 export interface Streamed {
@@ -63,7 +63,12 @@ const pump = (
   const holds = Effect.suspend(() => said.isRefused !== true && reads?.count === readBefore ? Effect.void : changed)
   const atEnd = Effect.gen(function*() {
     yield* holds
-    if (shared.isWhole) return yield* store(place, answers.withContent(item, shared.takeBytes(), policy.etag))
+    // The body may have named more of them.
+    const groups = groupsOf(place, exchange, answer)
+    if (groups === undefined) return yield* drop(place)
+    if (shared.isWhole) {
+      return yield* store(place, answers.withContent({ ...item, groups }, shared.takeBytes(), policy.etag))
+    }
     if (shared.isTooLarge) unshare()
     return yield* drop(place)
   })

@@ -1,5 +1,6 @@
 /** What a route is warned of when its response is not stored: the reason and the remedy, once. */
 import * as Effect from "effect/Effect"
+import * as CacheGroups from "../protocol/CacheGroups.js"
 import type * as CacheStatus from "../protocol/CacheStatus.js"
 import * as EntityTag from "../protocol/EntityTag.js"
 import * as Fields from "../protocol/Fields.js"
@@ -15,6 +16,7 @@ const sentence = (detail: CacheStatus.Detail | undefined, unkeyed: ReadonlyArray
     return "a pre-response handler (cors, a cookie) was set inside the cache; " +
       "put it outside: handler.pipe(withCache(), HttpMiddleware.cors())"
   }
+  if (detail === "groups") return CacheGroups.remedy
   if (detail !== "unkeyed") return undefined
   const read = `the handler read ${unkeyed.join(", ")}`
   const names = unkeyed.filter(Fields.isToken)

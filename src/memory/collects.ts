@@ -1,50 +1,86 @@
-/** What was collected from a storage in memory, as far as a fill that runs may have missed it. */
+/** What was collected from a storage in memory, as far as an item or a fill may have missed it. */
 import { LRUCache } from "lru-cache"
 import { randomInt } from "node:crypto"
-import type { CacheKey } from "../protocol/CacheKey.js"
+import type { CollectStyle } from "../CollectableCacheStorage.js"
 
 /** What a collect costs beside its name. Bytes. */
-const overhead = 128
+const overhead = 176
 
 /** The more there are, the fewer names one forgotten collect is about; they take 256 KiB, once one is forgotten. */
 const nameBuckets = 65_536
 
-export const nameOfKey = (key: CacheKey): string => `k${key}`
-export const nameOfGroup = (group: string): string => `g${group}`
+/** What a collect does to an item, from the weakest to the strongest. */
+export type Force = typeof spared | typeof softUnlessError | typeof soft | typeof hard
+export const spared = 0
+export const softUnlessError = 1
+export const soft = 2
+export const hard = 3
+
+export const forceOf = (style: CollectStyle | undefined): Force =>
+  style?.soft === "unless-error" ? softUnlessError : style?.soft === true ? soft : hard
+
+/** The numbers of the latest collects of at least each force, the weakest first. */
+type Latest = readonly [number, number, number]
+
+const never: Latest = [0, 0, 0]
+
+const after = (latest: Latest, force: Force, count: number): Latest => [
+  count,
+  force >= soft ? count : latest[1],
+  force >= hard ? count : latest[2]
+]
+
+const strongest = ([weakest, middle, strongest]: Latest, since: number): Force =>
+  strongest > since ? hard : middle > since ? soft : weakest > since ? softUnlessError : spared
 
 /**
- * The collects that a fill may have missed. They are counted, and a name remembers the number of its latest one. When the
- * oldest is forgotten, every name that shares its bucket counts as collected then, and nobody can choose who shares one: a
- * few responses are stored one request later, and memory stays bounded.
+ * The collects that an item or a fill may have missed. They are counted, and a name remembers the numbers of its latest
+ * ones. When the oldest is forgotten, every name that shares its bucket counts as collected then, and nobody can choose who
+ * shares one: a few responses are stored one request later, and memory stays bounded.
  */
 export class Collects {
   /** How many there were. */
   count = 0
   private readonly seed = randomInt(2 ** 31)
+  private everything: Latest = never
   /** By bucket, the latest collect that was forgotten. */
   private forgotten: Uint32Array | undefined
-  private readonly latest: LRUCache<string, number>
+  private readonly latest: LRUCache<string, Latest>
 
   constructor(maxBytes: number) {
-    this.latest = new LRUCache<string, number>({
+    this.latest = new LRUCache<string, Latest>({
       maxSize: Math.max(1, Math.floor(maxBytes)),
       sizeCalculation: (_, name) => overhead + 2 * name.length,
-      dispose: (count, name, reason) => {
+      dispose: ([count], name, reason) => {
         if (reason === "evict") this.forget(name, count)
       }
     })
   }
 
-  add(name: string): void {
-    this.latest.set(name, ++this.count)
+  add(name: string, force: Force): void {
+    const latest = after(this.latest.peek(name) ?? never, force, ++this.count)
+    this.latest.set(name, latest)
     if (!this.latest.has(name)) this.forget(name, this.count)
   }
 
-  /** Whether the name was collected after the collect with this number. */
-  isAfter(since: number, name: string): boolean {
-    if (since === this.count) return false
-    if ((this.latest.peek(name) ?? 0) > since) return true
-    return this.forgotten !== undefined && this.forgotten[this.bucketOf(name)]! > since
+  addEverything(force: Force): void {
+    this.everything = after(this.everything, force, ++this.count)
+  }
+
+  /** The strongest collect of one of these names after the collect with this number. */
+  since(count: number, names: ReadonlyArray<string>): Force {
+    if (count === this.count) return spared
+    let force = strongest(this.everything, count)
+    for (let at = 0; at < names.length && force !== hard; at++) {
+      const other = this.ofName(names[at]!, count)
+      if (other > force) force = other
+    }
+    return force
+  }
+
+  private ofName(name: string, count: number): Force {
+    if (this.forgotten !== undefined && this.forgotten[this.bucketOf(name)]! > count) return hard
+    return strongest(this.latest.peek(name) ?? never, count)
   }
 
   private forget(name: string, count: number): void {

@@ -4,6 +4,7 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import { type Check, check, isRecord, show, unless } from "../runtime/givenValues.js"
 import { maxSeconds } from "../protocol/CacheControl.js"
+import * as CacheGroups from "../protocol/CacheGroups.js"
 import * as Fields from "../protocol/Fields.js"
 import * as Vary from "../protocol/Vary.js"
 import type { DefaultOptions, Options, Seconds } from "../CachePolicy.js"
@@ -27,6 +28,15 @@ export const durationOf = (where: string, name: string, input: Seconds): number 
 }
 
 const duration = "a number of seconds, 0 or more, or a Duration such as \"10 seconds\""
+
+/** The groups that a caller gives. Throws a `TypeError` where one of them, or what is given, is none. */
+export const groupsOf = (where: string, given: Iterable<unknown>): ReadonlyArray<string> => {
+  if (typeof given === "string") throw new TypeError(`${where}: ${show(given)} is one text, and no list of groups`)
+  return Array.from(given, (group) => {
+    if (CacheGroups.isGroup(group)) return group
+    throw new TypeError(`${where}: ${show(group)} is no text of at most ${CacheGroups.longestGroup} characters`)
+  })
+}
 
 const seconds = unless((value) => toMillis(value as Seconds) !== undefined, duration)
 
@@ -77,10 +87,17 @@ const vary: Check = (value) => {
     : undefined
 }
 
-const isOrigin = (value: unknown): boolean => {
-  if (value === "request") return true
+const isOrigin = (value: unknown): value is string => {
   if (!isString(value) || !/^https?:\/\/[^*]+$/.test(value)) return false
   return URL.canParse(value) && new URL(value).origin === value
+}
+
+/** An origin that a caller gives. Throws a `TypeError` where it is none. */
+export const originOf = (where: string, origin: string): string => {
+  if (isOrigin(origin)) return origin
+  throw new TypeError(
+    `${where}: origin is ${show(origin)}; it must be scheme and host such as "https://api.example.com"`
+  )
 }
 
 const optionChecks: { readonly [Name in keyof Required<Options>]: Check } = {
@@ -103,6 +120,7 @@ const optionChecks: { readonly [Name in keyof Required<Options>]: Check } = {
   statuses: unless(listOf(isStatus), "a list of statuses from 200 to 599 without 206 and 304"),
   cookies: oneOf("refuse", "strip", "store"),
   requestDirectives: oneOf("honor", "ignore"),
+  groups: unless(isFunction, "a function from the request and the response to a list of groups"),
   targets: unless(
     listOf(isFieldName),
     "a list of response field names, such as [\"CDN-Cache-Control\"]"
@@ -121,7 +139,10 @@ const { name: _, ...commonChecks } = optionChecks
 
 const defaultsChecks: { readonly [Name in keyof Required<DefaultOptions>]: Check } = {
   ...commonChecks,
-  origin: unless(isOrigin, "\"request\", or scheme and host such as \"https://api.example.com\""),
+  origin: unless(
+    (value) => value === "request" || isOrigin(value),
+    "\"request\", or scheme and host such as \"https://api.example.com\""
+  ),
   version: unless((value) => isString(value) && value !== "", "a text that isn't empty"),
   storageTimeout: seconds,
   enabled: unless(Effect.isEffect, "an Effect that answers a boolean")
@@ -129,12 +150,14 @@ const defaultsChecks: { readonly [Name in keyof Required<DefaultOptions>]: Check
 
 const collectChecks: { readonly [name: string]: Check } = {
   query: optionChecks.query,
-  also: unless(isFunction, "a function from the request and the response to a list of URIs")
+  also: unless(isFunction, "a function from the request and the response to a list of URIs"),
+  groups: optionChecks.groups,
+  soft: oneOf(true, false, "unless-error")
 }
 
 export const route = (where: string, options: unknown): void => check(where, "option", options, optionChecks)
 
 export const defaults = (where: string, options: unknown): void => check(where, "option", options, defaultsChecks)
 
-/** `withCollect` has an option of its own. */
+/** `withCollect` has options of its own. */
 export const collect = (where: string, options: unknown): void => check(where, "option", options, collectChecks)

@@ -1,7 +1,7 @@
 /** The policy that the options of a route and of the application come to. */
 import type { HttpServerRequest } from "@effect/platform/HttpServerRequest"
 import type * as Effect from "effect/Effect"
-import type { DefaultOptions, Options, Seconds } from "../CachePolicy.js"
+import type { DefaultOptions, GroupsOf, Options, Seconds } from "../CachePolicy.js"
 import type { Advice } from "../protocol/CacheControl.js"
 import type { QuerySelection } from "../protocol/CacheKey.js"
 import type { Style } from "../protocol/CacheStatus.js"
@@ -32,6 +32,7 @@ export interface Policy extends Storability.Policy, Advice {
 export interface ServerPolicy<R> extends Policy {
   readonly partition: Effect.Effect<string | undefined, unknown, R | HttpServerRequest> | undefined
   readonly bypass: ((request: HttpServerRequest) => boolean) | undefined
+  readonly groups: ReadonlyArray<GroupsOf>
 }
 
 const defaultStatuses = [200, 203, 204, 300, 301, 308, 404, 410]
@@ -80,6 +81,7 @@ const merge = <R>(route: Options<R>, defaults: DefaultOptions): ServerPolicy<R> 
       detail: cacheStatus.detail ?? false,
       key: cacheStatus.key ?? false
     },
+    groups: [route.groups, defaults.groups].filter((groups) => groups !== undefined),
     targets: route.targets ?? defaults.targets ?? [],
     origin: defaults.origin === "request" ? undefined : defaults.origin,
     version: defaults.version,
@@ -107,10 +109,8 @@ export const resolve = <R>(where: string, route: Options<R>): Policies<R> => {
   }
 }
 
-/** The same for `withCollect`, which has an option of its own. */
-export const resolveCollect = (
-  options: Pick<Options<never>, "query"> & { readonly also?: unknown }
-): Policies<never> => {
+/** The same for `withCollect`, which has options of its own. */
+export const resolveCollect = (options: Pick<Options<never>, "query">): Policies<never> => {
   checks.collect("withCollect", options)
   return resolve("withCollect", { query: options.query })
 }

@@ -127,12 +127,16 @@ const escape = (text: string): string =>
 /** The beginnings of keys by origin. */
 const prefixBy = remembering(longestOrigin)
 
-export const make = ({ origin, path, query }: Target, selection: QuerySelection = "all"): CacheKey => {
-  const selected = select(query, selection)
-  const prefix = prefixBy(origin, () => {
+/** An origin as a key begins with it: without spaces and other slashes than the two. */
+export const prefixOf = (origin: string): string =>
+  prefixBy(origin, () => {
     const scheme = origin.slice(0, origin.indexOf("://"))
     return `${escape(scheme)}://${escape(hostOf(origin))}`
   })
+
+export const make = ({ origin, path, query }: Target, selection: QuerySelection = "all"): CacheKey => {
+  const selected = select(query, selection)
+  const prefix = prefixOf(origin)
   // A slash ends the host, which holds none.
   return selected === undefined ? prefix + path : `${prefix}${path}?${selected}`
 }

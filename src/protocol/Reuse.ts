@@ -76,3 +76,17 @@ export const isError = (status: number): boolean => errors.has(status)
 export const insteadOfError = (stored: Terms, status: number, request: Request, now: number): boolean =>
   isError(status) && now < stored.staleIfErrorUntil && !Freshness.isFromAhead(stored, now) &&
   !request.noCache && !request.forOrigin && request.isHeld
+
+/** How a collect leaves what it keeps: `"unless-error"` lets that stand in for an error as long as it could have been used. */
+export type Soft = boolean | "unless-error"
+
+/** What binds a stored response after a soft collect: it is validated before it is used. */
+export const softened = <Stored extends Terms>(stored: Stored, soft: Exclude<Soft, false>): Stored => {
+  const freshUntil = stored.alwaysValidate ? 0 : stored.responseTime + stored.lifetime - stored.initialAge
+  return {
+    ...stored,
+    alwaysValidate: true,
+    staleWhileRevalidateUntil: 0,
+    staleIfErrorUntil: soft === true ? 0 : Math.max(stored.staleIfErrorUntil, freshUntil)
+  }
+}

@@ -7,6 +7,7 @@ import { CircuitBreaker } from "./circuitBreaker.js"
 import { type Caller, exitOf, fork, LentScope, patiently, type Running, serviceIn } from "./effect.js"
 import { HeldBytes } from "./heldBytes.js"
 import { Memory } from "./memory.js"
+import { everything } from "./names.js"
 import { SingleFlight } from "./singleFlight.js"
 import { Timeouts } from "./timeouts.js"
 import { UndeliveredCollects } from "./undeliveredCollects.js"
@@ -24,9 +25,9 @@ export interface Start {
   readonly isAwaited: boolean
 }
 
-/** Counts the collects of a key from when it is made. */
+/** Counts the collects of a name from when it is made; a collect of everything is one. */
 export interface Watch {
-  readonly key: string
+  readonly name: string
   collects: number
 }
 
@@ -39,6 +40,8 @@ export class Runtime {
   readonly timeouts = new Timeouts()
   readonly singleFlight = new SingleFlight(this)
   private readonly watches = new Set<Watch>()
+  /** When the latest collect began in this process. Epoch milliseconds. */
+  collectedAt = -Infinity
   /** The limits that were logged. */
   readonly reachedLimits = new Set<string>()
   /** The layer of the storage has closed, or is about to: no work in the background is begun. */
@@ -51,18 +54,19 @@ export class Runtime {
     return this.running.size
   }
 
-  /** Counts the collects of a key, as they begin in this process, while `use` runs. */
-  watching<A, E, R>(key: string, use: (watch: Watch) => Effect.Effect<A, E, R>): Effect.Effect<A, E, R> {
+  /** Counts the collects of a name, as they begin in this process, while `use` runs. */
+  watching<A, E, R>(name: string, use: (watch: Watch) => Effect.Effect<A, E, R>): Effect.Effect<A, E, R> {
     return Effect.suspend(() => {
-      const watch = { key, collects: 0 }
+      const watch = { name, collects: 0 }
       this.watches.add(watch)
       return Effect.ensuring(use(watch), Effect.sync(() => this.watches.delete(watch)))
     })
   }
 
-  /** A collect of the key begins. */
-  collectBegins(key: string): void {
-    for (const watch of this.watches) if (watch.key === key) watch.collects++
+  /** A collect of the name begins. */
+  collectBegins(name: string, now: number): void {
+    this.collectedAt = now
+    for (const watch of this.watches) if (watch.name === name || name === everything) watch.collects++
   }
 
   /** Starts a fiber of the storage. It can be interrupted, also where its caller can't be. */

@@ -1,12 +1,12 @@
 /** The collects that a storage could not be told of yet: what they are of is not read before. */
 
-const maxKeys = 10_000
+const maxNames = 10_000
 /** How long after undelivered collects were tried they are tried again. Milliseconds. */
 export const retryAfter = 1000
 
 export class UndeliveredCollects {
-  /** By key: the number of its latest collect. */
-  private readonly byKey = new Map<string, number>()
+  /** By name: the number of its latest collect. */
+  private readonly byName = new Map<string, number>()
   private readonly delivering = new Set<string>()
   private count = 0
   /** The others are delivered beside the requests. */
@@ -17,21 +17,21 @@ export class UndeliveredCollects {
   distrustedUntil = -Infinity
 
   get isEmpty(): boolean {
-    return this.byKey.size === 0
+    return this.byName.size === 0
   }
 
-  get keys(): ReadonlyArray<string> {
-    return [...this.byKey.keys()]
+  get names(): ReadonlyArray<string> {
+    return [...this.byName.keys()]
   }
 
-  has(key: string): boolean {
-    return this.byKey.has(key)
+  has(name: string): boolean {
+    return this.byName.has(name)
   }
 
   /** `false` where there are too many: nothing that was stored until `now` is believed any more. */
-  add(key: string, now: number): boolean {
-    if (this.byKey.size < maxKeys || this.byKey.has(key)) {
-      this.byKey.set(key, ++this.count)
+  add(name: string, now: number): boolean {
+    if (this.byName.size < maxNames || this.byName.has(name)) {
+      this.byName.set(name, ++this.count)
       return true
     }
     this.distrustedUntil = now
@@ -39,14 +39,14 @@ export class UndeliveredCollects {
   }
 
   /** `undefined` where somebody else tries it. The function that it answers is told what came of it. */
-  begin(key: string): ((isDelivered: boolean) => void) | undefined {
-    if (this.delivering.has(key)) return undefined
-    this.delivering.add(key)
-    const count = this.byKey.get(key)
+  begin(name: string): ((isDelivered: boolean) => void) | undefined {
+    if (this.delivering.has(name)) return undefined
+    this.delivering.add(name)
+    const count = this.byName.get(name)
     return (isDelivered) => {
-      this.delivering.delete(key)
+      this.delivering.delete(name)
       // Another one may have failed meanwhile.
-      if (isDelivered && this.byKey.get(key) === count) this.byKey.delete(key)
+      if (isDelivered && this.byName.get(name) === count) this.byName.delete(name)
     }
   }
 }

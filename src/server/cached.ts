@@ -8,7 +8,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import { Defaults } from "../CachePolicy.js"
 import { CacheStorage } from "../CacheStorage.js"
-import { CollectableCacheStorage } from "../CollectableCacheStorage.js"
+import { CollectableCacheStorage, type CollectStyle } from "../CollectableCacheStorage.js"
 import { bypassOf, pass } from "../engine/bypass.js"
 import { callSite } from "../engine/callSite.js"
 import { handle } from "../engine/handle.js"
@@ -16,8 +16,8 @@ import * as invalidate from "../engine/invalidate.js"
 import { resolve } from "../engine/operations.js"
 import type { Answered } from "../engine/report.js"
 import * as requests from "../engine/request.js"
+import { groupsOf } from "../policy/checks.js"
 import type { Policies } from "../policy/policy.js"
-import type * as CacheKey from "../protocol/CacheKey.js"
 import * as Invalidation from "../protocol/Invalidation.js"
 import { step, withFiber } from "../runtime/effect.js"
 import { ServerOrigin, sign } from "./origin.js"
@@ -92,49 +92,63 @@ const forWhom = <E, R>(request: Request<E, R>): Effect.Effect<Answered<Response>
       ? pass(request, { reason: "bypass", detail: "partition" })
       : handle(requests.change(request, { identity })))
 
-/** More to forget, such as the list pages that show what was changed. */
-export type Also = ((request: HttpServerRequest, response: Response) => Iterable<string>) | undefined
+type NamesOf = ((request: HttpServerRequest, response: Response) => Iterable<string>) | undefined
+
+/** What is collected beside the target, and how. */
+export interface Collects extends CollectStyle {
+  /** URIs, such as those of the list pages that show what was changed. */
+  readonly also?: NamesOf
+  readonly groups?: NamesOf
+}
 
 /** `tells`: no cache around it does. */
-export const collecting = <RP>(policies: Policies<RP>, also: Also, tells: boolean) =>
-<A extends Respondable, E, R>(
-  handler: Effect.Effect<A, E, R>
-): App<E, R | CacheStorage | CollectableCacheStorage> =>
-  withFiber((context, clock) => {
-    const storage = Context.unsafeGet(context, CollectableCacheStorage)
-    if (storage !== Context.unsafeGet(context, CacheStorage)) {
-      return Effect.die(
-        new Error(
-          "withCollect: CacheStorage and CollectableCacheStorage are two storages, so that nothing would be collected; " +
-            "provide both from one layer, such as InMemoryCacheStorage.layerCollectable"
+export const collecting =
+  <RP>(policies: Policies<RP>, { also, groups, soft }: Collects, tells: boolean) =>
+  <A extends Respondable, E, R>(
+    handler: Effect.Effect<A, E, R>
+  ): App<E, R | CacheStorage | CollectableCacheStorage> =>
+    withFiber((context, clock) => {
+      const storage = Context.unsafeGet(context, CollectableCacheStorage)
+      if (storage !== Context.unsafeGet(context, CacheStorage)) {
+        return Effect.die(
+          new Error(
+            "withCollect: CacheStorage and CollectableCacheStorage are two storages, so that nothing would be collected; " +
+              "provide both from one layer, such as InMemoryCacheStorage.layerCollectable"
+          )
         )
+      }
+      const answering = Effect.flatMap(handler, toResponse)
+      const native = Context.unsafeGet(context, HttpServerRequest)
+      if (Invalidation.isSafe(native.method)) return answering
+      // A collect never runs the `partition` of a route, which is all that needs RP.
+      const plain = policies as unknown as Policies<R>
+      const asked = arrived<Response, E, R>(answering, plain, context, clock, () => "", handler)
+      /** What can't be told is logged, and what else there is is forgotten. */
+      const told = <A>(names: NamesOf, response: Response, read: (names: Iterable<string>) => ReadonlyArray<A>) =>
+        names === undefined ?
+          Effect.succeed<ReadonlyArray<A>>([]) :
+          Effect.try({ try: () => read(names(native, response)), catch: (error) => error }).pipe(
+            Effect.catchAll((error) => Effect.as(Effect.logWarning(`effect-http-cache: ${error}`), []))
+          )
+      const collects = invalidate.collecting(answering, asked, storage, {
+        changed: ({ headers, status }) => ({ status, fields: headers }),
+        changedBy: (cause) =>
+          Effect.map(causeResponse(cause), ([{ headers, status }]) => ({ status, fields: headers })),
+        more: (response) =>
+          Effect.all({
+            targets: told(
+              also,
+              response,
+              (uris) => Array.from(uris).flatMap((uri) => resolve("withCollect: also", uri, asked.view.target))
+            ),
+            groups: told(groups, response, (groups) => groupsOf("withCollect: groups", groups))
+          }),
+        style: { soft }
+      })
+      if (!tells) return collects
+      const passing = arrived<Response, E, R>(collects, plain, context, clock, () => "", handler)
+      return Effect.map(
+        pass(passing, { reason: "method" }),
+        ({ outcome, response }) => outcome === undefined ? response : sign(response, passing.above)
       )
-    }
-    const answering = Effect.flatMap(handler, toResponse)
-    const native = Context.unsafeGet(context, HttpServerRequest)
-    if (Invalidation.isSafe(native.method)) return answering
-    // A collect never runs the `partition` of a route, which is all that needs RP.
-    const plain = policies as unknown as Policies<R>
-    const asked = arrived<Response, E, R>(answering, plain, context, clock, () => "", handler)
-    const moreOf = (response: Response): Effect.Effect<ReadonlyArray<CacheKey.Target>> =>
-      also === undefined ?
-        Effect.succeed([]) :
-        Effect.try({
-          try: () =>
-            Array.from(also(native, response)).flatMap((uri) => resolve("withCollect: also", uri, asked.view.target)),
-          catch: (error) => error
-        }).pipe(
-          Effect.catchAll((error) => Effect.as(Effect.logWarning(`effect-http-cache: ${error}`), []))
-        )
-    const collects = invalidate.collecting(answering, asked, storage, {
-      changed: ({ headers, status }) => ({ status, fields: headers }),
-      changedBy: (cause) => Effect.map(causeResponse(cause), ([{ headers, status }]) => ({ status, fields: headers })),
-      also: moreOf
     })
-    if (!tells) return collects
-    const told = arrived<Response, E, R>(collects, plain, context, clock, () => "", handler)
-    return Effect.map(
-      pass(told, { reason: "method" }),
-      ({ outcome, response }) => outcome === undefined ? response : sign(response, told.above)
-    )
-  })

@@ -13,8 +13,9 @@ import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import * as Tracer from "effect/Tracer"
 import * as Body from "../engine/body.js"
-import { EnclosingCache, newRun } from "../engine/enclosing.js"
+import { EnclosingCache, giveGroups, newRun } from "../engine/enclosing.js"
 import type { Handled, Identity, Origin, Outgoing, OwnFill, Passed, Route, Run, View } from "../engine/origin.js"
+import { groupsOf } from "../policy/checks.js"
 import type { Policy, ServerPolicy } from "../policy/policy.js"
 import * as Answers from "../protocol/Answer.js"
 import * as Fields from "../protocol/Fields.js"
@@ -136,9 +137,11 @@ export class ServerOrigin<A extends Respondable, E, R> implements Origin<Respons
           shown: fields
         }
         const isDropped = Answers.hasNoContent(response.status) && !isFromBeneath && !isSent
-        return isDropped
-          ? Effect.as(Body.discard(ServerBody.fromPlatform(response.body, {})), handled)
-          : Exit.succeed(handled)
+        const done = isDropped ? Body.discard(ServerBody.fromPlatform(response.body, {})) : Effect.void
+        const named = isFromBeneath || isSent ? Effect.void : this.nameGroups(response, said)
+        return done === Effect.void && named === Effect.void
+          ? Exit.succeed(handled)
+          : Effect.as(Effect.andThen(named, done), handled)
       }
     })
   }
@@ -151,7 +154,7 @@ export class ServerOrigin<A extends Respondable, E, R> implements Origin<Respons
     const asItIs = { request: this.request, searchParams: undefined, reads: undefined }
     return this.run(asItIs, ownFill, [], {
       onFailure: (cause) => Effect.andThen(onFailure(cause), Effect.failCause(cause)),
-      onSuccess: ({ isFromBeneath, isSent, response, responseTime }) => {
+      onSuccess: ({ isFromBeneath, isSent, response, responseTime, said }) => {
         const { body, headers: fields } = response
         const answer = () => {
           const passing = { ...this.policy, etag: "none", cookies: "store" } as const
@@ -161,13 +164,19 @@ export class ServerOrigin<A extends Respondable, E, R> implements Origin<Respons
         const engineBody = isStream ? ServerBody.fromPlatform(body, {}) : undefined
         const send = (own: Fields.Fields) =>
           responses.amend(responses.guarded(response, engineBody, method, () => this.breakConnection()), own)
-        const passed = { response, isFromBeneath, isSent, shown, fields, answer, send }
+        const passed = { response, isFromBeneath, isSent, said, shown, fields, answer, send }
         const isDropped = method === "HEAD" && !isSent && !isFromBeneath
-        return isDropped
-          ? Effect.as(Body.discard(engineBody ?? ServerBody.fromPlatform(body, {})), passed)
-          : Exit.succeed(passed)
+        if (isDropped) return Effect.as(Body.discard(engineBody ?? ServerBody.fromPlatform(body, {})), passed)
+        return ownFill === undefined ? Exit.succeed(passed) : Effect.as(this.nameGroups(response, said), passed)
       }
     })
+  }
+
+  /** The groups that the route says the response is of. */
+  private nameGroups(response: Response, said: Run): Effect.Effect<void> {
+    const { groups } = this.policy
+    if (groups.length === 0) return Effect.void
+    return giveGroups(said, "groups", () => groups.flatMap((each) => groupsOf("groups", each(this.request, response))))
   }
 
   /** Runs the handler with the request that it is to see, in the place of the request itself, and goes on with the answer. */
@@ -180,7 +189,7 @@ export class ServerOrigin<A extends Respondable, E, R> implements Origin<Respons
     return withFiber((context, _, fiber) => {
       const { given, request } = this
       const above = Context.get(context, EnclosingCache)
-      const run = newRun(above, own)
+      const run = newRun(above, this.view.target.origin, own)
       if (shown.request !== request) {
         misplaced.carry(request, shown.request)
         handOver(request, shown.request, run, requests.isProxy(request))

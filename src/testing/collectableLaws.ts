@@ -1,16 +1,20 @@
 /** The contract in `CollectableCacheStorage.ts`, as tests for any runner. */
 import * as Effect from "effect/Effect"
 import assert from "node:assert/strict"
+import type { CacheItem } from "../CacheItem.js"
 import * as CacheStorage from "../CacheStorage.js"
 import * as CollectableCacheStorage from "../CollectableCacheStorage.js"
 import { fillOf, itemOf, lookupOf } from "./items.js"
-import { french, keep, type Law, law, type LawOptions, laws, set, textOf } from "./laws.js"
+import { french, keep, type Law, law, type LawOptions, laws, plain, set, textOf } from "./laws.js"
 
-const collectNames = (names: CollectableCacheStorage.Names) =>
-  Effect.flatMap(CollectableCacheStorage.CollectableCacheStorage, (storage) => storage.collect(names))
+const collectNames = (
+  names: CollectableCacheStorage.Names,
+  soft: CollectableCacheStorage.CollectStyle["soft"] = false
+) => Effect.flatMap(CollectableCacheStorage.CollectableCacheStorage, (storage) => storage.collect(names, { soft }))
 
 const ofKey: CollectableCacheStorage.Names = { keys: [lookupOf().key], groups: [] }
 const ofGroup: CollectableCacheStorage.Names = { keys: [], groups: ["users"] }
+const everything: CollectableCacheStorage.Names = { keys: [], groups: [], everything: true }
 
 const collect = collectNames(ofKey)
 
@@ -119,6 +123,88 @@ const collecting = [
   })
 ]
 
+const ofUsers = { groups: ["others", "users"] }
+
+/** Items as a request finds them, and as one that is about to ask the handler does. */
+const found = (lookup: CacheStorage.Lookup) =>
+  Effect.gen(function*() {
+    const storage = yield* CacheStorage.CacheStorage
+    const items = [yield* storage.get(lookup), (yield* storage.begin(lookup)).item]
+    return items.map((item) => item === undefined ? undefined : plain(item))
+  })
+
+const softly = (item: CacheItem, soft: true | "unless-error") => {
+  const softened = plain(CollectableCacheStorage.softened(item, soft))
+  return [softened, softened]
+}
+
+/** Collects of a URI, of a group and of everything. */
+const each = [ofKey, ofGroup, everything]
+
+const softCollecting = [
+  law("keeps what is collected softly, to be validated before it is used", function*() {
+    const windows = { staleIfErrorUntil: 90_000, ...ofUsers }
+    for (const names of each) {
+      for (const soft of [true, "unless-error"] as const) {
+        const item = itemOf("1", lookupOf(), windows)
+        yield* keep(item, lookupOf())
+        yield* collectNames(names, soft)
+        assert.deepEqual(yield* found(lookupOf()), softly(item, soft))
+      }
+    }
+  }),
+
+  law("leaves what has none of the names as it is after a soft collect", function*() {
+    const other = lookupOf({}, { key: "http://localhost/users/2" })
+    const item = itemOf("2", other, { groups: ["others"] })
+    yield* keep(item, other)
+    yield* collectNames(ofKey, true)
+    yield* collectNames(ofGroup, true)
+    assert.deepEqual(yield* found(other), [plain(item), plain(item)])
+  }),
+
+  law("does what the strongest of several collects does", function*() {
+    for (const names of each) {
+      const item = itemOf("1", lookupOf(), ofUsers)
+      yield* keep(item, lookupOf())
+      for (const soft of ["unless-error", true, "unless-error"] as const) yield* collectNames(names, soft)
+      assert.deepEqual(yield* found(lookupOf()), softly(item, true))
+      yield* collectNames(names)
+      yield* collectNames(names, true)
+      assert.equal(yield* textOf(lookupOf()), "CacheMiss")
+    }
+  }),
+
+  law("is overtaken by a soft collect as by any, and keeps as it is what is stored after it", function*() {
+    for (const names of each) {
+      yield* keep(itemOf("old", lookupOf(), ofUsers), lookupOf())
+      const fill = yield* fillOf(lookupOf())
+      yield* collectNames(names, true)
+      assert.equal(yield* set(itemOf("late", lookupOf(), ofUsers), fill), "overtaken")
+      const both = { keys: ofKey.keys, groups: ofGroup.groups }
+      assert.equal(yield* holds(both, fill), false)
+      const item = itemOf("new", lookupOf(), ofUsers)
+      assert.equal(yield* keep(item, lookupOf()), "kept")
+      assert.deepEqual(yield* found(lookupOf()), [plain(item), plain(item)])
+    }
+  })
+]
+
+const collectingEverything = [
+  law("forgets everything where that is collected, and overtakes every fill", function*() {
+    const ada = lookupOf({}, { key: "http://localhost/users/2", partition: "ada" })
+    yield* keep(itemOf("1", lookupOf(), ofUsers), lookupOf())
+    yield* keep(itemOf("2", ada), ada)
+    const fill = yield* fillOf(lookupOf({}, { key: "http://localhost/users/3" }))
+    yield* collectNames(everything)
+    assert.deepEqual(yield* Effect.all([lookupOf(), ada].map(textOf)), ["CacheMiss", "CacheMiss"])
+    assert.equal(yield* holds({ keys: [fill.lookup.key], groups: [] }, fill), false)
+    assert.equal(yield* set(itemOf("late", fill.lookup), fill), "overtaken")
+    assert.equal(yield* keep(itemOf("new", ada), ada), "kept")
+    assert.equal(yield* textOf(ada), "new")
+  })
+]
+
 /**
  * What holds for every `CollectableCacheStorage`: `laws`, and those of `collect`.
  *
@@ -141,5 +227,7 @@ export const collectableLaws = (
   options: LawOptions = {}
 ): ReadonlyArray<Law<CacheStorage.CacheStorage | CollectableCacheStorage.CollectableCacheStorage>> => [
   ...laws(options),
-  ...collecting
+  ...collecting,
+  ...softCollecting,
+  ...collectingEverything
 ]

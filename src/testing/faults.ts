@@ -203,10 +203,10 @@ export const layerFaulty: Layer.Layer<
         Effect.suspend(() => memory.set(item, fill)),
         () => Effect.succeed("kept")
       ),
-    collect: (names) =>
+    collect: (names, style) =>
       collect.run<void, CacheStorageError>(
         names.keys[0] ?? names.groups[0] ?? "",
-        Effect.suspend(() => memory.collect(names)),
+        Effect.suspend(() => memory.collect(names, style)),
         () => Effect.void
       ),
     holds: (names, fill) =>

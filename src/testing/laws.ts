@@ -51,7 +51,7 @@ export const keep = (item: CacheItem, lookup: CacheStorage.Lookup) =>
   Effect.flatMap(fillOf(lookup), (fill) => set(item, fill))
 
 /** To compare: `Buffer` and `Uint8Array`, and records with and without a prototype, are different to `node:assert`. */
-const plain = (item: CacheItem) => ({ ...item, headers: { ...item.headers }, body: Buffer.from(item.body) })
+export const plain = (item: CacheItem) => ({ ...item, headers: { ...item.headers }, body: Buffer.from(item.body) })
 
 const dictionary = [
   law("answers a miss with the key and a reason where there is nothing", function*() {

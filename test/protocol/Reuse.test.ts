@@ -160,3 +160,23 @@ describe("Reuse.insteadOfError", () => {
     expect(instead(503, 0, { noCache: true })).toBe(false)
   })
 })
+
+describe("Reuse.softened", () => {
+  const freshUntil = received + 8000
+
+  it.each<[string, Partial<Reuse.Terms>, true | "unless-error", number]>([
+    ["stands in for no error", { staleIfErrorUntil: freshUntil + 5000 }, true, 0],
+    ["unless-error, for as long as it was fresh", {}, "unless-error", freshUntil],
+    [
+      "unless-error, to the end of its window",
+      { staleIfErrorUntil: freshUntil + 5000 },
+      "unless-error",
+      freshUntil + 5000
+    ],
+    ["unless-error, not at all where it was never fresh", { alwaysValidate: true }, "unless-error", 0]
+  ])("is validated before it is used, and %s", (_, terms, soft, staleIfErrorUntil) => {
+    const softened = Reuse.softened({ ...stored, staleWhileRevalidateUntil: freshUntil + 5000, ...terms }, soft)
+    for (const now of [0, 7999, 9000]) expect(word(decide(now, {}, softened))).toBe("stale")
+    expect(softened.staleIfErrorUntil).toBe(staleIfErrorUntil)
+  })
+})

@@ -1,0 +1,142 @@
+/** Collects: what a collect is of is not read before the storage was told of it. */
+import type * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import type * as CacheStorage from "../CacheStorage.js"
+import type * as CollectableCacheStorage from "../CollectableCacheStorage.js"
+import { forkDetached, step, withFiber } from "../runtime/effect.js"
+import { limitReached } from "../runtime/limits.js"
+import { isAhead } from "../runtime/memory.js"
+import { everything, namedBy, nameOfGroup, nameOfKey, textOf } from "../runtime/names.js"
+import { call } from "../runtime/storageCall.js"
+import { retryAfter } from "../runtime/undeliveredCollects.js"
+import { type Asked, now } from "./request.js"
+
+/** Who collects, or reads what may have been. */
+export type Collecting = Pick<Asked, "runtime" | "clock" | "policy">
+
+export const canCollect = (storage: CacheStorage.Service): storage is CollectableCacheStorage.Service =>
+  "collect" in storage
+
+const yes = Exit.succeed(true)
+const noGroups: ReadonlyArray<string> = []
+
+/** Whether a collect of one of these is not delivered. */
+export const isUndelivered = ({ runtime: { undelivered } }: Collecting, groups: ReadonlyArray<string>): boolean =>
+  !undelivered.isEmpty && groups.some((group) => undelivered.has(nameOfGroup(group)))
+
+/** Whether the storage may be asked for the key, or told of an item: not while a collect of one of its names is not delivered. */
+export const isReadable = (
+  access: Collecting & Pick<Asked, "lookup" | "storage">,
+  groups: ReadonlyArray<string> = noGroups
+): Effect.Effect<boolean> => {
+  const { lookup: { key }, runtime: { undelivered }, storage } = access
+  if (undelivered.isEmpty) return yes
+  const names = [nameOfKey(key), everything, ...groups.map(nameOfGroup)]
+  if (!canCollect(storage)) return Exit.succeed(!names.some((name) => undelivered.has(name)))
+  return Effect.andThen(
+    Effect.suspend(() => deliverOthers(access, storage, names)),
+    Effect.suspend(() => Effect.every(names, (name) => undelivered.has(name) ? deliver(access, storage, name) : yes))
+  )
+}
+
+/** Whether the collect of a name is delivered, which one at a time tries. */
+const deliver = (
+  access: Collecting,
+  storage: CollectableCacheStorage.Service,
+  name: string
+): Effect.Effect<boolean> =>
+  Effect.suspend(() => {
+    const { undelivered } = access.runtime
+    const end = undelivered.begin(name)
+    if (end === undefined) return Effect.succeed(false)
+    let isDelivered = false
+    return Effect.map(collectNow(access, storage, name), (delivered) => {
+      isDelivered = delivered
+      return delivered
+    }).pipe(
+      Effect.ensuring(Effect.sync(() => end(isDelivered))),
+      Effect.map((delivered) => delivered && !undelivered.has(name))
+    )
+  })
+
+/** Delivers the collects of the other names beside the requests, and a while later what could not be delivered. */
+const deliverOthers = (
+  access: Collecting,
+  storage: CollectableCacheStorage.Service,
+  names: ReadonlyArray<string>
+): Effect.Effect<unknown> => {
+  const { undelivered } = access.runtime
+  const time = now(access)
+  if (undelivered.isDeliveringOthers || isAhead(undelivered.retriesAt, time, retryAfter)) return Effect.void
+  undelivered.isDeliveringOthers = true
+  undelivered.retriesAt = time + retryAfter
+  const others = undelivered.names.filter((other) => !names.includes(other))
+  const delivered = Effect.forEach(others, (name) => deliver(access, storage, name), { discard: true }).pipe(
+    Effect.ensuring(Effect.sync(() => undelivered.isDeliveringOthers = false))
+  )
+  return withFiber((context: Context.Context<never>, _, caller) => {
+    access.runtime.fork(caller, delivered, context, { isAtOnce: false, isAwaited: false })
+    return Exit.void
+  })
+}
+
+const collectNow = (
+  { clock, policy, runtime }: Collecting,
+  storage: CollectableCacheStorage.Service,
+  name: string,
+  style?: CollectableCacheStorage.CollectStyle
+): Effect.Effect<boolean> => {
+  const made = { runtime, clock, timeout: policy.storageTimeout, method: "collect", key: textOf(name) } as const
+  return step(
+    call(made, () => step(storage.collect(namedBy(name), style), () => yes)),
+    (isDelivered) => Exit.succeed(isDelivered === true)
+  )
+}
+
+/**
+ * Whether it is delivered. Who comes later joins no flight of a collected key that began before. A collect that can't be
+ * delivered is kept until it can be, and forgets then, were it soft or not; what it is of is not served before.
+ */
+export const collect = (
+  access: Collecting,
+  storage: CollectableCacheStorage.Service,
+  name: string,
+  style?: CollectableCacheStorage.CollectStyle
+): Effect.Effect<boolean> =>
+  Effect.suspend(() => {
+    const { runtime } = access
+    runtime.collectBegins(name, now(access))
+    const ended = step(collectNow(access, storage, name, style), (isDelivered) => {
+      const isKept = isDelivered || runtime.undelivered.add(name, now(access))
+      const isOfAll = name === everything || !isKept
+      runtime.singleFlight.close((flight) => isOfAll || nameOfKey(keyOfFlight(flight)) === name)
+      return Exit.succeed({ isDelivered, isKept })
+    })
+    // A client that leaves does not end it: only its own fiber waits in a way that can be interrupted.
+    const collected = Exit.isExit(ended) ? ended : Effect.uninterruptible(
+      Effect.flatMap(forkDetached(Effect.interruptible(ended)), (fiber) => Effect.flatten(Fiber.await(fiber)))
+    )
+    return Effect.flatMap(collected, ({ isDelivered, isKept }) =>
+      isKept
+        ? Effect.succeed(isDelivered)
+        : Effect.as(
+          limitReached(runtime, "undelivered collects", "and nothing that was stored until now is served any more"),
+          false
+        ))
+  })
+
+/** A flight's key begins with the key of what it fetches; the length of each text stands before it. */
+export const flightKeyOf = (
+  ...texts: readonly [key: CacheStorage.CacheKey, ...rest: ReadonlyArray<string>]
+): string => {
+  let name = ""
+  for (const text of texts) name += `${text.length} ${text}`
+  return name
+}
+
+const keyOfFlight = (flight: string): CacheStorage.CacheKey => {
+  const space = flight.indexOf(" ")
+  return flight.substr(space + 1, Number(flight.slice(0, space)))
+}

@@ -1,0 +1,46 @@
+/** A stored item, and what it takes. */
+import type { CacheItem } from "../CacheItem.js"
+import { nameOfGroup } from "../runtime/names.js"
+import { type Force, spared } from "./collects.js"
+
+/** What an item costs beside its text and content; `npm run check:memory` holds it against the heap. */
+const itemOverhead = 400
+/** A group is also remembered by the name that its collects have. */
+const groupOverhead = 48
+
+const textBytes = (text: string): number => text.length * 2
+
+export const itemBytes = (item: CacheItem): number => {
+  let bytes = itemOverhead + item.body.byteLength + textBytes(item.key) + textBytes(item.partition) +
+    textBytes(item.variant) + textBytes(item.id)
+  for (const name of item.vary) bytes += textBytes(name)
+  for (const group of item.groups) bytes += groupOverhead + textBytes(group)
+  for (const line of item.cookies) bytes += textBytes(line)
+  for (const name in item.headers) bytes += textBytes(name) + textBytes(item.headers[name]!)
+  return bytes
+}
+
+const none: ReadonlyArray<string> = []
+
+/** A stored item, in the order of use, and beside the others of its key. */
+export class Entry {
+  readonly item: CacheItem
+  /** The number of the latest collect before the handler was asked. */
+  readonly since: number
+  /** Its groups, as collects name them. */
+  readonly groups: ReadonlyArray<string>
+  readonly bytes: number
+  /** Of the soft collects of its key. */
+  force: Force = spared
+  older: Entry | undefined = undefined
+  newer: Entry | undefined = undefined
+  /** Another item of the same key: another partition or variant. */
+  next: Entry | undefined = undefined
+
+  constructor(item: CacheItem, since: number) {
+    this.item = item
+    this.since = since
+    this.groups = item.groups.length === 0 ? none : item.groups.map(nameOfGroup)
+    this.bytes = itemBytes(item)
+  }
+}

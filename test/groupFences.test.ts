@@ -1,0 +1,198 @@
+/** Nothing old of a group after a collect of it, whatever happens at once. The numbers are those of docs/failures.md. */
+import { HttpRouter, HttpServerRequest, HttpServerResponse } from "@effect/platform"
+import { NodeHttpServer } from "@effect/platform-node"
+import { describe, expect, it } from "@effect/vitest"
+import { Deferred, Effect, Layer, Stream, TestClock } from "effect"
+import { CacheStorage, HttpCache, withCache, withCollect } from "effect-http-cache"
+import { activity, Faults } from "effect-http-cache/testing"
+import { bytes, counted, eventually, FaultyServer, logged, serve, TestServer } from "./harness.js"
+import { hows, layerWaiting } from "./waiting.js"
+
+const Request = HttpServerRequest.HttpServerRequest
+const origin = ({ port }: { readonly port: number }) => ({ origin: `http://127.0.0.1:${port}` })
+
+type When = "first" | "last" | "in its field" | "before its body is sent" | "while its body is sent"
+
+/**
+ * `/` has a value, which its handler reads, and waits for its gate before it answers; a `PUT` to `/write` makes it a new one.
+ * The handler names the group at one moment.
+ */
+const world = (when: When) =>
+  Effect.gen(function*() {
+    let value = 0
+    let begun = 0
+    const gates = [yield* Deferred.make<void>(), yield* Deferred.make<void>(), yield* Deferred.make<void>()]
+    const name = (now: When) => when === now ? HttpCache.group("g") : Effect.void
+    const read = Effect.gen(function*() {
+      const text = `value ${value}`
+      const gate = Deferred.await(gates[begun++]!)
+      yield* Effect.zipRight(name("first"), name("before its body is sent"))
+      if (when.endsWith("its body is sent")) {
+        const end = Stream.fromEffect(Effect.as(Effect.zipRight(gate, name("while its body is sent")), bytes("")))
+        return HttpServerResponse.stream(Stream.concat(Stream.make(bytes(text)), end))
+      }
+      yield* gate
+      yield* name("last")
+      const headers = when === "in its field" ? { "cache-groups": "\"g\"" } : {}
+      return HttpServerResponse.text(text, { headers })
+    })
+    const write = Effect.sync(() => {
+      value++
+      return HttpServerResponse.empty()
+    })
+    const ask = yield* serve(HttpRouter.empty.pipe(
+      HttpRouter.get("/", read.pipe(withCache({ expiry: 60 }))),
+      HttpRouter.put("/write", write.pipe(withCollect({ groups: () => ["g"] })))
+    ))
+    const begin = Effect.gen(function*() {
+      const other = yield* ask.another
+      const before = begun
+      const asked = yield* Effect.fork(other("/"))
+      yield* eventually(() => begun > before)
+      return asked
+    })
+    const open = (gate: number) => Deferred.succeed(gates[gate]!, undefined)
+    return { ask, begin, open, runs: () => begun }
+  })
+
+/** Of what is named last, nobody can know before. */
+const early: ReadonlyArray<When> = ["first", "last", "in its field", "before its body is sent"]
+const whens: ReadonlyArray<When> = [...early, "while its body is sent"]
+
+describe.each(hows)("97: a group that a handler names, over a storage that answers %s", (how) => {
+  const server = Layer.merge(NodeHttpServer.layerTest, layerWaiting(how))
+
+  it.scoped.each(whens)(
+    "%s: its response is not stored where the group was collected while it ran",
+    (when) =>
+      Effect.gen(function*() {
+        const { ask, begin, open } = yield* world(when)
+        const asked = yield* begin
+        yield* ask("/write", { method: "PUT" })
+        yield* open(0)
+        expect((yield* asked).text).toBe("value 0")
+        yield* open(1)
+        const next = yield* ask("/")
+        expect([next.text, next.cacheStatus.startsWith("hit")]).toEqual(["value 1", false])
+        expect((yield* ask("/")).cacheStatus).toBe("hit; ttl=60")
+      }).pipe(Effect.provide(server))
+  )
+
+  it.scoped.each(early)(
+    "%s: who asks after the collect does not get what was read before it",
+    (when) =>
+      Effect.gen(function*() {
+        const { ask, begin, open, runs } = yield* world(when)
+        const asked = yield* begin
+        yield* ask("/write", { method: "PUT" })
+        const other = yield* ask.another
+        const later = yield* Effect.fork(other("/"))
+        const storage = yield* CacheStorage.CacheStorage
+        yield* eventually(() => activity(storage).waiters > 1 || runs() > 1)
+        // It waits for the first run, or has begun one of its own.
+        yield* open(0)
+        expect((yield* asked).text).toBe("value 0")
+        yield* open(1)
+        yield* open(2)
+        const { cacheStatus, text } = yield* later
+        expect(text).toBe("value 1")
+        // Where the group is known, it does not even wait.
+        if (when === "before its body is sent") expect(cacheStatus).toBe("fwd=uri-miss")
+        expect(runs()).toBeLessThanOrEqual(3)
+      }).pipe(Effect.provide(server))
+  )
+})
+
+describe("a collect of a group that can't be delivered", () => {
+  const app = HttpRouter.empty.pipe(
+    HttpRouter.get("/g/:id", Effect.zipRight(HttpCache.group("g"), counted()).pipe(withCache({ expiry: 3600 }))),
+    HttpRouter.get("/other", counted().pipe(withCache({ expiry: 3600 }))),
+    HttpRouter.put("/write", HttpServerResponse.empty().pipe(withCollect({ groups: () => ["g"] })))
+  )
+  const server = Layer.merge(FaultyServer, logged([]))
+  const isHit = ({ cacheStatus }: { readonly cacheStatus: string }) => cacheStatus.startsWith("hit")
+
+  it.scoped("is kept: what is of it is neither served nor stored until it is, and then collected", () =>
+    Effect.gen(function*() {
+      const faults = yield* Faults
+      const ask = yield* serve(app)
+      const paths = ["/g/1", "/g/2", "/other"]
+      for (const path of paths) yield* ask(path)
+      yield* faults.switch({ collect: "fail" })
+      yield* ask("/write", { method: "PUT" })
+      for (const _ of [1, 2]) {
+        const replies = yield* Effect.forEach(paths, (path) => ask(path))
+        expect(replies.map(isHit)).toEqual([false, false, true])
+      }
+      yield* faults.switch({ collect: "work" })
+      yield* TestClock.adjust("10 seconds")
+      // Tried a second after it failed, beside the requests.
+      let before = (yield* faults.calls).collect
+      while (isHit(yield* ask("/g/1")) === false) {
+        yield* TestClock.adjust("1 second")
+        expect((yield* faults.calls).collect - before).toBeLessThan(10)
+      }
+      before = (yield* faults.calls).collect
+      expect(isHit(yield* ask("/g/2"))).toBe(false)
+      expect(isHit(yield* ask("/g/2"))).toBe(true)
+      expect((yield* faults.calls).collect).toBe(before)
+    }).pipe(Effect.provide(server)))
+
+  it.scoped("of everything: nothing is served until it is delivered", () =>
+    Effect.gen(function*() {
+      const faults = yield* Faults
+      const ask = yield* serve(app)
+      for (const path of ["/g/1", "/other"]) yield* ask(path)
+      yield* faults.switch({ collect: "fail" })
+      const failure = yield* Effect.flip(HttpCache.collectEverything())
+      expect(failure.message).toContain("collect failed for everything")
+      for (const path of ["/g/1", "/other", "/other"]) expect(isHit(yield* ask(path))).toBe(false)
+      yield* faults.switch({ collect: "work" })
+      yield* TestClock.adjust("10 seconds")
+      expect(isHit(yield* ask("/other"))).toBe(false)
+      expect(isHit(yield* ask("/other"))).toBe(true)
+    }).pipe(Effect.provide(server)))
+
+  it.scoped("softly forgets when it is delivered", () =>
+    Effect.gen(function*() {
+      const faults = yield* Faults
+      const ask = yield* serve(app)
+      yield* ask("/g/1")
+      yield* faults.switch({ collect: "fail" })
+      yield* Effect.flip(HttpCache.collectGroup("g", { ...origin(ask), soft: "unless-error" }))
+      yield* faults.switch({ collect: "work" })
+      yield* TestClock.adjust("10 seconds")
+      yield* ask("/other")
+      yield* eventually(() => Effect.runSync(faults.calls).collect > 1)
+      expect((yield* ask("/g/1")).cacheStatus).toBe("fwd=uri-miss; stored")
+    }).pipe(Effect.provide(server)))
+})
+
+describe("a POST that answers for a later GET", () => {
+  it.scoped.each([[false, "hit; ttl=60"], [true, "fwd=uri-miss; stored"]] as const)(
+    "is of its groups; another's collect of one while it ran (%s) leaves it out",
+    ([isCollected, expected]) =>
+      Effect.gen(function*() {
+        const gate = yield* Deferred.make<void>()
+        let hasBegun = false
+        const fields = { "cache-control": "max-age=60", "cache-groups": "\"g\"" }
+        const app = Effect.flatMap(Request, ({ method }) =>
+          Effect.gen(function*() {
+            if (method === "GET") return HttpServerResponse.text("got", { headers: fields })
+            hasBegun = true
+            yield* Deferred.await(gate)
+            return HttpServerResponse.text("posted", { headers: { ...fields, "content-location": "/doc" } })
+          })).pipe(HttpCache.middleware())
+        const ask = yield* serve(app)
+        const other = yield* ask.another
+        const posted = yield* Effect.fork(other("/doc", { method: "POST" }))
+        yield* eventually(() => hasBegun)
+        if (isCollected) yield* HttpCache.collectGroup("g", origin(ask))
+        yield* Deferred.succeed(gate, undefined)
+        yield* posted
+        expect((yield* ask("/doc")).cacheStatus).toBe(expected)
+        yield* HttpCache.collectGroup("g", origin(ask))
+        expect((yield* ask("/doc")).cacheStatus).toBe("fwd=uri-miss; stored")
+      }).pipe(Effect.provide(TestServer))
+  )
+})
