@@ -9,7 +9,7 @@ import * as CacheGroups from "../protocol/CacheGroups.js"
 import type * as Fields from "../protocol/Fields.js"
 import * as Invalidation from "../protocol/Invalidation.js"
 import { nameOfGroup, nameOfKey } from "../runtime/names.js"
-import * as collects from "./collects.js"
+import { collect as collectNamed } from "./collecting.js"
 import * as enclosing from "./enclosing.js"
 import type { Asked } from "./request.js"
 import * as spellings from "./spellings.js"
@@ -83,7 +83,7 @@ const collectChanged = (
     return Effect.forEach(fills, ({ before }) => before, { discard: true }).pipe(
       Effect.zipRight(unread),
       Effect.zipRight(
-        Effect.forEach(names, (name) => collects.collect(asked, storage, name, style), { discard: true })
+        Effect.forEach(names, (name) => collectNamed(asked, storage, name, style), { discard: true })
       ),
       Effect.zipRight(Effect.forEach(fills, ({ after }) => after, { discard: true }))
     )
