@@ -1,5 +1,5 @@
 /**
- * Seven ways to break what keeps a collected response from being shown again; the model of test/model.ts must find each.
+ * Ten ways to break what keeps a collected response from being shown again; the model of test/model.ts must find each.
  *
  *     npx tsx checks/fences.ts [--seed NUMBER]
  *
@@ -39,10 +39,10 @@ const broken: ReadonlyArray<Broken> = [
   {
     what: "joining after a collect",
     mutations: [
-      { within: "collapse.leaveOvertaken", source: "if (!holds)", mutated: "if (false)" },
+      { within: "collapse.leaveOvertaken", source: "if (holds === false)", mutated: "if (false)" },
       {
-        within: "storageAccess.collect",
-        source: "runtime.singleFlight.close((flight) => keyOfFlight(flight) === key)",
+        within: "collecting.collect",
+        source: "runtime.singleFlight.close((flight) => isOfAll || nameOfKey(keyOfFlight(flight)) === name)",
         mutated: ""
       }
     ]
@@ -62,8 +62,8 @@ const broken: ReadonlyArray<Broken> = [
     mutations: [
       {
         within: "storageAccess.holds",
-        source: "(holds) => Exit.succeed(holds ?? true)",
-        mutated: "() => Exit.succeed(true)"
+        source: "return call(callOf(access, \"holds\", key), () => storage.holds({ keys, groups }, fill))",
+        mutated: "return Exit.succeed(fill !== undefined && keys.length + groups.length >= 0)"
       },
       { within: "bypass.passAndStore", source: "watch.collects > own", mutated: "false" }
     ]
@@ -72,18 +72,37 @@ const broken: ReadonlyArray<Broken> = [
     what: "a collect after the answer",
     mutations: [{
       within: "invalidate.collecting",
-      source: "return collectChanged(asked, storage, options.changed(exit.value), options.also(exit.value))",
-      mutated: "return Effect.forkDaemon(" +
-        "collectChanged(asked, storage, options.changed(exit.value), options.also(exit.value)))"
+      source: "return collect(options.changed(exit.value), options.more(exit.value))",
+      mutated: "return Effect.forkDaemon(collect(options.changed(exit.value), options.more(exit.value)))"
     }]
   },
   {
     what: "a read before a collect is delivered",
     mutations: [{
-      within: "storageAccess.isReadable",
+      within: "collecting.isReadable",
       source: "if (undelivered.isEmpty) return yes",
       mutated: "return yes"
     }]
+  },
+  {
+    what: "the groups of an item not looked at",
+    mutations: [{
+      within: "InMemoryCacheStorage.Memory.forceOn",
+      source: "entry.checked !== count",
+      mutated: "entry.checked < 0"
+    }]
+  },
+  {
+    what: "a response shared whose group was collected before who asks came",
+    mutations: [{
+      within: "collapse.holdsFor",
+      source: "if (groups.length === 0 || isKept)",
+      mutated: "if (groups.length >= 0 || isKept)"
+    }]
+  },
+  {
+    what: "an item of a group served before the collect is delivered",
+    mutations: [{ within: "collecting.isUndelivered", source: "!undelivered.isEmpty &&", mutated: "false &&" }]
   }
 ]
 

@@ -153,10 +153,15 @@ class Memory implements CollectableCacheStorage.Service {
     return entries
   }
 
-  /** What the collects since its handler was asked have done to it. One that has forgotten its key has removed it. */
-  private forceOn({ force, groups, since }: Entry): Force {
-    const other = this.collects.since(since, groups)
-    return other > force ? other : force
+  /** What the collects since its handler was asked have done to it: those since it was last asked for are looked at. */
+  private forceOn(entry: Entry): Force {
+    const { count } = this.collects
+    if (entry.checked !== count) {
+      const force = this.collects.since(entry.checked, entry.groups)
+      if (force > entry.force) entry.force = force
+      entry.checked = count
+    }
+    return entry.force
   }
 
   private isAlive(entry: Entry): boolean {

@@ -2,11 +2,19 @@
 import { HttpRouter, HttpServerRequest, HttpServerResponse } from "@effect/platform"
 import { NodeHttpServer } from "@effect/platform-node"
 import { describe, expect, it } from "@effect/vitest"
-import { Deferred, Effect, Layer, Stream, TestClock } from "effect"
-import { CacheStorage, HttpCache, withCache, withCollect } from "effect-http-cache"
+import { Context, Deferred, Effect, Layer, Stream, TestClock } from "effect"
+import {
+  CacheError,
+  CacheStorage,
+  CollectableCacheStorage,
+  HttpCache,
+  InMemoryCacheStorage,
+  withCache,
+  withCollect
+} from "effect-http-cache"
 import { activity, Faults } from "effect-http-cache/testing"
 import { bytes, counted, eventually, FaultyServer, logged, serve, TestServer } from "./harness.js"
-import { hows, layerWaiting } from "./waiting.js"
+import { answering, hows, layerWaiting } from "./waiting.js"
 
 const Request = HttpServerRequest.HttpServerRequest
 const origin = ({ port }: { readonly port: number }) => ({ origin: `http://127.0.0.1:${port}` })
@@ -169,9 +177,29 @@ describe("a collect of a group that can't be delivered", () => {
 })
 
 describe("a POST that answers for a later GET", () => {
-  it.scoped.each([[false, "hit; ttl=60"], [true, "fwd=uri-miss; stored"]] as const)(
-    "is of its groups; another's collect of one while it ran (%s) leaves it out",
-    ([isCollected, expected]) =>
+  /** `holds` is not answered. */
+  const unanswered = CollectableCacheStorage.layer(
+    Effect.map(Layer.build(Layer.fresh(InMemoryCacheStorage.layerCollectable)), (context) => {
+      const memory = Context.get(context, CollectableCacheStorage.CollectableCacheStorage)
+      const holds = () =>
+        new CacheError.CacheStorageError({ storage: "unanswered", method: "holds", key: "", cause: "trouble" })
+      return { ...answering("at once", memory), holds }
+    })
+  )
+  const servers = {
+    "answers": TestServer,
+    "does not": Layer.mergeAll(NodeHttpServer.layerTest, unanswered, logged([]))
+  }
+
+  it.scoped.each(
+    [
+      ["answers", false, "hit; ttl=60"],
+      ["answers", true, "fwd=uri-miss; stored"],
+      ["does not", true, "fwd=uri-miss; stored"]
+    ] as const
+  )(
+    "is of its groups, where the storage %s; another's collect of one while it ran (%s) leaves it out",
+    ([storage, isCollected, expected]) =>
       Effect.gen(function*() {
         const gate = yield* Deferred.make<void>()
         let hasBegun = false
@@ -193,6 +221,6 @@ describe("a POST that answers for a later GET", () => {
         expect((yield* ask("/doc")).cacheStatus).toBe(expected)
         yield* HttpCache.collectGroup("g", origin(ask))
         expect((yield* ask("/doc")).cacheStatus).toBe("fwd=uri-miss; stored")
-      }).pipe(Effect.provide(TestServer))
+      }).pipe(Effect.provide(servers[storage]))
   )
 })

@@ -24,7 +24,9 @@ describe("whatever happens at once", () => {
         "validated",
         "collapsed",
         "collected",
-        "posted"
+        "posted",
+        "softly",
+        ...["route", "field", "first", "last"].map((named) => `by a group: ${named}`)
       ]
       // What never comes about is not tested.
       for (const what of [...seen, "kept", "not kept", "evicted", "aborted", "failed"]) {

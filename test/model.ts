@@ -38,7 +38,11 @@ const paths = ["/a", "/b", "/c"]
 
 type Written = readonly [path: string, value: number]
 
-const pathOf = (request: HttpServerRequest.HttpServerRequest): string => new URL(request.originalUrl).pathname
+/** Of a resource: what is written by its group alone has a URI of its own for that. */
+const pathOf = (request: HttpServerRequest.HttpServerRequest): string =>
+  new URL(request.originalUrl).pathname.replace("/write", "")
+
+const groupOf = (path: string): string => `of ${path}`
 
 class Failure extends Data.TaggedError("Failure") {}
 
@@ -117,21 +121,29 @@ const world = ({ seed, storage: how }: Plan, number: number, count: number, tall
   /** No later request may be shown less: it was written before a collect that has been answered. */
   const floors = new Map(paths.map((path) => [path, 0]))
   const also = (path: string): ReadonlyArray<string> => path === "/a" ? ["/b"] : []
+  /** Where the group of a response is named; `undefined`: what is collected are URIs. */
+  const naming = dice.one([undefined, undefined, "route", "field", "first", "last"] as const)
+  const soft = dice.one([false, false, true, "unless-error"] as const)
+  const name = (where: typeof naming, path: string) => naming === where ? HttpCache.group(groupOf(path)) : Effect.void
+  const fieldsOf = (path: string) => naming === "field" ? { "cache-groups": `"${groupOf(path)}"` } : {}
+  const groups: HttpCache.Options["groups"] = naming === "route" ? (request) => [groupOf(pathOf(request))] : undefined
 
   const read = Effect.gen(function*() {
     const request = yield* HttpServerRequest.HttpServerRequest
     const path = pathOf(request)
     yield* turn
+    yield* name("first", path)
     const value = values.get(path)!
     history.push(`  handler: ${path} is ${value}`)
     yield* turn
     if (dice.is(0.1)) return yield* new Failure()
     const etag = `"${value}"`
-    const headers = { etag, ...(dice.is(0.3) ? { vary: "x-a" } : {}) }
+    const headers = { etag, ...(dice.is(0.3) ? { vary: "x-a" } : {}), ...fieldsOf(path) }
     if (dice.is(0.7) && request.headers["if-none-match"]?.includes(etag) === true) {
       tell("validated")
       return HttpServerResponse.empty({ status: 304, headers })
     }
+    yield* name("last", path)
     if (dice.is(0.7)) return HttpServerResponse.text(`value ${value}`, { headers })
     const chunks = Stream.make("value ", String(value), dice.is(0.1) ? "broken" : "").pipe(
       Stream.tap((text) => Effect.zipRight(turn, text === "broken" ? new Failure() : Effect.void)),
@@ -152,9 +164,16 @@ const world = ({ seed, storage: how }: Plan, number: number, count: number, tall
     const headers = { "x-written": JSON.stringify(written) }
     if (request.method === "PATCH") return HttpServerResponse.empty({ headers })
     // Its answer is what a `GET` would have.
+    yield* Effect.zipRight(name("first", path), name("last", path))
     const [, value] = written[0]!
     return HttpServerResponse.text(`value ${value}`, {
-      headers: { ...headers, "etag": `"${value}"`, "cache-control": "max-age=10", "content-location": path }
+      headers: {
+        ...headers,
+        ...fieldsOf(path),
+        "etag": `"${value}"`,
+        "cache-control": "max-age=10",
+        "content-location": path
+      }
     })
   })
 
@@ -163,10 +182,19 @@ const world = ({ seed, storage: how }: Plan, number: number, count: number, tall
     staleWhileRevalidate: dice.one([0, 10, 10]),
     staleIfError: dice.one([0, 10]),
     vary: dice.one([[], ["x-a"]]),
+    groups,
     deadline: dice.one([1, 60])
   }
   const cached = read.pipe(withCache({ ...options, name: "page" }))
-  const collecting = write.pipe(withCollect({ also: (request) => also(pathOf(request)) }), withCache({ name: "page" }))
+  const written = (request: HttpServerRequest.HttpServerRequest) => [pathOf(request), ...also(pathOf(request))]
+  const collecting = write.pipe(
+    withCollect(
+      naming === undefined
+        ? { also: written, soft }
+        : { groups: (request) => written(request).map(groupOf), soft }
+    ),
+    withCache({ name: "page", groups })
+  )
   const defaults = { storageTimeout: dice.one([0.25, 3600, 3600, 3600]) }
 
   const send = (method: string, path: string, fields: Record<string, string>) => {
@@ -222,6 +250,8 @@ const world = ({ seed, storage: how }: Plan, number: number, count: number, tall
         if (/collapsed(;|$)/.test(outcome?.[2] ?? "")) tell("collapsed")
         if (/ttl=-/.test(outcome?.[2] ?? "")) tell("stale")
         if (status >= 500) return
+        const hides = soft === "unless-error" && headers["cache-status"]?.includes("fwd-status=5") === true
+        if (hides) return tell("hidden softly")
         if (!(shown >= least)) found(`${what}: shown ${shown}`)
         if (method === "HEAD" || status === 304) return
         const text = body._tag === "Stream"
@@ -242,12 +272,17 @@ const world = ({ seed, storage: how }: Plan, number: number, count: number, tall
     const what = `${++clients}: ${method} ${path}`
     start(
       what,
-      Effect.map(send(method, path, {}), ({ headers }) => {
-        const written = JSON.parse(headers["x-written"]!) as ReadonlyArray<Written>
-        for (const [each, value] of written) floors.set(each, Math.max(floors.get(each)!, value))
-        history.push(`${what}: ${written}`)
-        tell(method === "POST" ? "posted" : "collected")
-      })
+      Effect.map(
+        send(method, naming !== undefined && method === "PATCH" ? `/write${path}` : path, {}),
+        ({ headers }) => {
+          const written = JSON.parse(headers["x-written"]!) as ReadonlyArray<Written>
+          for (const [each, value] of written) floors.set(each, Math.max(floors.get(each)!, value))
+          history.push(`${what}: ${written}`)
+          tell(method === "POST" ? "posted" : "collected")
+          if (naming !== undefined) tell(`by a group: ${naming}`)
+          if (soft !== false) tell("softly")
+        }
+      )
     )
   }
 

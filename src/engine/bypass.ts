@@ -101,7 +101,7 @@ const passAndStore = <Res, E, R>(
         before: Effect.suspend(() =>
           fill === undefined
             ? Effect.void
-            : Effect.map(holds(request, fill, noGroups), (holds) => void (isHeld &&= holds))
+            : Effect.map(holds(request, fill, noGroups), (holds) => void (isHeld &&= holds !== false))
         ),
         after: Effect.suspend(() => {
           own++

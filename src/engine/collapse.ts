@@ -103,7 +103,7 @@ const leaveOvertaken = <Res, E, R>({ request }: FetchPlan<Res, E, R>, flight: st
   const began = singleFlight.begunFrom(flight) as Began | undefined
   if (began === undefined) return Exit.void
   return step(holds(request, began.fill, began.groups), (holds) => {
-    if (!holds) singleFlight.close((other) => other === flight)
+    if (holds === false) singleFlight.close((other) => other === flight)
     return Exit.void
   })
 }
@@ -156,7 +156,10 @@ const holdsFor = <Res>(
 ): Effect.Effect<boolean> => {
   const isKept = judged?.detail === undefined && shared === undefined
   if (groups.length === 0 || isKept) return Exit.succeed(true)
-  return fill === undefined ? Exit.succeed(asked.runtime.collectedAt < requestTime) : holds(asked, fill, groups)
+  return step(
+    fill === undefined ? Exit.succeed(undefined) : holds(asked, fill, groups),
+    (holds) => Exit.succeed(holds ?? asked.runtime.collectedAt < requestTime)
+  )
 }
 
 /** The response to another request, where it answers this one as what is stored would. */

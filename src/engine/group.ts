@@ -6,7 +6,7 @@ import type { CacheItem } from "../CacheItem.js"
 import * as Collapsing from "../protocol/Collapsing.js"
 import * as Vary from "../protocol/Vary.js"
 import { isAhead } from "../runtime/memory.js"
-import { flightKeyOf } from "./collects.js"
+import { flightKeyOf } from "./collecting.js"
 import type { Asked } from "./request.js"
 
 const placeOf = ({ lookup: { key, partition } }: Asked): string =>

@@ -10,7 +10,7 @@ import type * as Fields from "../protocol/Fields.js"
 import * as Invalidation from "../protocol/Invalidation.js"
 import { isInterrupted } from "../runtime/effect.js"
 import { nameOfGroup, nameOfKey } from "../runtime/names.js"
-import * as collects from "./collects.js"
+import { collect as collectNamed } from "./collecting.js"
 import * as enclosing from "./enclosing.js"
 import type { Asked } from "./request.js"
 import * as spellings from "./spellings.js"
@@ -84,7 +84,7 @@ const collectChanged = (
     return Effect.forEach(fills, ({ before }) => before, { discard: true }).pipe(
       Effect.andThen(unread),
       Effect.andThen(
-        Effect.forEach(names, (name) => collects.collect(asked, storage, name, style), { discard: true })
+        Effect.forEach(names, (name) => collectNamed(asked, storage, name, style), { discard: true })
       ),
       Effect.andThen(Effect.forEach(fills, ({ after }) => after, { discard: true }))
     )

@@ -15,7 +15,7 @@ import * as Vary from "../protocol/Vary.js"
 import { millisOf } from "../runtime/effect.js"
 import { everything, nameOfGroup, nameOfKey, textOf } from "../runtime/names.js"
 import { runtimeOf } from "../runtime/runtime.js"
-import * as collects from "./collects.js"
+import * as collecting from "./collecting.js"
 import * as spellings from "./spellings.js"
 import * as storageAccess from "./storageAccess.js"
 
@@ -125,7 +125,7 @@ const collect = (
   { clock, policy }: Operation
 ): Effect.Effect<void, CacheStorageError> => {
   const access = { runtime: runtimeOf(storage), clock, policy }
-  const undelivered = Effect.filter(names, (name) => collects.collect(access, storage, name, style), { negate: true })
+  const undelivered = Effect.filter(names, (name) => collecting.collect(access, storage, name, style), { negate: true })
   return Effect.flatMap(undelivered, ([name, ...more]) =>
     name === undefined
       ? Effect.void

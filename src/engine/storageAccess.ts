@@ -11,7 +11,7 @@ import type * as CacheStorage from "../CacheStorage.js"
 import type { Detail } from "../protocol/CacheStatus.js"
 import { errorOf, step } from "../runtime/effect.js"
 import { call } from "../runtime/storageCall.js"
-import { canCollect, isReadable, isUndelivered } from "./collects.js"
+import { canCollect, isReadable, isUndelivered } from "./collecting.js"
 import type { Asked } from "./request.js"
 
 /** What a request finds, or why it finds nothing. */
@@ -157,18 +157,15 @@ export const store = (
       : Exit.succeed("storage"))
 }
 
-/** Whether none of the groups, nor the key, was collected since the fill began, as far as the storage says. */
+/** Whether none of the groups, nor the key, was collected since the fill began; `undefined` where the storage doesn't answer. */
 export const holds = (
   access: Access,
   fill: CacheStorage.Fill,
   groups: ReadonlyArray<string>,
   keys: ReadonlyArray<CacheStorage.CacheKey> = [access.lookup.key]
-): Effect.Effect<boolean> => {
+): Effect.Effect<boolean | undefined> => {
   const { lookup: { key }, storage } = access
   if (!canCollect(storage)) return Exit.succeed(true)
   if (isUndelivered(access, groups)) return Exit.succeed(false)
-  return step(
-    call(callOf(access, "holds", key), () => storage.holds({ keys, groups }, fill)),
-    (holds) => Exit.succeed(holds ?? true)
-  )
+  return call(callOf(access, "holds", key), () => storage.holds({ keys, groups }, fill))
 }

@@ -238,7 +238,7 @@ export const storeForGet = (
     if (item.groups.length === 0 || first === undefined) return store(place, item)
     return Effect.flatMap(
       storageAccess.holds(asked, first, item.groups, []),
-      (holds) => holds ? store(place, item) : Effect.void
+      (holds) => holds === true ? store(place, item) : Effect.void
     )
   })
 }

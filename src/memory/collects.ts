@@ -45,6 +45,7 @@ export class Collects {
   private everything: Latest = never
   /** By bucket, the latest collect that was forgotten. */
   private forgotten: Uint32Array | undefined
+  private latestForgotten = -1
   private readonly latest: LRUCache<string, Latest>
 
   constructor(maxBytes: number) {
@@ -79,7 +80,7 @@ export class Collects {
   }
 
   private ofName(name: string, count: number): Force {
-    if (this.forgotten !== undefined && this.forgotten[this.bucketOf(name)]! > count) return hard
+    if (this.latestForgotten > count && this.forgotten![this.bucketOf(name)]! > count) return hard
     return strongest(this.latest.peek(name) ?? never, count)
   }
 
@@ -87,6 +88,7 @@ export class Collects {
     const bucket = this.bucketOf(name)
     this.forgotten ??= new Uint32Array(nameBuckets)
     this.forgotten[bucket] = Math.max(this.forgotten[bucket]!, count)
+    this.latestForgotten = Math.max(this.latestForgotten, count)
   }
 
   private bucketOf(name: string): number {

@@ -25,12 +25,12 @@ const none: ReadonlyArray<string> = []
 /** A stored item, in the order of use, and beside the others of its key. */
 export class Entry {
   readonly item: CacheItem
-  /** The number of the latest collect before the handler was asked. */
-  readonly since: number
   /** Its groups, as collects name them. */
   readonly groups: ReadonlyArray<string>
   readonly bytes: number
-  /** Of the soft collects of its key. */
+  /** The number of the latest collect that is counted in `force`: at first, of the latest one before the handler was asked. */
+  checked: number
+  /** What collects have done to it; one that has forgotten its key, or everything, has removed it. */
   force: Force = spared
   older: Entry | undefined = undefined
   newer: Entry | undefined = undefined
@@ -39,7 +39,7 @@ export class Entry {
 
   constructor(item: CacheItem, since: number) {
     this.item = item
-    this.since = since
+    this.checked = since
     this.groups = item.groups.length === 0 ? none : item.groups.map(nameOfGroup)
     this.bytes = itemBytes(item)
   }
