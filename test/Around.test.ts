@@ -69,7 +69,7 @@ describe("a storage that fails", () => {
     Effect.gen(function*() {
       const log: Array<Logged> = []
       yield* Effect.flatMap(Faults, (faults) => faults.switch({ collect: "die" }))
-      const ask = yield* serve(HttpServerResponse.text("patched").pipe(withCollect())).pipe(
+      const ask = yield* serve(Effect.succeed(HttpServerResponse.text("patched")).pipe(withCollect())).pipe(
         Effect.provide(logged(log))
       )
       expect((yield* ask("/", { method: "PATCH" })).text).toBe("patched")
@@ -123,7 +123,7 @@ describe("around what", () => {
     Effect.gen(function*() {
       const app = routes({
         "GET /a": counted().pipe(withCache({ expiry: 10 })),
-        "GET /empty": HttpServerResponse.empty({ status: 204 }).pipe(withCache({ expiry: 10 }))
+        "GET /empty": Effect.succeed(HttpServerResponse.empty({ status: 204 })).pipe(withCache({ expiry: 10 }))
       })
       const handle = yield* webHandler(app)
       const ask = (url: string, init: RequestInit = {}) => Effect.promise(() => handle(new Request(url, init)))
@@ -215,7 +215,7 @@ describe("two storages behind the tags", () => {
   it.scoped("withCollect dies with one plain sentence", () =>
     Effect.gen(function*() {
       const log: Array<Logged> = []
-      const app = HttpServerResponse.empty().pipe(
+      const app = Effect.succeed(HttpServerResponse.empty()).pipe(
         withCollect(),
         Effect.catchAllDefect((defect) => HttpServerResponse.text(String(defect)))
       )

@@ -82,7 +82,7 @@ describe.each(Object.keys(shapes) as ReadonlyArray<keyof typeof shapes>)("a thou
   it.scoped("35: half of them leave, the first too: the handler runs once, and all who stay have the whole", () =>
     Effect.gen(function*() {
       const body = "whole ".repeat(10_000)
-      const { clients, gate, nothingIsLeft, ran, storage } = yield* world(HttpServerResponse.text(body))
+      const { clients, gate, nothingIsLeft, ran, storage } = yield* world(Effect.succeed(HttpServerResponse.text(body)))
       const stay = clients.filter((client, index) => index % 2 === 1 || void client.request.destroy())
       yield* eventually(() => activity(storage).waiters === stay.length)
       yield* Deferred.succeed(gate, undefined)
@@ -106,7 +106,7 @@ describe.each(Object.keys(shapes) as ReadonlyArray<keyof typeof shapes>)("a thou
     ["fails", Effect.fail(new Error("no database"))],
     ["dies", Effect.die("a defect")],
     ["interrupts itself", Effect.interrupt],
-    ["answers 500", HttpServerResponse.text("own", { status: 500 })]
+    ["answers 500", Effect.succeed(HttpServerResponse.text("own", { status: 500 }))]
   ])(
     "36: the handler %s: a run and two retries, and no client has an empty success",
     ([what, answer]) =>

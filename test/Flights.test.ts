@@ -36,7 +36,7 @@ describe("joined requests", () => {
       })
       const { port } = yield* serve(routes({
         "GET /": handler.pipe(withCache({ expiry: 10, ...options })),
-        "PATCH /": HttpServerResponse.empty().pipe(withCollect())
+        "PATCH /": Effect.succeed(HttpServerResponse.empty()).pipe(withCollect())
       }))
       const waiting = (number: number) => eventually(() => activity(storage).waiters === number)
       const letGo = (run: number) => Deferred.succeed(gates[run - 1]!, undefined)

@@ -18,8 +18,8 @@ describe("the handler first", () => {
     }).pipe(Effect.provide(TestServer)))
 
   it("refuses a wrong option of either form at once", () => {
-    expect(() => withCache(HttpServerResponse.empty(), { expiry: -1 })).toThrow(TypeError)
-    expect(() => withCollect(HttpServerResponse.empty(), { query: "some" as "all" })).toThrow(TypeError)
+    expect(() => withCache(Effect.succeed(HttpServerResponse.empty()), { expiry: -1 })).toThrow(TypeError)
+    expect(() => withCollect(Effect.succeed(HttpServerResponse.empty()), { query: "some" as "all" })).toThrow(TypeError)
   })
 })
 
@@ -61,7 +61,7 @@ describe("freshness", () => {
     Effect.gen(function*() {
       const ask = yield* serve(routes({
         "GET /users/:id": counted().pipe(withCache({ expiry: 10 })),
-        "PATCH /users/:id": HttpServerResponse.empty().pipe(withCollect())
+        "PATCH /users/:id": Effect.succeed(HttpServerResponse.empty()).pipe(withCollect())
       }))
       const said: Array<string> = []
       for (const method of ["GET", "PATCH", "GET", "GET"]) said.push((yield* ask("/users/1", { method })).cacheStatus)
@@ -177,7 +177,7 @@ describe("entity tags", () => {
   it.scoped("are made from body, type and coding where the handler sets none", () =>
     Effect.gen(function*() {
       const answer = (options: HttpServerResponse.Options.WithContentType, etag?: "strong" | "weak" | "none") =>
-        HttpServerResponse.text("same", options).pipe(withCache({ expiry: 10, etag }))
+        Effect.succeed(HttpServerResponse.text("same", options)).pipe(withCache({ expiry: 10, etag }))
       const ask = yield* serve(routes({
         "GET /plain": answer({}),
         "GET /again": answer({}),
@@ -199,7 +199,9 @@ describe("entity tags", () => {
 
   it.scoped("answer 304 for what is not stored too, once the handler has run", () =>
     Effect.gen(function*() {
-      const handler = HttpServerResponse.text("mine").pipe(withCache({ expiry: 10, cacheControl: "private" }))
+      const handler = Effect.succeed(HttpServerResponse.text("mine")).pipe(
+        withCache({ expiry: 10, cacheControl: "private" })
+      )
       const ask = yield* serve(handler)
       const { headers } = yield* ask("/")
       const again = yield* ask("/", { headers: { "if-none-match": headers["etag"] } })

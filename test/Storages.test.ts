@@ -1,7 +1,7 @@
 /** Storages that hang, fail, or answer garbage, over a real port; the numbers are those of the list of failures. */
 import { HttpServerRequest, HttpServerResponse } from "@effect/platform"
 import { beforeEach, describe, expect, it } from "@effect/vitest"
-import { Deferred, Effect, Layer, Metric, MetricState, TestClock } from "effect"
+import { Deferred, Effect, Fiber, Layer, Metric, MetricState, TestClock } from "effect"
 import { CacheStorage, HttpCache, InMemoryCacheStorage, withCache, withCollect } from "effect-http-cache"
 import { activity, corruptions, Faults } from "effect-http-cache/testing"
 import * as Http from "node:http"
@@ -12,7 +12,7 @@ const world = (handler: Effect.Effect<HttpServerResponse.HttpServerResponse> = c
     const ask = yield* serve(
       routes({
         "GET /:id": handler.pipe(withCache({ expiry: 3600 })),
-        "PATCH /:id": HttpServerResponse.empty().pipe(withCollect())
+        "PATCH /:id": Effect.succeed(HttpServerResponse.empty()).pipe(withCollect())
       })
     )
     const faults = yield* Faults
@@ -40,7 +40,7 @@ describe("a storage in trouble", () => {
           yield* TestClock.adjust("249 millis")
           expect(asked.unsafePoll()).toBe(null)
           yield* TestClock.adjust("1 millis")
-          const reply = yield* asked
+          const reply = yield* Fiber.join(asked)
           expect([reply.text, reply.cacheStatus]).toEqual([`run ${run}`, "fwd=miss"])
         }
         // Three times is enough.
@@ -162,7 +162,7 @@ describe("a storage in trouble", () => {
       yield* to({ collect: "fail" })
       yield* other("/a", { method: "PATCH" })
       yield* TestClock.adjust("100 millis")
-      yield* delivering
+      yield* Fiber.join(delivering)
       expect((yield* calls).collect).toBe(3)
       yield* to({ collect: "work" })
       yield* ask("/a")
@@ -185,7 +185,7 @@ describe("a storage in trouble", () => {
       yield* switchAll("work")
       yield* TestClock.adjust("10 seconds")
       yield* Deferred.succeed(gate, undefined)
-      expect((yield* early).text).toBe("run 1")
+      expect((yield* Fiber.join(early)).text).toBe("run 1")
       expect((yield* ask("/a")).text).toBe("run 2")
     }).pipe(Effect.provide(quiet)))
 

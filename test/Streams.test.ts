@@ -305,16 +305,18 @@ describe("streams", () => {
       const form = new FormData()
       form.set("field", "content")
       const bodies: { readonly [name: string]: () => Effect.Effect<HttpServerResponse.HttpServerResponse, unknown> } = {
-        text: () => HttpServerResponse.raw("content"),
+        text: () => Effect.succeed(HttpServerResponse.raw("content")),
         bytes: () => HttpServerResponse.raw(bytes("content")),
-        buffer: () => HttpServerResponse.raw(bytes("content").buffer),
+        buffer: () => Effect.succeed(HttpServerResponse.raw(bytes("content").buffer)),
         blob: () => HttpServerResponse.raw(new Blob(["content"])),
-        web: () => HttpServerResponse.raw(new Blob(["content"]).stream()),
+        web: () => Effect.succeed(HttpServerResponse.raw(new Blob(["content"]).stream())),
         node: () => HttpServerResponse.raw(Readable.from(["con", Buffer.from("tent")])),
         stream: () =>
-          HttpServerResponse.stream(NodeStream.fromReadable(() => Readable.from([Buffer.from("content")]), (e) => e)),
+          Effect.succeed(
+            HttpServerResponse.stream(NodeStream.fromReadable(() => Readable.from([Buffer.from("content")]), (e) => e))
+          ),
         file: () => HttpServerResponse.file(path).pipe(Effect.provide(NodeHttpServer.layerContext)),
-        form: () => HttpServerResponse.formData(form)
+        form: () => Effect.succeed(HttpServerResponse.formData(form))
       }
       const ask = yield* serve(routes(
         Object.entries(bodies).map(([name, make]) =>

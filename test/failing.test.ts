@@ -89,7 +89,7 @@ describe("91: a failure carries Cache-Status", () => {
     ],
     [
       "caught further out, and answered by another cached handler",
-      Effect.catchAll(cached(fails()), () => cached(HttpServerResponse.text("none", { status: 404 }))),
+      Effect.catchAll(cached(fails()), () => cached(Effect.succeed(HttpServerResponse.text("none", { status: 404 })))),
       404,
       `${miss}; stored`
     ],

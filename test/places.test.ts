@@ -1,7 +1,7 @@
 /** Caches that share a URI, and what of one user's never reaches another. The numbers are those of docs/failures.md. */
 import { Headers, HttpLayerRouter, HttpServerRequest, HttpServerResponse } from "@effect/platform"
 import { describe, expect, it } from "@effect/vitest"
-import { Context, Effect, Layer, TestClock } from "effect"
+import { Context, Effect, Fiber, Layer, TestClock } from "effect"
 import { HttpCache, withCache, withCollect } from "effect-http-cache"
 import * as Http from "node:http"
 import type { Socket } from "node:net"
@@ -26,7 +26,7 @@ describe("63: two caches at one URI", () => {
   const router = (named: boolean) =>
     routes({
       "GET /page": page(named),
-      "PATCH /page": HttpServerResponse.empty().pipe(withCollect())
+      "PATCH /page": Effect.succeed(HttpServerResponse.empty()).pipe(withCollect())
     })
   const admin: Ask = { headers: { "x-role": "admin" } }
 
@@ -95,7 +95,7 @@ describe("63: two caches at one URI", () => {
         yield* Effect.promise(() => new Promise((resolve) => setImmediate(resolve)))
         yield* TestClock.adjust("100 millis")
       }
-      expect([(yield* one).text, (yield* two).text]).toEqual(["the salaries", "the news"])
+      expect([(yield* Fiber.join(one)).text, (yield* two).text]).toEqual(["the salaries", "the news"])
     }).pipe(Effect.provide(QuietServer)))
 
   it.scoped("an app that is built anew, in another order, gives each its own", () =>

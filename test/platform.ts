@@ -2,12 +2,13 @@
 import {
   HttpApp,
   HttpRouter,
+  type HttpServer,
   HttpServerError,
   type HttpServerRequest,
   type HttpServerRespondable,
   type HttpServerResponse
 } from "@effect/platform"
-import { Effect, Logger, type Scope } from "effect"
+import { type Context, Effect, Logger, type Scope } from "effect"
 
 export type App<E = never, R = never> = HttpApp.Default<E, R>
 
@@ -50,6 +51,10 @@ export const webHandler = <E, R>(app: App<E, R>) =>
     Effect.runtime<Exclude<R, HttpServerRequest.HttpServerRequest | Scope.Scope>>(),
     (runtime) => HttpApp.toWebHandlerRuntime(runtime)(app as HttpApp.Default<E>)
   )
+
+/** Where a server listens. */
+export const portOf = ({ address }: Context.Tag.Service<typeof HttpServer.HttpServer>): number =>
+  address._tag === "TcpAddress" ? address.port : 0
 
 export interface Logged {
   readonly level: string

@@ -73,7 +73,7 @@ const answered = <A>(asking: Effect.Effect<A>, step: number) =>
       yield* Effect.promise(() => new Promise((resolve) => setImmediate(resolve)))
       yield* TestClock.adjust(step)
     }
-    return yield* asked
+    return yield* Fiber.join(asked)
   })
 
 const failures: ReadonlyArray<
@@ -81,7 +81,7 @@ const failures: ReadonlyArray<
 > = [
   ["a defect", boom, "failed with 500", "the pool is empty"],
   ["a typed failure", new Down({ of: "database" }), "failed with 500", "Down"],
-  ["an answer", HttpServerResponse.empty({ status: 503 }), "answered 503", ""],
+  ["an answer", Effect.succeed(HttpServerResponse.empty({ status: 503 })), "answered 503", ""],
   ["a hang", Effect.never, "took longer than its deadline", ""]
 ]
 
@@ -191,9 +191,9 @@ describe("91: an error that something stale hides", () => {
     readonly [string, Effect.Effect<HttpServerResponse.HttpServerResponse, HttpServerError.RouteNotFound>]
   > = [
     ["fresh again", ok],
-    ["gone", HttpServerResponse.empty({ status: 410 })],
+    ["gone", Effect.succeed(HttpServerResponse.empty({ status: 410 }))],
     ["not found", new HttpServerError.RouteNotFound({ request: HttpServerRequest.fromWeb(new Request("http://a/")) })],
-    ["too large", HttpServerResponse.stream(Stream.make(new Uint8Array(100)))]
+    ["too large", Effect.succeed(HttpServerResponse.stream(Stream.make(new Uint8Array(100))))]
   ]
 
   it.scoped.each(answers)("and nothing where none is: %s", ([, next]) => {

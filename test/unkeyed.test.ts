@@ -151,7 +151,7 @@ describe("what follows from it", () => {
   it.effect("what query leaves out is not in the source of the web adapter either", () =>
     Effect.gen(function*() {
       const app = Effect.flatMap(Effect.flatMap(Request, HttpServerRequest.toWeb), ({ url }) =>
-        HttpServerResponse.text(url, { headers: { "cache-control": "max-age=10" } }))
+        Effect.succeed(HttpServerResponse.text(url, { headers: { "cache-control": "max-age=10" } })))
       const { body } = yield* app.pipe(
         withCache({ query: { only: ["q"] } }),
         Effect.provideService(

@@ -50,17 +50,26 @@ describe("invalidation", () => {
         cachedRoute("/list", { expiry: 10 }),
         [
           "POST /made",
-          HttpServerResponse.empty({ status: 201, headers: { location: "/items/1", "content-location": "items/2" } })
+          Effect.succeed(
+            HttpServerResponse.empty({ status: 201, headers: { location: "/items/1", "content-location": "items/2" } })
+          )
             .pipe(withCollect())
         ] as const,
         [
           "POST /elsewhere",
-          HttpServerResponse.empty({ status: 303, headers: { location: "http://b.example/items/1" } }).pipe(
-            withCollect()
-          )
+          Effect.succeed(HttpServerResponse.empty({ status: 303, headers: { location: "http://b.example/items/1" } }))
+            .pipe(
+              withCollect()
+            )
         ] as const,
-        ["POST /also", HttpServerResponse.empty().pipe(withCollect({ also: () => ["/list", "/items/1?x"] }))] as const,
-        ["POST /broken", HttpServerResponse.empty().pipe(withCollect({ also: () => ["http://", "/list"] }))] as const
+        [
+          "POST /also",
+          Effect.succeed(HttpServerResponse.empty()).pipe(withCollect({ also: () => ["/list", "/items/1?x"] }))
+        ] as const,
+        [
+          "POST /broken",
+          Effect.succeed(HttpServerResponse.empty()).pipe(withCollect({ also: () => ["http://", "/list"] }))
+        ] as const
       ])
       const log: Array<Logged> = []
       const ask = yield* serve(router).pipe(Effect.provide(logged(log)))
@@ -87,7 +96,7 @@ describe("invalidation", () => {
     Effect.gen(function*() {
       const ask = yield* serve(routes([
         cachedRoute("/", { retain: 3600 }, { headers: { "cache-control": "max-age=10", "etag": "\"1\"" } }),
-        ["POST /", HttpServerResponse.empty().pipe(withCollect())] as const
+        ["POST /", Effect.succeed(HttpServerResponse.empty()).pipe(withCollect())] as const
       ]))
       yield* ask("/")
       yield* TestClock.adjust("10 seconds")
@@ -100,9 +109,9 @@ describe("invalidation", () => {
     Effect.gen(function*() {
       const ask = yield* serve(routes({
         "GET /none": counted().pipe(withCache({ expiry: 10, query: "none" })),
-        "POST /none": HttpServerResponse.empty().pipe(withCollect({ query: "none" })),
+        "POST /none": Effect.succeed(HttpServerResponse.empty()).pipe(withCollect({ query: "none" })),
         "GET /raw/*": counted().pipe(withCache({ expiry: 10 })),
-        "POST /raw": HttpServerResponse.empty({ headers: { location: "/raw/a'?b='" } }).pipe(
+        "POST /raw": Effect.succeed(HttpServerResponse.empty({ headers: { location: "/raw/a'?b='" } })).pipe(
           withCollect({ also: () => ["/raw/{1}", "/raw/x/../y", "/raw/ü"] })
         )
       }))
@@ -121,7 +130,7 @@ describe("invalidation", () => {
         cachedRoute("/u/1", { expiry: 10 }),
         [
           "POST /u",
-          HttpServerResponse.empty({ status: 201, headers: { location: "/u/1" } }).pipe(withCollect())
+          Effect.succeed(HttpServerResponse.empty({ status: 201, headers: { location: "/u/1" } })).pipe(withCollect())
         ] as const
       ])
       const { port } = yield* serve(app)

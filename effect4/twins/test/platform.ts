@@ -3,6 +3,7 @@ import { Effect, Logger, References, type Scope } from "effect"
 import {
   HttpEffect,
   HttpRouter,
+  type HttpServer,
   HttpServerError,
   type HttpServerRequest,
   type HttpServerRespondable,
@@ -54,6 +55,8 @@ export const webHandler = <E, R>(app: App<E, R>) =>
     Effect.context<Exclude<R, HttpServerRequest.HttpServerRequest | Scope.Scope>>(),
     (context) => HttpEffect.toWebHandlerWith(context)(app as App<E>)
   )
+
+export const portOf = ({ address }: HttpServer.HttpServer["Service"]): number => "port" in address ? address.port : 0
 
 export interface Logged {
   readonly level: string
