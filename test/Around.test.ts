@@ -53,7 +53,7 @@ describe("a storage that fails", () => {
         if (title === "get answers garbage") return expect(reply.cacheStatus).toBe("fwd=miss; stored")
         const method = title.slice(0, 3)
         expect(reply.cacheStatus).toBe(method === "get" ? "fwd=miss" : "fwd=uri-miss")
-        expect(log).toEqual([{
+        expect(log).toEqual([expect.objectContaining({
           level: "WARN",
           message: expect.stringContaining(`.${method} failed for http://a.example/path; the handler answers`),
           annotations: {
@@ -61,7 +61,7 @@ describe("a storage that fails", () => {
             method,
             key: "http://a.example/path"
           }
-        }])
+        })])
       }).pipe(Effect.provide(FaultyServer))
   )
 
@@ -217,17 +217,15 @@ describe("two storages behind the tags", () => {
       const log: Array<Logged> = []
       const app = Effect.succeed(HttpServerResponse.empty()).pipe(
         withCollect(),
-        Effect.catchAllDefect((defect) => HttpServerResponse.text(String(defect)))
+        Effect.catchAllDefect((defect) => Effect.succeed(HttpServerResponse.text(String(defect))))
       )
       const ask = yield* serve(app).pipe(
         Effect.provide(Layer.merge(
           InMemoryCacheStorage.layer,
-          Layer.project(
-            InMemoryCacheStorage.layerCollectable,
+          Layer.effect(
             CollectableCacheStorage.CollectableCacheStorage,
-            CollectableCacheStorage.CollectableCacheStorage,
-            (storage) => storage
-          )
+            CollectableCacheStorage.CollectableCacheStorage
+          ).pipe(Layer.provide(InMemoryCacheStorage.layerCollectable))
         )),
         Effect.provide(logged(log))
       )

@@ -210,7 +210,7 @@ describe("statuses", () => {
       const second = yield* Effect.fork(other("/"))
       yield* eventually(() => activity(storage).waiters === 2)
       yield* Deferred.succeed(gate, undefined)
-      expect([(yield* Fiber.join(first)).status, (yield* second).text]).toEqual([429, "yours"])
+      expect([(yield* Fiber.join(first)).status, (yield* Fiber.join(second)).text]).toEqual([429, "yours"])
     }).pipe(Effect.provide(TestServer)))
 })
 

@@ -1,9 +1,9 @@
 /** What a cached route does, through the door: a request in, a response and its `Cache-Status` out. */
 import { HttpServerRequest, HttpServerResponse } from "@effect/platform"
 import { describe, expect, it } from "@effect/vitest"
-import { Duration, Effect, Fiber, Layer, Random, TestClock } from "effect"
+import { Duration, Effect, Fiber, Layer, TestClock } from "effect"
 import { HttpCache, withCache, withCollect } from "effect-http-cache"
-import { counted, routes, serve, TestServer } from "./harness.js"
+import { byRandom, counted, isRunning, isWaitedFor, routes, serve, TestServer } from "./harness.js"
 
 describe("the handler first", () => {
   it.scoped("is the same as in a pipe, for both", () =>
@@ -48,9 +48,9 @@ describe("freshness", () => {
     Effect.gen(function*() {
       const ask = yield* serve(Effect.delay(counted(), "15 seconds").pipe(withCache({ expiry: 10 })))
       const asking = yield* Effect.fork(ask("/"))
-      while (asking.unsafePoll() === null) {
+      while (isRunning(asking)) {
         yield* Effect.promise(() => new Promise((resolve) => setImmediate(resolve)))
-        if (yield* sleeps) yield* TestClock.adjust("15 seconds")
+        if (yield* isWaitedFor) yield* TestClock.adjust("15 seconds")
       }
       expect((yield* Fiber.join(asking)).headers["date"]).toBe("Thu, 01 Jan 1970 00:00:15 GMT")
       yield* TestClock.adjust("9999 millis")
@@ -78,7 +78,7 @@ describe("freshness", () => {
         expect((yield* ask("/")).text).toBe("run 1")
         yield* TestClock.adjust("1 millis")
         expect((yield* ask("/")).text).toBe("run 2")
-      }).pipe(Effect.withRandom(Random.fixed([chance])), Effect.provide(TestServer))
+      }).pipe(byRandom(chance), Effect.provide(TestServer))
   )
 
   it.scoped("without expiry the response's own freshness decides, and only Age, Cache-Status and a Date are added", () =>
@@ -144,9 +144,6 @@ describe("freshness", () => {
       expect((yield* ask("/shared")).cacheStatus).toBe("hit; ttl=1")
     }).pipe(Effect.provide(TestServer)))
 })
-
-/** Whether somebody waits for the TestClock. */
-const sleeps = Effect.map(TestClock.sleeps(), (sleeping) => [...sleeping].length > 0)
 
 describe("what clients are told", () => {
   const told = (options: HttpCache.Options, response?: HttpServerResponse.Options.WithContent) =>

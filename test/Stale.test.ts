@@ -218,7 +218,7 @@ describe("stale-if-error", () => {
     "a typed failure": Effect.fail("down"),
     "a defect": Effect.die(new Error("bug")),
     "a failure that is a 503": Effect.fail(HttpServerResponse.empty({ status: 503 })),
-    "an answered 502": HttpServerResponse.empty({ status: 502 })
+    "an answered 502": Effect.succeed(HttpServerResponse.empty({ status: 502 }))
   }
 
   it.scoped.each(Object.keys(failures))(

@@ -178,7 +178,7 @@ describe("92: a cache around the sending", () => {
       const joined = yield* Effect.fork(another("/"))
       expect((yield* Fiber.join(leader)).status).toBe(504)
       yield* Deferred.succeed(open, undefined)
-      expect([(yield* Fiber.join(joined)).text, (yield* joined).cacheStatus]).toEqual([
+      expect([(yield* Fiber.join(joined)).text, (yield* Fiber.join(joined)).cacheStatus]).toEqual([
         "slow",
         "fwd=uri-miss; collapsed"
       ])

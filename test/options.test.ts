@@ -130,7 +130,7 @@ describe("Defaults", () => {
       const ask = yield* serve(
         Effect.succeed(HttpServerResponse.text("x")).pipe(
           withCache({ expiry: 10 }),
-          Effect.catchAllDefect((defect) => HttpServerResponse.text(String(defect))),
+          Effect.catchAllDefect((defect) => Effect.succeed(HttpServerResponse.text(String(defect)))),
           Effect.provideService(HttpCache.Defaults, defaults)
         )
       )

@@ -14,7 +14,18 @@ import {
 } from "effect-http-cache"
 import { activity, Faults } from "effect-http-cache/testing"
 import * as Http from "node:http"
-import { type Ask, counted, eventually, FaultyServer, logged, QuietServer, routes, serve, still } from "./harness.js"
+import {
+  type Ask,
+  counted,
+  eventually,
+  FaultyServer,
+  isRunning,
+  logged,
+  QuietServer,
+  routes,
+  serve,
+  still
+} from "./harness.js"
 
 const Request = HttpServerRequest.HttpServerRequest
 
@@ -45,7 +56,7 @@ const crowd = (
       yield* eventually(() => runs > 0)
     }
     // Once nobody comes any more, one handler after the other.
-    while (clients.some((client) => client.unsafePoll() === null)) {
+    while (clients.some((client) => isRunning(client))) {
       yield* settled
       while (open < gates.length) yield* Deferred.succeed(gates[open++]!, undefined)
     }
@@ -117,7 +128,7 @@ describe("87: at SIGTERM requests in flight are answered", () => {
     Effect.gen(function*() {
       const { clients, close } = yield* world
       const closing = yield* Effect.fork(close)
-      while (clients.some((client) => client.unsafePoll() === null)) {
+      while (clients.some((client) => isRunning(client))) {
         yield* Effect.promise(() => new Promise((resolve) => setImmediate(resolve)))
         yield* TestClock.adjust("1 second")
       }

@@ -143,8 +143,8 @@ describe("invalidation", () => {
   it.scoped("30: a 4xx, a 5xx, a typed failure and a defect forget nothing; a typed failure that is a redirect forgets", () =>
     Effect.gen(function*() {
       const answers: { readonly [path: `/${string}`]: App<unknown> } = {
-        "/400": HttpServerResponse.empty({ status: 400 }),
-        "/500": HttpServerResponse.empty({ status: 500 }),
+        "/400": Effect.succeed(HttpServerResponse.empty({ status: 400 })),
+        "/500": Effect.succeed(HttpServerResponse.empty({ status: 500 })),
         "/fail": Effect.fail("typed"),
         "/die": Effect.die("defect"),
         "/redirect": Effect.fail(HttpServerResponse.empty({ status: 303 }))
@@ -217,7 +217,7 @@ describe("invalidation", () => {
       expect(yield* ask("GET")).toBe("old")
       const writing = yield* Effect.fork(ask("PUT"))
       yield* Effect.yieldNow()
-      yield* Fiber.interruptFork(writing)
+      yield* Effect.fork(Fiber.interrupt(writing))
       yield* TestClock.adjust("1 second")
       yield* Fiber.await(writing)
       expect(yield* ask("GET")).toBe("new")
@@ -242,7 +242,7 @@ describe("invalidation", () => {
       }
       const patch = Effect.map(HttpServerRequest.HttpServerRequest, ({ source }) => {
         const { socket } = source as IncomingMessage
-        socket.on("close", () => Deferred.unsafeDone(left, Effect.void))
+        socket.on("close", () => Effect.runSync(Deferred.succeed(left, undefined)))
         return HttpServerResponse.empty()
       })
       const router = routes([
