@@ -218,7 +218,7 @@ describe("joined requests", () => {
       let runs = 0
       class Forbidden extends Data.TaggedError("Forbidden") {
         [HttpServerRespondable.symbol]() {
-          return HttpServerResponse.empty({ status: 403 })
+          return Effect.succeed(HttpServerResponse.empty({ status: 403 }))
         }
       }
       const handler = Effect.suspend(() =>

@@ -201,7 +201,9 @@ describe("statuses", () => {
       let runs = 0
       const handler = Effect.suspend(() => {
         const limited = HttpServerResponse.empty({ status: 429, headers: { "cache-control": "max-age=60" } })
-        return runs++ === 0 ? Effect.as(Deferred.await(gate), limited) : HttpServerResponse.text("yours")
+        return runs++ === 0
+          ? Effect.as(Deferred.await(gate), limited)
+          : Effect.succeed(HttpServerResponse.text("yours"))
       })
       const ask = yield* serve(handler.pipe(withCache({ expiry: 10 })))
       const other = yield* ask.another

@@ -10,7 +10,7 @@ describe("the handler first", () => {
     Effect.gen(function*() {
       const ask = yield* serve(routes({
         "GET /": withCache(counted(), { expiry: 10 }),
-        "PATCH /": withCollect(HttpServerResponse.empty())
+        "PATCH /": withCollect(Effect.succeed(HttpServerResponse.empty()))
       }))
       for (const text of ["run 1", "run 1"]) expect((yield* ask("/")).text).toBe(text)
       yield* ask("/", { method: "PATCH" })

@@ -232,7 +232,7 @@ describe("a storage in trouble", () => {
       yield* TestClock.adjust("250 millis")
       yield* eventually(() => activity(storage).waiters === 5)
       yield* TestClock.adjust("1 seconds")
-      expect(new Set((yield* asked).map(({ text }) => text))).toEqual(new Set(["run 1"]))
+      expect(new Set((yield* Fiber.join(asked)).map(({ text }) => text))).toEqual(new Set(["run 1"]))
     }).pipe(Effect.provide(quiet)))
 })
 

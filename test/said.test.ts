@@ -86,7 +86,9 @@ describe("91: an error that something stale hides", () => {
       )
       yield* eventually(() => activity(storage).waiters === 4)
       yield* Deferred.succeed(open, undefined)
-      expect((yield* asked).map(({ status, text }) => [status, text])).toEqual([1, 2, 3, 4].map(() => [200, "fresh"]))
+      expect((yield* Fiber.join(asked)).map(({ status, text }) => [status, text])).toEqual(
+        [1, 2, 3, 4].map(() => [200, "fresh"])
+      )
       expect(log.map(({ cause }) => cause.includes("the pool is empty"))).toEqual([true])
       expect((yield* hidden("stale-if-error")) - before).toBe(4)
     }).pipe(Effect.provide(Layer.merge(TestServer, warnings(log))))
@@ -123,7 +125,7 @@ describe("91: an error that something stale hides", () => {
   it.scoped.each([
     ...failures,
     ["a stream", Effect.sync(() => streamed), "answered with a body that failed", "the disk is gone"] as const,
-    ["a refusal", HttpServerResponse.empty({ status: 401 }), "answered 401", ""] as const
+    ["a refusal", Effect.succeed(HttpServerResponse.empty({ status: 401 })), "answered 401", ""] as const
   ])("in the background, as often as it is tried: %s", ([, next, words, cause]) => {
     const log: Array<Logged> = []
     return Effect.gen(function*() {

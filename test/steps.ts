@@ -31,3 +31,9 @@ export const stepsOf = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
     const timers = Chunk.size(yield* TestClock.sleeps()) - before
     return { answer, steps: counter.steps.length - nothing.steps.length, fibers: counter.fibers, timers }
   })
+
+/** Counts the fibers that an effect starts and that have not ended. */
+export const countedFibers = Effect.map(Supervisor.track, (supervisor) => ({
+  of: <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.supervised(effect, supervisor),
+  running: (): number => Effect.runSync(supervisor.value).length
+}))

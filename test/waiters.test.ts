@@ -60,7 +60,7 @@ const crowd = (
       yield* settled
       while (open < gates.length) yield* Deferred.succeed(gates[open++]!, undefined)
     }
-    const replies = yield* Effect.forEach(clients, (client) => client)
+    const replies = yield* Effect.forEach(clients, Fiber.join)
     return { runs, replies }
   })
 

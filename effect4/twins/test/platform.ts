@@ -36,9 +36,7 @@ export const routes = <H extends Handler>(
 
 export const mounted = <E, R>(apps: { readonly [path: `/${string}`]: App<E, R> }) =>
   router<E, Exclude<R, HttpRouter.Provided>>((router) =>
-    Object.entries(apps).flatMap(([path, app]) =>
-      [path === "/" ? [] : router.add("*", path as `/${string}`, app), router.prefixed(path).add("*", "/*", app)].flat()
-    ) as never
+    Object.entries(apps).map(([path, app]) => router.prefixed(path).add("*", "/*", app)) as never
   )
 
 export const otherwise = <E, R>(

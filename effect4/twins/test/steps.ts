@@ -31,10 +31,19 @@ const counting = <A, E, R>(effect: Effect.Effect<A, E, R>, counts: Counts) =>
     )
   })
 
+/** The last step is that of the exit itself. */
 export const stepsOf = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
   Effect.gen(function*() {
-    const [nothing, counts] = [{ steps: 0, fibers: 0, timers: 0 }, { steps: 0, fibers: 0, timers: 0 }]
-    yield* counting(Effect.succeed(undefined), nothing)
+    const counts = { steps: 0, fibers: 0, timers: 0 }
     const answer = yield* counting(effect, counts)
-    return { answer, steps: counts.steps - nothing.steps, fibers: counts.fibers, timers: counts.timers }
+    return { ...counts, answer, steps: counts.steps - 1 }
   })
+
+export const countedFibers = Effect.sync(() => {
+  let running = 0
+  const metrics = { recordFiberStart: () => void running++, recordFiberEnd: () => void running-- }
+  return {
+    of: <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.provideService(effect, Metric.FiberRuntimeMetrics, metrics),
+    running: (): number => running
+  }
+})
