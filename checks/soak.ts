@@ -46,7 +46,7 @@ let open = 0
 const held = <E, R>(app: HttpApp.Default<E, R>) =>
   Effect.zipRight(Effect.acquireRelease(Effect.sync(() => open++), () => Effect.sync(() => open--)), app)
 
-const answer = (body: string, delay: number) => Effect.delay(HttpServerResponse.text(body), delay)
+const answer = (body: string, delay: number) => Effect.delay(Effect.succeed(HttpServerResponse.text(body)), delay)
 
 const chunks = (count: number, size: number, pause: number) =>
   Stream.repeatValue(new TextEncoder().encode(text(size))).pipe(

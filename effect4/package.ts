@@ -23,7 +23,7 @@ interface Manifest {
 
 /** What Effect 3's own packages are replaced by. */
 const ofEffect = {
-  "@effect/platform-node": "^4.0.6",
+  "@effect/platform-node": "4.1.0",
   "@effect/vitest": "^4.0.5",
   "@types/node": "^22.19.0",
   "effect": "4.1.0",

@@ -93,6 +93,10 @@ const editsOf = (source: ts.SourceFile): ReadonlyArray<Edit> => {
     if (ts.isImportDeclaration(node)) return
     if (ts.isPropertyAccessExpression(node)) member(node.expression, node.name)
     if (ts.isQualifiedName(node)) member(node.left, node.right)
+    // A function without arguments that is a constant.
+    if (ts.isCallExpression(node) && look(members, `${node.expression.getText(source)}()`) !== undefined) {
+      edits.push({ start: node.expression.end, end: node.end, text: "" })
+    }
     if (ts.isCallExpression(node) && ts.isCallExpression(node.expression)) {
       const { expression: inner } = node
       // Context.Tag("name")<Self, Shape>() is Context.Service<Self, Shape>()("name").

@@ -21,7 +21,6 @@ const api = [
   "HttpApi",
   "HttpApiBuilder",
   "HttpApiEndpoint",
-  "HttpApiError",
   "HttpApiGroup",
   "HttpApiMiddleware",
   "HttpApiSchema"
@@ -59,6 +58,7 @@ export const members: Lookup = {
   "Effect.fork": "forkChild",
   "Effect.fromNullable": "fromNullishOr",
   "Effect.runtime": "context",
+  "Effect.yieldNow()": "yieldNow",
   "Effect.zipLeft": "tap",
   "Effect.zipRight": "andThen",
   "Effect.tapErrorCause": "tapCause",
@@ -67,6 +67,10 @@ export const members: Lookup = {
   "HttpServerResponse.unsafeJson": "jsonUnsafe",
   "HttpServerResponse.unsafeSetCookie": "setCookieUnsafe",
   "Fiber.RuntimeFiber": "Fiber",
+  "NodeHttpClient.layer": "layerNodeHttp",
+  "NodeHttpServer.layerContext": "layerHttpServices",
+  "Stream.repeatEffect": "fromEffectRepeat",
+  "Stream.unwrapScoped": "unwrap",
   "Layer.scoped": "effect",
   "Layer.scopedDiscard": "effectDiscard",
   "Layer.scopedContext": "effectContext",
@@ -76,6 +80,11 @@ export const members: Lookup = {
 
 /** What is no renaming, outside of `protocol` and `engine`: passages that stand once in their file. */
 export const passages: ReadonlyArray<{ readonly file: string; readonly from: string; readonly to: string }> = [
+  {
+    file: "test/failures/Keys.test.ts",
+    from: "Schema.Record({ key: Schema.String, value: Schema.String })",
+    to: "Schema.Record(Schema.String, Schema.String)"
+  },
   {
     file: "src/CacheItem.ts",
     from: "const FieldValue = Schema.String.pipe(Schema.pattern(/^[\\t\\x20-\\x7e\\x80-\\xff]*$/))",

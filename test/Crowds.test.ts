@@ -1,15 +1,16 @@
 /** A thousand clients at once, over a real port; the numbers are those of the project's list of failures. */
 import { HttpServerResponse } from "@effect/platform"
 import { describe, expect, it } from "@effect/vitest"
-import { Deferred, Effect, Supervisor, TestClock } from "effect"
+import { Context, Deferred, Effect, TestClock } from "effect"
 import { CacheStorage, type HttpCache, withCache } from "effect-http-cache"
 import { activity } from "effect-http-cache/testing"
+import { countedFibers } from "./steps.js"
 import { type App, type Client, client, eventually, QuietServer, routes, serve } from "./harness.js"
 
 /** A resource that outer middleware holds for each request, and whether a handler ever ran without it. */
 const resource = () => {
   const open = { now: 0, wasMissed: false }
-  class Connection extends Effect.Service<Connection>()("Connection", { succeed: { isOpen: () => true as boolean } }) {}
+  class Connection extends Context.Tag("Connection")<Connection, { readonly isOpen: () => boolean }>() {}
   const around = <E, R>(app: App<E, R | Connection>): App<E, Exclude<R, Connection>> =>
     Effect.flatMap(
       Effect.acquireRelease(
@@ -24,7 +25,7 @@ const resource = () => {
             connection.close()
           })
       ),
-      (connection) => Effect.provideService(app, Connection, Connection.make(connection))
+      (connection) => Effect.provideService(app, Connection, connection)
     ) as App<E, Exclude<R, Connection>>
   const check = Effect.flatMap(Connection, (connection) =>
     Effect.sync(() => {
@@ -49,7 +50,7 @@ describe.each(Object.keys(shapes) as ReadonlyArray<keyof typeof shapes>)("a thou
     options: HttpCache.Options = {}
   ) =>
     Effect.gen(function*() {
-      const supervisor = yield* Supervisor.track
+      const fibers = yield* countedFibers
       const storage = yield* CacheStorage.CacheStorage
       const gate = yield* Deferred.make<void>()
       const { around, check, open } = resource()
@@ -62,8 +63,8 @@ describe.each(Object.keys(shapes) as ReadonlyArray<keyof typeof shapes>)("a thou
         return yield* answer
       }).pipe(Effect.onInterrupt(() => Effect.sync(() => ran.interrupted++)))
       const app = around(shapes[shape](handler, { expiry: 10, ...options }))
-      const { port } = yield* Effect.supervised(serve(app), supervisor)
-      const fibersBefore = (yield* supervisor.value).length
+      const { port } = yield* fibers.of(serve(app))
+      const fibersBefore = fibers.running()
       const clients: Array<Client> = []
       while (clients.length < crowd) {
         // As many as the system lets wait to be accepted.
@@ -73,7 +74,7 @@ describe.each(Object.keys(shapes) as ReadonlyArray<keyof typeof shapes>)("a thou
       expect([activity(storage).flights, ran.times]).toEqual([1, 1])
       const nothingIsLeft = Effect.gen(function*() {
         yield* eventually(() => open.now === 0 && activity(storage).flights === 0)
-        yield* eventually(() => Effect.runSync(supervisor.value).length === fibersBefore)
+        yield* eventually(() => fibers.running() === fibersBefore)
         expect(open.wasMissed).toBe(false)
       })
       return { clients, gate, ran, storage, nothingIsLeft }
@@ -82,7 +83,7 @@ describe.each(Object.keys(shapes) as ReadonlyArray<keyof typeof shapes>)("a thou
   it.scoped("35: half of them leave, the first too: the handler runs once, and all who stay have the whole", () =>
     Effect.gen(function*() {
       const body = "whole ".repeat(10_000)
-      const { clients, gate, nothingIsLeft, ran, storage } = yield* world(HttpServerResponse.text(body))
+      const { clients, gate, nothingIsLeft, ran, storage } = yield* world(Effect.succeed(HttpServerResponse.text(body)))
       const stay = clients.filter((client, index) => index % 2 === 1 || void client.request.destroy())
       yield* eventually(() => activity(storage).waiters === stay.length)
       yield* Deferred.succeed(gate, undefined)
@@ -106,7 +107,7 @@ describe.each(Object.keys(shapes) as ReadonlyArray<keyof typeof shapes>)("a thou
     ["fails", Effect.fail(new Error("no database"))],
     ["dies", Effect.die("a defect")],
     ["interrupts itself", Effect.interrupt],
-    ["answers 500", HttpServerResponse.text("own", { status: 500 })]
+    ["answers 500", Effect.succeed(HttpServerResponse.text("own", { status: 500 }))]
   ])(
     "36: the handler %s: a run and two retries, and no client has an empty success",
     ([what, answer]) =>

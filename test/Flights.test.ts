@@ -11,12 +11,14 @@ import {
   type Client,
   client,
   eventually,
+  forkAll,
   type Logged,
   logged,
   QuietServer,
   routes,
   serve,
-  TestServer
+  TestServer,
+  yieldingAfter
 } from "./harness.js"
 
 describe("joined requests", () => {
@@ -36,7 +38,7 @@ describe("joined requests", () => {
       })
       const { port } = yield* serve(routes({
         "GET /": handler.pipe(withCache({ expiry: 10, ...options })),
-        "PATCH /": HttpServerResponse.empty().pipe(withCollect())
+        "PATCH /": Effect.succeed(HttpServerResponse.empty()).pipe(withCollect())
       }))
       const waiting = (number: number) => eventually(() => activity(storage).waiters === number)
       const letGo = (run: number) => Deferred.succeed(gates[run - 1]!, undefined)
@@ -171,17 +173,17 @@ describe("joined requests", () => {
       )
       const route = handler.pipe(withCache({ expiry: 10 }))
       const ask = (page: number, steps: number) =>
-        Effect.repeatN(Effect.void, steps).pipe(
+        Effect.forEach(Array(steps), () => Effect.void).pipe(
           Effect.zipRight(Effect.scoped(route)),
           Effect.provideService(
             HttpServerRequest.HttpServerRequest,
             HttpServerRequest.fromWeb(new Request(`http://localhost/?page=${page}`))
           ),
-          Effect.withMaxOpsBeforeYield(64)
+          yieldingAfter(64)
         )
       for (let steps = 0; steps < 200; steps++) {
         const storage = yield* CacheStorage.CacheStorage
-        const asked = yield* Effect.forkAll(Array.from({ length: 4 }, () => ask(steps, steps)))
+        const asked = yield* forkAll(Array.from({ length: 4 }, () => ask(steps, steps)))
         yield* eventually(() => activity(storage).waiters === 4)
         expect([steps, runs]).toEqual([steps, steps + 1])
         yield* Fiber.interrupt(asked)
@@ -216,7 +218,7 @@ describe("joined requests", () => {
       let runs = 0
       class Forbidden extends Data.TaggedError("Forbidden") {
         [HttpServerRespondable.symbol]() {
-          return HttpServerResponse.empty({ status: 403 })
+          return Effect.succeed(HttpServerResponse.empty({ status: 403 }))
         }
       }
       const handler = Effect.suspend(() =>
@@ -257,7 +259,7 @@ describe("joined requests", () => {
         )
       const most = 10_000
       const pages = [...Array(most + 2).keys(), 0, most]
-      const asked = yield* Effect.forkAll(pages.map(ask))
+      const asked = yield* forkAll(pages.map(ask))
       yield* eventually(() => runs === most + 3)
       expect([activity(storage).flights, activity(storage).waiters]).toEqual([most, most + 1])
       yield* Fiber.interrupt(asked)

@@ -1,7 +1,7 @@
 /** How long a response is fresh, stale and kept, and which is kept at all, over a real port, under the TestClock. */
 import { HttpServerResponse } from "@effect/platform"
 import { describe, expect, it } from "@effect/vitest"
-import { Deferred, Effect, TestClock } from "effect"
+import { Deferred, Effect, Fiber, TestClock } from "effect"
 import { CacheStorage, HttpCache, withCache } from "effect-http-cache"
 import { activity } from "effect-http-cache/testing"
 import { type Ask, eventually, serve, TestServer } from "./harness.js"
@@ -201,7 +201,9 @@ describe("statuses", () => {
       let runs = 0
       const handler = Effect.suspend(() => {
         const limited = HttpServerResponse.empty({ status: 429, headers: { "cache-control": "max-age=60" } })
-        return runs++ === 0 ? Effect.as(Deferred.await(gate), limited) : HttpServerResponse.text("yours")
+        return runs++ === 0
+          ? Effect.as(Deferred.await(gate), limited)
+          : Effect.succeed(HttpServerResponse.text("yours"))
       })
       const ask = yield* serve(handler.pipe(withCache({ expiry: 10 })))
       const other = yield* ask.another
@@ -210,7 +212,7 @@ describe("statuses", () => {
       const second = yield* Effect.fork(other("/"))
       yield* eventually(() => activity(storage).waiters === 2)
       yield* Deferred.succeed(gate, undefined)
-      expect([(yield* first).status, (yield* second).text]).toEqual([429, "yours"])
+      expect([(yield* Fiber.join(first)).status, (yield* Fiber.join(second)).text]).toEqual([429, "yours"])
     }).pipe(Effect.provide(TestServer)))
 })
 

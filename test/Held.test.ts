@@ -59,7 +59,7 @@ describe("the bytes of a hit", () => {
       )
       const app = Effect.succeed(HttpServerResponse.stream(source)).pipe(withCache({ expiry: 10 }))
       const clients = [yield* direct(app), yield* direct(app)]
-      yield* queue.offerAll([bytes("01234"), bytes("56789"), undefined])
+      yield* Queue.offerAll(queue, [bytes("01234"), bytes("56789"), undefined])
       yield* eventually(() => activity(storage).flights === 0)
       const stored = yield* storage.get({ key: "http://localhost/", partition: "", variantOf: () => "" })
       for (const client of clients) {
@@ -133,8 +133,10 @@ describe("streams that nobody reads", () => {
       const slow = (id: number) =>
         Effect.flatMap(direct(app, {}, `http://localhost/${id}`), (response) =>
           response.body._tag === "Stream"
-            ? Stream.runFoldEffect(response.body.stream, 0, (size, { byteLength }) =>
-              Effect.as(Deferred.await(gate), size + byteLength))
+            ? Effect.map(
+              Stream.runCollect(Stream.tap(response.body.stream, () => Deferred.await(gate))),
+              (chunks) => Array.from(chunks).reduce((size, { byteLength }) => size + byteLength, 0)
+            )
             : Effect.succeed(0))
       const clients = yield* Effect.forEach(Array.from({ length: 40 }, (_, id) => id), (id) => Effect.fork(slow(id)))
       const most = yield* still(() => activity(storage).heldBytes)

@@ -79,7 +79,7 @@ describe("withCollect", () => {
   })
 
   it("is not satisfied by a storage that can't collect", () => {
-    const app = HttpServerResponse.empty().pipe(withCollect())
+    const app = Effect.succeed(HttpServerResponse.empty()).pipe(withCollect())
     const served = (app: HttpApp.Default) => app
     served(Effect.provide(app, InMemoryCacheStorage.layerCollectable))
     served(Effect.provide(app, InMemoryCacheStorage.layerWith({ maxBytes: 1024 })))
@@ -109,7 +109,7 @@ describe("around a whole app", () => {
 
   it("withPreconditions joins errors and requirements of the validators", () => {
     const validators = Effect.as(Effect.zipRight(Users, new NotFound()), { etag: "\"1\"" })
-    expectTypeOf(HttpServerResponse.empty().pipe(HttpCache.withPreconditions(validators)))
+    expectTypeOf(Effect.succeed(HttpServerResponse.empty()).pipe(HttpCache.withPreconditions(validators)))
       .toEqualTypeOf<HttpApp.Default<NotFound, Users>>()
   })
 })

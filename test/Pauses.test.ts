@@ -8,7 +8,7 @@ import { once } from "node:events"
 import * as Http from "node:http"
 import * as Net from "node:net"
 import { Readable } from "node:stream"
-import { bytes, counted, eventually, mounted, QuietServer, routes, serve } from "./harness.js"
+import { bytes, counted, eventually, isRunning, mounted, QuietServer, routes, serve, yieldingAfter } from "./harness.js"
 
 /** A handler whose bodies are written by the test, all by one hand. */
 const written = (options: HttpServerResponse.Options.WithContentType = {}) =>
@@ -24,7 +24,7 @@ const written = (options: HttpServerResponse.Options.WithContentType = {}) =>
       ran.times++
       return HttpServerResponse.stream(stream, options)
     })
-    return { handler, ran, write: (...parts: ReadonlyArray<string | undefined>) => queue.offerAll(parts) }
+    return { handler, ran, write: (...parts: ReadonlyArray<string | undefined>) => Queue.offerAll(queue, parts) }
   })
 
 /** A client that takes what comes, when it comes. */
@@ -145,7 +145,7 @@ describe("a slow reader", () => {
       yield* TestClock.adjust("1 seconds")
       for (const { chunks } of others) expect(chunks).toBe(200)
       // A storage that waits ends the others a turn later, and the slow one sleeps from then on.
-      while (slow.fiber.unsafePoll() === null) {
+      while (isRunning(slow.fiber)) {
         yield* Effect.promise(() => new Promise((resolve) => setImmediate(resolve)))
         yield* TestClock.adjust("1 seconds")
       }
@@ -306,7 +306,7 @@ describe("a client that hangs up with the last byte", () => {
 })
 
 describe.each([16, 23, 24, 25, 26, 27, 28, 29, 30, 31, 32, 64])("%i operations before each yield", (operations) => {
-  const fewer = Effect.withMaxOpsBeforeYield(operations)
+  const fewer = yieldingAfter(operations)
 
   it.scoped("90: no body begins in the middle, whoever joins while it grows past the limit", () =>
     Effect.gen(function*() {
@@ -322,7 +322,7 @@ describe.each([16, 23, 24, 25, 26, 27, 28, 29, 30, 31, 32, 64])("%i operations b
       ).pipe(
         Effect.flatMap(({ body }) =>
           body._tag === "Stream"
-            ? Stream.runFold(Stream.decodeText(body.stream), "", (a, b) => a + b)
+            ? Stream.mkString(Stream.decodeText(body.stream))
             : Effect.succeed("")
         ),
         Effect.scoped,
@@ -333,7 +333,7 @@ describe.each([16, 23, 24, 25, 26, 27, 28, 29, 30, 31, 32, 64])("%i operations b
         fibers.push(yield* Effect.fork(read))
         for (let turn = 0; turn < reader % 5; turn++) yield* Effect.yieldNow()
       }
-      const whole = yield* Effect.map(Stream.runFold(Stream.decodeText(lines()), "", (a, b) => a + b), String)
+      const whole = yield* Stream.mkString(Stream.decodeText(lines()))
       for (const fiber of fibers) expect(yield* Fiber.join(fiber)).toBe(whole)
       const storage = yield* CacheStorage.CacheStorage
       yield* eventually(() => activity(storage).flights === 0 && activity(storage).heldBytes === 0)

@@ -216,7 +216,7 @@ describe("No-Vary-Search", () => {
         [{ except: [] }, undefined]
       ]
       const ask = yield* serve(routes(told.map(([query], index) =>
-        [`GET /${index}`, HttpServerResponse.text("x").pipe(withCache({ expiry: 10, query }))] as const
+        [`GET /${index}`, Effect.succeed(HttpServerResponse.text("x")).pipe(withCache({ expiry: 10, query }))] as const
       )))
       for (const [index, [, expected]] of told.entries()) {
         for (const asked of ["miss", "hit"]) {

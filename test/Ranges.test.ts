@@ -24,7 +24,7 @@ const origin = (answering: Answering, options: HttpCache.Options = {}) =>
         return answering(headers, asked.length)
       }))
     const app = handler.pipe(HttpCache.middleware({ unkeyed: "ignore", ...options }))
-    const ask = yield* serve(Effect.catchAll(app, () => HttpServerResponse.empty({ status: 500 })))
+    const ask = yield* serve(Effect.catchAll(app, () => Effect.succeed(HttpServerResponse.empty({ status: 500 }))))
     return Object.assign(ask, { asked, storage, settled: eventually(() => activity(storage).flights === 0) })
   })
 

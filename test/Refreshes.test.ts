@@ -115,7 +115,7 @@ describe("stale-while-revalidate", () => {
   it.scoped("57: a refresh beneath is nothing that the handler of a cache above has read", () =>
     Effect.gen(function*() {
       let runs = 0
-      const beneath = Effect.sync(() => text(++runs)).pipe(withCache({ expiry: 10, staleWhileRevalidate: 60 }))
+      const beneath = Effect.suspend(() => text(++runs)).pipe(withCache({ expiry: 10, staleWhileRevalidate: 60 }))
       const above = Effect.map(beneath, ({ status }) => HttpServerResponse.text(`status ${status}`))
       const ask = yield* serve(
         routes({ "GET /": above.pipe(withCache({ expiry: 10, cacheStatus: { detail: true } })) })

@@ -113,11 +113,11 @@ describe("what is not stored", () => {
         Object.entries(answers).map(([word, answer]) =>
           [
             `GET /${word}`,
-            answer.pipe(withCache({ expiry: 10, maxBodyBytes: 100, cacheStatus: { detail: true } }))
+            Effect.succeed(answer).pipe(withCache({ expiry: 10, maxBodyBytes: 100, cacheStatus: { detail: true } }))
           ] as const
         )
       ))
-      const opaque = HttpServerResponse.raw({ nothing: "that can be sent" }).pipe(
+      const opaque = Effect.succeed(HttpServerResponse.raw({ nothing: "that can be sent" })).pipe(
         withCache({ expiry: 10, cacheStatus: { detail: true } }),
         Effect.provideService(
           HttpServerRequest.HttpServerRequest,
@@ -135,7 +135,7 @@ describe("what is not stored", () => {
     Effect.gen(function*() {
       const ask = yield* serve(routes({
         "GET /fails": Effect.fail(HttpServerResponse.text("gone", { status: 404 })).pipe(withCache({ expiry: 10 })),
-        "GET /answers": HttpServerResponse.text("gone", { status: 404 }).pipe(withCache({ expiry: 10 }))
+        "GET /answers": Effect.succeed(HttpServerResponse.text("gone", { status: 404 })).pipe(withCache({ expiry: 10 }))
       }))
       for (const [path, hit] of [["/fails", "fwd=uri-miss"], ["/answers", "hit; ttl=10"]] as const) {
         yield* ask(path)

@@ -222,7 +222,7 @@ describe("streams", () => {
       const route = Effect.succeed(HttpServerResponse.stream(source)).pipe(withCache({ expiry: 10 }))
       const ask = Effect.flatMap(route, ({ body }) =>
         body._tag === "Stream"
-          ? Stream.runFold(body.stream, "", (text, chunk) => text + new TextDecoder().decode(chunk))
+          ? Stream.mkString(Stream.decodeText(body.stream))
           : Effect.succeed(body._tag === "Uint8Array" ? new TextDecoder().decode(body.body) : body._tag)).pipe(
           Effect.scoped,
           Effect.provideService(
@@ -305,16 +305,18 @@ describe("streams", () => {
       const form = new FormData()
       form.set("field", "content")
       const bodies: { readonly [name: string]: () => Effect.Effect<HttpServerResponse.HttpServerResponse, unknown> } = {
-        text: () => HttpServerResponse.raw("content"),
-        bytes: () => HttpServerResponse.raw(bytes("content")),
-        buffer: () => HttpServerResponse.raw(bytes("content").buffer),
-        blob: () => HttpServerResponse.raw(new Blob(["content"])),
-        web: () => HttpServerResponse.raw(new Blob(["content"]).stream()),
-        node: () => HttpServerResponse.raw(Readable.from(["con", Buffer.from("tent")])),
+        text: () => Effect.succeed(HttpServerResponse.raw("content")),
+        bytes: () => Effect.succeed(HttpServerResponse.raw(bytes("content"))),
+        buffer: () => Effect.succeed(HttpServerResponse.raw(bytes("content").buffer)),
+        blob: () => Effect.succeed(HttpServerResponse.raw(new Blob(["content"]))),
+        web: () => Effect.succeed(HttpServerResponse.raw(new Blob(["content"]).stream())),
+        node: () => Effect.succeed(HttpServerResponse.raw(Readable.from(["con", Buffer.from("tent")]))),
         stream: () =>
-          HttpServerResponse.stream(NodeStream.fromReadable(() => Readable.from([Buffer.from("content")]), (e) => e)),
+          Effect.succeed(
+            HttpServerResponse.stream(NodeStream.fromReadable(() => Readable.from([Buffer.from("content")]), (e) => e))
+          ),
         file: () => HttpServerResponse.file(path).pipe(Effect.provide(NodeHttpServer.layerContext)),
-        form: () => HttpServerResponse.formData(form)
+        form: () => Effect.succeed(HttpServerResponse.formData(form))
       }
       const ask = yield* serve(routes(
         Object.entries(bodies).map(([name, make]) =>

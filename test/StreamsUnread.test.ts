@@ -64,10 +64,10 @@ describe("streams", () => {
           : new Readable({ read() {}, destroy: (_, done) => (closed.push(name), done(null)) })
       const route = (name: string) =>
         Effect.suspend(() =>
-          HttpServerResponse.raw(isDown ? opened(name) : "whole", {
+          Effect.succeed(HttpServerResponse.raw(isDown ? opened(name) : "whole", {
             status: isDown ? 503 : 200,
             headers: { etag: "\"1\"" }
-          })
+          }))
         )
       const options = { expiry: 10, staleIfError: 60 }
       const ask = yield* serve(routes({

@@ -89,7 +89,7 @@ const doors: { readonly [door: string]: Effect.Effect<App, unknown, Services> } 
   "a route": Effect.succeed(
     routes({
       "GET /users/:id": after(withParams.pipe(withCache({ expiry: 60 }))),
-      "PATCH /users/:id": after(empty.pipe(withCollect()))
+      "PATCH /users/:id": after(Effect.succeed(empty).pipe(withCollect()))
     })
   ),
   "around a router": Effect.succeed(
@@ -101,7 +101,7 @@ const doors: { readonly [door: string]: Effect.Effect<App, unknown, Services> } 
   "around a bare app": Effect.succeed(after(cache(byMethod(greet, empty)))),
   "HttpLayerRouter, a route": layerRouterOf(Layer.mergeAll(
     HttpLayerRouter.add("GET", "/users/:id", after(withParams.pipe(withCache({ expiry: 60 })))),
-    HttpLayerRouter.add("PATCH", "/users/:id", after(empty.pipe(withCollect())))
+    HttpLayerRouter.add("PATCH", "/users/:id", after(Effect.succeed(empty).pipe(withCollect())))
   )),
   "HttpLayerRouter, routerMiddleware": layerRouterOf(
     HttpLayerRouter.addAll([
@@ -109,7 +109,10 @@ const doors: { readonly [door: string]: Effect.Effect<App, unknown, Services> } 
       HttpLayerRouter.route("PATCH", "/users/:id", empty)
     ]).pipe(Layer.provide(HttpCache.routerMiddleware({ expiry: 60 }).layer))
   ).pipe(Effect.map(after)),
-  "HttpApi, handleRaw": apiOf(after(greet.pipe(withCache({ expiry: 60 }))), after(empty.pipe(withCollect()))),
+  "HttpApi, handleRaw": apiOf(
+    after(greet.pipe(withCache({ expiry: 60 }))),
+    after(Effect.succeed(empty).pipe(withCollect()))
+  ),
   "HttpApi, HttpCache.make": Effect.map(
     apiOf(greet, empty, HttpApiBuilder.middleware(HttpCache.make({ expiry: 60 }))),
     after

@@ -171,7 +171,7 @@ describe("reverse proxy", () => {
 describe("a custom storage", () => {
   it.scoped("serves a cached route", () =>
     Effect.gen(function*() {
-      const ask = yield* serve(HttpServerResponse.text("x").pipe(withCache({ expiry: 10 })))
+      const ask = yield* serve(Effect.succeed(HttpServerResponse.text("x")).pipe(withCache({ expiry: 10 })))
       yield* ask("/")
       expect((yield* ask("/")).cacheStatus).toBe("hit; ttl=10")
     }).pipe(Effect.provide([NodeHttpServer.layerTest, customStorage.layer])))

@@ -71,25 +71,25 @@ describe("91: a failure carries Cache-Status", () => {
     ],
     [
       "two caches, an answer between",
-      cached(Effect.catchAll(edge(fails()), () => HttpServerResponse.text("none", { status: 404 }))),
+      cached(Effect.catchAll(edge(fails()), () => Effect.succeed(HttpServerResponse.text("none", { status: 404 })))),
       404,
       `${miss}; stored`
     ],
     [
       "caught further out, and answered as an error",
-      Effect.catchAll(cached(fails()), () => HttpServerResponse.empty({ status: 400 })),
+      Effect.catchAll(cached(fails()), () => Effect.succeed(HttpServerResponse.empty({ status: 400 }))),
       400,
       miss
     ],
     [
       "caught further out, and well",
-      Effect.catchAll(cached(fails()), () => HttpServerResponse.empty()),
+      Effect.catchAll(cached(fails()), () => Effect.succeed(HttpServerResponse.empty())),
       204,
       undefined
     ],
     [
       "caught further out, and answered by another cached handler",
-      Effect.catchAll(cached(fails()), () => cached(HttpServerResponse.text("none", { status: 404 }))),
+      Effect.catchAll(cached(fails()), () => cached(Effect.succeed(HttpServerResponse.text("none", { status: 404 })))),
       404,
       `${miss}; stored`
     ],

@@ -6,7 +6,7 @@ import { layerFaulty } from "effect-http-cache/testing"
 import { once } from "node:events"
 import * as Http from "node:http"
 import * as Net from "node:net"
-import { type App, logged } from "./platform.js"
+import { type App, logged, portOf } from "./platform.js"
 import { howOf, layerWaiting } from "./waiting.js"
 
 export * from "./platform.js"
@@ -56,8 +56,7 @@ const exchange = (agent: Http.Agent, port: number, path: string, { body, headers
 export const serve = <E, R>(app: App<E, R>) =>
   Effect.gen(function*() {
     yield* HttpServer.serveEffect(app)
-    const { address } = yield* HttpServer.HttpServer
-    const port = address._tag === "TcpAddress" ? address.port : 0
+    const port = portOf(yield* HttpServer.HttpServer)
     const another = Effect.map(
       Effect.acquireRelease(
         Effect.sync(() => new Http.Agent({ keepAlive: true, maxSockets: 1 })),

@@ -33,7 +33,7 @@ describe("laws", () => {
   })
   const mixesVariants = mixing({ variantOf: () => "" }, { vary: [], variant: "" })
   const keepsTheFirst: Break = ({ get, set }) => ({
-    set: (item, fill) => Effect.orElse(Effect.as(get(fill.lookup), "kept" as const), () => set(item, fill))
+    set: (item, fill) => Effect.catchAll(Effect.as(get(fill.lookup), "kept" as const), () => set(item, fill))
   })
   const ofNow = (memory: Storage, fill: CacheStorage.Fill) => Effect.runSync(memory.begin(fill.lookup)).since
   const believesAnyFill: Break = (memory) => ({

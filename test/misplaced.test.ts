@@ -12,7 +12,7 @@ import {
   HttpServerResponse
 } from "@effect/platform"
 import { describe, expect, it } from "@effect/vitest"
-import { Deferred, Effect, flow, Layer, Schema, Stream } from "effect"
+import { Deferred, Effect, Fiber, flow, Layer, Schema, Stream } from "effect"
 import {
   CacheStorage,
   type CollectableCacheStorage,
@@ -22,7 +22,7 @@ import {
   withCollect
 } from "effect-http-cache"
 import { activity } from "effect-http-cache/testing"
-import { type App, counted, eventually, type Logged, logged, routes, serve, TestServer } from "./harness.js"
+import { type App, counted, eventually, type Logged, logged, portOf, routes, serve, TestServer } from "./harness.js"
 
 const sentence =
   "effect-http-cache: a response had been sent before the cache saw it, so that nothing is cached there, and a " +
@@ -37,7 +37,7 @@ const get = (url: string, init: RequestInit = {}) =>
 
 const urlOf = Effect.map(
   HttpServer.HttpServer,
-  ({ address }) => `http://127.0.0.1:${address._tag === "TcpAddress" ? address.port : 0}`
+  (server) => `http://127.0.0.1:${portOf(server)}`
 )
 
 type Collectable = CacheStorage.CacheStorage | CollectableCacheStorage.CollectableCacheStorage
@@ -176,9 +176,12 @@ describe("92: a cache around the sending", () => {
       const leader = yield* Effect.fork(ask("/", { headers: { "x-first": "1" } }))
       yield* eventually(() => runs === 1)
       const joined = yield* Effect.fork(another("/"))
-      expect((yield* leader).status).toBe(504)
+      expect((yield* Fiber.join(leader)).status).toBe(504)
       yield* Deferred.succeed(open, undefined)
-      expect([(yield* joined).text, (yield* joined).cacheStatus]).toEqual(["slow", "fwd=uri-miss; collapsed"])
+      expect([(yield* Fiber.join(joined)).text, (yield* Fiber.join(joined)).cacheStatus]).toEqual([
+        "slow",
+        "fwd=uri-miss; collapsed"
+      ])
       expect((yield* ask("/")).cacheStatus).toBe("hit; ttl=10")
       expect(runs).toBe(1)
       expect(log).toEqual([])

@@ -128,9 +128,9 @@ describe("Defaults", () => {
   it.scoped.each(wrong)("%j: the first request says what is wrong", ([defaults, sentence]) =>
     Effect.gen(function*() {
       const ask = yield* serve(
-        HttpServerResponse.text("x").pipe(
+        Effect.succeed(HttpServerResponse.text("x")).pipe(
           withCache({ expiry: 10 }),
-          Effect.catchAllDefect((defect) => HttpServerResponse.text(String(defect))),
+          Effect.catchAllDefect((defect) => Effect.succeed(HttpServerResponse.text(String(defect)))),
           Effect.provideService(HttpCache.Defaults, defaults)
         )
       )
@@ -157,7 +157,7 @@ describe("Defaults", () => {
       const options = { expiry: 60, cacheStatus: { name: "edge" } }
       const layer = HttpCache.defaults(options)
       options.expiry = -1
-      const route = HttpServerResponse.text("x").pipe(withCache())
+      const route = Effect.succeed(HttpServerResponse.text("x")).pipe(withCache())
       const ask = yield* serve(Effect.provide(route, layer))
       expect((yield* ask("/")).headers["cache-control"]).toBe("max-age=60")
       expect((yield* ask("/")).headers["cache-status"]).toBe("edge; hit; ttl=60")
@@ -166,7 +166,7 @@ describe("Defaults", () => {
   it.scoped("a route's own options come first, then Defaults", () =>
     Effect.gen(function*() {
       const ask = yield* serve(
-        HttpServerResponse.text("x").pipe(
+        Effect.succeed(HttpServerResponse.text("x")).pipe(
           withCache({ expiry: 10 }),
           Effect.provideService(HttpCache.Defaults, {
             expiry: 60,

@@ -2,12 +2,25 @@
 import {
   HttpApp,
   HttpRouter,
+  type HttpServer,
   HttpServerError,
   type HttpServerRequest,
   type HttpServerRespondable,
   type HttpServerResponse
 } from "@effect/platform"
-import { Effect, Logger, type Scope } from "effect"
+import {
+  Cause,
+  type Context,
+  Effect,
+  Exit,
+  type Fiber,
+  Logger,
+  Metric,
+  MetricState,
+  Random,
+  type Scope,
+  TestClock
+} from "effect"
 
 export type App<E = never, R = never> = HttpApp.Default<E, R>
 
@@ -51,17 +64,57 @@ export const webHandler = <E, R>(app: App<E, R>) =>
     (runtime) => HttpApp.toWebHandlerRuntime(runtime)(app as HttpApp.Default<E>)
   )
 
+/** Where a server listens. */
+export const portOf = ({ address }: Context.Tag.Service<typeof HttpServer.HttpServer>): number =>
+  address._tag === "TcpAddress" ? address.port : 0
+
+/** A fiber for each, and one that ends with what they answer. */
+export const forkAll = <A, E, R>(effects: ReadonlyArray<Effect.Effect<A, E, R>>) => Effect.forkAll(effects)
+
+/** Whether a fiber has not ended. */
+export const isRunning = (fiber: Fiber.RuntimeFiber<unknown, unknown>): boolean => fiber.unsafePoll() === null
+
+/** Whether it has ended by an interruption. */
+export const isInterrupted = (exit: Exit.Exit<unknown, unknown>): boolean => Exit.isInterrupted(exit)
+
+/** Whether somebody waits for the TestClock. */
+export const isWaitedFor = Effect.map(TestClock.sleeps(), (sleeping) => [...sleeping].length > 0)
+
+/** Lets a fiber yield after so many operations. */
+export const yieldingAfter = (operations: number) => Effect.withMaxOpsBeforeYield(operations)
+
+/** Makes this number the next of all random ones. */
+export const byRandom = (number: number) => Effect.withRandom(Random.fixed([number]))
+
+/** What a counter has counted, by the value of its tag. */
+export const countsOf = (name: string): Effect.Effect<{ readonly [value: string]: number }> =>
+  Effect.map(
+    Metric.snapshot,
+    (pairs) =>
+      Object.fromEntries(pairs.flatMap(({ metricKey, metricState }) =>
+        metricKey.name === name && MetricState.isCounterState(metricState)
+          ? [[Array.from(metricKey.tags, ({ value }) => value).join(), Number(metricState.count)]]
+          : []
+      ))
+  )
+
 export interface Logged {
   readonly level: string
   readonly message: string
   readonly annotations: { readonly [name: string]: unknown }
+  readonly cause: string
 }
 
 /** Keeps what is logged from the console, and in a list. */
-export const logged = (list: Array<Logged>) =>
+export const logged = (list: Pick<Array<Logged>, "push">) =>
   Logger.replace(
     Logger.defaultLogger,
-    Logger.make(({ annotations, logLevel, message }) => {
-      list.push({ level: logLevel.label, message: String(message), annotations: Object.fromEntries(annotations) })
+    Logger.make(({ annotations, cause, logLevel, message }) => {
+      list.push({
+        level: logLevel.label,
+        message: [message].flat().map(String).join(" "),
+        annotations: Object.fromEntries(annotations),
+        cause: Cause.pretty(cause, { renderErrorCause: true })
+      })
     })
   )

@@ -22,11 +22,11 @@ export const world = (run: Run, options: HttpCache.Options) =>
     )
     const ask = yield* serve(routes({
       "GET /": handler.pipe(withCache(options)),
-      "PATCH /": HttpServerResponse.empty().pipe(withCollect())
+      "PATCH /": Effect.succeed(HttpServerResponse.empty()).pipe(withCollect())
     }))
     const settled = eventually(() => activity(storage).flights === 0)
     return { ask, ran, settled, storage }
   })
 
 export const text = (run: number, headers: { readonly [name: string]: string } = {}) =>
-  HttpServerResponse.text(`run ${run}`, { headers })
+  Effect.succeed(HttpServerResponse.text(`run ${run}`, { headers }))

@@ -19,7 +19,11 @@ export const produced = (options: HttpServerResponse.Options.WithContentType = {
       ran.times++
       return HttpServerResponse.stream(stream, options)
     })
-    return { handler, ran, write: (...parts: ReadonlyArray<string | Error | undefined>) => queue.offerAll(parts) }
+    return {
+      handler,
+      ran,
+      write: (...parts: ReadonlyArray<string | Error | undefined>) => Queue.offerAll(queue, parts)
+    }
   })
 
 export const app = <R>(

@@ -1,12 +1,12 @@
 /** The test kit: every fault does what it says, bodies are read-only, and `Cache-Status` is read. */
 import { Headers, HttpServerRequest, HttpServerResponse } from "@effect/platform"
 import { describe, expect, it } from "@effect/vitest"
-import { Context, Effect, Exit, Fiber, Layer, Logger, Scope, TestClock } from "effect"
+import { Cause, Context, Effect, Exit, Fiber, Layer, Scope, TestClock } from "effect"
 import type { CacheStorage } from "effect-http-cache"
 import { CollectableCacheStorage, withCache, withCollect } from "effect-http-cache"
 import * as Kit from "effect-http-cache/testing"
 import { AssertionError } from "node:assert"
-import { type App, counted } from "./harness.js"
+import { type App, counted, isInterrupted, isRunning, logged } from "./harness.js"
 
 /** The answers to a `GET` and to a `PATCH` of one cached handler. */
 const door = () => {
@@ -21,7 +21,7 @@ const door = () => {
   return { get: ask("GET"), patch: ask("PATCH") }
 }
 
-const quiet = Logger.remove(Logger.defaultLogger)
+const quiet = logged([])
 
 describe("a storage whose bodies are read-only", () => {
   const bodyOf = (
@@ -140,7 +140,7 @@ describe("faults through the door", () => {
       yield* faults.switch({ get: { delay: "100 millis" }, set: { delay: 50 } })
       const request = yield* Effect.fork(door().get)
       yield* TestClock.adjust("249 millis")
-      expect((yield* Fiber.poll(request))._tag).toBe("None")
+      expect(isRunning(request)).toBe(true)
       yield* TestClock.adjust("1 millis")
       Kit.expectCacheStatus(yield* Fiber.join(request), { fwd: "uri-miss", stored: true })
     }).pipe(Effect.provide(faulty)))
@@ -153,8 +153,8 @@ describe("faults through the door", () => {
         yield* faults.switchAll(fault)
         const request = yield* Effect.fork(door().get)
         yield* TestClock.adjust("249 millis")
-        expect([(yield* Fiber.poll(request))._tag, yield* faults.calls]).toEqual([
-          "None",
+        expect([isRunning(request), yield* faults.calls]).toEqual([
+          true,
           { get: 1, set: 0, collect: 0 }
         ])
         yield* TestClock.adjust("1 millis")
@@ -184,7 +184,7 @@ describe("faults of the service", () => {
         yield* faults.switch({ [method]: "fail" })
         expect(yield* Effect.flip(call)).toMatchObject({ _tag: "CacheStorageError", storage: "faulty", method })
         yield* faults.switch({ [method]: "die" })
-        expect(yield* Effect.flip(Effect.sandbox(call))).toMatchObject({ _tag: "Die" })
+        expect(Cause.isDie(yield* Effect.flip(Effect.sandbox(call)))).toBe(true)
         const others = Object.entries(calls).flatMap(([name, other]) =>
           name === method || (method === "get" && name === "begin") ? [] : [other]
         )
@@ -192,15 +192,15 @@ describe("faults of the service", () => {
         yield* faults.switch({ [method]: "hang" })
         const hanging = yield* Effect.fork(call)
         yield* TestClock.adjust("1 day")
-        expect(Exit.isInterrupted(yield* Fiber.interrupt(hanging))).toBe(true)
+        expect(isInterrupted(yield* Fiber.interrupt(hanging))).toBe(true)
         yield* faults.switch({ [method]: "hang uninterruptibly" })
         const stuck = yield* Effect.fork(call)
         yield* Effect.yieldNow()
-        yield* Fiber.interruptFork(stuck)
+        yield* Effect.fork(Fiber.interrupt(stuck))
         yield* TestClock.adjust("1 day")
-        expect((yield* Fiber.poll(stuck))._tag).toBe("None")
+        expect(isRunning(stuck)).toBe(true)
         yield* faults.switch({ [method]: "fail" })
-        expect(Exit.isInterrupted(yield* Fiber.await(stuck))).toBe(true)
+        expect(isInterrupted(yield* Fiber.await(stuck))).toBe(true)
         expect((yield* faults.calls)[method]).toBe(4)
       }).pipe(Effect.provide(Kit.layerFaulty))
   )
@@ -226,7 +226,7 @@ describe("faults of the service", () => {
       yield* Context.get(services, Kit.Faults).switchAll("hang uninterruptibly")
       const hanging = yield* Effect.fork(Effect.provide(Effect.flatMap(all, ({ get }) => outcome(get)), services))
       yield* Effect.yieldNow()
-      expect((yield* Fiber.poll(hanging))._tag).toBe("None")
+      expect(isRunning(hanging)).toBe(true)
       yield* Scope.close(scope, Exit.void)
       expect(yield* Fiber.join(hanging)).toBe("CacheMiss")
     }))

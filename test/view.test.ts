@@ -207,7 +207,7 @@ describe("61: a URL that is rewritten outside the cache selects", () => {
     Effect.gen(function*() {
       const inner = routes({
         "GET /users/:id": counted().pipe(withCache({ expiry: 10 })),
-        "PATCH /users/:id": HttpServerResponse.empty().pipe(withCollect())
+        "PATCH /users/:id": Effect.succeed(HttpServerResponse.empty()).pipe(withCollect())
       })
       const seen = Effect.map(
         HttpCache.lookup("/api/v1/users/1"),

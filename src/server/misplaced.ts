@@ -3,6 +3,8 @@ import type { HttpServerRequest } from "@effect/platform/HttpServerRequest"
 import * as Effect from "effect/Effect"
 import { sentMark } from "./platform.js"
 
+export { isSent } from "./platform.js"
+
 /** How an adapter sends is kept with its request: a handler that sends needs it of the one that it is shown. */
 export const carry = (request: HttpServerRequest, shown: HttpServerRequest): void => {
   for (const name of Object.getOwnPropertySymbols(request)) {
@@ -14,9 +16,6 @@ export const carry = (request: HttpServerRequest, shown: HttpServerRequest): voi
 const sending = new WeakSet<object>()
 
 export const isSending = (handler: object): boolean => sending.has(handler)
-
-/** Whether the handler has sent what it answers: what is marked then is the request that it was shown. */
-export const isSent = (shown: HttpServerRequest): boolean => sentMark in shown
 
 /** A handler was found to send what it answers: that is told once. */
 export const found = (handler: object): Effect.Effect<void> => {

@@ -206,13 +206,13 @@ export class ServerOrigin<A extends Respondable, E, R> implements Origin<Respons
       return withServices(Effect.flatMap(this.handler, toResponse), inner, {
         onFailure: (cause) => {
           takeBack(request, run)
-          const isSent = misplaced.isSent(shown.request)
+          const isSent = misplaced.isSent(fiber, shown.request)
           return isSent ? Effect.andThen(misplaced.found(given), onFailure(cause)) : onFailure(cause)
         },
         onSuccess: (answered) => {
           // A body that is still made may read more.
           if (answered.body._tag !== "Stream") takeBack(request, run)
-          const isSent = misplaced.isSent(shown.request)
+          const isSent = misplaced.isSent(fiber, shown.request)
           const ran: Ran = {
             said: run,
             response: responses.annotated(answered, run, targets),

@@ -26,8 +26,14 @@ export type Respondable = HttpServerRespondable.Respondable
 export const toResponse = (answer: Respondable): Effect.Effect<HttpServerResponse> =>
   HttpServerRespondable.toResponse(answer)
 
+/** Whether the original URL of a request has a scheme and a host: on the web it does, and on Node it is a path. */
+export const hasAbsoluteUrl = (source: unknown): boolean => source instanceof Request
+
 /** The platform marks the request whose response it sends. */
 export const sentMark = Symbol.for("@effect/platform/HttpApp/handled")
+
+/** Whether the handler has sent what it answers: what is marked then is the request that it was shown. */
+export const isSent = (_: Caller, shown: HttpServerRequest): boolean => sentMark in shown
 
 /** Whether a request was interrupted since its client has left. */
 export const isClientGone = (cause: Cause.Cause<unknown>): boolean =>

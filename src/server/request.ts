@@ -10,7 +10,7 @@ import * as CacheKey from "../protocol/CacheKey.js"
 import * as Fields from "../protocol/Fields.js"
 import * as Vary from "../protocol/Vary.js"
 import { shownTo } from "./handOver.js"
-import { failedAs, unreadable } from "./platform.js"
+import { failedAs, hasAbsoluteUrl, unreadable } from "./platform.js"
 
 /** What a handler is shown instead of: the cache's own reads are not the handler's. */
 const originals = new WeakMap<HttpServerRequest, HttpServerRequest>()
@@ -125,7 +125,7 @@ export const view = (given: HttpServerRequest, origin: string | undefined): View
   }
 }
 
-/** What the key has of the target, in the form that the adapter has it in: absolute on the web. */
+/** What the key has of the target, in the form that the adapter has it in. */
 export const originalUrlOf = (
   { source }: HttpServerRequest,
   { target }: Pick<View, "target">,
@@ -133,7 +133,7 @@ export const originalUrlOf = (
 ): string => {
   const { origin, path, query } = target
   const narrowed = CacheKey.narrow(query === undefined ? path : `${path}?${query}`, selection)
-  return isWeb(source) ? `${origin}${narrowed}` : narrowed
+  return hasAbsoluteUrl(source) ? `${origin}${narrowed}` : narrowed
 }
 
 /** The request with the view's target, and with these fields. */
@@ -158,7 +158,7 @@ export const withOnly = (request: HttpServerRequest, view: View, fields: Fields.
   const originalUrl = originalUrlOf(own, view, "all")
   const others: { readonly [name: PropertyKey]: unknown } = {
     method: "GET",
-    source: sourceWith(own.source, "GET", originalUrl, fields),
+    source: sourceWith(own.source, "GET", isWeb(own.source) ? originalUrl : view.url, fields),
     originalUrl,
     remoteAddress: Option.none(),
     peerAddress: Option.none()

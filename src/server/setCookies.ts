@@ -11,14 +11,26 @@ export const linesOf = (cookies: Cookies.Cookies, field: unknown): ReadonlyArray
 
 const prototype: object = Object.getPrototypeOf(Cookies.unsafeMakeCookie("name", "value")) as object
 
-/** A cookie that is written as the line, which has a `=`. */
+/** Whether the platform writes the cookie as this line: some it does not write at all. */
+const isWrittenAs = (cookie: Cookies.Cookie, line: string): boolean => {
+  try {
+    return Cookies.serializeCookie(cookie) === line
+  } catch {
+    return false
+  }
+}
+
+/** A cookie that is written as the line, which has a `=`; where there can be none, the one that says the same. */
 const cookieOf = (line: string): Cookies.Cookie => {
   const [read] = Object.values(Cookies.fromSetCookie(line).cookies)
-  if (read !== undefined && Cookies.serializeCookie(read) === line) return read
+  if (read !== undefined && isWrittenAs(read, line)) return read
   const end = line.indexOf("=")
-  const cookie = { name: line.slice(0, end), value: read?.value ?? "", valueEncoded: line.slice(end + 1) }
-  return Object.assign(Object.create(prototype), cookie) as Cookies.Cookie
+  const own = { name: line.slice(0, end), value: read?.value ?? "", valueEncoded: line.slice(end + 1) }
+  const cookie = Object.assign(Object.create(prototype), own) as Cookies.Cookie
+  return read === undefined || isWrittenAs(cookie, line) ? cookie : read
 }
+
+const isCookie = (line: string): boolean => line.includes("=") && isWrittenAs(cookieOf(line), line)
 
 /** Under its name where it is the first of that name, so that it is found. Keys that are numbers would go first. */
 const cookiesOf = (lines: ReadonlyArray<string>): Cookies.Cookies => {
@@ -32,13 +44,13 @@ const cookiesOf = (lines: ReadonlyArray<string>): Cookies.Cookies => {
 }
 
 /**
- * The cookies and the field of a response that is sent with these lines, in their order. A line without `=` can be no
- * cookie of the platform: Node's server takes a list of lines as the field; the web adapter takes one line, and another is
+ * The cookies and the field of a response that is sent with these lines, in their order. A line without `=`, or that
+ * the platform would not write, can be no cookie of the platform: Node's server takes a list of lines as the field; the web adapter takes one line, and another is
  * written with its `=`, which says the same (RFC 6265bis §5.6).
  */
 const placesOf = (lines: ReadonlyArray<string>, { source }: Pick<HttpServerRequest, "source">) => {
   if (!(source instanceof Request)) return { cookies: Cookies.empty, field: lines }
-  const first = lines.findIndex((line) => !line.includes("="))
+  const first = lines.findIndex((line) => !isCookie(line))
   const others = lines.filter((_, index) => index !== first)
   return { cookies: cookiesOf(others.map((line) => line.includes("=") ? line : `=${line}`)), field: lines[first] }
 }
@@ -50,8 +62,9 @@ export const withLines = (
   request: Pick<HttpServerRequest, "source">
 ): HttpServerResponse.HttpServerResponse => {
   if (lines === undefined) return response
-  const isNamed = lines.every((line) => line.includes("="))
-  const { cookies, field } = isNamed ? { cookies: cookiesOf(lines), field: undefined } : placesOf(lines, request)
+  const { cookies, field } = lines.every(isCookie)
+    ? { cookies: cookiesOf(lines), field: undefined }
+    : placesOf(lines, request)
   // A response is made with a field of one line only.
   if (field !== undefined) Object.assign(response.headers, { "set-cookie": field })
   return HttpServerResponse.replaceCookies(response, cookies)

@@ -50,17 +50,26 @@ describe("invalidation", () => {
         cachedRoute("/list", { expiry: 10 }),
         [
           "POST /made",
-          HttpServerResponse.empty({ status: 201, headers: { location: "/items/1", "content-location": "items/2" } })
+          Effect.succeed(
+            HttpServerResponse.empty({ status: 201, headers: { location: "/items/1", "content-location": "items/2" } })
+          )
             .pipe(withCollect())
         ] as const,
         [
           "POST /elsewhere",
-          HttpServerResponse.empty({ status: 303, headers: { location: "http://b.example/items/1" } }).pipe(
-            withCollect()
-          )
+          Effect.succeed(HttpServerResponse.empty({ status: 303, headers: { location: "http://b.example/items/1" } }))
+            .pipe(
+              withCollect()
+            )
         ] as const,
-        ["POST /also", HttpServerResponse.empty().pipe(withCollect({ also: () => ["/list", "/items/1?x"] }))] as const,
-        ["POST /broken", HttpServerResponse.empty().pipe(withCollect({ also: () => ["http://", "/list"] }))] as const
+        [
+          "POST /also",
+          Effect.succeed(HttpServerResponse.empty()).pipe(withCollect({ also: () => ["/list", "/items/1?x"] }))
+        ] as const,
+        [
+          "POST /broken",
+          Effect.succeed(HttpServerResponse.empty()).pipe(withCollect({ also: () => ["http://", "/list"] }))
+        ] as const
       ])
       const log: Array<Logged> = []
       const ask = yield* serve(router).pipe(Effect.provide(logged(log)))
@@ -87,7 +96,7 @@ describe("invalidation", () => {
     Effect.gen(function*() {
       const ask = yield* serve(routes([
         cachedRoute("/", { retain: 3600 }, { headers: { "cache-control": "max-age=10", "etag": "\"1\"" } }),
-        ["POST /", HttpServerResponse.empty().pipe(withCollect())] as const
+        ["POST /", Effect.succeed(HttpServerResponse.empty()).pipe(withCollect())] as const
       ]))
       yield* ask("/")
       yield* TestClock.adjust("10 seconds")
@@ -100,9 +109,9 @@ describe("invalidation", () => {
     Effect.gen(function*() {
       const ask = yield* serve(routes({
         "GET /none": counted().pipe(withCache({ expiry: 10, query: "none" })),
-        "POST /none": HttpServerResponse.empty().pipe(withCollect({ query: "none" })),
+        "POST /none": Effect.succeed(HttpServerResponse.empty()).pipe(withCollect({ query: "none" })),
         "GET /raw/*": counted().pipe(withCache({ expiry: 10 })),
-        "POST /raw": HttpServerResponse.empty({ headers: { location: "/raw/a'?b='" } }).pipe(
+        "POST /raw": Effect.succeed(HttpServerResponse.empty({ headers: { location: "/raw/a'?b='" } })).pipe(
           withCollect({ also: () => ["/raw/{1}", "/raw/x/../y", "/raw/ü"] })
         )
       }))
@@ -121,7 +130,7 @@ describe("invalidation", () => {
         cachedRoute("/u/1", { expiry: 10 }),
         [
           "POST /u",
-          HttpServerResponse.empty({ status: 201, headers: { location: "/u/1" } }).pipe(withCollect())
+          Effect.succeed(HttpServerResponse.empty({ status: 201, headers: { location: "/u/1" } })).pipe(withCollect())
         ] as const
       ])
       const { port } = yield* serve(app)
@@ -134,8 +143,8 @@ describe("invalidation", () => {
   it.scoped("30: a 4xx, a 5xx, a typed failure and a defect forget nothing; a typed failure that is a redirect forgets", () =>
     Effect.gen(function*() {
       const answers: { readonly [path: `/${string}`]: App<unknown> } = {
-        "/400": HttpServerResponse.empty({ status: 400 }),
-        "/500": HttpServerResponse.empty({ status: 500 }),
+        "/400": Effect.succeed(HttpServerResponse.empty({ status: 400 })),
+        "/500": Effect.succeed(HttpServerResponse.empty({ status: 500 })),
         "/fail": Effect.fail("typed"),
         "/die": Effect.die("defect"),
         "/redirect": Effect.fail(HttpServerResponse.empty({ status: 303 }))
@@ -208,7 +217,7 @@ describe("invalidation", () => {
       expect(yield* ask("GET")).toBe("old")
       const writing = yield* Effect.fork(ask("PUT"))
       yield* Effect.yieldNow()
-      yield* Fiber.interruptFork(writing)
+      yield* Effect.fork(Fiber.interrupt(writing))
       yield* TestClock.adjust("1 second")
       yield* Fiber.await(writing)
       expect(yield* ask("GET")).toBe("new")
@@ -233,7 +242,7 @@ describe("invalidation", () => {
       }
       const patch = Effect.map(HttpServerRequest.HttpServerRequest, ({ source }) => {
         const { socket } = source as IncomingMessage
-        socket.on("close", () => Deferred.unsafeDone(left, Effect.void))
+        socket.on("close", () => Effect.runSync(Deferred.succeed(left, undefined)))
         return HttpServerResponse.empty()
       })
       const router = routes([

@@ -212,7 +212,7 @@ describe("privacy", () => {
   it.scoped("22: a Buffer that the handler goes on writing to is not what is stored", () =>
     Effect.gen(function*() {
       const scratch = Buffer.from("untouched")
-      const ask = yield* serve(HttpServerResponse.uint8Array(scratch).pipe(withCache({ expiry: 10 })))
+      const ask = yield* serve(Effect.succeed(HttpServerResponse.uint8Array(scratch)).pipe(withCache({ expiry: 10 })))
       yield* ask("/")
       scratch.write("EVIL")
       expect((yield* ask("/")).text).toBe("untouched")

@@ -1,8 +1,9 @@
 /** The twin of `test/platform.ts` for Effect 4. */
-import { Effect, Logger, References, type Scope } from "effect"
+import { Cause, Effect, Exit, type Fiber, Logger, Metric, Random, References, type Scope } from "effect"
 import {
   HttpEffect,
   HttpRouter,
+  type HttpServer,
   HttpServerError,
   type HttpServerRequest,
   type HttpServerRespondable,
@@ -35,9 +36,7 @@ export const routes = <H extends Handler>(
 
 export const mounted = <E, R>(apps: { readonly [path: `/${string}`]: App<E, R> }) =>
   router<E, Exclude<R, HttpRouter.Provided>>((router) =>
-    Object.entries(apps).flatMap(([path, app]) =>
-      [path === "/" ? [] : router.add("*", path as `/${string}`, app), router.prefixed(path).add("*", "/*", app)].flat()
-    ) as never
+    Object.entries(apps).map(([path, app]) => router.prefixed(path).add("*", "/*", app)) as never
   )
 
 export const otherwise = <E, R>(
@@ -55,16 +54,47 @@ export const webHandler = <E, R>(app: App<E, R>) =>
     (context) => HttpEffect.toWebHandlerWith(context)(app as App<E>)
   )
 
+export const portOf = ({ address }: HttpServer.HttpServer["Service"]): number => "port" in address ? address.port : 0
+
+export const forkAll = <A, E, R>(effects: ReadonlyArray<Effect.Effect<A, E, R>>) =>
+  Effect.forkChild(Effect.all(effects, { concurrency: "unbounded" }))
+
+export const isRunning = (fiber: Fiber.Fiber<unknown, unknown>): boolean => fiber.pollUnsafe() === undefined
+
+export const isInterrupted = (exit: Exit.Exit<unknown, unknown>): boolean => Exit.hasInterrupts(exit)
+
+/** The TestClock does not say it: whoever asks moves the clock. */
+export const isWaitedFor = Effect.succeed(true)
+
+export const yieldingAfter = (operations: number) => Effect.provideService(References.MaxOpsBeforeYield, operations)
+
+export const byRandom = (number: number) =>
+  Effect.provideService(Random.Random, { nextIntUnsafe: () => number, nextDoubleUnsafe: () => number })
+
+export const countsOf = (name: string): Effect.Effect<{ readonly [value: string]: number }> =>
+  Effect.map(
+    Metric.snapshot,
+    (snapshots) =>
+      Object.fromEntries(snapshots.flatMap(({ attributes = {}, id, state, type }) =>
+        id === name && type === "Counter" ? [[Object.values(attributes).join(), Number(state.count)]] : []
+      ))
+  )
+
 export interface Logged {
   readonly level: string
   readonly message: string
   readonly annotations: { readonly [name: string]: unknown }
+  readonly cause: string
 }
 
-export const logged = (list: Array<Logged>) =>
+export const logged = (list: Pick<Array<Logged>, "push">) =>
   Logger.layer([
-    Logger.make(({ fiber, logLevel, message }) => {
-      const annotations = fiber.getRef(References.CurrentLogAnnotations)
-      list.push({ level: logLevel.toUpperCase(), message: String(message), annotations })
+    Logger.make(({ cause, fiber, logLevel, message }) => {
+      list.push({
+        level: logLevel.toUpperCase(),
+        message: [message].flat().map(String).join(" "),
+        annotations: fiber.getRef(References.CurrentLogAnnotations),
+        cause: Cause.pretty(cause)
+      })
     })
   ])

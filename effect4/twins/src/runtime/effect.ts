@@ -129,6 +129,7 @@ export const withServices = <A, E, B, E2, R>(
  */
 export interface RequestState {
   preResponseHandler: unknown
+  readonly request?: object
 }
 
 const RequestState = Context.Service<RequestState>("effect/http/HttpEffect/CurrentRequestState")

@@ -22,7 +22,15 @@ export type Respondable = HttpServerRespondable.Respondable | HttpServerResponse
 export const toResponse = (answer: Respondable): Effect.Effect<HttpServerResponse> =>
   HttpServerRespondable.toResponse(answer as HttpServerRespondable.Respondable)
 
+export const hasAbsoluteUrl = (_: unknown): boolean => true
+
 export const sentMark = Symbol.for("effect/http/HttpEffect/handled")
+
+/** What is marked is the request that the platform was given, and not the one that is shown to a handler. */
+export const isSent = ({ context }: Caller): boolean => {
+  const request = requestStateOf(context)?.request
+  return request !== undefined && sentMark in request
+}
 
 /** It is said by an annotation of the interruption, and not by who interrupts. */
 export const isClientGone = (cause: Cause.Cause<unknown>): boolean =>
