@@ -177,25 +177,37 @@ describe("a collect of a group that can't be delivered", () => {
 })
 
 describe("a POST that answers for a later GET", () => {
-  /** `holds` is not answered. */
-  const unanswered = CollectableCacheStorage.layer(
-    Effect.map(Layer.build(Layer.fresh(InMemoryCacheStorage.layerCollectable)), (context) => {
-      const memory = Context.get(context, CollectableCacheStorage.CollectableCacheStorage)
-      const holds = () =>
-        new CacheError.CacheStorageError({ storage: "unanswered", method: "holds", key: "", cause: "trouble" })
-      return { ...answering("at once", memory), holds }
-    })
-  )
+  const trouble = (method: "begin" | "holds") =>
+    new CacheError.CacheStorageError({ storage: "unanswered", method, key: "", cause: "trouble" })
+
+  /** A storage in memory with other methods. */
+  const changed = (
+    change: (memory: CollectableCacheStorage.Service) => Partial<CollectableCacheStorage.Service>
+  ) => {
+    const storage = CollectableCacheStorage.layer(
+      Effect.map(Layer.build(Layer.fresh(InMemoryCacheStorage.layerCollectable)), (context) => {
+        const memory = answering("at once", Context.get(context, CollectableCacheStorage.CollectableCacheStorage))
+        return { ...memory, ...change(memory) }
+      })
+    )
+    return Layer.mergeAll(NodeHttpServer.layerTest, storage, logged([]))
+  }
+
   const servers = {
     "answers": TestServer,
-    "does not": Layer.mergeAll(NodeHttpServer.layerTest, unanswered, logged([]))
+    "does not answer holds": changed(() => ({ holds: () => trouble("holds") })),
+    "does not answer the first begin": changed((memory) => {
+      let begun = 0
+      return { begin: (lookup) => begun++ === 0 ? trouble("begin") : memory.begin(lookup) }
+    })
   }
 
   it.scoped.each(
     [
       ["answers", false, "hit; ttl=60"],
       ["answers", true, "fwd=uri-miss; stored"],
-      ["does not", true, "fwd=uri-miss; stored"]
+      ["does not answer holds", true, "fwd=uri-miss; stored"],
+      ["does not answer the first begin", true, "fwd=uri-miss; stored"]
     ] as const
   )(
     "is of its groups, where the storage %s; another's collect of one while it ran (%s) leaves it out",

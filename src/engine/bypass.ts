@@ -95,7 +95,8 @@ const passAndStore = <Res, E, R>(
       const first = begun.fill
       let fill = first
       let own = 0
-      let isHeld = true
+      // Where the storage did not answer, nobody knows what was collected since.
+      let isHeld = first !== undefined
       const ownFill: OwnFill = {
         key: request.key,
         before: Effect.suspend(() =>

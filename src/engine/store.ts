@@ -235,7 +235,8 @@ export const storeForGet = (
   const judged = judge(place, { ...exchange, method: "GET", requestTime: time, responseTime: time }, answer)
   return Effect.flatMap(judged, ({ item }) => {
     if (item === undefined) return drop(place)
-    if (item.groups.length === 0 || first === undefined) return store(place, item)
+    if (first === undefined) return Effect.void
+    if (item.groups.length === 0) return store(place, item)
     return Effect.flatMap(
       storageAccess.holds(asked, first, item.groups, []),
       (holds) => holds === true ? store(place, item) : Effect.void
