@@ -47,6 +47,7 @@ export const placesOfNames: Lookup = {
 
 /** What modules have, as `Module.member`; of another module where the new name has a dot; `*` is any value. */
 export const members: Lookup = {
+  "Cause.isDie": "hasDies",
   "Context.Tag": "Service",
   "Context.unsafeGet": "getUnsafe",
   "Cookies.unsafeMakeCookie": "makeCookieUnsafe",

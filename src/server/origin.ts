@@ -21,7 +21,7 @@ import * as Answers from "../protocol/Answer.js"
 import * as Fields from "../protocol/Fields.js"
 import type { Reads } from "../protocol/Reads.js"
 import type * as Vary from "../protocol/Vary.js"
-import { adding, millisOf, type Next, serviceIn, withFiber, withServices } from "../runtime/effect.js"
+import { adding, isInterrupted, millisOf, type Next, serviceIn, withFiber, withServices } from "../runtime/effect.js"
 import type { Trace } from "../runtime/singleFlight.js"
 import * as ServerBody from "./body.js"
 import * as failures from "./failures.js"
@@ -49,6 +49,7 @@ export class ServerOrigin<A extends Respondable, E, R> implements Origin<Respons
   private readonly clock: Clock.Clock
   /** What the handler is made of, which is the same for each request. */
   private readonly given: object
+  private isForNobody = false
 
   constructor(
     handler: Effect.Effect<A, E, R>,
@@ -109,7 +110,10 @@ export class ServerOrigin<A extends Respondable, E, R> implements Origin<Respons
   }
 
   forNobody(fields: Fields.Fields): ServerOrigin<A, E, R> {
-    return this.with(requests.withOnly(this.request, this.view, fields), { ...this.view, method: "GET", fields })
+    const view = { ...this.view, method: "GET", fields }
+    const nobodys = this.with(requests.withOnly(this.request, this.view, fields), view)
+    nobodys.isForNobody = true
+    return nobodys
   }
 
   ask(
@@ -203,27 +207,29 @@ export class ServerOrigin<A extends Respondable, E, R> implements Origin<Respons
         ...(isParsed ? [[ParsedSearchParams, searchParams] as const] : [])
       )
       const before = failures.preResponseHandlers(fiber)
+      const isSent = () => !this.isForNobody && misplaced.isSent(fiber, shown.request)
       return withServices(Effect.flatMap(this.handler, toResponse), inner, {
         onFailure: (cause) => {
           takeBack(request, run)
-          const isSent = misplaced.isSent(fiber, shown.request)
-          return isSent ? Effect.andThen(misplaced.found(given), onFailure(cause)) : onFailure(cause)
+          return isSent() && !isInterrupted(cause)
+            ? Effect.andThen(misplaced.found(given, this.policy), onFailure(cause))
+            : onFailure(cause)
         },
         onSuccess: (answered) => {
           // A body that is still made may read more.
           if (answered.body._tag !== "Stream") takeBack(request, run)
-          const isSent = misplaced.isSent(fiber, shown.request)
+          const wasSent = isSent()
           const ran: Ran = {
             said: run,
             response: responses.annotated(answered, run, targets),
             isFromBeneath: run.answeredWith === answered.body,
-            isSent,
+            isSent: wasSent,
             reads: shown.reads,
             setsPreResponseHandler: before !== failures.preResponseHandlers(fiber),
             responseTime: millisOf(this.clock)
           }
           const done = failures.recovered(fiber)
-          if (isSent) return Effect.andThen(Effect.andThen(done, misplaced.found(given)), onSuccess(ran))
+          if (wasSent) return Effect.andThen(Effect.andThen(done, misplaced.found(given, this.policy)), onSuccess(ran))
           return done === Effect.void ? onSuccess(ran) : Effect.andThen(done, onSuccess(ran))
         }
       })

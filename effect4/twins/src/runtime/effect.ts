@@ -57,8 +57,9 @@ export const errorOf = <E>(cause: Cause.Cause<E>): E | undefined => {
 
 export const deferred = <A>(): Deferred.Deferred<A> => Deferred.makeUnsafe()
 
+/** Who waits goes on once the present fiber has: Effect 4 would run it at once, in the midst of what ends the wait. */
 export const end = <A>(deferred: Deferred.Deferred<A>, exit: Exit.Exit<A>): void =>
-  void Deferred.doneUnsafe(deferred, exit)
+  queueMicrotask(() => Deferred.doneUnsafe(deferred, exit))
 
 export const count = (counter: Metric.Counter<number>, name: string, value: string): Effect.Effect<void> =>
   Metric.update(Metric.withAttributes(counter, { [name]: value }), 1)
@@ -130,25 +131,30 @@ export const withServices = <A, E, B, E2, R>(
 export interface RequestState {
   preResponseHandler: unknown
   readonly request?: object
+  /** The fibers that wait for this one, and for each other. */
+  readonly waiters: ReadonlyArray<Caller>
 }
 
 const RequestState = Context.Service<RequestState>("effect/http/HttpEffect/CurrentRequestState")
 
-export const requestStateOf = (context: Context.Context<never>): RequestState | undefined =>
-  Context.getOrUndefined(context, RequestState)
+export const requestStateOf = (context: Context.Context<never>): RequestState | undefined => {
+  const state = Context.getOrUndefined(context, RequestState)
+  return state === undefined || "waiters" in state ? state : Object.assign(state, { waiters: [] })
+}
 
 /** What each fiber that was forked has set there. */
 const own = new WeakMap<Caller, RequestState>()
 
 /** The references are part of the context. What is set for the response is the fiber's own, until that is inherited. */
 export const fork = <A, E, R>(
-  _: Caller,
+  caller: Caller,
   effect: Effect.Effect<A, E, R>,
   context: Context.Context<R>,
   isAtOnce: boolean
 ): Running<A, E> => {
   const state = requestStateOf(context)
-  const forked = state === undefined ? undefined : Object.create(state) as RequestState
+  const waiters = { value: [...state?.waiters ?? [], caller] }
+  const forked = state === undefined ? undefined : Object.create(state, { waiters }) as RequestState
   const fiber = Effect.runForkWith(
     forked === undefined ? context : Context.add(context, RequestState, forked)
   )(isAtOnce ? effect : Effect.andThen(Effect.yieldNow, effect))

@@ -10,7 +10,7 @@ import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as SchemaAST from "effect/SchemaAST"
 import type * as Types from "effect/Types"
-import { type Caller, requestStateOf } from "../runtime/effect.js"
+import { type Caller, exitOf, requestStateOf } from "../runtime/effect.js"
 
 export type App<E, R> = Effect.Effect<HttpServerResponse, E, R | HttpServerRequest>
 
@@ -26,11 +26,16 @@ export const hasAbsoluteUrl = (_: unknown): boolean => true
 
 export const sentMark = Symbol.for("effect/http/HttpEffect/handled")
 
-/** What is marked is the request that the platform was given, and not the one that is shown to a handler. */
-export const isSent = ({ context }: Caller): boolean => {
-  const request = requestStateOf(context)?.request
-  return request !== undefined && sentMark in request
+/**
+ * What is marked is the request that the platform was given, and not the one that is shown to a handler. While all that wait
+ * for the handler still do, nobody else has answered it.
+ */
+export const isSent = ({ context }: Caller, _: HttpServerRequest): boolean => {
+  const state = requestStateOf(context)
+  return state?.request !== undefined && sentMark in state.request && state.waiters.every(isWaiting)
 }
+
+const isWaiting = (fiber: Caller): boolean => exitOf(fiber) === undefined
 
 /** It is said by an annotation of the interruption, and not by who interrupts. */
 export const isClientGone = (cause: Cause.Cause<unknown>): boolean =>
