@@ -37,9 +37,23 @@ export const isReadable = (
   if (!canCollect(storage)) return Exit.succeed(!names.some((name) => undelivered.has(name)))
   return Effect.andThen(
     Effect.suspend(() => deliverOthers(access, storage, names)),
-    Effect.suspend(() => Effect.every(names, (name) => undelivered.has(name) ? deliver(access, storage, name) : yes))
+    Effect.suspend(() => deliverAll(access, storage, names))
   )
 }
+
+/** Whether there is none of these names left of which a collect is not delivered. */
+const deliverAll = (
+  access: Collecting,
+  storage: CollectableCacheStorage.Service,
+  names: ReadonlyArray<string>
+): Effect.Effect<boolean> =>
+  Effect.map(
+    Effect.forEach(
+      names.filter((name) => access.runtime.undelivered.has(name)),
+      (name) => deliver(access, storage, name)
+    ),
+    (delivered) => delivered.every(Boolean)
+  )
 
 /** Whether the collect of a name is delivered, which one at a time tries. */
 const deliver = (

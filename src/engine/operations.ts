@@ -125,7 +125,10 @@ const collect = (
   { clock, policy }: Operation
 ): Effect.Effect<void, CacheStorageError> => {
   const access = { runtime: runtimeOf(storage), clock, policy }
-  const undelivered = Effect.filter(names, (name) => collecting.collect(access, storage, name, style), { negate: true })
+  const undelivered = Effect.filter(
+    names,
+    (name) => Effect.map(collecting.collect(access, storage, name, style), (isDelivered) => !isDelivered)
+  )
   return Effect.flatMap(undelivered, ([name, ...more]) =>
     name === undefined
       ? Effect.void
