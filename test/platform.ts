@@ -19,7 +19,8 @@ import {
   MetricState,
   Random,
   type Scope,
-  TestClock
+  TestClock,
+  TestContext
 } from "effect"
 
 export type App<E = never, R = never> = HttpApp.Default<E, R>
@@ -79,6 +80,9 @@ export const isInterrupted = (exit: Exit.Exit<unknown, unknown>): boolean => Exi
 
 /** Whether somebody waits for the TestClock. */
 export const isWaitedFor = Effect.map(TestClock.sleeps(), (sleeping) => [...sleeping].length > 0)
+
+/** A clock that stands still until a test moves it. */
+export const testClock = TestContext.TestContext
 
 /** Lets a fiber yield after so many operations. */
 export const yieldingAfter = (operations: number) => Effect.withMaxOpsBeforeYield(operations)

@@ -9,6 +9,7 @@ import {
   type HttpServerRespondable,
   HttpServerResponse
 } from "effect/http"
+import { TestClock } from "effect/testing"
 
 type Response = HttpServerResponse.HttpServerResponse
 
@@ -65,6 +66,8 @@ export const isInterrupted = (exit: Exit.Exit<unknown, unknown>): boolean => Exi
 
 /** The TestClock does not say it: whoever asks moves the clock. */
 export const isWaitedFor = Effect.succeed(true)
+
+export const testClock = TestClock.layer()
 
 export const yieldingAfter = (operations: number) => Effect.provideService(References.MaxOpsBeforeYield, operations)
 
