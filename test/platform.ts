@@ -1,6 +1,7 @@
 /** What tests need of the platform that differs between Effect 3 and Effect 4 and is more than a name. */
 import {
   HttpApp,
+  type HttpMiddleware,
   HttpRouter,
   type HttpServer,
   HttpServerError,
@@ -59,10 +60,14 @@ export const otherwise = <E, R>(
       : Effect.fail(error as Exclude<E, HttpServerError.RouteNotFound>))
 
 /** A web handler with the services of the present fiber, its clock among them. */
-export const webHandler = <E, R>(app: App<E, R>) =>
+export const webHandler = <E, R, R2 = never>(app: App<E, R>, middleware?: (app: App) => App<never, R2>) =>
   Effect.map(
-    Effect.runtime<Exclude<R, HttpServerRequest.HttpServerRequest | Scope.Scope>>(),
-    (runtime) => HttpApp.toWebHandlerRuntime(runtime)(app as HttpApp.Default<E>)
+    Effect.runtime<Exclude<R | R2, HttpServerRequest.HttpServerRequest | Scope.Scope>>(),
+    (runtime) =>
+      HttpApp.toWebHandlerRuntime(runtime)(
+        app as HttpApp.Default<E>,
+        middleware as unknown as HttpMiddleware.HttpMiddleware
+      )
   )
 
 /** Where a server listens. */

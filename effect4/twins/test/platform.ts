@@ -49,10 +49,10 @@ export const otherwise = <E, R>(
       ? Effect.succeed(response)
       : Effect.fail(error as Exclude<E, HttpServerError.HttpServerError>))
 
-export const webHandler = <E, R>(app: App<E, R>) =>
+export const webHandler = <E, R, R2 = never>(app: App<E, R>, middleware?: (app: App) => App<never, R2>) =>
   Effect.map(
-    Effect.context<Exclude<R, HttpServerRequest.HttpServerRequest | Scope.Scope>>(),
-    (context) => HttpEffect.toWebHandlerWith(context)(app as App<E>)
+    Effect.context<Exclude<R | R2, HttpServerRequest.HttpServerRequest | Scope.Scope>>(),
+    (context) => HttpEffect.toWebHandlerWith(context)(app as App<E>, middleware as never)
   )
 
 export const portOf = ({ address }: HttpServer.HttpServer["Service"]): number => "port" in address ? address.port : 0
