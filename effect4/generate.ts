@@ -6,7 +6,7 @@ import { spawnSync } from "node:child_process"
 import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs"
 import { dirname, join, relative } from "node:path"
 import { fileURLToPath } from "node:url"
-import { carried, leftOut, manifestOf } from "./package.js"
+import { carried, leftOut, manifestOf, notRun } from "./package.js"
 import { rewrite, unused } from "./rewrite.js"
 
 const root = fileURLToPath(new URL("../", import.meta.url))
@@ -60,6 +60,7 @@ const print = (differing: ReadonlyArray<Differing>): void => {
   for (const { file, imports, others } of differing) console.log(`${file}: ${imports} lines import, ${others} others`)
   for (const path of filesIn(twins)) console.log(`${relative(twins, path)}: a twin stands in for it`)
   for (const [file, reason] of Object.entries(leftOut)) console.log(`${file}: left out, since ${reason}`)
+  for (const { file, reason, title } of notRun) console.log(`${file}: "${title}…" is not run, since ${reason}`)
   for (const folder of ["src/", ""]) {
     const of = differing.filter(({ file }) => file.startsWith(folder))
     const [imports, others] = [sum(of.map(({ imports }) => imports)), sum(of.map(({ others }) => others))]
@@ -79,6 +80,12 @@ const check = (differing: ReadonlyArray<Differing>): void => {
     ...filesIn(twins).map((path) => relative(twins, path)).filter((file) => !existsSync(join(root, file)))
   ]
   if (idle.length > 0) throw new Error(`these match nothing: ${idle.join(", ")}`)
+}
+
+/** What is carried is what is compiled, but the tests: they are run. */
+const configure = (): void => {
+  const config = readFileSync(join(root, "tsconfig.json"), "utf8")
+  write("tsconfig.json", config.replace(/"include": \[.*\]/, "\"include\": [\"src\"]"))
 }
 
 const run = (command: string, ...options: ReadonlyArray<string>): void => {
@@ -101,5 +108,6 @@ clear()
 const differing = generate()
 print(differing)
 check(differing)
+configure()
 install()
 run(join(root, "node_modules/.bin/tsc"), "-p", "tsconfig.json")

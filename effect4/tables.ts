@@ -22,7 +22,6 @@ const api = [
   "HttpApiBuilder",
   "HttpApiEndpoint",
   "HttpApiGroup",
-  "HttpApiMiddleware",
   "HttpApiSchema"
 ]
 
@@ -57,12 +56,9 @@ export const members: Lookup = {
   "Effect.catchAll": "catch",
   "Effect.catchAllDefect": "catchDefect",
   "Effect.fork": "forkChild",
-  "Effect.fromNullable": "fromNullishOr",
-  "Effect.runtime": "context",
   "Effect.yieldNow()": "yieldNow",
   "Effect.zipLeft": "tap",
   "Effect.zipRight": "andThen",
-  "Effect.tapErrorCause": "tapCause",
   "Effect.mapInputContext": "updateContext",
   "Headers.unsafeFromRecord": "fromRecordUnsafe",
   "HttpServerResponse.unsafeJson": "jsonUnsafe",
@@ -73,14 +69,22 @@ export const members: Lookup = {
   "Stream.repeatEffect": "fromEffectRepeat",
   "Stream.unwrapScoped": "unwrap",
   "Layer.scoped": "effect",
-  "Layer.scopedDiscard": "effectDiscard",
   "Layer.scopedContext": "effectContext",
-  "it.scoped": "effect",
-  "it.scopedLive": "live"
+  "it.scoped": "effect"
 }
 
 /** What is no renaming, outside of `protocol` and `engine`: passages that stand once in their file. */
 export const passages: ReadonlyArray<{ readonly file: string; readonly from: string; readonly to: string }> = [
+  {
+    file: "test/Stale.test.ts",
+    from: "Schema.TaggedError<Gone>()(\"Gone\", {}, HttpApiSchema.annotations({ status: 410 }))",
+    to: "Schema.TaggedError<Gone>()(\"Gone\", {}, { httpApiStatus: 410 })"
+  },
+  {
+    file: "test/Streams.test.ts",
+    from: "NodeStream.fromReadable(() => Readable.from([Buffer.from(\"content\")]), (e) => e)",
+    to: "NodeStream.fromReadable({ evaluate: () => Readable.from([Buffer.from(\"content\")]), onError: (e) => e })"
+  },
   {
     file: "test/failures/Keys.test.ts",
     from: "Schema.Record({ key: Schema.String, value: Schema.String })",

@@ -5,7 +5,7 @@
  * seen after a number of turns.
  */
 import { Cookies, Headers, HttpServerRequest, HttpServerResponse } from "@effect/platform"
-import { Cause, Effect, Exit, Fiber, Layer, Logger, ManagedRuntime, Random, Stream } from "effect"
+import { Cause, Context, Effect, Exit, Fiber, Layer, ManagedRuntime, Stream } from "effect"
 import { CacheError, CollectableCacheStorage, HttpCache, InMemoryCacheStorage } from "effect-http-cache"
 import type { CacheStorage } from "effect-http-cache"
 import { setImmediate } from "node:timers/promises"
@@ -13,6 +13,7 @@ import { type Options, optionsOf, paths, type Planned, planned, type Sent, sent 
 import { bodyOf, Defect, Failure, requestOf } from "./fuzz/messages.js"
 import { type Answer, isAboutStored, isPrivate, leak, members, partitionOf, rulesOf, selectsOf } from "./fuzz/oracle.js"
 import { Dice, Hands } from "./simulation.js"
+import { byClock, bySeed, defectsIn, failuresIn, interrupt, quiet } from "./stepping.js"
 
 export interface Plan {
   readonly seed: number
@@ -33,7 +34,7 @@ export class Found extends Error {}
 const limits = { maxBytes: 48 * 1024, maxItemBytes: 6 * 1024, maxItems: 12, maxVariants: 4 }
 
 /** Turns of the event loop in which nothing happens before the clock goes on, and before it is a hang. */
-const quiet = 3
+const turns = 3
 const endless = 3000
 const longest = 3_600_000
 
@@ -58,9 +59,7 @@ const world = async (plan: Plan, number: number, count: number, tally: Tally): P
   }
 
   const storage = Effect.map(Layer.build(InMemoryCacheStorage.layerWith(limits)), (context) => {
-    const inner = context.unsafeMap.get(
-      CollectableCacheStorage.CollectableCacheStorage.key
-    ) as CollectableCacheStorage.Service
+    const inner = Context.get(context, CollectableCacheStorage.CollectableCacheStorage)
     const service = plan.storage === undefined ? inner : plan.storage(inner)
     const spied = <A, E>(evaluate: () => Effect.Effect<A, E>) =>
       Effect.suspend((): Effect.Effect<A, E | CacheError.CacheStorageError> => {
@@ -87,7 +86,7 @@ const world = async (plan: Plan, number: number, count: number, tally: Tally): P
   })
   const runtime = ManagedRuntime.make(Layer.merge(
     CollectableCacheStorage.layer(storage),
-    Logger.remove(Logger.defaultLogger)
+    quiet
   ))
 
   const routes = new Map(paths.map((path) => {
@@ -197,8 +196,8 @@ const world = async (plan: Plan, number: number, count: number, tally: Tally): P
       return { response, text: chunks.join("") }
     })).pipe(
       Effect.provideService(HttpServerRequest.HttpServerRequest, HttpServerRequest.fromWeb(request)),
-      Effect.withClock(clock),
-      Effect.withRandom(Random.make(to.index))
+      byClock(clock),
+      bySeed(to.index)
     )
   }
 
@@ -206,7 +205,7 @@ const world = async (plan: Plan, number: number, count: number, tally: Tally): P
     const held = new Map<string, { readonly bytes: number; readonly place: string }>()
     for (const lookup of lookups.values()) {
       const service = await runtime.runPromise(CollectableCacheStorage.CollectableCacheStorage)
-      const exit = await runtime.runPromiseExit(Effect.withClock(service.get(lookup), clock))
+      const exit = await runtime.runPromiseExit(byClock(clock)(service.get(lookup)))
       if (Exit.isFailure(exit)) continue
       const { body, id, key, partition } = exit.value
       held.set(id, { bytes: body.byteLength, place: JSON.stringify([key, partition]) })
@@ -250,10 +249,10 @@ const world = async (plan: Plan, number: number, count: number, tally: Tally): P
       for (;;) {
         if (batch.every(({ isEnded }) => isEnded)) break
         await setImmediate()
-        if (++idle < quiet) continue
+        if (++idle < turns) continue
         if (!isAborted) {
           isAborted = true
-          for (const { fiber, to } of batch) if (to.isAborted) fiber.unsafeInterruptAsFork(fiber.id())
+          for (const { fiber, to } of batch) if (to.isAborted) interrupt(fiber)
         }
         if (clock.now - since < longest && clock.step()) idle = 0
         const hangs = batch.find(({ isEnded }) => !isEnded)
@@ -267,8 +266,8 @@ const world = async (plan: Plan, number: number, count: number, tally: Tally): P
           inspect(to, exit.value.response, exit.value.text)
           continue
         }
-        const failures = [...Cause.failures(exit.cause)]
-        const defects = [...Cause.defects(exit.cause)]
+        const failures = failuresIn(exit.cause)
+        const defects = defectsIn(exit.cause)
         const isOwn = to.isAborted ||
           (failures.length + defects.length > 0 && failures.every((failure) => failure instanceof Failure) &&
             defects.every((defect) => defect instanceof Defect) && plan.outcome !== "answers")

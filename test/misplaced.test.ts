@@ -4,7 +4,6 @@ import {
   HttpApiBuilder,
   HttpApiEndpoint,
   HttpApiGroup,
-  HttpApp,
   HttpLayerRouter,
   HttpMiddleware,
   HttpServer,
@@ -22,7 +21,18 @@ import {
   withCollect
 } from "effect-http-cache"
 import { activity } from "effect-http-cache/testing"
-import { type App, counted, eventually, type Logged, logged, portOf, routes, serve, TestServer } from "./harness.js"
+import {
+  type App,
+  counted,
+  eventually,
+  type Logged,
+  logged,
+  portOf,
+  routes,
+  serve,
+  TestServer,
+  webHandler
+} from "./harness.js"
 
 const sentence =
   "effect-http-cache: a response had been sent before the cache saw it, so that nothing is cached there, and a " +
@@ -99,8 +109,7 @@ describe("92: a cache around the sending", () => {
     const log: Array<Logged> = []
     opened = 0
     return Effect.gen(function*() {
-      const runtime = yield* Effect.runtime<Collectable>()
-      const handle = HttpApp.toWebHandlerRuntime(runtime)(router(), around(HttpCache.middleware({ expiry: 10 })))
+      const handle = yield* webHandler(router(), HttpCache.middleware({ expiry: 10 }))
       const headers = { "if-none-match": "\"1\"" }
       for (const run of [1, 2, 3]) {
         for (const [path, text] of [["/tagged", `run ${run}`], ["/", `run ${run}`], ["/stream", "streamed"]] as const) {

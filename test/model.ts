@@ -4,7 +4,7 @@
  * next is for the dice to say. The clock of every other world stands still.
  */
 import { HttpServerRequest, HttpServerResponse } from "@effect/platform"
-import { Cause, Data, Effect, Exit, FiberId, Layer, Logger, Scheduler, Scope, Stream } from "effect"
+import { Cause, Context, Data, Effect, Exit, Layer, Scope, Stream } from "effect"
 import type { Fiber } from "effect"
 import {
   CacheError,
@@ -19,6 +19,7 @@ import { activity } from "effect-http-cache/testing"
 import { setImmediate } from "node:timers/promises"
 import { Dice, Hands } from "./simulation.js"
 import { answering, type How } from "./waiting.js"
+import { byClock, defectsIn, failuresIn, interrupt, isInterruption, quiet, Steps } from "./stepping.js"
 
 export interface Plan {
   readonly seed: number
@@ -55,7 +56,7 @@ const world = ({ seed, storage: how }: Plan, number: number, count: number, tall
   const dice = new Dice(Math.imul(seed, 0x9e3779b1) ^ Math.imul(number + 1, 0x85ebca6b))
   const clock = new Hands()
   const clockMoves = number % 2 === 0
-  const scheduler = new Scheduler.ControlledScheduler()
+  const steps = new Steps()
   const waiting: Array<() => void> = []
   const running = new Set<Running>()
   const history: Array<string> = []
@@ -95,9 +96,10 @@ const world = ({ seed, storage: how }: Plan, number: number, count: number, tall
     })
   const limits = dice.one([{}, { maxItems: 2 }, { maxBytes: 8 * 1024 }])
   const scope = Effect.runSync(Scope.make())
-  const memory = Effect.runSync(Layer.buildWithScope(InMemoryCacheStorage.layerWith(limits), scope)).unsafeMap.get(
-    CollectableCacheStorage.CollectableCacheStorage.key
-  ) as CollectableCacheStorage.Service
+  const memory = Context.get(
+    Effect.runSync(Layer.buildWithScope(InMemoryCacheStorage.layerWith(limits), scope)),
+    CollectableCacheStorage.CollectableCacheStorage
+  )
   const storage = answering(how, {
     get: (lookup) => call("get", Effect.suspend(() => memory.get(lookup))),
     begin: (lookup) => call("begin", Effect.suspend(() => memory.begin(lookup))),
@@ -214,8 +216,8 @@ const world = ({ seed, storage: how }: Plan, number: number, count: number, tall
   const start = (what: string, client: Effect.Effect<unknown, unknown>): void => {
     history.push(what)
     const fiber = Effect.runFork(
-      Effect.scoped(client).pipe(Effect.withClock(clock), Effect.provide(Logger.remove(Logger.defaultLogger))),
-      { scheduler }
+      Effect.scoped(client).pipe(byClock(clock), Effect.provide(quiet)),
+      { scheduler: steps.scheduler }
     )
     const started = { what, fiber }
     running.add(started)
@@ -223,9 +225,9 @@ const world = ({ seed, storage: how }: Plan, number: number, count: number, tall
       running.delete(started)
       if (Exit.isSuccess(exit)) return
       history.push(`${what}: ${Cause.pretty(exit.cause).split("\n")[0]}`)
-      tell(Cause.isInterruptedOnly(exit.cause) ? "aborted" : "failed")
-      const isOwn = [...Cause.failures(exit.cause)].every((failure) => failure instanceof Failure)
-      if (!isOwn || [...Cause.defects(exit.cause)].length > 0) found(`${what}: ${Cause.pretty(exit.cause)}`)
+      tell(isInterruption(exit.cause) ? "aborted" : "failed")
+      const isOwn = failuresIn(exit.cause).every((failure) => failure instanceof Failure)
+      if (!isOwn || defectsIn(exit.cause).length > 0) found(`${what}: ${Cause.pretty(exit.cause)}`)
     })
   }
 
@@ -255,7 +257,7 @@ const world = ({ seed, storage: how }: Plan, number: number, count: number, tall
         if (!(shown >= least)) found(`${what}: shown ${shown}`)
         if (method === "HEAD" || status === 304) return
         const text = body._tag === "Stream"
-          ? yield* Stream.runFold(Stream.decodeText(body.stream), "", (text, more) => text + more).pipe(
+          ? yield* Stream.mkString(Stream.decodeText(body.stream)).pipe(
             Effect.orElseSucceed(() => undefined)
           )
           : body._tag === "Uint8Array"
@@ -299,9 +301,9 @@ const world = ({ seed, storage: how }: Plan, number: number, count: number, tall
 
   /** Until nobody can go on. */
   const settle = (): void => {
-    for (let steps = 0; scheduler.tasks.buckets.length > 0; steps++) {
-      scheduler.step()
-      if (steps > 10_000) found("it goes round and round")
+    for (let taken = 0; steps.areLeft; taken++) {
+      steps.step()
+      if (taken > 10_000) found("it goes round and round")
     }
   }
 
@@ -314,6 +316,11 @@ const world = ({ seed, storage: how }: Plan, number: number, count: number, tall
     if (waiting.length > 0) waiting.splice(dice.below(waiting.length), 1)[0]!()
   }
 
+  const interruptOne = (): void => {
+    const one = dice.one([...running, undefined])
+    if (one !== undefined) interrupt(one.fiber)
+  }
+
   for (let done = 0; done < count;) {
     const roll = dice.next()
     const isOperation = running.size < most && roll < 0.35
@@ -324,7 +331,7 @@ const world = ({ seed, storage: how }: Plan, number: number, count: number, tall
     else if (roll < 0.31) evict()
     else if (roll < 0.33 && clockMoves) pass(clock.now + dice.one([1, 300, 1000, 5000, 20_000]))
     else if (roll < 0.332 && clockMoves) trouble = 1 + dice.below(3)
-    else if (roll < 0.34) dice.one([...running, undefined])?.fiber.unsafeInterruptAsFork(FiberId.none)
+    else if (roll < 0.34) interruptOne()
     settle()
   }
 
@@ -335,7 +342,7 @@ const world = ({ seed, storage: how }: Plan, number: number, count: number, tall
     if (steps > 10_000) found(`${[...running].map(({ what }) => what).join(", ")}: it never ends`)
   }
   if (activity(storage).flights > 0 || activity(storage).waiters !== 0) found("a flight is left")
-  Effect.runFork(Effect.withClock(Scope.close(scope, Exit.void), clock), { scheduler })
+  Effect.runFork(byClock(clock)(Scope.close(scope, Exit.void)), { scheduler: steps.scheduler })
   settle()
 }
 

@@ -1,6 +1,7 @@
 /** What tests need of the platform that differs between Effect 3 and Effect 4 and is more than a name. */
 import {
   HttpApp,
+  type HttpMiddleware,
   HttpRouter,
   type HttpServer,
   HttpServerError,
@@ -19,7 +20,8 @@ import {
   MetricState,
   Random,
   type Scope,
-  TestClock
+  TestClock,
+  TestContext
 } from "effect"
 
 export type App<E = never, R = never> = HttpApp.Default<E, R>
@@ -58,10 +60,14 @@ export const otherwise = <E, R>(
       : Effect.fail(error as Exclude<E, HttpServerError.RouteNotFound>))
 
 /** A web handler with the services of the present fiber, its clock among them. */
-export const webHandler = <E, R>(app: App<E, R>) =>
+export const webHandler = <E, R, R2 = never>(app: App<E, R>, middleware?: (app: App) => App<never, R2>) =>
   Effect.map(
-    Effect.runtime<Exclude<R, HttpServerRequest.HttpServerRequest | Scope.Scope>>(),
-    (runtime) => HttpApp.toWebHandlerRuntime(runtime)(app as HttpApp.Default<E>)
+    Effect.runtime<Exclude<R | R2, HttpServerRequest.HttpServerRequest | Scope.Scope>>(),
+    (runtime) =>
+      HttpApp.toWebHandlerRuntime(runtime)(
+        app as HttpApp.Default<E>,
+        middleware as unknown as HttpMiddleware.HttpMiddleware
+      )
   )
 
 /** Where a server listens. */
@@ -79,6 +85,9 @@ export const isInterrupted = (exit: Exit.Exit<unknown, unknown>): boolean => Exi
 
 /** Whether somebody waits for the TestClock. */
 export const isWaitedFor = Effect.map(TestClock.sleeps(), (sleeping) => [...sleeping].length > 0)
+
+/** A clock that stands still until a test moves it. */
+export const testClock = TestContext.TestContext
 
 /** Lets a fiber yield after so many operations. */
 export const yieldingAfter = (operations: number) => Effect.withMaxOpsBeforeYield(operations)

@@ -1,10 +1,10 @@
 /** Laws of the cache, through the door: an app run as an effect, under the TestClock. */
 import { Cookies, HttpServerRequest, HttpServerResponse } from "@effect/platform"
 import { describe, expect, it } from "@effect/vitest"
-import { Clock, Effect, Layer, TestClock, TestContext } from "effect"
+import { Clock, Effect, Layer, TestClock } from "effect"
 import { type HttpCache, InMemoryCacheStorage, withCache } from "effect-http-cache"
 import * as fc from "fast-check"
-import { logged } from "./harness.js"
+import { logged, testClock } from "./harness.js"
 
 type Request = HttpServerRequest.HttpServerRequest
 type Response = HttpServerResponse.HttpServerResponse
@@ -32,7 +32,7 @@ const served = (options: Options, answer: (run: number, request: Request) => Eff
   return { ask, runs: () => runs }
 }
 
-const world = Layer.merge(InMemoryCacheStorage.layerCollectable, TestContext.TestContext)
+const world = Layer.merge(InMemoryCacheStorage.layerCollectable, testClock)
 
 const holds = <A>(
   numRuns: number,

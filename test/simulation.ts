@@ -1,5 +1,6 @@
 /** What a simulation that is a function of a seed is made of. */
-import { Clock, Duration, Effect } from "effect"
+import { Duration, Effect } from "effect"
+import { OwnClock } from "./stepping.js"
 
 export class Dice {
   private state: number
@@ -32,19 +33,9 @@ interface Sleep {
 }
 
 /** Not the TestClock, which waits for a real timer at each step. */
-export class Hands implements Clock.Clock {
-  readonly [Clock.ClockTypeId]: Clock.ClockTypeId = Clock.ClockTypeId
+export class Hands extends OwnClock {
   private readonly sleeps = new Set<Sleep>()
   now = Date.UTC(2026, 0, 1)
-  readonly currentTimeMillis = Effect.sync(() => this.now)
-  readonly currentTimeNanos = Effect.sync(() => BigInt(this.now) * 1_000_000n)
-  readonly scheduler: Effect.Effect<Clock.ClockScheduler> = Effect.dieMessage("no scheduler")
-  unsafeCurrentTimeMillis(): number {
-    return this.now
-  }
-  unsafeCurrentTimeNanos(): bigint {
-    return BigInt(this.now) * 1_000_000n
-  }
   sleep(duration: Duration.Duration): Effect.Effect<void> {
     return Effect.async<void>((resume) => {
       const sleep = { at: this.now + Duration.toMillis(duration), wake: () => resume(Effect.void) }

@@ -9,6 +9,7 @@ import {
   type HttpServerRespondable,
   HttpServerResponse
 } from "effect/http"
+import { TestClock } from "effect/testing"
 
 type Response = HttpServerResponse.HttpServerResponse
 
@@ -48,10 +49,10 @@ export const otherwise = <E, R>(
       ? Effect.succeed(response)
       : Effect.fail(error as Exclude<E, HttpServerError.HttpServerError>))
 
-export const webHandler = <E, R>(app: App<E, R>) =>
+export const webHandler = <E, R, R2 = never>(app: App<E, R>, middleware?: (app: App) => App<never, R2>) =>
   Effect.map(
-    Effect.context<Exclude<R, HttpServerRequest.HttpServerRequest | Scope.Scope>>(),
-    (context) => HttpEffect.toWebHandlerWith(context)(app as App<E>)
+    Effect.context<Exclude<R | R2, HttpServerRequest.HttpServerRequest | Scope.Scope>>(),
+    (context) => HttpEffect.toWebHandlerWith(context)(app as App<E>, middleware as never)
   )
 
 export const portOf = ({ address }: HttpServer.HttpServer["Service"]): number => "port" in address ? address.port : 0
@@ -65,6 +66,8 @@ export const isInterrupted = (exit: Exit.Exit<unknown, unknown>): boolean => Exi
 
 /** The TestClock does not say it: whoever asks moves the clock. */
 export const isWaitedFor = Effect.succeed(true)
+
+export const testClock = TestClock.layer()
 
 export const yieldingAfter = (operations: number) => Effect.provideService(References.MaxOpsBeforeYield, operations)
 
