@@ -11,6 +11,7 @@ const ofRouters = "it is about the routers and HttpApi of Effect 3"
 export const leftOut: { readonly [file: string]: string } = {
   "test/HttpCache.test-d.ts": ofRouters,
   "test/architecture.test.ts": ofTexts,
+  "test/bareResponses.test.ts": "a response is no Effect there",
   "test/compiling.ts": ofTexts,
   "test/doors.test.ts": ofRouters,
   "test/examples.test.ts": ofExamples,

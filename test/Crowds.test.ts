@@ -59,8 +59,6 @@ describe.each(Object.keys(shapes) as ReadonlyArray<keyof typeof shapes>)("a thou
         ran.times++
         yield* check
         yield* Deferred.await(gate)
-        // Where nothing waits, the next run has ended before anybody could join it.
-        yield* Effect.yieldNow()
         yield* check
         return yield* answer
       }).pipe(Effect.onInterrupt(() => Effect.sync(() => ran.interrupted++)))

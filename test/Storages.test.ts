@@ -263,7 +263,7 @@ describe("a limit that is reached", () => {
       }
       const after = yield* counts
       const grown = ["variants", "size", "lists of fields that were read"].map((limit) =>
-        (after[limit] ?? 0) - (before[limit] ?? 0)
+        (after[`limit=${limit}`] ?? 0) - (before[`limit=${limit}`] ?? 0)
       )
       expect(grown).toEqual([expect.any(Number), 4, 2])
       expect(grown[0]).toBeGreaterThanOrEqual(2)

@@ -95,14 +95,14 @@ export const yieldingAfter = (operations: number) => Effect.withMaxOpsBeforeYiel
 /** Makes this number the next of all random ones. */
 export const byRandom = (number: number) => Effect.withRandom(Random.fixed([number]))
 
-/** What a counter has counted, by the value of its tag. */
-export const countsOf = (name: string): Effect.Effect<{ readonly [value: string]: number }> =>
+/** What a counter has counted, by its tag as `key=value`. */
+export const countsOf = (name: string): Effect.Effect<{ readonly [tag: string]: number }> =>
   Effect.map(
     Metric.snapshot,
     (pairs) =>
       Object.fromEntries(pairs.flatMap(({ metricKey, metricState }) =>
         metricKey.name === name && MetricState.isCounterState(metricState)
-          ? [[Array.from(metricKey.tags, ({ value }) => value).join(), Number(metricState.count)]]
+          ? [[Array.from(metricKey.tags, ({ key, value }) => `${key}=${value}`).join(), Number(metricState.count)]]
           : []
       ))
   )

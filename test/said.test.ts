@@ -13,7 +13,8 @@ const warnings = (list: Array<Logged>) =>
   })
 
 /** How often errors were hidden, by what hid them. */
-const hidden = (by: string) => Effect.map(countsOf("effect_http_cache_errors_hidden"), (counts) => counts[by] ?? 0)
+const hidden = (by: string) =>
+  Effect.map(countsOf("effect_http_cache_errors_hidden"), (counts) => counts[`by=${by}`] ?? 0)
 
 class Down extends Data.TaggedError("Down")<{ readonly of: string }> {}
 

@@ -17,17 +17,10 @@ const sending = new WeakSet<object>()
 
 export const isSending = (handler: object): boolean => sending.has(handler)
 
-/** Caches that were found around the sending. */
-const told = new WeakSet<object>()
-
-/**
- * A handler was found to send what it answers: that is told once for a cache. Some servers make the handler anew for each
- * request.
- */
-export const found = (handler: object, cache: object): Effect.Effect<void> => {
+/** A handler was found to send what it answers: that is told once. */
+export const found = (handler: object): Effect.Effect<void> => {
+  if (sending.has(handler)) return Effect.void
   sending.add(handler)
-  if (told.has(cache)) return Effect.void
-  told.add(cache)
   return Effect.logWarning(
     "effect-http-cache: a response had been sent before the cache saw it, so that nothing is cached there, and a collect " +
       "comes after the answer; what HttpServer.serve and toWebHandler take as middleware is around the sending: put " +

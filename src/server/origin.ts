@@ -21,7 +21,7 @@ import * as Answers from "../protocol/Answer.js"
 import * as Fields from "../protocol/Fields.js"
 import type { Reads } from "../protocol/Reads.js"
 import type * as Vary from "../protocol/Vary.js"
-import { adding, isInterrupted, millisOf, type Next, serviceIn, withFiber, withServices } from "../runtime/effect.js"
+import { adding, millisOf, type Next, serviceIn, withFiber, withServices } from "../runtime/effect.js"
 import type { Trace } from "../runtime/singleFlight.js"
 import * as ServerBody from "./body.js"
 import * as failures from "./failures.js"
@@ -49,7 +49,6 @@ export class ServerOrigin<A extends Respondable, E, R> implements Origin<Respons
   private readonly clock: Clock.Clock
   /** What the handler is made of, which is the same for each request. */
   private readonly given: object
-  private isForNobody = false
 
   constructor(
     handler: Effect.Effect<A, E, R>,
@@ -110,10 +109,7 @@ export class ServerOrigin<A extends Respondable, E, R> implements Origin<Respons
   }
 
   forNobody(fields: Fields.Fields): ServerOrigin<A, E, R> {
-    const view = { ...this.view, method: "GET", fields }
-    const nobodys = this.with(requests.withOnly(this.request, this.view, fields), view)
-    nobodys.isForNobody = true
-    return nobodys
+    return this.with(requests.withOnly(this.request, this.view, fields), { ...this.view, method: "GET", fields })
   }
 
   ask(
@@ -207,29 +203,27 @@ export class ServerOrigin<A extends Respondable, E, R> implements Origin<Respons
         ...(isParsed ? [[ParsedSearchParams, searchParams] as const] : [])
       )
       const before = failures.preResponseHandlers(fiber)
-      const isSent = () => !this.isForNobody && misplaced.isSent(fiber, shown.request)
       return withServices(Effect.flatMap(this.handler, toResponse), inner, {
         onFailure: (cause) => {
           takeBack(request, run)
-          return isSent() && !isInterrupted(cause)
-            ? Effect.andThen(misplaced.found(given, this.policy), onFailure(cause))
-            : onFailure(cause)
+          const isSent = misplaced.isSent(fiber, shown.request)
+          return isSent ? Effect.andThen(misplaced.found(given), onFailure(cause)) : onFailure(cause)
         },
         onSuccess: (answered) => {
           // A body that is still made may read more.
           if (answered.body._tag !== "Stream") takeBack(request, run)
-          const wasSent = isSent()
+          const isSent = misplaced.isSent(fiber, shown.request)
           const ran: Ran = {
             said: run,
             response: responses.annotated(answered, run, targets),
             isFromBeneath: run.answeredWith === answered.body,
-            isSent: wasSent,
+            isSent,
             reads: shown.reads,
             setsPreResponseHandler: before !== failures.preResponseHandlers(fiber),
             responseTime: millisOf(this.clock)
           }
           const done = failures.recovered(fiber)
-          if (wasSent) return Effect.andThen(Effect.andThen(done, misplaced.found(given, this.policy)), onSuccess(ran))
+          if (isSent) return Effect.andThen(Effect.andThen(done, misplaced.found(given)), onSuccess(ran))
           return done === Effect.void ? onSuccess(ran) : Effect.andThen(done, onSuccess(ran))
         }
       })

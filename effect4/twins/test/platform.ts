@@ -74,12 +74,14 @@ export const yieldingAfter = (operations: number) => Effect.provideService(Refer
 export const byRandom = (number: number) =>
   Effect.provideService(Random.Random, { nextIntUnsafe: () => number, nextDoubleUnsafe: () => number })
 
-export const countsOf = (name: string): Effect.Effect<{ readonly [value: string]: number }> =>
+export const countsOf = (name: string): Effect.Effect<{ readonly [tag: string]: number }> =>
   Effect.map(
     Metric.snapshot,
     (snapshots) =>
       Object.fromEntries(snapshots.flatMap(({ attributes = {}, id, state, type }) =>
-        id === name && type === "Counter" ? [[Object.values(attributes).join(), Number(state.count)]] : []
+        id === name && type === "Counter"
+          ? [[Object.entries(attributes).map((tag) => tag.join("=")).join(), Number(state.count)]]
+          : []
       ))
   )
 
