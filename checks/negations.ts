@@ -168,7 +168,7 @@ export const negations: ReadonlyArray<Mutation> = [
     ["3.1-proxy-fields", "hopByHop.has(name)", "(!name.startsWith(\"proxy-\") && hopByHop.has(name))"]
   ]),
   ...negate("CacheKey.make", [
-    ["4-uri", "return `${escape(scheme)}://${escape(hostOf(origin))}`", "return \"\""]
+    ["4-uri", "prefixOf(origin)", "\"\""]
   ]),
   ...negate("CacheStorage.select", [
     ["4-most-recent", "item.date > best.date", "item.date < best.date"],
