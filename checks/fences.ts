@@ -32,8 +32,8 @@ const broken: ReadonlyArray<Broken> = [
     what: "the comparison turned round",
     mutations: [{
       within: "collects.strongest",
-      source: "strongest > since",
-      mutated: "strongest < since"
+      source: "strongest > since ? hard : middle > since ? soft : weakest > since ? softUnlessError : spared",
+      mutated: "strongest < since ? hard : middle < since ? soft : weakest < since ? softUnlessError : spared"
     }]
   },
   {
