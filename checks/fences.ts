@@ -41,6 +41,11 @@ const broken: ReadonlyArray<Broken> = [
     mutations: [
       { within: "collapse.leaveOvertaken", source: "if (holds === false)", mutated: "if (false)" },
       {
+        within: "collapse.holdsFor",
+        source: "if (groups.length === 0 || isKept)",
+        mutated: "if (groups.length >= 0 || isKept)"
+      },
+      {
         within: "collecting.collect",
         source: "runtime.singleFlight.close((flight) => isOfAll || nameOfKey(keyOfFlight(flight)) === name)",
         mutated: ""
