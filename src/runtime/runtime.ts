@@ -31,6 +31,24 @@ export interface Watch {
   collects: number
 }
 
+/** Handlers that ask each other are begun within each other, on one stack, as far as this; the others begin in turns of their own. */
+const mostNested = 16
+let nested = 0
+
+const started = <A, E, R>(
+  caller: Caller,
+  effect: Effect.Effect<A, E, R>,
+  context: Context.Context<R>,
+  isAtOnce: boolean
+): Running<A, E> => {
+  nested++
+  try {
+    return fork(caller, effect, context, isAtOnce && nested <= mostNested)
+  } finally {
+    nested--
+  }
+}
+
 export class Runtime {
   /** One for each method: a storage that is full can still be read. */
   readonly breakers = { get: new CircuitBreaker(), set: new CircuitBreaker(), collect: new CircuitBreaker() }
@@ -76,7 +94,7 @@ export class Runtime {
     context: Context.Context<R>,
     { isAtOnce, isAwaited }: Start
   ): Running<A, E> {
-    const fiber = fork(caller, effect, context, isAtOnce)
+    const fiber = started(caller, effect, context, isAtOnce)
     if (exitOf(fiber) === undefined) {
       this.running.set(fiber, isAwaited)
       fiber.addObserver(() => this.running.delete(fiber))
