@@ -203,7 +203,7 @@ describe("what follows from it", () => {
 
   it.scoped("10: over HTTP/2, where content needs no length", () =>
     Effect.gen(function*() {
-      const handler = Effect.map(Request, ({ url }) => HttpServerResponse.text(`path ${url}`))
+      const handler = Effect.map(Request, ({ headers }) => HttpServerResponse.text(`path ${headers[":path"]}`))
       const layer = NodeHttpServer.layer(() => Http2.createServer() as never, { port: 0 })
       yield* Effect.gen(function*() {
         const { port } = yield* serve(handler.pipe(withCache({ expiry: 10, query: "none" })))

@@ -1,5 +1,5 @@
 /** The twin of `test/platform.ts` for Effect 4. */
-import { Cause, Effect, Exit, type Fiber, Logger, Metric, Random, References, type Scope } from "effect"
+import { Cause, Effect, Exit, type Fiber, Layer, Logger, Metric, Random, References, type Scope, Tracer } from "effect"
 import {
   HttpEffect,
   HttpRouter,
@@ -68,6 +68,9 @@ export const isInterrupted = (exit: Exit.Exit<unknown, unknown>): boolean => Exi
 export const isWaitedFor = Effect.succeed(true)
 
 export const testClock = TestClock.layer()
+
+/** Effect 4 makes no spans where nobody has provided a tracer. */
+export const traced = Layer.succeed(Tracer.Tracer, Tracer.make({ span: (options) => new Tracer.NativeSpan(options) }))
 
 export const yieldingAfter = (operations: number) => Effect.provideService(References.MaxOpsBeforeYield, operations)
 
