@@ -111,7 +111,8 @@ export const manifestOf = (text: string): string => {
     version: manifest.version.replace(/^\d+/, "2"),
     description: manifest.description.replace("Effect 3 and @effect/platform", "Effect 4"),
     devDependencies: { ...Object.fromEntries(others), ...ofEffect },
-    peerDependencies: { effect: ">=4.0.0 <4.2" },
+    // Before 4.0.6 nothing tells what is set to change a response on its way out, as CORS is.
+    peerDependencies: { effect: ">=4.0.6 <4.2" },
     engines: { node: ">=22.19" },
     files: ["dist", "src", "docs", "CHANGELOG.md"]
   }

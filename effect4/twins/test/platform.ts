@@ -100,7 +100,7 @@ export const logged = (list: Pick<Array<Logged>, "push">) =>
         level: logLevel.toUpperCase(),
         message: [message].flat().map(String).join(" "),
         annotations: fiber.getRef(References.CurrentLogAnnotations),
-        cause: Cause.pretty(cause)
+        cause: `${Cause.pretty(cause)}\n${String((Cause.squash(cause) as Error | undefined)?.stack)}`
       })
     })
   ])
