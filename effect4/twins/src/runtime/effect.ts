@@ -57,13 +57,12 @@ export const errorOf = <E>(cause: Cause.Cause<E>): E | undefined => {
 
 export const deferred = <A>(): Deferred.Deferred<A> => Deferred.makeUnsafe()
 
-/** Who waits goes on once the present fiber has: Effect 4 would run it at once, in the midst of what ends the wait. */
-export const end = <A>(deferred: Deferred.Deferred<A>, exit: Exit.Exit<A>): void => {
-  const done = () => void Deferred.doneUnsafe(deferred, exit)
-  const fiber = Fiber.getCurrent()
-  if (fiber === undefined) done()
-  else fiber.currentDispatcher.scheduleTask(done, 0)
-}
+/** Effect 4 would run who waits at once, in the midst of what ends the wait. */
+export const ended = <A>(deferred: Deferred.Deferred<A>): Effect.Effect<A> =>
+  Effect.flatMap(Deferred.await(deferred), (value) => Effect.as(Effect.yieldNow, value))
+
+export const end = <A>(deferred: Deferred.Deferred<A>, exit: Exit.Exit<A>): void =>
+  void Deferred.doneUnsafe(deferred, exit)
 
 export const count = (counter: Metric.Counter<number>, name: string, value: string): Effect.Effect<void> =>
   Metric.update(Metric.withAttributes(counter, { [name]: value }), 1)
