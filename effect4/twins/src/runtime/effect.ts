@@ -134,8 +134,8 @@ export const withServices = <A, E, B, E2, R>(
 export interface RequestState {
   preResponseHandler: unknown
   readonly request?: object
-  /** The fibers that wait for this one, and for each other. */
-  readonly waiters: ReadonlyArray<Caller>
+  /** The fibers that wait for this one, and for each other; `undefined` where nobody does. */
+  readonly waiters: ReadonlyArray<Caller> | undefined
 }
 
 const RequestState = Context.Service<RequestState>("effect/http/HttpEffect/CurrentRequestState")
@@ -156,7 +156,8 @@ export const fork = <A, E, R>(
   isAtOnce: boolean
 ): Running<A, E> => {
   const state = requestStateOf(context)
-  const waiters = { value: [...state?.waiters ?? [], caller] }
+  // What is not started at once is in the background.
+  const waiters = { value: isAtOnce && state?.waiters !== undefined ? [...state.waiters, caller] : undefined }
   const forked = state === undefined ? undefined : Object.create(state, { waiters }) as RequestState
   const fiber = Effect.runForkWith(
     forked === undefined ? context : Context.add(context, RequestState, forked)
