@@ -126,7 +126,7 @@ const applied = (text: string, edits: ReadonlyArray<Edit>): string =>
 
 const parsed = (file: string, text: string) => ts.createSourceFile(file, text, ts.ScriptTarget.ES2022, true)
 
-/** The examples of comments and documents, with what stands before each of their lines. */
+/** The examples of comments, with what stands before each of their lines. */
 const examples = /^([ ]*(?:\* )?)```ts\n([\s\S]*?)^\1```$/gm
 
 const inExamples = (text: string): string =>
@@ -157,7 +157,7 @@ const withoutNotRun = (file: string, text: string): string =>
   }, text)
 
 export const rewrite = (file: string, given: string): Rewritten => {
-  if (!/\.tsx?$/.test(file)) return { text: file.endsWith(".md") ? inExamples(given) : given, lines: new Map() }
+  if (!file.endsWith(".ts")) return { text: inPassages(file, given), lines: new Map() }
   const passed = withoutNotRun(file, inPassages(file, given))
   const source = parsed(file, passed)
   const edits = editsOf(source)

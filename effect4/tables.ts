@@ -76,6 +76,28 @@ export const members: Lookup = {
 /** What is no renaming, outside of `protocol` and `engine`: passages that stand once in their file. */
 export const passages: ReadonlyArray<{ readonly file: string; readonly from: string; readonly to: string }> = [
   {
+    file: "README.md",
+    from:
+      "This page speaks of Effect 3, which is version 1 of this package. Version 2 is the same library for Effect 4",
+    to:
+      "This page speaks of Effect 3, which is version 1 of this package. You have version 2, the same library for Effect 4"
+  },
+  {
+    // What is there already is waited for in no step of its own: the next run would end before anybody could join it.
+    file: "test/Crowds.test.ts",
+    from: `        yield* Deferred.await(gate)
+        yield* check`,
+    to: `        yield* Deferred.await(gate)
+        yield* Effect.yieldNow()
+        yield* check`
+  },
+  {
+    // The TestClock is moved by so much in five seconds of the machine's.
+    file: "test/waiters.test.ts",
+    from: "deadline: \"1 day\"",
+    to: "deadline: \"10000 days\""
+  },
+  {
     file: "test/Stale.test.ts",
     from: "Schema.TaggedError<Gone>()(\"Gone\", {}, HttpApiSchema.annotations({ status: 410 }))",
     to: "Schema.TaggedError<Gone>()(\"Gone\", {}, { httpApiStatus: 410 })"

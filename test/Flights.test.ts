@@ -18,6 +18,7 @@ import {
   routes,
   serve,
   TestServer,
+  traced,
   yieldingAfter
 } from "./harness.js"
 
@@ -148,7 +149,7 @@ describe("joined requests", () => {
       const ask = yield* serve(routes({ "GET /": handler.pipe(withCache({ expiry: 10 })) }))
       port = ask.port
       expect((yield* ask("/")).text).toBe("outer of inner")
-    }).pipe(Effect.provide(Layer.merge(QuietServer, NodeHttpClient.layer))))
+    }).pipe(Effect.provide(Layer.mergeAll(QuietServer, NodeHttpClient.layer, traced))))
 
   it.scoped("10: a request with a body neither joins nor is joined", () =>
     Effect.gen(function*() {

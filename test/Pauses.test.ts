@@ -1,14 +1,25 @@
 /** Streams that pause, and clients that leave or take their time; the numbers are those of the project's list of failures. */
 import { HttpServerRequest, HttpServerResponse } from "@effect/platform"
 import { describe, expect, it } from "@effect/vitest"
-import { Deferred, Effect, Fiber, Queue, Stream, TestClock } from "effect"
+import { Deferred, Effect, Fiber, Layer, Queue, Stream, TestClock } from "effect"
 import { CacheStorage, HttpCache, withCache } from "effect-http-cache"
 import { activity } from "effect-http-cache/testing"
 import { once } from "node:events"
 import * as Http from "node:http"
 import * as Net from "node:net"
 import { Readable } from "node:stream"
-import { bytes, counted, eventually, isRunning, mounted, QuietServer, routes, serve, yieldingAfter } from "./harness.js"
+import {
+  bytes,
+  counted,
+  eventually,
+  isRunning,
+  mounted,
+  QuietServer,
+  routes,
+  serve,
+  traced,
+  yieldingAfter
+} from "./harness.js"
 
 /** A handler whose bodies are written by the test, all by one hand. */
 const written = (options: HttpServerResponse.Options.WithContentType = {}) =>
@@ -223,7 +234,7 @@ describe("a stream that reads what selects it while it is sent", () => {
           expect([reply.text, reply.headers["cache-control"]]).toEqual(["for all", "max-age=10"])
           expect((yield* ask(`${at}${path}`)).cacheStatus).toBe("hit; ttl=10")
         }
-      }).pipe(Effect.provide(QuietServer))
+      }).pipe(Effect.provide(Layer.merge(QuietServer, traced)))
   )
 
   it.scoped("84: where nobody tells which route it was, it is that URI's streams", () =>

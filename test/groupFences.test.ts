@@ -1,8 +1,8 @@
 /** Nothing old of a group after a collect of it, whatever happens at once. The numbers are those of docs/failures.md. */
-import { HttpRouter, HttpServerRequest, HttpServerResponse } from "@effect/platform"
+import { HttpServerRequest, HttpServerResponse } from "@effect/platform"
 import { NodeHttpServer } from "@effect/platform-node"
 import { describe, expect, it } from "@effect/vitest"
-import { Context, Deferred, Effect, Layer, Stream, TestClock } from "effect"
+import { Context, Deferred, Effect, Fiber, Layer, Stream, TestClock } from "effect"
 import {
   CacheError,
   CacheStorage,
@@ -13,7 +13,7 @@ import {
   withCollect
 } from "effect-http-cache"
 import { activity, Faults } from "effect-http-cache/testing"
-import { bytes, counted, eventually, FaultyServer, logged, serve, TestServer } from "./harness.js"
+import { bytes, counted, eventually, FaultyServer, logged, routes, serve, TestServer } from "./harness.js"
 import { answering, hows, layerWaiting } from "./waiting.js"
 
 const Request = HttpServerRequest.HttpServerRequest
@@ -48,10 +48,10 @@ const world = (when: When) =>
       value++
       return HttpServerResponse.empty()
     })
-    const ask = yield* serve(HttpRouter.empty.pipe(
-      HttpRouter.get("/", read.pipe(withCache({ expiry: 60 }))),
-      HttpRouter.put("/write", write.pipe(withCollect({ groups: () => ["g"] })))
-    ))
+    const ask = yield* serve(routes({
+      "GET /": read.pipe(withCache({ expiry: 60 })),
+      "PUT /write": write.pipe(withCollect({ groups: () => ["g"] }))
+    }))
     const begin = Effect.gen(function*() {
       const other = yield* ask.another
       const before = begun
@@ -78,7 +78,7 @@ describe.each(hows)("97: a group that a handler names, over a storage that answe
         const asked = yield* begin
         yield* ask("/write", { method: "PUT" })
         yield* open(0)
-        expect((yield* asked).text).toBe("value 0")
+        expect((yield* Fiber.join(asked)).text).toBe("value 0")
         yield* open(1)
         const next = yield* ask("/")
         expect([next.text, next.cacheStatus.startsWith("hit")]).toEqual(["value 1", false])
@@ -99,10 +99,10 @@ describe.each(hows)("97: a group that a handler names, over a storage that answe
         yield* eventually(() => activity(storage).waiters > 1 || runs() > 1)
         // It waits for the first run, or has begun one of its own.
         yield* open(0)
-        expect((yield* asked).text).toBe("value 0")
+        expect((yield* Fiber.join(asked)).text).toBe("value 0")
         yield* open(1)
         yield* open(2)
-        const { cacheStatus, text } = yield* later
+        const { cacheStatus, text } = yield* Fiber.join(later)
         expect(text).toBe("value 1")
         // Where the group is known, it does not even wait.
         if (when === "before its body is sent") expect(cacheStatus).toBe("fwd=uri-miss")
@@ -112,11 +112,11 @@ describe.each(hows)("97: a group that a handler names, over a storage that answe
 })
 
 describe("a collect of a group that can't be delivered", () => {
-  const app = HttpRouter.empty.pipe(
-    HttpRouter.get("/g/:id", Effect.zipRight(HttpCache.group("g"), counted()).pipe(withCache({ expiry: 3600 }))),
-    HttpRouter.get("/other", counted().pipe(withCache({ expiry: 3600 }))),
-    HttpRouter.put("/write", HttpServerResponse.empty().pipe(withCollect({ groups: () => ["g"] })))
-  )
+  const app = routes({
+    "GET /g/:id": Effect.zipRight(HttpCache.group("g"), counted()).pipe(withCache({ expiry: 3600 })),
+    "GET /other": counted().pipe(withCache({ expiry: 3600 })),
+    "PUT /write": Effect.succeed(HttpServerResponse.empty()).pipe(withCollect({ groups: () => ["g"] }))
+  })
   const server = Layer.merge(FaultyServer, logged([]))
   const isHit = ({ cacheStatus }: { readonly cacheStatus: string }) => cacheStatus.startsWith("hit")
 
@@ -229,7 +229,7 @@ describe("a POST that answers for a later GET", () => {
         yield* eventually(() => hasBegun)
         if (isCollected) yield* HttpCache.collectGroup("g", origin(ask))
         yield* Deferred.succeed(gate, undefined)
-        yield* posted
+        yield* Fiber.join(posted)
         expect((yield* ask("/doc")).cacheStatus).toBe(expected)
         yield* HttpCache.collectGroup("g", origin(ask))
         expect((yield* ask("/doc")).cacheStatus).toBe("fwd=uri-miss; stored")

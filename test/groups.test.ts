@@ -1,10 +1,10 @@
 /** What a response is of, and that it is collected with all that is of the same (RFC 9875). */
-import { HttpRouter, HttpServerRequest, HttpServerResponse } from "@effect/platform"
+import { HttpServerRequest, HttpServerResponse } from "@effect/platform"
 import { NodeHttpServer } from "@effect/platform-node"
 import { describe, expect, it } from "@effect/vitest"
 import { Cause, Context, Effect, Layer, Stream, TestClock } from "effect"
 import { HttpCache, withCache, withCollect } from "effect-http-cache"
-import { bytes, counted, type Logged, logged, QuietServer, serve, TestServer } from "./harness.js"
+import { bytes, counted, type Logged, logged, QuietServer, routes, serve, TestServer } from "./harness.js"
 import { hows, layerWaiting } from "./waiting.js"
 
 const withDetail = { expiry: 60, cacheStatus: { detail: true } } as const
@@ -38,11 +38,11 @@ const naming = {
 }
 
 const forgetting = {
-  "withCollect": HttpServerResponse.empty().pipe(withCollect({ groups: () => ["product:7"] })),
+  "withCollect": Effect.succeed(HttpServerResponse.empty()).pipe(withCollect({ groups: () => ["product:7"] })),
   "HttpCache.collectGroup": Effect.as(HttpCache.collectGroup("product:7"), HttpServerResponse.empty()),
-  "Cache-Group-Invalidation": HttpServerResponse.empty({
+  "Cache-Group-Invalidation": Effect.succeed(HttpServerResponse.empty({
     headers: { "cache-group-invalidation": "\"product:7\", \"elsewhere\"" }
-  }).pipe(withCollect())
+  })).pipe(withCollect())
 }
 
 describe.each(hows)("a group, over a storage that answers %s", (how) => {
@@ -52,11 +52,11 @@ describe.each(hows)("a group, over a storage that answers %s", (how) => {
     for (const [by, collects] of Object.entries(forgetting)) {
       it.scoped(`named by ${named}, collected by ${by}: each URI that is of it, and no other`, () =>
         Effect.gen(function*() {
-          const ask = yield* serve(HttpRouter.empty.pipe(
-            HttpRouter.get("/a/:id", handler),
-            HttpRouter.get("/b/:id", handler),
-            HttpRouter.patch("/elsewhere", collects)
-          ))
+          const ask = yield* serve(routes({
+            "GET /a/:id": handler,
+            "GET /b/:id": handler,
+            "PATCH /elsewhere": collects
+          }))
           const paths = ["/a/7", "/b/7", "/a/8"]
           for (const status of [stored, hit]) {
             for (const path of paths) expect((yield* ask(path)).cacheStatus).toBe(status)
@@ -191,11 +191,12 @@ describe("Cache-Group-Invalidation", () => {
     ([method, status]) =>
       Effect.gen(function*() {
         const headers = { "cache-group-invalidation": "\"g\"" }
-        const ask = yield* serve(HttpRouter.empty.pipe(
-          HttpRouter.get("/", Effect.as(HttpCache.group("g"), HttpServerResponse.text("hello"))),
-          HttpRouter.all("/other", HttpServerResponse.empty({ status, headers })),
-          HttpCache.middleware({ expiry: 60 })
-        ))
+        const ask = yield* serve(
+          routes({
+            "GET /": Effect.as(HttpCache.group("g"), HttpServerResponse.text("hello")),
+            "* /other": HttpServerResponse.empty({ status, headers })
+          }).pipe(HttpCache.middleware({ expiry: 60 }))
+        )
         yield* ask("/")
         yield* ask("/other", { method })
         expect((yield* ask("/")).cacheStatus).toBe(hit)
@@ -206,13 +207,14 @@ describe("Cache-Group-Invalidation", () => {
     const log: Array<Logged> = []
     return Effect.gen(function*() {
       const of = (groups: string) => counted({ headers: { "cache-groups": groups } })
-      const ask = yield* serve(HttpRouter.empty.pipe(
-        HttpRouter.get("/both", of("\"a\", \"b\"")),
-        HttpRouter.get("/b", of("\"b\"")),
-        HttpRouter.put("/write", HttpServerResponse.empty({ headers: { "cache-group-invalidation": "\"a\"" } })),
-        HttpRouter.put("/unread", HttpServerResponse.empty({ headers: { "cache-group-invalidation": "b" } })),
-        HttpCache.middleware({ expiry: 60 })
-      ))
+      const ask = yield* serve(
+        routes({
+          "GET /both": of("\"a\", \"b\""),
+          "GET /b": of("\"b\""),
+          "PUT /write": HttpServerResponse.empty({ headers: { "cache-group-invalidation": "\"a\"" } }),
+          "PUT /unread": HttpServerResponse.empty({ headers: { "cache-group-invalidation": "b" } })
+        }).pipe(HttpCache.middleware({ expiry: 60 }))
+      )
       for (const path of ["/both", "/b"]) yield* ask(path)
       yield* ask("/write", { method: "PUT" })
       expect((yield* ask("/b")).cacheStatus).toBe(hit)
@@ -234,10 +236,10 @@ describe("98: what can't be named can't be collected", () => {
   }
   /** Made anew: each route is warned once. */
   const wrong = () => ({
-    "a function that throws": hello.pipe(withCache({ ...withDetail, groups: boom })),
-    "one text in place of a list": hello.pipe(withCache({ ...withDetail, groups: () => "product:7" })),
-    "a number": hello.pipe(withCache({ ...withDetail, groups: () => [7] as never })),
-    "no list": hello.pipe(withCache({ ...withDetail, groups: () => undefined as never })),
+    "a function that throws": Effect.succeed(hello).pipe(withCache({ ...withDetail, groups: boom })),
+    "one text in place of a list": Effect.succeed(hello).pipe(withCache({ ...withDetail, groups: () => "product:7" })),
+    "a number": Effect.succeed(hello).pipe(withCache({ ...withDetail, groups: () => [7] as never })),
+    "no list": Effect.succeed(hello).pipe(withCache({ ...withDetail, groups: () => undefined as never })),
     "a text that is too long": Effect.as(HttpCache.group("a".repeat(257)), hello).pipe(withCache(withDetail)),
     "no text": Effect.as(HttpCache.group(undefined as never), hello).pipe(withCache(withDetail)),
     "more than 256": Effect.as(HttpCache.group(...many(257)), hello).pipe(withCache(withDetail)),
@@ -286,10 +288,10 @@ describe("98: what can't be named can't be collected", () => {
   it.scoped("what withCollect can't name is logged, and the rest is forgotten", () => {
     const log: Array<Logged> = []
     return Effect.gen(function*() {
-      const ask = yield* serve(HttpRouter.empty.pipe(
-        HttpRouter.get("/", counted().pipe(withCache({ expiry: 60 }))),
-        HttpRouter.put("/", HttpServerResponse.empty().pipe(withCollect({ groups: boom })))
-      ))
+      const ask = yield* serve(routes({
+        "GET /": counted().pipe(withCache({ expiry: 60 })),
+        "PUT /": Effect.succeed(HttpServerResponse.empty()).pipe(withCollect({ groups: boom }))
+      }))
       yield* ask("/")
       expect((yield* ask("/", { method: "PUT" })).status).toBe(204)
       expect((yield* ask("/")).text).toBe("run 2")

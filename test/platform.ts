@@ -15,6 +15,7 @@ import {
   Effect,
   Exit,
   type Fiber,
+  Layer,
   Logger,
   Metric,
   MetricState,
@@ -88,6 +89,9 @@ export const isWaitedFor = Effect.map(TestClock.sleeps(), (sleeping) => [...slee
 
 /** A clock that stands still until a test moves it. */
 export const testClock = TestContext.TestContext
+
+/** Spans are made, as they are wherever a tracer is provided. */
+export const traced = Layer.empty
 
 /** Lets a fiber yield after so many operations. */
 export const yieldingAfter = (operations: number) => Effect.withMaxOpsBeforeYield(operations)

@@ -1,10 +1,10 @@
 /** Soft collects: what is collected is validated before it is used, and may stand in for an error where that is said. */
-import { HttpRouter, HttpServerRequest, HttpServerResponse } from "@effect/platform"
+import { HttpServerRequest, HttpServerResponse } from "@effect/platform"
 import { NodeHttpServer } from "@effect/platform-node"
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Layer, TestClock } from "effect"
 import { type CollectableCacheStorage, HttpCache, withCache, withCollect } from "effect-http-cache"
-import { logged, serve } from "./harness.js"
+import { logged, routes, serve } from "./harness.js"
 import { hows, layerWaiting } from "./waiting.js"
 
 type Soft = CollectableCacheStorage.CollectStyle["soft"]
@@ -31,12 +31,12 @@ const world = (soft: Soft, options: HttpCache.Options = {}) =>
         state.value += by
         return HttpServerResponse.empty()
       }).pipe(collects)
-    const ask = yield* serve(HttpRouter.empty.pipe(
-      HttpRouter.get("/", read.pipe(withCache({ expiry: 60, ...options }))),
-      HttpRouter.put("/", change(0)),
-      HttpRouter.put("/write", change(1)),
-      HttpRouter.put("/touch", change(0))
-    ))
+    const ask = yield* serve(routes({
+      "GET /": read.pipe(withCache({ expiry: 60, ...options })),
+      "PUT /": change(0),
+      "PUT /write": change(1),
+      "PUT /touch": change(0)
+    }))
     const told = Effect.map(ask("/"), ({ cacheStatus, status, text }) => [status, text, cacheStatus])
     return { ask, state, told, origin: `http://127.0.0.1:${ask.port}` }
   })

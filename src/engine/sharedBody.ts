@@ -1,13 +1,12 @@
 /** One streamed body, pulled once and read by many: a list of chunks that grows, and a bell that tells its readers. */
 import type * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
-import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
-import { deferred, end, forkChild, interruptLater, isInterruptedOnly, streamOf } from "../runtime/effect.js"
+import { deferred, end, ended, forkChild, interruptLater, isInterruptedOnly, streamOf } from "../runtime/effect.js"
 import type { Holding } from "../runtime/heldBytes.js"
 import { limitReached } from "../runtime/limits.js"
 import type { Runtime } from "../runtime/runtime.js"
@@ -182,7 +181,7 @@ export class SharedBody implements Holding {
         this.trim()
         return Effect.succeed(chunk)
       }
-      if (this.exit === undefined) return Effect.andThen(Deferred.await(this.bell), this.next(reader))
+      if (this.exit === undefined) return Effect.andThen(ended(this.bell), this.next(reader))
       return Exit.isSuccess(this.exit) ? Effect.succeed(undefined) : Effect.failCause(this.exit.cause)
     })
   }
@@ -234,7 +233,7 @@ export class SharedBody implements Holding {
     const { limit, runtime } = this.options
     if (this.bytes <= (runtime.heldBytes.isCrowded(limit) ? 0 : limit)) return Effect.void
     const left = this.holdUp.begunAt(this.positions, now) + patience - now
-    if (left > 0) return Effect.andThen(Effect.timeoutOption(Deferred.await(this.bell), left), this.room)
+    if (left > 0) return Effect.andThen(Effect.timeoutOption(ended(this.bell), left), this.room)
     this.cutOff()
     return this.room
   })

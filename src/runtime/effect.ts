@@ -71,8 +71,10 @@ export const isInterruptedOnly = (cause: Cause.Cause<unknown>): boolean => Cause
 /** The error, where it is nothing but one. */
 export const errorOf = <E>(cause: Cause.Cause<E>): E | undefined => cause._tag === "Fail" ? cause.error : undefined
 
-/** What fibers wait for, until it is made to end by `end`. */
+/** What fibers wait for by `ended`, until it is made to end by `end`. Who waits goes on in a step of its own. */
 export const deferred = <A>(): Deferred.Deferred<A> => Deferred.unsafeMake(FiberId.none)
+
+export const ended = <A>(deferred: Deferred.Deferred<A>): Effect.Effect<A> => Deferred.await(deferred)
 
 export const end = <A>(deferred: Deferred.Deferred<A>, exit: Exit.Exit<A>): void => Deferred.unsafeDone(deferred, exit)
 

@@ -5,7 +5,7 @@
 import type * as Cause from "effect/Cause"
 import type * as Clock from "effect/Clock"
 import type * as Context from "effect/Context"
-import * as Deferred from "effect/Deferred"
+import type * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
@@ -13,6 +13,7 @@ import {
   type Caller,
   deferred,
   end,
+  ended,
   exitOf,
   ifNotSent,
   inheritReferences,
@@ -232,10 +233,7 @@ export class SingleFlight {
       cancel?.()
       this.leave(flight)
       if (flight.arrived !== undefined) return
-      arrive(
-        flight,
-        Exit.isSuccess(exit) ? Exit.die("a flight ended before it had come to anything") : Exit.failCause(exit.cause)
-      )
+      arrive(flight, Exit.isSuccess(exit) ? Exit.die("the flight came to nothing") : Exit.failCause(exit.cause))
     })
     return fiber
   }
@@ -253,7 +251,7 @@ export class SingleFlight {
       return Exit.succeed(flight.arrived)
     }
     flight.arrival ??= deferred()
-    return Effect.onExit(Effect.interruptible(Deferred.await(flight.arrival)), (exit) => {
+    return Effect.onExit(Effect.interruptible(ended(flight.arrival)), (exit) => {
       flight.waiters--
       if (Exit.isSuccess(exit)) return Effect.void
       const own = left === undefined ? Effect.void : left(exit.cause)
@@ -272,8 +270,8 @@ export class SingleFlight {
     const left = (cause: Cause.Cause<never>) => {
       flight.isLed = false
       const untakenNow = flight.completed === undefined ? Effect.void : untaken(flight.completed.value, true)
-      const ended = isClientGone(cause) ? Fiber.await(fiber) : Effect.void
-      return Effect.andThen(Effect.andThen(flight.hold, untakenNow), ended)
+      const left = Effect.andThen(flight.hold, untakenNow)
+      return isClientGone(cause) ? Effect.andThen(left, Fiber.await(fiber)) : left
     }
     return step(this.wait(flight, left), (exit) => {
       const goesOn = exitOf(fiber) === undefined ? flight.hold : Effect.void

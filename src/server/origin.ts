@@ -21,13 +21,13 @@ import * as Answers from "../protocol/Answer.js"
 import * as Fields from "../protocol/Fields.js"
 import type { Reads } from "../protocol/Reads.js"
 import type * as Vary from "../protocol/Vary.js"
-import { adding, millisOf, type Next, serviceIn, withFiber, withServices } from "../runtime/effect.js"
+import { adding, isInterrupted, millisOf, type Next, serviceIn, withFiber, withServices } from "../runtime/effect.js"
 import type { Trace } from "../runtime/singleFlight.js"
 import * as ServerBody from "./body.js"
 import * as failures from "./failures.js"
 import { handOver, takeBack } from "./handOver.js"
 import * as misplaced from "./misplaced.js"
-import { isClientGone, type Respondable, toResponse } from "./platform.js"
+import { isClientGone, type Respondable, senderOf, toResponse } from "./platform.js"
 import * as recorder from "./recorder.js"
 import * as requests from "./request.js"
 import * as responses from "./response.js"
@@ -79,7 +79,7 @@ export class ServerOrigin<A extends Respondable, E, R> implements Origin<Respons
   }
 
   get isBypassed(): boolean {
-    if (misplaced.isSending(this.given)) return true
+    if (misplaced.isSending(senderOf(this.policy, this.given))) return true
     try {
       return this.policy.bypass?.(this.request) ?? false
     } catch {
@@ -206,8 +206,10 @@ export class ServerOrigin<A extends Respondable, E, R> implements Origin<Respons
       return withServices(Effect.flatMap(this.handler, toResponse), inner, {
         onFailure: (cause) => {
           takeBack(request, run)
-          const isSent = misplaced.isSent(fiber, shown.request)
-          return isSent ? Effect.andThen(misplaced.found(given), onFailure(cause)) : onFailure(cause)
+          const isSent = !isInterrupted(cause) && misplaced.isSent(fiber, shown.request)
+          return isSent
+            ? Effect.andThen(misplaced.found(senderOf(this.policy, given)), onFailure(cause))
+            : onFailure(cause)
         },
         onSuccess: (answered) => {
           // A body that is still made may read more.
@@ -223,7 +225,9 @@ export class ServerOrigin<A extends Respondable, E, R> implements Origin<Respons
             responseTime: millisOf(this.clock)
           }
           const done = failures.recovered(fiber)
-          if (isSent) return Effect.andThen(Effect.andThen(done, misplaced.found(given)), onSuccess(ran))
+          if (isSent) {
+            return Effect.andThen(Effect.andThen(done, misplaced.found(senderOf(this.policy, given))), onSuccess(ran))
+          }
           return done === Effect.void ? onSuccess(ran) : Effect.andThen(done, onSuccess(ran))
         }
       })

@@ -35,6 +35,9 @@ export const sentMark = Symbol.for("@effect/platform/HttpApp/handled")
 /** Whether the handler has sent what it answers: what is marked then is the request that it was shown. */
 export const isSent = (_: Caller, shown: HttpServerRequest): boolean => sentMark in shown
 
+/** What is known to send: a handler, which is put around once. */
+export const senderOf = (_: object, handler: object): object => handler
+
 /** Whether a request was interrupted since its client has left. */
 export const isClientGone = (cause: Cause.Cause<unknown>): boolean =>
   HashSet.has(Cause.interruptors(cause), HttpServerError.clientAbortFiberId)

@@ -1,5 +1,5 @@
 /** The twin of `test/platform.ts` for Effect 4. */
-import { Cause, Effect, Exit, type Fiber, Logger, Metric, Random, References, type Scope } from "effect"
+import { Cause, Effect, Exit, type Fiber, Layer, Logger, Metric, Random, References, type Scope, Tracer } from "effect"
 import {
   HttpEffect,
   HttpRouter,
@@ -69,6 +69,9 @@ export const isWaitedFor = Effect.succeed(true)
 
 export const testClock = TestClock.layer()
 
+/** Effect 4 makes no spans where nobody has provided a tracer. */
+export const traced = Layer.succeed(Tracer.Tracer, Tracer.make({ span: (options) => new Tracer.NativeSpan(options) }))
+
 export const yieldingAfter = (operations: number) => Effect.provideService(References.MaxOpsBeforeYield, operations)
 
 export const byRandom = (number: number) =>
@@ -99,7 +102,7 @@ export const logged = (list: Pick<Array<Logged>, "push">) =>
         level: logLevel.toUpperCase(),
         message: [message].flat().map(String).join(" "),
         annotations: fiber.getRef(References.CurrentLogAnnotations),
-        cause: Cause.pretty(cause)
+        cause: `${Cause.pretty(cause)}\n${String((Cause.squash(cause) as Error | undefined)?.stack)}`
       })
     })
   ])

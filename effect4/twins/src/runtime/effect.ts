@@ -57,13 +57,12 @@ export const errorOf = <E>(cause: Cause.Cause<E>): E | undefined => {
 
 export const deferred = <A>(): Deferred.Deferred<A> => Deferred.makeUnsafe()
 
-/** Who waits goes on once the present fiber has: Effect 4 would run it at once, in the midst of what ends the wait. */
-export const end = <A>(deferred: Deferred.Deferred<A>, exit: Exit.Exit<A>): void => {
-  const done = () => void Deferred.doneUnsafe(deferred, exit)
-  const fiber = Fiber.getCurrent()
-  if (fiber === undefined) done()
-  else fiber.currentDispatcher.scheduleTask(done, 0)
-}
+/** Effect 4 would run who waits at once, in the midst of what ends the wait. */
+export const ended = <A>(deferred: Deferred.Deferred<A>): Effect.Effect<A> =>
+  Effect.flatMap(Deferred.await(deferred), (value) => Effect.as(Effect.yieldNow, value))
+
+export const end = <A>(deferred: Deferred.Deferred<A>, exit: Exit.Exit<A>): void =>
+  void Deferred.doneUnsafe(deferred, exit)
 
 export const count = (counter: Metric.Counter<number>, name: string, value: string): Effect.Effect<void> =>
   Metric.update(Metric.withAttributes(counter, { [name]: value }), 1)
@@ -135,8 +134,8 @@ export const withServices = <A, E, B, E2, R>(
 export interface RequestState {
   preResponseHandler: unknown
   readonly request?: object
-  /** The fibers that wait for this one, and for each other. */
-  readonly waiters: ReadonlyArray<Caller>
+  /** The fibers that wait for this one, and for each other; `undefined` where nobody does. */
+  readonly waiters: ReadonlyArray<Caller> | undefined
 }
 
 const RequestState = Context.Service<RequestState>("effect/http/HttpEffect/CurrentRequestState")
@@ -157,7 +156,8 @@ export const fork = <A, E, R>(
   isAtOnce: boolean
 ): Running<A, E> => {
   const state = requestStateOf(context)
-  const waiters = { value: [...state?.waiters ?? [], caller] }
+  // What is not started at once is in the background.
+  const waiters = { value: isAtOnce && state?.waiters !== undefined ? [...state.waiters, caller] : undefined }
   const forked = state === undefined ? undefined : Object.create(state, { waiters }) as RequestState
   const fiber = Effect.runForkWith(
     forked === undefined ? context : Context.add(context, RequestState, forked)

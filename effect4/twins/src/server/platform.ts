@@ -32,10 +32,14 @@ export const sentMark = Symbol.for("effect/http/HttpEffect/handled")
  */
 export const isSent = ({ context }: Caller, _: HttpServerRequest): boolean => {
   const state = requestStateOf(context)
-  return state?.request !== undefined && sentMark in state.request && state.waiters.every(isWaiting)
+  if (state?.request === undefined || state.waiters === undefined) return false
+  return sentMark in state.request && state.waiters.every(isWaiting)
 }
 
 const isWaiting = (fiber: Caller): boolean => exitOf(fiber) === undefined
+
+/** The server makes the handler of a middleware anew for each request: the cache is what stays. */
+export const senderOf = (cache: object, _: object): object => cache
 
 /** It is said by an annotation of the interruption, and not by who interrupts. */
 export const isClientGone = (cause: Cause.Cause<unknown>): boolean =>
