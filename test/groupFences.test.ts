@@ -111,7 +111,23 @@ describe.each(hows)("97: a group that a handler names, over a storage that answe
   )
 })
 
-describe("a collect of a group that can't be delivered", () => {
+const trouble = (method: CacheError.CacheStorageError["method"]) =>
+  new CacheError.CacheStorageError({ storage: "unanswered", method, key: "", cause: "trouble" })
+
+/** A storage in memory with other methods. */
+const changed = (
+  change: (memory: CollectableCacheStorage.Service) => Partial<CollectableCacheStorage.Service>
+) => {
+  const storage = CollectableCacheStorage.layer(
+    Effect.map(Layer.build(Layer.fresh(InMemoryCacheStorage.layerCollectable)), (context) => {
+      const memory = answering("at once", Context.get(context, CollectableCacheStorage.CollectableCacheStorage))
+      return { ...memory, ...change(memory) }
+    })
+  )
+  return Layer.mergeAll(NodeHttpServer.layerTest, storage, logged([]))
+}
+
+describe("97: a collect of a group that can't be delivered", () => {
   const app = routes({
     "GET /g/:id": Effect.zipRight(HttpCache.group("g"), counted()).pipe(withCache({ expiry: 3600 })),
     "GET /other": counted().pipe(withCache({ expiry: 3600 })),
@@ -174,25 +190,46 @@ describe("a collect of a group that can't be delivered", () => {
       yield* eventually(() => Effect.runSync(faults.calls).collect > 1)
       expect((yield* ask("/g/1")).cacheStatus).toBe("fwd=uri-miss; stored")
     }).pipe(Effect.provide(server)))
+
+  it.scoped("what was read before it was delivered is not believed when it arrives afterwards", () => {
+    const read = Effect.runSync(Deferred.make<void>())
+    const gate = Effect.runSync(Deferred.make<void>())
+    let isLate = false
+    let collects: "fail" | "work" | "worked" = "fail"
+    const server = changed((memory) => ({
+      get: (lookup) =>
+        isLate
+          ? Effect.tap(memory.get(lookup), Effect.zipRight(Deferred.succeed(read, undefined), Deferred.await(gate)))
+          : memory.get(lookup),
+      collect: (names, style) =>
+        Effect.tap(
+          Effect.suspend(() => collects === "fail" ? trouble("collect") : memory.collect(names, style)),
+          () => {
+            collects = "worked"
+          }
+        )
+    }))
+    return Effect.gen(function*() {
+      const ask = yield* serve(app)
+      const other = yield* ask.another
+      for (const path of ["/g/1", "/other"]) yield* ask(path)
+      yield* ask("/write", { method: "PUT" })
+      isLate = true
+      const asked = yield* Effect.fork(other("/g/1"))
+      yield* Deferred.await(read)
+      isLate = false
+      collects = "work"
+      yield* TestClock.adjust("10 seconds")
+      // Which delivers it beside itself.
+      yield* ask("/other")
+      yield* eventually(() => collects === "worked")
+      yield* Deferred.succeed(gate, undefined)
+      expect(isHit(yield* Fiber.join(asked))).toBe(false)
+    }).pipe(Effect.provideService(HttpCache.Defaults, { storageTimeout: 60 }), Effect.provide(server))
+  })
 })
 
 describe("a POST that answers for a later GET", () => {
-  const trouble = (method: "begin" | "holds") =>
-    new CacheError.CacheStorageError({ storage: "unanswered", method, key: "", cause: "trouble" })
-
-  /** A storage in memory with other methods. */
-  const changed = (
-    change: (memory: CollectableCacheStorage.Service) => Partial<CollectableCacheStorage.Service>
-  ) => {
-    const storage = CollectableCacheStorage.layer(
-      Effect.map(Layer.build(Layer.fresh(InMemoryCacheStorage.layerCollectable)), (context) => {
-        const memory = answering("at once", Context.get(context, CollectableCacheStorage.CollectableCacheStorage))
-        return { ...memory, ...change(memory) }
-      })
-    )
-    return Layer.mergeAll(NodeHttpServer.layerTest, storage, logged([]))
-  }
-
   const servers = {
     "answers": TestServer,
     "does not answer holds": changed(() => ({ holds: () => trouble("holds") })),

@@ -3,16 +3,19 @@ import { describe, expect, it } from "@effect/vitest"
 import { randomInt } from "node:crypto"
 import { model } from "./model.js"
 
+const { MODEL_OPERATIONS, MODEL_SEED, MODEL_STORAGE } = process.env
+
 /** `MODEL_STORAGE` is one of them. */
 const storages = ([["at once", 100_000], ["after a yield", 50_000]] as const)
-  .filter(([storage]) => (process.env["MODEL_STORAGE"] ?? storage) === storage)
+  .filter(([storage]) => (MODEL_STORAGE ?? storage) === storage)
+  .map(([storage, operations]) => [storage, Number(MODEL_OPERATIONS ?? operations)] as const)
 
 describe("whatever happens at once", () => {
   it.each(storages)(
     "nobody is shown what was collected before they asked: a storage that answers %s, %d operations",
     { timeout: 600_000 },
     async (storage, operations) => {
-      const seed = Number(process.env["MODEL_SEED"] ?? randomInt(2 ** 31))
+      const seed = Number(MODEL_SEED ?? randomInt(2 ** 31))
       process.stdout.write(`model: seed ${seed}\n`)
       const tally = await model({ seed, operations, storage })
       const seen = [

@@ -20,7 +20,7 @@ describe.each([
   ["in memory", InMemoryCacheStorage.layerCollectable],
   ["that waits", layerWaiting("after a yield")]
 ])("a storage %s", (_, storage) => {
-  it.scoped("97. each of 3,000 parts is answered, however deep they are in each other", () =>
+  it.scoped("99: each of 3,000 parts is answered, however deep they are in each other", () =>
     Effect.gen(function*() {
       let runs = 0
       const app: App = Effect.flatMap(

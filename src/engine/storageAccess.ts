@@ -47,7 +47,8 @@ const isItem = Schema.is(CacheItem)
 /** Items that were found to be items: what is served again is not checked again. */
 const sound = new WeakSet<CacheItem>()
 
-const isBelievable = (item: CacheItem, access: Access): boolean => {
+/** `delivered`: how many undelivered collects had been delivered before the storage was asked. */
+const isBelievable = (item: CacheItem, access: Access, delivered: number): boolean => {
   const { lookup, runtime: { undelivered } } = access
   if (!sound.has(item)) {
     if (!isItem(item)) return false
@@ -55,7 +56,7 @@ const isBelievable = (item: CacheItem, access: Access): boolean => {
   }
   return item.key === lookup.key && item.partition === lookup.partition &&
     lookup.variantOf(item.vary) === item.variant && item.responseTime > undelivered.distrustedUntil &&
-    (item.groups.length === 0 || !isUndelivered(access, item.groups))
+    (item.groups.length === 0 || (delivered === undelivered.delivered && !isUndelivered(access, item.groups)))
 }
 
 const missed = (reason: ForwardReason): Found => ({ item: undefined, reason })
@@ -69,8 +70,8 @@ const accepts = ({ cache, policy }: Access, item: CacheItem): boolean =>
   ((item.cache === cache || item.cache === "") && (policy.cookies === "store" || item.cookies.length === 0))
 
 /** What was found, where it is the asking cache's own. */
-const ownOf = (access: Access, item: CacheItem): Found =>
-  !isBelievable(item, access)
+const ownOf = (access: Access, item: CacheItem, delivered: number): Found =>
+  !isBelievable(item, access, delivered)
     ? notFound
     : accepts(access, item)
     ? { item }
@@ -81,25 +82,26 @@ export const lookup = (access: Access): Effect.Effect<Found> =>
   step(isReadable(access), (isReadable) => isReadable ? read(access) : Exit.succeed(unread))
 
 const read = (access: Access): Effect.Effect<Found> => {
-  const { lookup, storage } = access
+  const { lookup, runtime: { undelivered: { delivered } }, storage } = access
   return step(
-    call(callOf(access, "get", lookup.key), () => foundOf(access, storage.get(lookup))),
+    call(callOf(access, "get", lookup.key), () => foundOf(access, storage.get(lookup), delivered)),
     (found) => Exit.succeed(found ?? unread)
   )
 }
 
 const foundOf = (
   access: Access,
-  answer: ReturnType<CacheStorage.Service["get"]>
+  answer: ReturnType<CacheStorage.Service["get"]>,
+  delivered: number
 ): Effect.Effect<Found, CacheStorageError> => {
   if (!Exit.isExit(answer)) {
     return Effect.matchEffect(answer as Effect.Effect<CacheItem, CacheMiss | CacheStorageError>, {
-      onSuccess: (item) => Effect.succeed(ownOf(access, item)),
+      onSuccess: (item) => Effect.succeed(ownOf(access, item, delivered)),
       onFailure: (error) => error._tag === "CacheMiss" ? Effect.succeed(missed(error.reason)) : Effect.fail(error)
     })
   }
   const exit = answer as Exit.Exit<CacheItem, CacheMiss | CacheStorageError>
-  if (Exit.isSuccess(exit)) return Exit.succeed(ownOf(access, exit.value))
+  if (Exit.isSuccess(exit)) return Exit.succeed(ownOf(access, exit.value, delivered))
   const error = errorOf(exit.cause)
   return error?._tag === "CacheMiss"
     ? Exit.succeed(missed(error.reason))
@@ -115,22 +117,27 @@ export interface Begun {
 
 /** `before`: what was found a moment ago. A storage that could not be read then is not asked again. */
 export const begin = (access: Access, before: Found = notFound): Effect.Effect<Begun> =>
-  step(before.isUnread === true ? Exit.succeed(false) : isReadable(access), (isReadable) =>
-    isReadable
-      ? step(
-        call(callOf(access, "begin", access.lookup.key), () => access.storage.begin(access.lookup)),
-        (fill) => Exit.succeed(begunOf(access, fill))
-      )
-      : Exit.succeed(unreadable))
+  step(
+    before.isUnread === true ? Exit.succeed(false) : isReadable(access),
+    (isReadable) => isReadable ? beginNow(access) : Exit.succeed(unreadable)
+  )
+
+const beginNow = (access: Access): Effect.Effect<Begun> => {
+  const { lookup, runtime: { undelivered: { delivered } }, storage } = access
+  return step(
+    call(callOf(access, "begin", lookup.key), () => storage.begin(lookup)),
+    (fill) => Exit.succeed(begunOf(access, fill, delivered))
+  )
+}
 
 const unreadable: Begun = { found: unread, fill: undefined }
 
-const begunOf = (access: Access, fill: CacheStorage.Fill | undefined): Begun => {
+const begunOf = (access: Access, fill: CacheStorage.Fill | undefined, delivered: number): Begun => {
   if (fill === undefined) return unreadable
   if (fill.item === undefined) return { found: notFound, fill }
   // What is no item is not there to be replaced either.
-  return isBelievable(fill.item, access)
-    ? { found: ownOf(access, fill.item), fill }
+  return isBelievable(fill.item, access, delivered)
+    ? { found: ownOf(access, fill.item, delivered), fill }
     : { found: notFound, fill: { ...fill, item: undefined } }
 }
 

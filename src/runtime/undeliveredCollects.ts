@@ -9,6 +9,8 @@ export class UndeliveredCollects {
   private readonly byName = new Map<string, number>()
   private readonly delivering = new Set<string>()
   private count = 0
+  /** How many could be delivered in the end. What a storage was asked for before may be of such a collect. */
+  delivered = 0
   /** The others are delivered beside the requests. */
   isDeliveringOthers = false
   /** Epoch milliseconds. */
@@ -46,7 +48,9 @@ export class UndeliveredCollects {
     return (isDelivered) => {
       this.delivering.delete(name)
       // Another one may have failed meanwhile.
-      if (isDelivered && this.byName.get(name) === count) this.byName.delete(name)
+      if (!isDelivered || this.byName.get(name) !== count) return
+      this.byName.delete(name)
+      this.delivered++
     }
   }
 }
