@@ -13,11 +13,20 @@ interface HandedOver {
   readonly shown: HttpServerRequest
 }
 
-/** The runs of handlers to which a request was handed over, the latest last. */
-const handedOver = new WeakMap<object, Array<HandedOver>>()
+/** What is kept with a request: one that stands for another has it from the start. */
+export interface Kept {
+  /** The runs of handlers to which it was handed over, the latest last. */
+  readonly runs: Array<HandedOver>
+  /** What it has itself; `undefined`: its own properties say by themselves what a run is shown. */
+  readonly own?: { [name: PropertyKey]: unknown } | undefined
+  /** What it stands for: the cache's own reads are not the handler's. */
+  readonly original?: HttpServerRequest | undefined
+}
 
-/** What the request itself has. */
-const own = new WeakMap<object, { [name: PropertyKey]: unknown }>()
+/** It is a property of the request, since an entry in a `WeakMap` costs as much as a look-up. */
+export const kept = Symbol("effect-http-cache/kept")
+
+export const keptWith = (request: object): Kept | undefined => (request as { readonly [kept]?: Kept })[kept]
 
 /** All that says something of the client or its target, and what the readers of it go by. */
 const names = [
@@ -44,7 +53,7 @@ const names = [
  * any run: the latest.
  */
 export const shownTo = (request: object): HttpServerRequest | undefined => {
-  const runs = handedOver.get(request)
+  const runs = keptWith(request)?.runs
   if (runs === undefined || runs.length === 0) return undefined
   const context = currentContext()
   if (context === undefined) return runs.at(-1)?.shown
@@ -69,13 +78,11 @@ const prototypeOver = (prototype: object): object => {
       get(this: object) {
         const shown = shownTo(this)
         if (shown !== undefined) return Reflect.get(shown, name, shown) as unknown
-        const values = own.get(this)
-        return values !== undefined && Object.hasOwn(values, name)
-          ? values[name]
-          : Reflect.get(prototype, name, this) as unknown
+        const own = keptWith(this)?.own
+        return own !== undefined && Object.hasOwn(own, name) ? own[name] : Reflect.get(prototype, name, this) as unknown
       },
       set(this: object, value: unknown) {
-        own.get(this)![name] = value
+        keptWith(this)!.own![name] = value
       }
     })
   }
@@ -85,18 +92,22 @@ const prototypeOver = (prototype: object): object => {
 
 /** The run has ended: the request is to it what it is to all others. */
 export const takeBack = (request: HttpServerRequest, run: Run): void => {
-  const runs = handedOver.get(request)
+  const runs = keptWith(request)?.runs
   const at = runs?.findIndex((handedOver) => handedOver.run === run) ?? -1
   if (runs !== undefined && at !== -1) runs.splice(at, 1)
 }
 
-/** From now on the request shows `shown` to the run, and is what it is to all others. A proxy asks `shownTo` by itself. */
-export const handOver = (request: HttpServerRequest, shown: HttpServerRequest, run: Run, isProxy: boolean): void => {
-  const runs = handedOver.get(request)
-  if (runs !== undefined) return void runs.push({ run, shown })
-  handedOver.set(request, [{ run, shown }])
-  if (isProxy) return
-  own.set(request, Object.assign<{ [name: PropertyKey]: unknown }, object>({}, request))
-  Object.setPrototypeOf(request, prototypeOver(Object.getPrototypeOf(request) as object))
-  for (const name of names) Reflect.deleteProperty(request, name)
+/** From now on the request shows `shown` to the run, and is what it is to all others. */
+export const handOver = (request: HttpServerRequest, shown: HttpServerRequest, run: Run): void => {
+  const known = keptWith(request)
+  if (known !== undefined) return void known.runs.push({ run, shown })
+  const own: { [name: PropertyKey]: unknown } = {}
+  const given = request as unknown as { [name: PropertyKey]: unknown; [kept]: Kept }
+  for (const name of names) {
+    if (!Object.hasOwn(given, name)) continue
+    own[name] = given[name]
+    Reflect.deleteProperty(given, name)
+  }
+  Object.setPrototypeOf(given, prototypeOver(Object.getPrototypeOf(given) as object))
+  given[kept] = { runs: [{ run, shown }], own }
 }

@@ -192,7 +192,7 @@ export class ServerOrigin<A extends Respondable, E, R> implements Origin<Respons
       const run = newRun(above, this.view.target.origin, own)
       if (shown.request !== request) {
         misplaced.carry(request, shown.request)
-        handOver(request, shown.request, run, requests.isProxy(request))
+        handOver(request, shown.request, run)
       }
       const { searchParams } = shown
       const isParsed = searchParams !== undefined && serviceIn(context, ParsedSearchParams) !== undefined

@@ -9,20 +9,12 @@ import type { View } from "../engine/origin.js"
 import * as CacheKey from "../protocol/CacheKey.js"
 import * as Fields from "../protocol/Fields.js"
 import * as Vary from "../protocol/Vary.js"
-import { shownTo } from "./handOver.js"
+import { type Kept, kept, keptWith, shownTo } from "./handOver.js"
 import { failedAs, hasAbsoluteUrl, unreadable } from "./platform.js"
 
-/** What a handler is shown instead of: the cache's own reads are not the handler's. */
-const originals = new WeakMap<HttpServerRequest, HttpServerRequest>()
+const original = (request: HttpServerRequest): HttpServerRequest => keptWith(request)?.original ?? request
 
-const original = (request: HttpServerRequest): HttpServerRequest => originals.get(request) ?? request
-
-export const isStandIn = (request: HttpServerRequest): boolean => originals.has(request)
-
-/** Requests with properties of their own, which say by themselves what a run is shown. */
-const proxies = new WeakSet<HttpServerRequest>()
-
-export const isProxy = (request: HttpServerRequest): boolean => proxies.has(request)
+export const isStandIn = (request: HttpServerRequest): boolean => keptWith(request)?.original !== undefined
 
 /** `undefined` where the property is as it is. */
 type Properties = (name: PropertyKey, target: HttpServerRequest) => unknown
@@ -53,8 +45,10 @@ const failingAs = (request: HttpServerRequest, value: unknown): unknown => {
 
 /** The request with properties of its own, which stay when it is modified. */
 const withProperties = (request: HttpServerRequest, own: Properties, standsIn: boolean): HttpServerRequest => {
+  const known: Kept = { runs: [], original: standsIn ? original(request) : undefined }
   const other: HttpServerRequest = new Proxy(request, {
     get: (target, name) => {
+      if (name === kept) return known
       const shown = shownTo(other)
       if (shown !== undefined) return Reflect.get(shown, name, shown) as unknown
       if (name === "modify") {
@@ -71,8 +65,6 @@ const withProperties = (request: HttpServerRequest, own: Properties, standsIn: b
       return present === undefined || value === undefined ? present : { ...present, value }
     }
   })
-  proxies.add(other)
-  if (standsIn) originals.set(other, original(request))
   return other
 }
 
