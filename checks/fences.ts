@@ -115,7 +115,7 @@ const { values: args } = parseArgs({ options: { seed: { type: "string" } } })
 const seed = Number(args.seed ?? Math.floor(Math.random() * 2 ** 31))
 
 /** What is rare takes the model up to minutes; it stops at the first answer that is too old. */
-const mostOperations = 400_000
+const mostOperations = 200_000
 
 /** What the model's test says. */
 const run = async (folder: string, storage: string, env: Record<string, string> = {}): Promise<string> => {
