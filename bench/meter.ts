@@ -1,6 +1,6 @@
 /** Processor time of effects that one process runs, compared in turn. */
 import type * as HttpServerResponse from "@effect/platform/HttpServerResponse"
-import { type Effect, type Exit, type Fiber, ManagedRuntime, Runtime } from "effect"
+import { Effect, type Exit, type Fiber, ManagedRuntime } from "effect"
 import { type CacheStorage, type CollectableCacheStorage, InMemoryCacheStorage } from "effect-http-cache"
 
 export type Services = CacheStorage.CacheStorage | CollectableCacheStorage.CollectableCacheStorage
@@ -35,7 +35,9 @@ export const withRuntime = async <A>(
 ): Promise<A> => {
   const managed = ManagedRuntime.make(layer)
   try {
-    return await use(Runtime.runFork(await managed.runtime()))
+    // Once it has been built, it runs an effect at once.
+    await managed.runPromise(Effect.void)
+    return await use(managed.runFork)
   } finally {
     await managed.dispose()
   }
