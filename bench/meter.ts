@@ -44,8 +44,11 @@ export const withRuntime = async <A>(
 }
 
 /** At once where the fiber has ended without waiting. */
-export const ended = <A, E>(fiber: Fiber.RuntimeFiber<A, E>): Exit.Exit<A, E> | Promise<Exit.Exit<A, E>> =>
-  fiber.unsafePoll() ?? new Promise((resolve) => fiber.addObserver(resolve))
+export const ended = <A, E>(fiber: Fiber.RuntimeFiber<A, E>): Exit.Exit<A, E> | Promise<Exit.Exit<A, E>> => {
+  let ended: Exit.Exit<A, E> | undefined
+  fiber.addObserver((exit) => ended = exit)
+  return ended ?? new Promise((resolve) => fiber.addObserver(resolve))
+}
 
 /** What was left for later is done within. */
 const turn = () => new Promise<void>((resolve) => setImmediate(resolve))

@@ -77,8 +77,7 @@ export const members: Lookup = {
   "Layer.scopedContext": "effectContext",
   "Layer.scopedDiscard": "effectDiscard",
   "it.scoped": "effect",
-  "it.scopedLive": "live",
-  "*.unsafePoll": "pollUnsafe"
+  "it.scopedLive": "live"
 }
 
 /** What is no renaming, outside of `protocol` and `engine`: passages that stand once in their file. */
