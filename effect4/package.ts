@@ -12,10 +12,12 @@ export const carried = [
   "checks/fuzz.ts",
   "checks/soak.ts",
   "checks/soakChart.ts",
-  "docs/effect4.md",
+  "checks/webHandler.ts",
+  "docs",
   "README.md",
   "LICENSE",
   "CHANGELOG.md",
+  "CONTRIBUTING.md",
   "vitest.config.ts",
   "tsconfig.json",
   "tsconfig.build.json"
@@ -119,8 +121,7 @@ export const manifestOf = (text: string): string => {
     devDependencies: { ...Object.fromEntries(others), ...ofEffect },
     // Before 4.0.6 nothing tells what is set to change a response on its way out, as CORS is.
     peerDependencies: { effect: ">=4.0.6 <4.2" },
-    engines: { node: ">=22.19" },
-    files: ["dist", "src", "docs", "CHANGELOG.md"]
+    engines: { node: ">=22.19" }
   }
   return `${JSON.stringify(made, undefined, 2)}\n`
 }
