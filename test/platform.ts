@@ -45,13 +45,16 @@ export const routes = <H extends Handler>(
     })
   )
 
-/** A router of an app beneath each of these paths, and of routes of its own. */
+/** A router of an app, or of more routes, beneath each of these paths, and of routes of its own. */
 export const mounted = <E, R, H extends Handler = Effect.Effect<never>>(
-  apps: { readonly [path: `/${string}`]: App<E, R> },
+  apps: { readonly [path: `/${string}`]: App<E, R> | { readonly [methodAndPath: string]: H } },
   handlers: { readonly [methodAndPath: string]: H } = {}
 ) =>
   Object.entries(apps).reduce(
-    (router, [path, app]) => HttpRouter.mountApp(router, path as `/${string}`, app),
+    (router, [path, app]) =>
+      Effect.isEffect(app)
+        ? HttpRouter.mountApp(router, path as `/${string}`, app)
+        : HttpRouter.mount(router, path as `/${string}`, routes(app) as typeof router),
     routes(handlers) as HttpRouter.HttpRouter<
       E | Effect.Effect.Error<H>,
       HttpRouter.HttpRouter.ExcludeProvided<R | Effect.Effect.Context<H>>

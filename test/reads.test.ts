@@ -175,7 +175,7 @@ describe("what a handler sees of the query", () => {
   ])("query %j of %s: %s", ([query, target, shown, params]) =>
     Effect.gen(function*() {
       const inner = routes({ "GET /r": targets })
-      const cached = routes({ "GET /r": targets.pipe(withCache(query === undefined ? {} : { query })) })
+      const cached = { "GET /r": targets.pipe(withCache(query === undefined ? {} : { query })) }
       const ask = yield* serve(
         mounted(
           { "/mounted": cached, "/around": inner.pipe(HttpCache.middleware({ expiry: 10, query })) },
@@ -218,7 +218,7 @@ describe("routers beneath a cache", () => {
 
   it.scoped("HttpRouter, mounts and middleware between count what they read, and nothing else", () =>
     Effect.gen(function*() {
-      const inner = routes({ "GET /a": looking(({ headers }) => headers["x-a"]) })
+      const inner = { "GET /a": looking(({ headers }) => headers["x-a"]) }
       const between = <E, R>(app: HttpApp.Default<E, R>) =>
         Effect.tap(app, Effect.map(Request, (r) => r.headers["x-b"]))
       const ask = yield* serve(beneath(

@@ -39,13 +39,15 @@ export const routes = <H extends Handler>(handlers: Handlers<H>) =>
   router<Effect.Error<H>, Exclude<Effect.Services<H>, HttpRouter.Provided>>((router) => adding(router, handlers))
 
 export const mounted = <E, R, H extends Handler = Effect.Effect<never>>(
-  apps: { readonly [path: `/${string}`]: App<E, R> },
+  apps: { readonly [path: `/${string}`]: App<E, R> | { readonly [methodAndPath: string]: H } },
   handlers: { readonly [methodAndPath: string]: H } = {}
 ) =>
   router<E | Effect.Error<H>, Exclude<R | Effect.Services<H>, HttpRouter.Provided>>((router) =>
     [
       ...adding(router, handlers),
-      ...Object.entries(apps).map(([path, app]) => router.prefixed(path).add("*", "/*", app))
+      ...Object.entries(apps).flatMap(([path, app]) =>
+        Effect.isEffect(app) ? [router.prefixed(path).add("*", "/*", app)] : adding(router.prefixed(path), app)
+      )
     ] as never
   )
 
