@@ -1,6 +1,6 @@
 /** Processor time of effects that one process runs, compared in turn. */
 import type * as HttpServerResponse from "@effect/platform/HttpServerResponse"
-import { type Effect, type Exit, type Fiber, ManagedRuntime, Runtime } from "effect"
+import { Effect, type Exit, type Fiber, ManagedRuntime } from "effect"
 import { type CacheStorage, type CollectableCacheStorage, InMemoryCacheStorage } from "effect-http-cache"
 
 export type Services = CacheStorage.CacheStorage | CollectableCacheStorage.CollectableCacheStorage
@@ -35,15 +35,20 @@ export const withRuntime = async <A>(
 ): Promise<A> => {
   const managed = ManagedRuntime.make(layer)
   try {
-    return await use(Runtime.runFork(await managed.runtime()))
+    // Once it has been built, it runs an effect at once.
+    await managed.runPromise(Effect.void)
+    return await use(managed.runFork)
   } finally {
     await managed.dispose()
   }
 }
 
 /** At once where the fiber has ended without waiting. */
-export const ended = <A, E>(fiber: Fiber.RuntimeFiber<A, E>): Exit.Exit<A, E> | Promise<Exit.Exit<A, E>> =>
-  fiber.unsafePoll() ?? new Promise((resolve) => fiber.addObserver(resolve))
+export const ended = <A, E>(fiber: Fiber.RuntimeFiber<A, E>): Exit.Exit<A, E> | Promise<Exit.Exit<A, E>> => {
+  let ended: Exit.Exit<A, E> | undefined
+  fiber.addObserver((exit) => ended = exit)
+  return ended ?? new Promise((resolve) => fiber.addObserver(resolve))
+}
 
 /** What was left for later is done within. */
 const turn = () => new Promise<void>((resolve) => setImmediate(resolve))

@@ -5,10 +5,11 @@
  */
 import { HttpRouter, HttpServer, HttpServerResponse } from "@effect/platform"
 import { NodeHttpServer } from "@effect/platform-node"
-import { Context, Effect, Layer, Logger } from "effect"
+import { Context, Effect, Layer } from "effect"
 import { CacheStorage, CollectableCacheStorage, HttpCache, withCache, withCollect } from "effect-http-cache"
 import { corruptions, Faults, layerFaulty } from "effect-http-cache/testing"
 import * as Http from "node:http"
+import { logged, portOf, routes } from "../test/harness.js"
 import { answering, type How } from "../test/waiting.js"
 
 const requests = 1000
@@ -34,17 +35,13 @@ const faults: { readonly [what: string]: Switch } = {
   )
 }
 
-const app = HttpRouter.empty.pipe(
-  HttpRouter.get(
-    "/items/:id",
-    Effect.map(HttpRouter.params, ({ id }) => HttpServerResponse.text(`item ${id}`)).pipe(
-      Effect.delay("5 millis"),
-      withCache({ expiry: 60 })
-    )
+const app = routes({
+  "GET /items/:id": Effect.map(HttpRouter.params, ({ id }) => HttpServerResponse.text(`item ${id}`)).pipe(
+    Effect.delay("5 millis"),
+    withCache({ expiry: 60 })
   ),
-  HttpRouter.patch("/items/:id", Effect.succeed(HttpServerResponse.empty()).pipe(withCollect())),
-  Effect.provideService(HttpCache.Defaults, { storageTimeout: storageTimeout / 1000 })
-)
+  "PATCH /items/:id": Effect.succeed(HttpServerResponse.empty()).pipe(withCollect())
+}).pipe(Effect.provideService(HttpCache.Defaults, { storageTimeout: storageTimeout / 1000 }))
 
 const ask = (agent: Http.Agent, port: number, id: number): Promise<number> =>
   new Promise((resolve, reject) => {
@@ -82,20 +79,19 @@ const called = Effect.map(
 )
 
 const faultyStorage = (how: How) =>
-  Layer.map(layerFaulty, (context) => {
+  Layer.scopedContext(Effect.map(Layer.build(layerFaulty), (context) => {
     const storage = answering(how, Context.get(context, CollectableCacheStorage.CollectableCacheStorage))
     return context.pipe(
       Context.add(CacheStorage.CacheStorage, storage),
       Context.add(CollectableCacheStorage.CollectableCacheStorage, storage)
     )
-  })
+  }))
 
 /** What a storage with this fault adds at the 99th percentile, and what a request costs without one. */
 const measure = (fault: Switch, how: How) =>
   Effect.gen(function*() {
     yield* HttpServer.serveEffect(app)
-    const { address } = yield* HttpServer.HttpServer
-    const port = address._tag === "TcpAddress" ? address.port : 0
+    const port = portOf(yield* HttpServer.HttpServer)
     // The first run is for the compiler.
     yield* Effect.promise(() => delays(port, 0))
     const without = yield* Effect.promise(() => delays(port, requests))
@@ -107,7 +103,7 @@ const measure = (fault: Switch, how: How) =>
     return { p99, added: percentile(during, 0.99) - p99, calls: (yield* called) - before }
   }).pipe(
     Effect.scoped,
-    Effect.provide(Layer.mergeAll(NodeHttpServer.layerTest, faultyStorage(how), Logger.remove(Logger.defaultLogger)))
+    Effect.provide(Layer.mergeAll(NodeHttpServer.layerTest, faultyStorage(how), logged([])))
   )
 
 const most = storageTimeout + slack

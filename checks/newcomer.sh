@@ -3,41 +3,10 @@
 set -euo pipefail
 root=$(cd "$(dirname "$0")/.." && pwd)
 clone=$(mktemp -d)
-port=$((20000 + RANDOM % 20000))
-server=""
-trap '[ -z "$server" ] || kill "$server" 2> /dev/null || true; rm -rf "$clone"' EXIT
+trap 'rm -rf "$clone"' EXIT
 
 git clone --quiet "$root" "$clone"
 cd "$clone"
 npm install --silent --no-fund --no-audit
-PORT=$port npm start > start.log 2>&1 &
-server=$!
-for _ in $(seq 300); do
-  grep -q handler-runs start.log && break
-  kill -0 "$server"
-  sleep 0.1
-done
-cat start.log
-mapfile -t lines < <(grep -E '^ +curl ' start.log)
-[ "${#lines[@]}" -eq 4 ]
-
-# The lines as they are printed, a pattern that each answer has, and one that it has the second time.
-patterns=("200 OK" "304 Not Modified" "200 OK" '"GET /users/:id":1')
-seconds=("hit; ttl=" "304 Not Modified" "412 Precondition Failed" '"PATCH /users/:id":1')
-for index in 0 1 2 3; do
-  for pattern in "${patterns[$index]}" "${seconds[$index]}"; do
-    answer=$(bash -c "${lines[$index]%%#*} --silent --show-error")
-    if ! grep -qF "$pattern" <<< "$answer"; then
-      printf '%s\nhas no %s:\n%s\n' "${lines[$index]}" "$pattern" "$answer"
-      exit 1
-    fi
-  done
-done
-kill "$server"
-wait "$server" || true
-server=""
-if curl --silent --max-time 2 "http://localhost:$port/handler-runs"; then
-  echo "the server is still there after SIGTERM"
-  exit 1
-fi
+checks/quickstart.sh npm start
 echo "a newcomer's clone starts, does what its curl lines say, and stops"

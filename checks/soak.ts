@@ -2,15 +2,17 @@
  * Two minutes of mixed load on a real port: the heap stays level, and no fiber and no flight is left behind.
  * `npm run soak -- --seconds 120 --svg soak.svg`
  */
-import { type HttpApp, HttpRouter, HttpServer, HttpServerRequest, HttpServerResponse } from "@effect/platform"
+import { HttpServer, HttpServerRequest, HttpServerResponse } from "@effect/platform"
 import { NodeHttpServer } from "@effect/platform-node"
-import { Effect, Layer, Logger, Option, Schedule, Stream, Supervisor } from "effect"
+import { Effect, Layer, Option, Schedule, Stream } from "effect"
 import { CacheStorage, InMemoryCacheStorage, withCache, withCollect } from "effect-http-cache"
 import { activity } from "effect-http-cache/testing"
 import { writeFileSync } from "node:fs"
 import * as Http from "node:http"
 import { setTimeout as sleep } from "node:timers/promises"
 import { parseArgs } from "node:util"
+import { type App, logged, portOf, routes } from "../test/harness.js"
+import { countedFibers } from "../test/steps.js"
 import { draw, type Sample } from "./soakChart.js"
 
 const { values: flags } = parseArgs({
@@ -43,13 +45,13 @@ const text = (size: number): string => "soak".repeat(size / 4)
 
 /** What outer middleware holds for each request. */
 let open = 0
-const held = <E, R>(app: HttpApp.Default<E, R>) =>
+const held = <E, R>(app: App<E, R>) =>
   Effect.zipRight(Effect.acquireRelease(Effect.sync(() => open++), () => Effect.sync(() => open--)), app)
 
 const answer = (body: string, delay: number) => Effect.delay(Effect.succeed(HttpServerResponse.text(body)), delay)
 
 const chunks = (count: number, size: number, pause: number) =>
-  Stream.repeatValue(new TextEncoder().encode(text(size))).pipe(
+  Stream.repeatEffect(Effect.succeed(new TextEncoder().encode(text(size)))).pipe(
     Stream.take(count),
     Stream.tap(() => pause === 0 ? Effect.void : Effect.sleep(pause))
   )
@@ -58,11 +60,11 @@ const failures = [
   Effect.fail(new Error("no database")),
   Effect.die("a defect"),
   Effect.interrupt,
-  HttpServerResponse.text("own", { status: 500 })
+  Effect.succeed(HttpServerResponse.text("own", { status: 500 }))
 ]
 
-const failingIn = (part: number, handler: HttpApp.Default): HttpApp.Default<Error> =>
-  Effect.suspend(() => Math.random() < part ? pick<HttpApp.Default<Error>>(failures) : handler)
+const failingIn = (part: number, handler: App): App<Error> =>
+  Effect.suspend(() => Math.random() < part ? pick<App<Error>>(failures) : handler)
 
 const greeting = Effect.flatMap(
   HttpServerRequest.HttpServerRequest,
@@ -75,31 +77,21 @@ const broken = Effect.succeed(
 
 const collect = Effect.succeed(HttpServerResponse.empty()).pipe(withCollect())
 
-const app = HttpRouter.empty.pipe(
-  HttpRouter.get("/items/:id", greeting.pipe(withCache({ expiry: 60 }))),
-  HttpRouter.patch("/items/:id", collect),
-  HttpRouter.get("/slow/:id", answer(text(1024), 30).pipe(withCache({ expiry: 1 }))),
-  HttpRouter.patch("/slow/:id", collect),
-  HttpRouter.get(
-    "/streams/:id",
-    Effect.sync(() => HttpServerResponse.stream(chunks(8, 4096, 2))).pipe(withCache({ expiry: 1 }))
+const app = routes({
+  "GET /items/:id": greeting.pipe(withCache({ expiry: 60 })),
+  "PATCH /items/:id": collect,
+  "GET /slow/:id": answer(text(1024), 30).pipe(withCache({ expiry: 1 })),
+  "PATCH /slow/:id": collect,
+  "GET /streams/:id": Effect.sync(() => HttpServerResponse.stream(chunks(8, 4096, 2))).pipe(withCache({ expiry: 1 })),
+  "GET /large/:id": Effect.sync(() => HttpServerResponse.stream(chunks(16, 16_384, 0))).pipe(
+    withCache({ expiry: 1, maxBodyBytes: 64 * 1024 })
   ),
-  HttpRouter.get(
-    "/large/:id",
-    Effect.sync(() => HttpServerResponse.stream(chunks(16, 16_384, 0))).pipe(
-      withCache({ expiry: 1, maxBodyBytes: 64 * 1024 })
-    )
-  ),
-  HttpRouter.get("/broken/:id", broken.pipe(withCache({ expiry: 1 }))),
-  HttpRouter.get(
-    "/stale/:id",
-    failingIn(0.1, answer(text(1024), 5)).pipe(withCache({ expiry: 1, staleWhileRevalidate: 30 }))
-  ),
-  HttpRouter.get("/flaky/:id", failingIn(0.5, answer(text(1024), 5)).pipe(withCache({ expiry: 1, staleIfError: 30 }))),
-  HttpRouter.get("/failing/:id", failingIn(1, answer("", 0)).pipe(withCache({ expiry: 1 }))),
-  HttpRouter.get("/hanging/:id", Effect.never.pipe(withCache({ expiry: 1, deadline: 0.2 }))),
-  held
-)
+  "GET /broken/:id": broken.pipe(withCache({ expiry: 1 })),
+  "GET /stale/:id": failingIn(0.1, answer(text(1024), 5)).pipe(withCache({ expiry: 1, staleWhileRevalidate: 30 })),
+  "GET /flaky/:id": failingIn(0.5, answer(text(1024), 5)).pipe(withCache({ expiry: 1, staleIfError: 30 })),
+  "GET /failing/:id": failingIn(1, answer("", 0)).pipe(withCache({ expiry: 1 })),
+  "GET /hanging/:id": Effect.never.pipe(withCache({ expiry: 1, deadline: 0.2 }))
+}).pipe(held)
 
 // The clients
 
@@ -304,33 +296,30 @@ const slope = (samples: ReadonlyArray<Sample>, of: (sample: Sample) => number): 
 const expectedWarnings = ["effect-http-cache: the limit on size is reached", "effect-http-cache: the handler of "]
 
 const warnings = new Set<string>()
-const quiet = Logger.replace(
-  Logger.defaultLogger,
-  Logger.make(({ message }) => {
-    const said = String(message)
-    if (said.startsWith("effect-http-cache") && !expectedWarnings.some((expected) => said.startsWith(expected))) {
-      warnings.add(said)
+const quiet = logged({
+  push: ({ message }) => {
+    if (message.startsWith("effect-http-cache") && !expectedWarnings.some((said) => message.startsWith(said))) {
+      warnings.add(message)
     }
-  })
-)
+    return 0
+  }
+})
 
 const soak = Effect.gen(function*() {
   const storage = yield* CacheStorage.CacheStorage
-  const supervisor = yield* Supervisor.track
-  yield* Effect.supervised(HttpServer.serveEffect(app), supervisor)
-  const { address } = yield* HttpServer.HttpServer
-  const port = address._tag === "TcpAddress" ? address.port : 0
-  const countFibers = () => Effect.runSync(supervisor.value).length
-  const idle = countFibers()
+  const fibers = yield* countedFibers
+  yield* fibers.of(HttpServer.serveEffect(app))
+  const port = portOf(yield* HttpServer.HttpServer)
+  const idle = fibers.running()
 
   yield* Effect.promise(() => prefill(port))
   let isOver = false
   const load = Promise.all(Array.from({ length: workers }, (_, number) => work(port, number, () => isOver)))
-  const samples = yield* Effect.promise(() => Promise.race([measure(countFibers), load.then(() => [])]))
+  const samples = yield* Effect.promise(() => Promise.race([measure(fibers.running), load.then(() => [])]))
   isOver = true
   yield* Effect.promise(() => load)
 
-  const left = () => ({ fibers: countFibers() - idle, flights: activity(storage).flights, requests: open })
+  const left = () => ({ fibers: fibers.running() - idle, flights: activity(storage).flights, requests: open })
   const isAtRest = Effect.sync(() => Object.values(left()).every((count) => count === 0))
   yield* Effect.repeat(isAtRest, { until: (is) => is, schedule: Schedule.spaced(50) }).pipe(
     Effect.timeoutOption(patience),

@@ -85,7 +85,10 @@ const check = (differing: ReadonlyArray<Differing>): void => {
 /** What is carried is what is compiled, but the tests: they are run. */
 const configure = (): void => {
   const config = readFileSync(join(root, "tsconfig.json"), "utf8")
-  write("tsconfig.json", config.replace(/"include": \[.*\]/, "\"include\": [\"src\"]"))
+  write(
+    "tsconfig.json",
+    config.replace(/"include": \[.*\]/, "\"include\": [\"src\", \"examples\", \"bench\", \"checks\"]")
+  )
 }
 
 const run = (command: string, ...options: ReadonlyArray<string>): void => {

@@ -19,6 +19,7 @@ cat > package.json <<'JSON'
 { "name": "used-by", "private": true, "type": "module" }
 JSON
 npm install --silent --no-fund --no-audit "./$tarball" effect@4.1.0 @effect/platform-node@4.1.0
+"$root/node_modules/.bin/tsx" "$root/checks/links.ts" node_modules/effect-http-cache
 cat > app.ts <<'TS'
 import { Effect, Layer } from "effect"
 import { InMemoryCacheStorage, withCache, withCollect } from "effect-http-cache"

@@ -1,18 +1,13 @@
-/** Rewrites one file of Effect 3 into one of Effect 4, by the tables; two shapes of a tag are no renaming. */
+/** Rewrites one file of Effect 3 into one of Effect 4: by the tables what is a renaming, and by its shape what is not. */
 import ts from "typescript"
 import { notRun } from "./package.js"
+import { type Edit, editsOfShape } from "./shapes.js"
 import { type Lookup, members, modules, names, passages, placesOfNames } from "./tables.js"
 
 export interface Rewritten {
   readonly text: string
   /** The lines of the source that differ, from 0, and whether they import something. */
   readonly lines: ReadonlyMap<number, "import" | "code">
-}
-
-interface Edit {
-  readonly start: number
-  readonly end: number
-  readonly text: string
 }
 
 /** Entries of the tables that were used: one that never is, is wrong. */
@@ -92,7 +87,6 @@ const editsOf = (source: ts.SourceFile): ReadonlyArray<Edit> => {
     replace(left, second === undefined ? look(names, left.getText(source)) ?? left.getText(source) : first!)
     replace(right, second ?? first!)
   }
-  const isMember = (node: ts.Node, text: string) => node.getText(source) === text
   const visit = (node: ts.Node): void => {
     if (ts.isImportDeclaration(node)) return
     if (ts.isPropertyAccessExpression(node)) member(node.expression, node.name)
@@ -101,19 +95,7 @@ const editsOf = (source: ts.SourceFile): ReadonlyArray<Edit> => {
     if (ts.isCallExpression(node) && look(members, `${node.expression.getText(source)}()`) !== undefined) {
       edits.push({ start: node.expression.end, end: node.end, text: "" })
     }
-    if (ts.isCallExpression(node) && ts.isCallExpression(node.expression)) {
-      const { expression: inner } = node
-      // Context.Tag("name")<Self, Shape>() is Context.Service<Self, Shape>()("name").
-      if (isMember(inner.expression, "Context.Tag")) {
-        const name = source.text.slice(inner.expression.end, inner.end)
-        edits.push({ start: inner.expression.end, end: inner.end, text: "" })
-        edits.push({ start: node.end, end: node.end, text: name })
-      }
-      // Context.Reference<Self>()("name", options) is Context.Reference("name", options).
-      if (isMember(inner.expression, "Context.Reference")) {
-        edits.push({ start: inner.expression.end, end: inner.end, text: "" })
-      }
-    }
+    edits.push(...editsOfShape(node, source))
     ts.forEachChild(node, visit)
   }
   visit(source)

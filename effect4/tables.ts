@@ -22,7 +22,9 @@ const api = [
   "HttpApiBuilder",
   "HttpApiEndpoint",
   "HttpApiGroup",
-  "HttpApiSchema"
+  "HttpApiMiddleware",
+  "HttpApiSchema",
+  "HttpApiSecurity"
 ]
 
 /** Where modules are. */
@@ -49,6 +51,7 @@ export const members: Lookup = {
   "Cause.isDie": "hasDies",
   "Context.Tag": "Service",
   "Context.unsafeGet": "getUnsafe",
+  "Config.string": "String",
   "Cookies.unsafeMakeCookie": "makeCookieUnsafe",
   "Duration.DurationInput": "Input",
   "Duration.decodeUnknown": "fromInput",
@@ -64,13 +67,17 @@ export const members: Lookup = {
   "HttpServerResponse.unsafeJson": "jsonUnsafe",
   "HttpServerResponse.unsafeSetCookie": "setCookieUnsafe",
   "Fiber.RuntimeFiber": "Fiber",
+  "HttpApiBuilder.api": "layer",
+  "HttpApiMiddleware.Tag": "Service",
   "NodeHttpClient.layer": "layerNodeHttp",
   "NodeHttpServer.layerContext": "layerHttpServices",
   "Stream.repeatEffect": "fromEffectRepeat",
   "Stream.unwrapScoped": "unwrap",
   "Layer.scoped": "effect",
   "Layer.scopedContext": "effectContext",
-  "it.scoped": "effect"
+  "Layer.scopedDiscard": "effectDiscard",
+  "it.scoped": "effect",
+  "it.scopedLive": "live"
 }
 
 /** What is no renaming, outside of `protocol` and `engine`: passages that stand once in their file. */
@@ -98,19 +105,121 @@ export const passages: ReadonlyArray<{ readonly file: string; readonly from: str
     to: "deadline: \"10000 days\""
   },
   {
-    file: "test/Stale.test.ts",
-    from: "Schema.TaggedError<Gone>()(\"Gone\", {}, HttpApiSchema.annotations({ status: 410 }))",
-    to: "Schema.TaggedError<Gone>()(\"Gone\", {}, { httpApiStatus: 410 })"
-  },
-  {
     file: "test/Streams.test.ts",
     from: "NodeStream.fromReadable(() => Readable.from([Buffer.from(\"content\")]), (e) => e)",
     to: "NodeStream.fromReadable({ evaluate: () => Readable.from([Buffer.from(\"content\")]), onError: (e) => e })"
   },
   {
-    file: "test/failures/Keys.test.ts",
-    from: "Schema.Record({ key: Schema.String, value: Schema.String })",
-    to: "Schema.Record(Schema.String, Schema.String)"
+    file: "examples/quickstart.ts",
+    from: "HttpServer.serveEffect(router)",
+    to: "HttpServer.serveEffect(yield* HttpRouter.toHttpEffect(router))"
+  },
+  {
+    file: "examples/reverse-proxy.ts",
+    from: `  origin: Config.url("ORIGIN").pipe(
+    Config.validate({
+      message: "expected http:// or https://, a host, and no path",
+      validation: ({ href, origin, protocol }) => /^https?:$/.test(protocol) && href === \`\${origin}/\`
+    })
+  ),
+  port: Config.port("PORT").pipe(Config.withDefault(8080)),
+  cookies: Config.literal("refuse", "strip", "store")("COOKIES").pipe(Config.withDefault("refuse" as const)),
+  targets: Config.array(Config.string(), "TARGETS").pipe(Config.withDefault(["CDN-Cache-Control"])),
+  staleIfError: Config.duration("STALE_IF_ERROR").pipe(Config.withDefault("1 day" as const))
+`,
+    to: `  origin: Config.schema(
+    Schema.URLFromString.check(Schema.makeFilter(({ href, origin, protocol }: URL) =>
+      /^https?:$/.test(protocol) && href === \`\${origin}/\` || "expected http:// or https://, a host, and no path"
+    )),
+    "ORIGIN"
+  ),
+  port: Config.Port("PORT").pipe(Config.withDefault(8080)),
+  cookies: Config.Literals(["refuse", "strip", "store"], "COOKIES").pipe(Config.withDefault("refuse" as const)),
+  targets: Config.Array(Schema.String, "TARGETS").pipe(Config.withDefault(["CDN-Cache-Control"])),
+  staleIfError: Config.Duration("STALE_IF_ERROR").pipe(Config.withDefault("1 day" as const))
+`
+  },
+  {
+    file: "examples/reverse-proxy.ts",
+    from: "import { Config, Console, Effect, Layer }",
+    to: "import { Config, Console, Effect, Layer, Schema }"
+  },
+  {
+    file: "examples/reverse-proxy/forward.ts",
+    from: "NodeStream.fromReadable(() => response, (error) => error)",
+    to: "NodeStream.fromReadable({ evaluate: () => response, onError: (error) => error })"
+  },
+  {
+    file: "examples/http-api.ts",
+    from: `  HttpApiSchema,
+`,
+    to: ""
+  },
+  {
+    file: "examples/http-api.ts",
+    from: `HttpApiMiddleware.Tag<ApiKey>()("ApiKey", {
+  failure: Unauthorized,
+  provides: Account,
+`,
+    to: `HttpApiMiddleware.Service<ApiKey, { provides: Account }>()("ApiKey", {
+  error: Unauthorized,
+`
+  },
+  {
+    file: "examples/http-api.ts",
+    from:
+      `  apiKey: (key) => Effect.mapError(Effect.fromNullable(accounts.get(Redacted.value(key))), () => new Unauthorized())
+`,
+    to: `  apiKey: (endpoint, { credential }) => {
+    const account = accounts.get(Redacted.value(credential))
+    return account === undefined ? new Unauthorized() : Effect.provideService(endpoint, Account, account)
+  }
+`
+  },
+  // What a request says of itself is read of fewer fields there, and a schema keeps no properties that it does not name.
+  {
+    file: "test/reads.test.ts",
+    from: "[\"toURL\", looking(HttpServerRequest.toURL), stored, \"x-forwarded-proto\"]",
+    to: "[\"toURL\", looking(HttpServerRequest.toURL), stored, undefined]"
+  },
+  {
+    file: "test/reads.test.ts",
+    from: "[\"JSON.stringify of the request\", looking((r) => JSON.stringify(r)), refused, \"content-type\"]",
+    to: "[\"JSON.stringify of the request\", looking((r) => JSON.stringify(r)), refused, undefined]"
+  },
+  {
+    file: "test/reads.test.ts",
+    from: "[\"a log\", looking((r) => Inspectable.toStringUnknown(r)), refused, \"content-type\"]",
+    to: "[\"a log\", looking((r) => Inspectable.toStringUnknown(r)), refused, undefined]"
+  },
+  {
+    file: "test/reads.test.ts",
+    from: "[\"toWeb\", reading((r) => HttpServerRequest.toWeb(r)), refused, \"x-forwarded-proto\"]",
+    to: "[\"toWeb\", reading((r) => HttpServerRequest.toWeb(r)), refused, undefined]"
+  },
+  {
+    file: "test/reads.test.ts",
+    from: `      Effect.orDie(HttpApp.fromWebHandler(async () => new Response("x"))),
+      refused,
+      "x-forwarded-proto"
+`,
+    to: `      Effect.orDie(HttpApp.fromWebHandler(async () => new Response("x"))),
+      refused,
+      undefined
+`
+  },
+  {
+    file: "test/reads.test.ts",
+    from: `    [
+      "excess properties",
+      reading(() =>
+        HttpServerRequest.schemaHeaders(Schema.Struct({ "x-a": Optional }), { onExcessProperty: "preserve" })
+      ),
+      refused,
+      undefined
+    ],
+`,
+    to: ""
   },
   {
     file: "src/CacheItem.ts",

@@ -1,7 +1,7 @@
 /** An API with cached routes: `npm start`, then the curl lines that it prints. */
 import { HttpRouter, HttpServer, HttpServerRequest, HttpServerRespondable, HttpServerResponse } from "@effect/platform"
 import { NodeHttpServer, NodeRuntime } from "@effect/platform-node"
-import { Config, ConfigError, Console, Effect, Layer, Schema } from "effect"
+import { Config, Console, Context, Effect, Layer, Schema } from "effect"
 import { HttpCache, InMemoryCacheStorage, withCache, withCollect } from "effect-http-cache"
 import { createServer } from "node:http"
 import { fileURLToPath } from "node:url"
@@ -13,12 +13,15 @@ class UserNotFound extends Schema.TaggedError<UserNotFound>()("UserNotFound", { 
 }
 
 /** What a database would hold, and how often each handler has run. */
-class State extends Effect.Service<State>()("State", {
-  sync: () => ({
+class State extends Context.Tag("State")<State, {
+  readonly users: Map<string, { readonly id: string; readonly name: string; readonly version: number }>
+  readonly handlerRuns: Map<string, number>
+}>() {
+  static readonly layer = Layer.sync(State, () => ({
     users: new Map([["1", { id: "1", name: "Ada", version: 1 }], ["2", { id: "2", name: "Alan", version: 1 }]]),
-    handlerRuns: new Map<string, number>()
-  })
-}) {}
+    handlerRuns: new Map()
+  }))
+}
 
 const countRun = (handler: string) =>
   Effect.map(State, ({ handlerRuns }) => handlerRuns.set(handler, (handlerRuns.get(handler) ?? 0) + 1))
@@ -83,11 +86,15 @@ export const router = HttpRouter.empty.pipe(
   HttpRouter.get("/handler-runs", getHandlerRuns)
 )
 
-export const services = Layer.merge(State.Default, InMemoryCacheStorage.layerCollectable)
+export const services = Layer.merge(State.layer, InMemoryCacheStorage.layerCollectable)
 
-const port = Config.integer("PORT").pipe(
-  Config.validate({ message: "it must be from 0 to 65535", validation: (port) => port >= 0 && port <= 65535 }),
-  Config.withDefault(3000)
+const port = Config.string("PORT").pipe(
+  Config.withDefault("3000"),
+  Effect.map(Number),
+  Effect.filterOrFail(
+    (port) => Number.isInteger(port) && port >= 0 && port <= 65535,
+    () => "PORT: it must be a number from 0 to 65535"
+  )
 )
 
 const introduction = (address: string) =>
@@ -101,9 +108,8 @@ const introduction = (address: string) =>
 
 const server = Effect.gen(function*() {
   yield* HttpServer.serveEffect(router)
-  yield* HttpServer.addressWith((address) =>
-    Console.log(introduction(address._tag === "TcpAddress" ? `http://localhost:${address.port}` : address.path))
-  )
+  const { address } = yield* HttpServer.HttpServer
+  yield* Console.log(introduction("port" in address ? `http://localhost:${address.port}` : address.path))
   yield* Effect.never
 })
 
@@ -117,7 +123,7 @@ const main = Effect.flatMap(port, (port) =>
   )).pipe(
     Effect.catchAll((error) =>
       Effect.zipRight(
-        Console.error(ConfigError.isConfigError(error) ? `PORT: ${error.message}` : error),
+        Console.error(String(error)),
         Effect.sync(() => process.exitCode = 1)
       )
     )

@@ -6,7 +6,7 @@
  * `HttpCache.middleware()` around a handler that forwards: see `reverse-proxy/proxy.ts`.
  */
 import { NodeRuntime } from "@effect/platform-node"
-import { Config, ConfigError, Console, Effect, Layer } from "effect"
+import { Config, Console, Effect, Layer } from "effect"
 import { InMemoryCacheStorage } from "effect-http-cache"
 import { layer } from "./reverse-proxy/proxy.js"
 
@@ -39,7 +39,7 @@ const server = Effect.flatMap(
 const main = server.pipe(
   Effect.catchAll((error) =>
     Effect.zipRight(
-      Console.error(ConfigError.isConfigError(error) ? `${String(error)}\n${help}` : String(error.cause)),
+      Console.error(error._tag === "ServeError" ? String(error.cause) : `${String(error)}\n${help}`),
       Effect.sync(() => process.exitCode = 1)
     )
   )

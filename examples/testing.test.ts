@@ -1,22 +1,17 @@
 /** Testing a cached route with the `TestClock`: no port, no sleeping. `npx vitest run --dir examples` */
-import { HttpRouter, HttpServerRequest, HttpServerResponse } from "@effect/platform"
+import { HttpServerRequest, HttpServerResponse } from "@effect/platform"
 import { expect, it } from "@effect/vitest"
 import { Effect, Ref, TestClock } from "effect"
 import { InMemoryCacheStorage, withCache } from "effect-http-cache"
 
-const app = (runs: Ref.Ref<number>) =>
-  HttpRouter.empty.pipe(
-    HttpRouter.get(
-      "/report",
-      Effect.map(Ref.updateAndGet(runs, (n) => n + 1), (run) => HttpServerResponse.text(`run ${run}`)).pipe(
-        withCache({ expiry: "10 seconds" })
-      )
-    )
+const getReport = (runs: Ref.Ref<number>) =>
+  Effect.map(Ref.updateAndGet(runs, (n) => n + 1), (run) => HttpServerResponse.text(`run ${run}`)).pipe(
+    withCache({ expiry: "10 seconds" })
   )
 
-/** The app run as an effect is the fastest way to test it, and follows the `TestClock`. */
-const get = <E, R>(app: Effect.Effect<HttpServerResponse.HttpServerResponse, E, R>, path: string) =>
-  Effect.scoped(app).pipe(
+/** A handler run as an effect is the fastest way to test it, and follows the `TestClock`. */
+const get = <E, R>(handler: Effect.Effect<HttpServerResponse.HttpServerResponse, E, R>, path: string) =>
+  Effect.scoped(handler).pipe(
     Effect.provideService(
       HttpServerRequest.HttpServerRequest,
       HttpServerRequest.fromWeb(new Request(`http://localhost${path}`))
@@ -27,7 +22,7 @@ const get = <E, R>(app: Effect.Effect<HttpServerResponse.HttpServerResponse, E, 
 it.effect("a report is fresh for ten seconds", () =>
   Effect.gen(function*() {
     const runs = yield* Ref.make(0)
-    const report = get(app(runs), "/report")
+    const report = get(getReport(runs), "/report")
     expect(yield* report).toBe("effect-http-cache; fwd=uri-miss; stored")
     yield* TestClock.adjust("9 seconds")
     expect(yield* report).toBe("effect-http-cache; hit; ttl=1")

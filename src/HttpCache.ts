@@ -124,9 +124,11 @@ export const withCollect: {
  *
  * @example
  * ```ts
- * import { HttpRouter } from "@effect/platform"
+ * import { HttpServerResponse } from "@effect/platform"
+ * import { Effect } from "effect"
  * import { HttpCache } from "effect-http-cache"
- * const app = HttpRouter.empty.pipe(HttpCache.middleware({ expiry: "1 minute" }))
+ * const handler = Effect.sync(() => HttpServerResponse.text(new Date().toISOString()))
+ * const app = handler.pipe(HttpCache.middleware({ expiry: "1 minute" }))
  * ```
  *
  * @since 0.1.0

@@ -4,7 +4,7 @@ import {
   HttpApiBuilder,
   HttpApiEndpoint,
   HttpApiGroup,
-  HttpApp,
+  type HttpApp,
   HttpLayerRouter,
   HttpRouter,
   type HttpServer,
@@ -15,7 +15,7 @@ import { NodeHttpServer } from "@effect/platform-node"
 import { afterAll, describe, expect, it } from "@effect/vitest"
 import { Context, Effect, Layer, Option, Schema, type Scope, Tracer } from "effect"
 import { type CacheStorage, type CollectableCacheStorage, HttpCache, withCache, withCollect } from "effect-http-cache"
-import { routes, serve } from "./harness.js"
+import { appOfApi, routes, serve, webHandler } from "./harness.js"
 import { hows, layerWaiting } from "./waiting.js"
 
 type Storages = CacheStorage.CacheStorage | CollectableCacheStorage.CollectableCacheStorage
@@ -34,7 +34,7 @@ const greet = Effect.gen(function*() {
   return HttpServerResponse.text(`${name} within ${parent}`)
 })
 
-const empty = HttpServerResponse.empty()
+const empty = Effect.succeed(HttpServerResponse.empty())
 
 /** Outside the cache, after it: the caller's services and its span are there as before. */
 const after = <E, R>(app: HttpApp.Default<E, R>) =>
@@ -65,18 +65,18 @@ const api = HttpApi.make("api").add(
     .add(HttpApiEndpoint.patch("patch", "/users/1").addSuccess(Schema.Void))
 )
 
-const apiOf = (get: App, patch: App, around: Layer.Layer<never, never, Storages | Greeter> = Layer.empty) =>
-  Effect.gen(function*() {
-    const group = HttpApiBuilder.group(
-      api,
-      "users",
-      (handlers) => handlers.handleRaw("get", () => Effect.orDie(get)).handleRaw("patch", () => Effect.orDie(patch))
-    )
-    const layers = Layer.mergeAll(HttpApiBuilder.api(api).pipe(Layer.provide(group)), around).pipe(
-      Layer.provideMerge(Layer.merge(HttpApiBuilder.Router.Live, HttpApiBuilder.Middleware.layer))
-    )
-    return yield* Effect.provide(HttpApiBuilder.httpApp, yield* Layer.build(layers))
-  })
+const apiOf = (
+  get: App,
+  patch: App,
+  cache?: Effect.Effect<(app: HttpApp.Default) => HttpApp.Default, never, Storages>
+) => {
+  const group = HttpApiBuilder.group(
+    api,
+    "users",
+    (handlers) => handlers.handleRaw("get", () => Effect.orDie(get)).handleRaw("patch", () => Effect.orDie(patch))
+  )
+  return appOfApi(HttpApiBuilder.api(api).pipe(Layer.provide(group)), cache)
+}
 
 /** What the routes require, in types of its own, is among `Services`. */
 const layerRouterOf = <R>(routes: Layer.Layer<never, never, R>) =>
@@ -89,7 +89,7 @@ const doors: { readonly [door: string]: Effect.Effect<App, unknown, Services> } 
   "a route": Effect.succeed(
     routes({
       "GET /users/:id": after(withParams.pipe(withCache({ expiry: 60 }))),
-      "PATCH /users/:id": after(Effect.succeed(empty).pipe(withCollect()))
+      "PATCH /users/:id": after(empty.pipe(withCollect()))
     })
   ),
   "around a router": Effect.succeed(
@@ -101,7 +101,7 @@ const doors: { readonly [door: string]: Effect.Effect<App, unknown, Services> } 
   "around a bare app": Effect.succeed(after(cache(byMethod(greet, empty)))),
   "HttpLayerRouter, a route": layerRouterOf(Layer.mergeAll(
     HttpLayerRouter.add("GET", "/users/:id", after(withParams.pipe(withCache({ expiry: 60 })))),
-    HttpLayerRouter.add("PATCH", "/users/:id", after(Effect.succeed(empty).pipe(withCollect())))
+    HttpLayerRouter.add("PATCH", "/users/:id", after(empty.pipe(withCollect())))
   )),
   "HttpLayerRouter, routerMiddleware": layerRouterOf(
     HttpLayerRouter.addAll([
@@ -111,27 +111,21 @@ const doors: { readonly [door: string]: Effect.Effect<App, unknown, Services> } 
   ).pipe(Effect.map(after)),
   "HttpApi, handleRaw": apiOf(
     after(greet.pipe(withCache({ expiry: 60 }))),
-    after(Effect.succeed(empty).pipe(withCollect()))
+    after(empty.pipe(withCollect()))
   ),
-  "HttpApi, HttpCache.make": Effect.map(
-    apiOf(greet, empty, HttpApiBuilder.middleware(HttpCache.make({ expiry: 60 }))),
-    after
-  ),
+  "HttpApi, HttpCache.make": Effect.map(apiOf(greet, empty, HttpCache.make({ expiry: 60 })), after),
   "HttpCache.make": Effect.map(HttpCache.make({ expiry: 60 }), (cache) => after(cache(byMethod(greet, empty))))
 }
 
 const serving: { readonly [how: string]: (app: App) => Effect.Effect<Ask, never, Services> } = {
   "a port": (app) => serve(app),
   "a web handler": (app) =>
-    Effect.map(Effect.runtime<Services>(), (runtime) => {
-      const handle = HttpApp.toWebHandlerRuntime(runtime)(app)
-      return (path, { method = "GET" } = {}) =>
-        Effect.promise(async () => {
-          const response = await handle(new Request(`http://localhost${path}`, { method }))
-          const headers = Object.fromEntries(response.headers)
-          return { status: response.status, headers, text: await response.text() }
-        })
-    })
+    Effect.map(webHandler(app), (handle) => (path, { method = "GET" } = {}) =>
+      Effect.promise(async () => {
+        const response = await handle(new Request(`http://localhost${path}`, { method }))
+        const headers = Object.fromEntries(response.headers)
+        return { status: response.status, headers, text: await response.text() }
+      }))
 }
 
 /** By door and server, the storages that it passed on. */

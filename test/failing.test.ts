@@ -15,12 +15,23 @@ import { describe, expect, it } from "@effect/vitest"
 import { Data, Effect, Layer, Schema } from "effect"
 import { CacheStorage, HttpCache, InMemoryCacheStorage, withCache, withCollect } from "effect-http-cache"
 import { activity } from "effect-http-cache/testing"
-import { type App, counted, eventually, type Logged, logged, routes, serve, TestServer, webHandler } from "./harness.js"
+import {
+  type App,
+  appOfApi,
+  counted,
+  eventually,
+  type Logged,
+  logged,
+  routes,
+  serve,
+  TestServer,
+  webHandler
+} from "./harness.js"
 
 class Refused extends Data.TaggedError("Refused")<{ readonly status: number; readonly upstream?: string }> {
   [HttpServerRespondable.symbol]() {
     const headers = this.upstream === undefined ? {} : { "cache-status": this.upstream }
-    return HttpServerResponse.text(`refused ${this.status}`, { status: this.status, headers })
+    return Effect.succeed(HttpServerResponse.text(`refused ${this.status}`, { status: this.status, headers }))
   }
 }
 
@@ -215,15 +226,7 @@ describe("91: an HttpApi", () => {
 
   it.scoped("says it for each error, wherever its status stands", () =>
     Effect.gen(function*() {
-      const app = yield* HttpApiBuilder.httpApp.pipe(
-        Effect.provide(
-          Layer.provideMerge(
-            HttpApiBuilder.api(api).pipe(Layer.provide(groups)),
-            Layer.mergeAll(HttpApiBuilder.Router.Live, HttpApiBuilder.Middleware.layer)
-          )
-        )
-      )
-      const ask = yield* serve(app)
+      const ask = yield* serve(yield* appOfApi(HttpApiBuilder.api(api).pipe(Layer.provide(groups))))
       for (const [path, status] of [["/class", 404], ["/endpoint", 409], ["/defect", 500]] as const) {
         const reply = yield* ask(path)
         expect([path, reply.status, reply.headers["cache-status"]]).toEqual([path, status, miss])

@@ -1,5 +1,7 @@
 /** What tests need of the platform that differs between Effect 3 and Effect 4 and is more than a name. */
 import {
+  type HttpApi,
+  HttpApiBuilder,
   HttpApp,
   type HttpMiddleware,
   HttpRouter,
@@ -43,12 +45,49 @@ export const routes = <H extends Handler>(
     })
   )
 
-/** A router of an app beneath each of these paths. */
-export const mounted = <E, R>(apps: { readonly [path: `/${string}`]: App<E, R> }) =>
+/** A router of an app, or of more routes, beneath each of these paths, and of routes of its own. */
+export const mounted = <E, R, H extends Handler = Effect.Effect<never>>(
+  apps: { readonly [path: `/${string}`]: App<E, R> | { readonly [methodAndPath: string]: H } },
+  handlers: { readonly [methodAndPath: string]: H } = {}
+) =>
   Object.entries(apps).reduce(
-    (router, [path, app]) => HttpRouter.mountApp(router, path as `/${string}`, app),
-    HttpRouter.empty as HttpRouter.HttpRouter<E, HttpRouter.HttpRouter.ExcludeProvided<R>>
+    (router, [path, app]) =>
+      Effect.isEffect(app)
+        ? HttpRouter.mountApp(router, path as `/${string}`, app)
+        : HttpRouter.mount(router, path as `/${string}`, routes(app) as typeof router),
+    routes(handlers) as HttpRouter.HttpRouter<
+      E | Effect.Effect.Error<H>,
+      HttpRouter.HttpRouter.ExcludeProvided<R | Effect.Effect.Context<H>>
+    >
   )
+
+/** The app of the router of an example. */
+export const appOfRouter = <E, R>(router: HttpRouter.HttpRouter<E, R>) => Effect.succeed(router)
+
+/** The app of an `HttpApi`, with a cache around all of it where there is one. */
+export const appOfApi = <E, R, R2 = never>(
+  api: Layer.Layer<HttpApi.Api, E, R>,
+  cache?: Effect.Effect<(app: App) => App, never, R2>
+) =>
+  Effect.gen(function*() {
+    const around = cache === undefined ? Layer.empty : HttpApiBuilder.middleware(cache as Effect.Effect<never>)
+    const context = yield* Layer.build(
+      Layer.provideMerge(
+        Layer.merge(api, around),
+        Layer.merge(HttpApiBuilder.Router.Live, HttpApiBuilder.Middleware.layer)
+      )
+    )
+    return yield* Effect.provide(HttpApiBuilder.httpApp, context)
+  })
+
+/** Security of an `HttpApi` that lets everybody in. */
+export const lettingIn = () => Effect.void
+
+/** What a request to Node says of where it was sent to. */
+export const originalUrlOf = (_: number, path: string): string => path
+
+/** The exit code of `runMain` after a signal. */
+export const codeOfSignal = 0
 
 /** Answers this where a router has no route. */
 export const otherwise = <E, R>(

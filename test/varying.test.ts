@@ -11,7 +11,7 @@ import { NodeHttpServer } from "@effect/platform-node"
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Layer, Schema } from "effect"
 import { type HttpCache, withCache } from "effect-http-cache"
-import { type App, counted, type Logged, logged, routes, serve, TestServer } from "./harness.js"
+import { type App, appOfApi, counted, type Logged, logged, routes, serve, TestServer } from "./harness.js"
 
 const request = HttpServerRequest.HttpServerRequest
 
@@ -113,15 +113,9 @@ describe("92: a field that is another one each time", () => {
         handlers.handleRaw("page", () =>
           Effect.zipRight(
             Effect.map(request, ({ headers }) => headers["x-request-id"]),
-            HttpServerResponse.text("x")
+            Effect.succeed(HttpServerResponse.text("x"))
           ).pipe(withCache({ expiry: 60 }))))
-      const app = yield* HttpApiBuilder.httpApp.pipe(Effect.provide(
-        HttpApiBuilder.api(api).pipe(
-          Layer.provide(group),
-          Layer.provideMerge(Layer.mergeAll(HttpApiBuilder.Router.Live, HttpApiBuilder.Middleware.layer))
-        )
-      ))
-      const ask = yield* asking(app)
+      const ask = yield* asking(yield* appOfApi(HttpApiBuilder.api(api).pipe(Layer.provide(group))))
       for (let i = 0; i < 30; i++) yield* ask("/page", { "x-request-id": `${i}` })
       expect(warnings(log)).toHaveLength(1)
     }).pipe(Effect.provide([TestServer, NodeHttpServer.layerContext, logged(log)]))

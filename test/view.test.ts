@@ -11,7 +11,7 @@ import { describe, expect, it } from "@effect/vitest"
 import { Effect, Fiber, Layer, Stream } from "effect"
 import { HttpCache, withCache, withCollect } from "effect-http-cache"
 import { router as quickstart, services } from "../examples/quickstart.js"
-import { type App, counted, mounted, otherwise, routes, send, serve, TestServer } from "./harness.js"
+import { type App, appOfRouter, counted, mounted, otherwise, routes, send, serve, TestServer } from "./harness.js"
 
 type Request = HttpServerRequest.HttpServerRequest
 const Request = HttpServerRequest.HttpServerRequest
@@ -122,7 +122,7 @@ describe("60: what the key makes equal, the handler sees equal", () => {
   it.scoped("the quickstart's greeting in French is French, however the language was asked for before", () =>
     Effect.gen(function*() {
       for (const odd of [",fr", " , FR", "FR", "fr;q=1", "en;q=0.5, fr", "\tfr"]) {
-        const ask = yield* serve(quickstart)
+        const ask = yield* serve(yield* appOfRouter(quickstart))
         const { text } = yield* ask("/greeting", { headers: { "accept-language": odd } })
         expect([odd, text]).toEqual([odd, "Bonjour\n"])
         expect((yield* ask("/greeting", { headers: { "accept-language": "fr" } })).text).toBe("Bonjour\n")

@@ -5,6 +5,7 @@ import { Effect, type Scope } from "effect"
 import * as Http from "node:http"
 import * as Https from "node:https"
 import type { Duplex } from "node:stream"
+import { buffer } from "node:stream/consumers"
 import * as Cookies from "./cookies.js"
 import * as Fields from "./fields.js"
 import * as Interim from "./interim.js"
@@ -59,7 +60,7 @@ const send = ({ agent, url }: Origin, request: HttpServerRequest.HttpServerReque
         (url.protocol === "https:" ? Https : Http).request(url, {
           agent,
           method,
-          path: request.originalUrl,
+          path: message.url,
           // What the cache asks for itself, in the background, comes from nobody.
           headers: { ...Fields.provenance(request, "1.1"), ...Headers.remove(headers, "host") },
           timeout: patience,
@@ -68,7 +69,7 @@ const send = ({ agent, url }: Origin, request: HttpServerRequest.HttpServerReque
       ),
       (outgoing) => Effect.sync(() => outgoing.destroy())
     )
-    outgoing.on("information", Interim.pass(NodeHttpServerRequest.toServerResponse(request)))
+    outgoing.on("information", Interim.pass(NodeHttpServerRequest.toServerResponse(request) as Http.ServerResponse))
     if (!hasContent(request)) outgoing.end()
     else {
       outgoing.flushHeaders()
@@ -108,8 +109,8 @@ const contentOf = (method: string, response: Http.IncomingMessage): Effect.Effec
   }
   const { "content-length": length, "content-location": location, "content-type": contentType } = response.headers
   if (method === "POST" && location !== undefined && Number(length) <= maxBodyBytes) {
-    const bytes = NodeStream.toUint8Array(() => response, { onFailure: () => 502 as const })
-    return Effect.map(bytes, (bytes) => HttpBody.raw(bytes, { contentType }))
+    const bytes = Effect.tryPromise({ try: () => buffer(response), catch: () => 502 as const })
+    return Effect.map(bytes, (bytes) => HttpBody.raw(bytes, { contentType, contentLength: bytes.length }))
   }
   const stream = NodeStream.fromReadable(() => response, (error) => error)
   return Effect.succeed(HttpBody.stream(stream, contentType ?? "", length === undefined ? undefined : Number(length)))

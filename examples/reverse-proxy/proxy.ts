@@ -25,8 +25,8 @@ export const layer = ({ origin, port, ...options }: Options) => {
     // With no `expiry`, so that what the origin's fields say is done.
     const cache = HttpCache.middleware({ ...options, maxBodyBytes })
     yield* HttpServer.serveEffect(receive(cache(forwardTo(yield* connect(origin)))))
-    // Where nobody listens for upgrades, Node takes such a request for an ordinary one.
-    server.removeAllListeners("upgrade")
+    // Where nobody listens for upgrades, Node takes such a request for an ordinary one; and it tells who asks to go on.
+    server.removeAllListeners("upgrade").removeAllListeners("checkContinue")
   })
   return Layer.scopedDiscard(served).pipe(
     HttpServer.withLogAddress,

@@ -1,5 +1,5 @@
 /** The way in from the client, and out to it. */
-import { Headers, type HttpApp, HttpServerRequest, HttpServerResponse } from "@effect/platform"
+import { Headers, HttpServerRequest, HttpServerResponse } from "@effect/platform"
 import { NodeHttpServerRequest } from "@effect/platform-node"
 import { Effect } from "effect"
 import type { IncomingMessage } from "node:http"
@@ -26,13 +26,13 @@ const maxForwards = 255
  * Refuses what it does not understand, and answers what is for the proxy itself. The cache and the origin are shown one and
  * the same request: its target parsed once, with the fields that are forwarded.
  */
-export const receive = <E, R>(app: HttpApp.Default<E, R>) =>
+export const receive = <E, R>(app: Effect.Effect<HttpServerResponse.HttpServerResponse, E, R>) =>
   Effect.gen(function*() {
     const request = yield* HttpServerRequest.HttpServerRequest
     const method: string = request.method
-    const message = NodeHttpServerRequest.toIncomingMessage(request)
+    const message = NodeHttpServerRequest.toIncomingMessage(request) as IncomingMessage
     const { host: hosts = [""], "max-forwards": limits = [] } = message.headersDistinct
-    const target = hosts.length > 1 ? undefined : Target.parse(method, request.originalUrl, hosts[0]!)
+    const target = hosts.length > 1 ? undefined : Target.parse(method, message.url ?? "", hosts[0]!)
     if (target === undefined) return yield* refuse(400)
     if (!Fields.isReadable(request.headers["transfer-encoding"])) return yield* refuse(501)
 
@@ -50,6 +50,7 @@ export const receive = <E, R>(app: HttpApp.Default<E, R>) =>
     })
     // What the platform takes for the original target.
     message.url = target.path
+    message.headers.host = target.host
     const shown = request.modify({ url: target.path, headers })
     return Cookies.toLines(yield* Effect.provideService(app, HttpServerRequest.HttpServerRequest, shown))
   })

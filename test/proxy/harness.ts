@@ -1,11 +1,11 @@
 /** The reverse proxy between raw sockets: what is on the wire at both of its ends. */
 import { HttpServer } from "@effect/platform"
-import { Context, Effect, Layer, Logger, type Scope } from "effect"
+import { Context, Effect, Layer, type Scope } from "effect"
 import { InMemoryCacheStorage } from "effect-http-cache"
 import { once } from "node:events"
 import { type AddressInfo, createServer, type Socket } from "node:net"
 import { layer, type Options } from "../../examples/reverse-proxy/proxy.js"
-import { send } from "../harness.js"
+import { logged, portOf, send } from "../harness.js"
 
 export { send }
 
@@ -69,9 +69,8 @@ export const proxied = (
 ): Effect.Effect<number, never, Scope.Scope> =>
   Effect.gen(function*() {
     const served = layer({ ...options, origin: new URL(`http://127.0.0.1:${port}`), port: 0 })
-    const quiet = Layer.provide(served, [InMemoryCacheStorage.layerCollectable, Logger.remove(Logger.defaultLogger)])
-    const { address } = Context.get(yield* Effect.orDie(Layer.build(quiet)), HttpServer.HttpServer)
-    return address._tag === "TcpAddress" ? address.port : 0
+    const quiet = Layer.provide(served, [InMemoryCacheStorage.layerCollectable, logged([])])
+    return portOf(Context.get(yield* Effect.orDie(Layer.build(quiet)), HttpServer.HttpServer))
   })
 
 /** Sends a request without content; `head` has its first line, and fields. */

@@ -25,20 +25,49 @@ const router = <E, R>(
     Effect.flatMap(HttpRouter.make, (router) => Effect.as(Effect.all(make(router)), router.asHttpEffect()))
   ) as never
 
-export const routes = <H extends Handler>(
-  handlers: { readonly [methodAndPath: string]: H } | ReadonlyArray<readonly [methodAndPath: string, handler: H]>
+type Handlers<H> =
+  | { readonly [methodAndPath: string]: H }
+  | ReadonlyArray<readonly [methodAndPath: string, handler: H]>
+
+const adding = <H extends Handler>(router: HttpRouter.HttpRouter, handlers: Handlers<H>) =>
+  (Array.isArray(handlers) ? handlers : Object.entries(handlers)).map(([methodAndPath, handler]) => {
+    const [method, path] = methodAndPath.split(" ") as ["GET" | "*", `/${string}`]
+    return router.add(method, path, handler)
+  })
+
+export const routes = <H extends Handler>(handlers: Handlers<H>) =>
+  router<Effect.Error<H>, Exclude<Effect.Services<H>, HttpRouter.Provided>>((router) => adding(router, handlers))
+
+export const mounted = <E, R, H extends Handler = Effect.Effect<never>>(
+  apps: { readonly [path: `/${string}`]: App<E, R> | { readonly [methodAndPath: string]: H } },
+  handlers: { readonly [methodAndPath: string]: H } = {}
 ) =>
-  router<Effect.Error<H>, Exclude<Effect.Services<H>, HttpRouter.Provided>>((router) =>
-    (Array.isArray(handlers) ? handlers : Object.entries(handlers)).map(([methodAndPath, handler]) => {
-      const [method, path] = methodAndPath.split(" ") as ["GET" | "*", `/${string}`]
-      return router.add(method, path, handler)
-    })
+  router<E | Effect.Error<H>, Exclude<R | Effect.Services<H>, HttpRouter.Provided>>((router) =>
+    [
+      ...adding(router, handlers),
+      ...Object.entries(apps).flatMap(([path, app]) =>
+        Effect.isEffect(app) ? [router.prefixed(path).add("*", "/*", app)] : adding(router.prefixed(path), app)
+      )
+    ] as never
   )
 
-export const mounted = <E, R>(apps: { readonly [path: `/${string}`]: App<E, R> }) =>
-  router<E, Exclude<R, HttpRouter.Provided>>((router) =>
-    Object.entries(apps).map(([path, app]) => router.prefixed(path).add("*", "/*", app)) as never
+/** A layer. */
+export const appOfRouter = HttpRouter.toHttpEffect
+
+export const appOfApi = <E, R, R2 = never>(
+  api: Layer.Layer<never, E, R>,
+  cache?: Effect.Effect<(app: App) => App, never, R2>
+) =>
+  HttpRouter.toHttpEffect(
+    cache === undefined ? api : Layer.provide(api, HttpRouter.middleware(cache as never, { global: true }) as never)
   )
+
+/** It is around the endpoint. */
+export const lettingIn = <A>(endpoint: A): A => endpoint
+
+export const originalUrlOf = (port: number, path: string): string => `http://127.0.0.1:${port}${path}`
+
+export const codeOfSignal = 130
 
 export const otherwise = <E, R>(
   router: App<E | HttpServerError.HttpServerError, R>,
@@ -52,7 +81,7 @@ export const otherwise = <E, R>(
 export const webHandler = <E, R, R2 = never>(app: App<E, R>, middleware?: (app: App) => App<never, R2>) =>
   Effect.map(
     Effect.context<Exclude<R | R2, HttpServerRequest.HttpServerRequest | Scope.Scope>>(),
-    (context) => HttpEffect.toWebHandlerWith(context)(app as App<E>, middleware as never)
+    (context) => HttpEffect.toWebHandlerWith(context)(app as Effect.Effect<Response, E>, middleware as never)
   )
 
 export const portOf = ({ address }: HttpServer.HttpServer["Service"]): number => "port" in address ? address.port : 0
