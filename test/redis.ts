@@ -1,0 +1,148 @@
+/** A real Redis for tests: on a free port of this machine, in a temporary folder, stopped by its process id. */
+import { describe } from "@effect/vitest"
+import { Effect, Layer } from "effect"
+import { RedisCacheStorage } from "effect-http-cache/redis"
+import { Redis } from "ioredis"
+import { type ChildProcess, spawn, spawnSync } from "node:child_process"
+import { once } from "node:events"
+import { mkdtempSync, rmSync } from "node:fs"
+import * as Net from "node:net"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { setTimeout } from "node:timers/promises"
+import { createClient } from "redis"
+
+const isInstalled = spawnSync("redis-server", ["--version"]).status === 0
+
+/** A suite that needs `redis-server`. Where that is missing it is left out, or fails where `CI` is set. */
+export const describeRedis = (name: string, suite: () => void): void => {
+  if (isInstalled || process.env["CI"] !== undefined) describe(name, suite)
+  else {
+    process.stderr.write(`"${name}" is left out without redis-server: apt-get install -y redis-server\n`)
+    describe.skip(name, suite)
+  }
+}
+
+const freePort = (): Promise<number> =>
+  new Promise((resolve, reject) => {
+    const server = Net.createServer()
+    server.on("error", reject)
+    server.listen(0, "127.0.0.1", () => {
+      const { port } = server.address() as Net.AddressInfo
+      server.close(() => resolve(port))
+    })
+  })
+
+/** How a server keeps its data. */
+export type Persistence = "none" | "rdb" | "aof"
+
+const settingsOf: { readonly [How in Persistence]: ReadonlyArray<string> } = {
+  none: ["--save", "", "--appendonly", "no"],
+  rdb: ["--save", "", "--appendonly", "no"],
+  aof: ["--save", "", "--appendonly", "yes", "--appendfsync", "everysec"]
+}
+
+const answers = (port: number): Promise<boolean> =>
+  new Promise((resolve) => {
+    const socket = Net.connect(port, "127.0.0.1", () => socket.write("PING\r\n"))
+    socket.on("data", (data) => {
+      socket.destroy()
+      resolve(data.toString().startsWith("+PONG"))
+    })
+    socket.on("error", () => resolve(false))
+  })
+
+export class RedisServer {
+  readonly port: number
+  private readonly folder: string
+  private readonly settings: ReadonlyArray<string>
+  private process: ChildProcess | undefined
+
+  constructor(port: number, settings: ReadonlyArray<string>) {
+    this.port = port
+    this.folder = mkdtempSync(join(tmpdir(), "effect-http-cache-redis-"))
+    this.settings = settings
+  }
+
+  async start(): Promise<void> {
+    const place = ["--port", String(this.port), "--bind", "127.0.0.1", "--dir", this.folder]
+    this.process = spawn("redis-server", [...place, ...this.settings], { stdio: "ignore" })
+    while (!await answers(this.port)) {
+      if (this.process.exitCode !== null) throw new Error(`redis-server ended with ${this.process.exitCode}`)
+      await setTimeout(5)
+    }
+  }
+
+  /** By a signal to this one process. */
+  async stop(signal: "SIGTERM" | "SIGKILL" = "SIGKILL"): Promise<void> {
+    const { process } = this
+    if (process === undefined || process.exitCode !== null || process.signalCode !== null) return
+    const ended = once(process, "exit")
+    process.kill(signal)
+    await ended
+  }
+
+  async remove(): Promise<void> {
+    await this.stop()
+    rmSync(this.folder, { recursive: true, force: true })
+  }
+}
+
+/** A server that is stopped with the scope. */
+export const redisServer = (how: Persistence = "none", more: ReadonlyArray<string> = []) =>
+  Effect.acquireRelease(
+    Effect.promise(async () => {
+      const server = new RedisServer(await freePort(), [...settingsOf[how], ...more])
+      await server.start()
+      return server
+    }),
+    (server) => Effect.promise(() => server.remove())
+  )
+
+/** A client that is closed with the scope, by the name of its package. */
+export const clients = {
+  ioredis: (port: number) =>
+    Effect.map(
+      Effect.acquireRelease(
+        Effect.sync(() => {
+          const client = new Redis({ port, host: "127.0.0.1", retryStrategy: () => 20 })
+          client.on("error", () => {})
+          return client
+        }),
+        (client) => Effect.sync(() => client.disconnect())
+      ),
+      (client) => RedisCacheStorage.fromIoredis(client)
+    ),
+  redis: (port: number) =>
+    Effect.map(
+      Effect.acquireRelease(
+        Effect.promise(async () => {
+          const client = createClient({ socket: { port, host: "127.0.0.1", reconnectStrategy: 20 } })
+          client.on("error", () => {})
+          await client.connect()
+          return client
+        }),
+        (client) => Effect.sync(() => client.destroy())
+      ),
+      (client) => RedisCacheStorage.fromNodeRedis(client)
+    )
+} as const
+
+export type ClientName = keyof typeof clients
+
+export const clientNames = Object.keys(clients) as ReadonlyArray<ClientName>
+
+let prefixes = 0
+
+/** A prefix that no other test has: many share one server. */
+export const freshPrefix = (): string => `test-${++prefixes}:`
+
+/** A storage that is empty, on a server that others use too. */
+export const layerRedis = (
+  port: number,
+  client: ClientName = "ioredis",
+  options: RedisCacheStorage.Options = {}
+) =>
+  Layer.unwrapEffect(
+    Effect.sync(() => RedisCacheStorage.layerScoped(clients[client](port), { prefix: freshPrefix(), ...options }))
+  )
