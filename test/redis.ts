@@ -1,6 +1,6 @@
 /** A real Redis for tests: on a free port of this machine, in a temporary folder, stopped by its process id. */
-import { describe } from "@effect/vitest"
-import { Effect, Layer } from "effect"
+import { afterAll, beforeAll, describe } from "@effect/vitest"
+import { Effect, Exit, Layer, Scope } from "effect"
 import { RedisCacheStorage } from "effect-http-cache/redis"
 import { Redis } from "ioredis"
 import { type ChildProcess, spawn, spawnSync } from "node:child_process"
@@ -131,6 +131,28 @@ export const clients = {
 export type ClientName = keyof typeof clients
 
 export const clientNames = Object.keys(clients) as ReadonlyArray<ClientName>
+
+/** One server for all tests of a suite. */
+export const sharedServer = (how: Persistence = "none"): { readonly port: number } => {
+  const scope = Effect.runSync(Scope.make())
+  const shared = { port: 0 }
+  beforeAll(async () => {
+    shared.port = (await Effect.runPromise(Scope.extend(redisServer(how), scope))).port
+  })
+  afterAll(() => Effect.runPromise(Scope.close(scope, Exit.void)))
+  return shared
+}
+
+/** A client to look and to write beside the storage. */
+export const bareClient = (port: number) =>
+  Effect.acquireRelease(
+    Effect.sync(() => {
+      const client = new Redis({ port, host: "127.0.0.1" })
+      client.on("error", () => {})
+      return client
+    }),
+    (client) => Effect.sync(() => client.disconnect())
+  )
 
 let prefixes = 0
 

@@ -109,6 +109,12 @@ local function drop(partition, variant)
   redis.call('ZREM', index, field)
 end
 
+-- What somebody else has written is nothing.
+local function read(text)
+  local isRead, entries = pcall(cjson.decode, text or '[]')
+  return isRead and type(entries) == 'table' and entries or {}
+end
+
 local function write(partition, entries)
   if #entries == 0 then return redis.call('HDEL', hash, 'p' .. partition, 'l' .. partition) end
   local seen, distinct = {}, {}
@@ -121,7 +127,7 @@ local function write(partition, entries)
   redis.call('HSET', hash, 'p' .. partition, cjson.encode(entries), 'l' .. partition, cjson.encode(distinct))
 end
 
-local entries = held[3] and cjson.decode(held[3]) or {}
+local entries = read(held[3])
 local isThere, isReplacing = found == '', id ~= ''
 for _, entry in ipairs(entries) do
   if entry[3] == found then isThere = true end
@@ -155,7 +161,7 @@ for _, field in ipairs(over) do
   local length, rest = string.match(field, '^i(%d+):(.*)$')
   local other, variant = string.sub(rest, 1, length), string.sub(rest, length + 1)
   local left = {}
-  for _, entry in ipairs(cjson.decode(redis.call('HGET', hash, 'p' .. other) or '[]')) do
+  for _, entry in ipairs(read(redis.call('HGET', hash, 'p' .. other))) do
     if entry[1] ~= variant then left[#left + 1] = entry end
   end
   drop(other, variant)
