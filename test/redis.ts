@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, describe } from "@effect/vitest"
 import { Effect, Exit, Layer, Scope } from "effect"
 import { RedisCacheStorage } from "effect-http-cache/redis"
-import { Redis } from "ioredis"
+import { Cluster, Redis } from "ioredis"
 import { type ChildProcess, spawn, spawnSync } from "node:child_process"
 import { once } from "node:events"
 import { mkdtempSync, rmSync } from "node:fs"
@@ -10,7 +10,7 @@ import * as Net from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { setTimeout } from "node:timers/promises"
-import { createClient } from "redis"
+import { createClient, createCluster } from "redis"
 
 const isInstalled = spawnSync("redis-server", ["--version"]).status === 0
 
@@ -98,6 +98,65 @@ export const redisServer = (how: Persistence = "none", more: ReadonlyArray<strin
     }),
     (server) => Effect.promise(() => server.remove())
   )
+
+/** Three servers that share the slots. They are stopped with the scope. */
+export const redisCluster = Effect.gen(function*() {
+  const servers = yield* Effect.all(
+    [1, 2, 3].map(() =>
+      Effect.flatMap(Effect.promise(freePort), (bus) =>
+        redisServer("none", [
+          "--cluster-enabled",
+          "yes",
+          "--cluster-port",
+          String(bus),
+          "--cluster-node-timeout",
+          "2000"
+        ]))
+    )
+  )
+  const bare = yield* Effect.all(servers.map(({ port }) => bareClient(port)))
+  const each = (args: (at: number) => ReadonlyArray<string | number>) =>
+    Effect.promise(() => Promise.all(bare.map((client, at) => client.call("CLUSTER", [...args(at)]))))
+  yield* each((at) => ["ADDSLOTSRANGE", Math.ceil(at * 16_384 / 3), Math.ceil((at + 1) * 16_384 / 3) - 1])
+  const { port } = servers[0]!
+  const bus = yield* Effect.promise(() => bare[0]!.config("GET", "cluster-port"))
+  yield* each((at) => at === 0 ? ["INFO"] : ["MEET", "127.0.0.1", port, (bus as Array<string>)[1]!])
+  const isReady = Effect.map(
+    each(() => ["INFO"]),
+    (infos) => infos.every((info) => /cluster_state:ok[\s\S]*cluster_known_nodes:3/.test(String(info)))
+  )
+  yield* Effect.repeat(Effect.delay(isReady, "20 millis"), { until: (isReady) => isReady })
+  return { bare, servers }
+})
+
+/** A client of a cluster that is closed with the scope, by the name of its package. */
+export const clusterClients = {
+  ioredis: (port: number) =>
+    Effect.map(
+      Effect.acquireRelease(
+        Effect.sync(() => {
+          const cluster = new Cluster([{ port, host: "127.0.0.1" }], { clusterRetryStrategy: () => 20 })
+          cluster.on("error", () => {})
+          return cluster
+        }),
+        (cluster) => Effect.sync(() => cluster.disconnect())
+      ),
+      (cluster) => RedisCacheStorage.fromIoredis(cluster)
+    ),
+  redis: (port: number) =>
+    Effect.map(
+      Effect.acquireRelease(
+        Effect.promise(async () => {
+          const cluster = createCluster({ rootNodes: [{ socket: { port, host: "127.0.0.1", reconnectStrategy: 20 } }] })
+          cluster.on("error", () => {})
+          await cluster.connect()
+          return cluster
+        }),
+        (cluster) => Effect.sync(() => cluster.destroy())
+      ),
+      (cluster) => RedisCacheStorage.fromNodeRedis(cluster)
+    )
+} as const
 
 /** A client that is closed with the scope, by the name of its package. */
 export const clients = {
