@@ -2,7 +2,8 @@
 import { it } from "@effect/vitest"
 import { Effect } from "effect"
 import { collectableLaws } from "effect-http-cache/testing"
-import { clientNames, describeRedis, layerRedis, sharedServer } from "./redis.js"
+import { describeRedis, sharedServer } from "./redis.js"
+import { clientNames, layerRedis } from "./redisLayer.js"
 
 describeRedis("the laws over Redis", () => {
   const server = sharedServer()

@@ -1,8 +1,6 @@
 /** A real Redis for tests: on a free port of this machine, in a temporary folder, stopped by its process id. */
 import { afterAll, beforeAll, describe } from "@effect/vitest"
-import { Effect, Exit, Layer, Scope } from "effect"
-import { RedisCacheStorage } from "effect-http-cache/redis"
-import { Cluster, Redis } from "ioredis"
+import { Effect, Exit, Scope } from "effect"
 import { type ChildProcess, spawn, spawnSync } from "node:child_process"
 import { once } from "node:events"
 import { mkdtempSync, rmSync } from "node:fs"
@@ -10,7 +8,7 @@ import * as Net from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { setTimeout } from "node:timers/promises"
-import { createClient, createCluster } from "redis"
+import { bareClient } from "./redisLayer.js"
 
 const isInstalled = spawnSync("redis-server", ["--version"]).status === 0
 
@@ -129,68 +127,6 @@ export const redisCluster = Effect.gen(function*() {
   return { bare, servers }
 })
 
-/** A client of a cluster that is closed with the scope, by the name of its package. */
-export const clusterClients = {
-  ioredis: (port: number) =>
-    Effect.map(
-      Effect.acquireRelease(
-        Effect.sync(() => {
-          const cluster = new Cluster([{ port, host: "127.0.0.1" }], { clusterRetryStrategy: () => 20 })
-          cluster.on("error", () => {})
-          return cluster
-        }),
-        (cluster) => Effect.sync(() => cluster.disconnect())
-      ),
-      (cluster) => RedisCacheStorage.fromIoredis(cluster)
-    ),
-  redis: (port: number) =>
-    Effect.map(
-      Effect.acquireRelease(
-        Effect.promise(async () => {
-          const cluster = createCluster({ rootNodes: [{ socket: { port, host: "127.0.0.1", reconnectStrategy: 20 } }] })
-          cluster.on("error", () => {})
-          await cluster.connect()
-          return cluster
-        }),
-        (cluster) => Effect.sync(() => cluster.destroy())
-      ),
-      (cluster) => RedisCacheStorage.fromNodeRedis(cluster)
-    )
-} as const
-
-/** A client that is closed with the scope, by the name of its package. */
-export const clients = {
-  ioredis: (port: number) =>
-    Effect.map(
-      Effect.acquireRelease(
-        Effect.sync(() => {
-          const client = new Redis({ port, host: "127.0.0.1", retryStrategy: () => 20 })
-          client.on("error", () => {})
-          return client
-        }),
-        (client) => Effect.sync(() => client.disconnect())
-      ),
-      (client) => RedisCacheStorage.fromIoredis(client)
-    ),
-  redis: (port: number) =>
-    Effect.map(
-      Effect.acquireRelease(
-        Effect.promise(async () => {
-          const client = createClient({ socket: { port, host: "127.0.0.1", reconnectStrategy: 20 } })
-          client.on("error", () => {})
-          await client.connect()
-          return client
-        }),
-        (client) => Effect.sync(() => client.destroy())
-      ),
-      (client) => RedisCacheStorage.fromNodeRedis(client)
-    )
-} as const
-
-export type ClientName = keyof typeof clients
-
-export const clientNames = Object.keys(clients) as ReadonlyArray<ClientName>
-
 /** One server for all tests of a suite. */
 export const sharedServer = (how: Persistence = "none"): { readonly port: number } => {
   const scope = Effect.runSync(Scope.make())
@@ -201,29 +137,3 @@ export const sharedServer = (how: Persistence = "none"): { readonly port: number
   afterAll(() => Effect.runPromise(Scope.close(scope, Exit.void)))
   return shared
 }
-
-/** A client to look and to write beside the storage. */
-export const bareClient = (port: number) =>
-  Effect.acquireRelease(
-    Effect.sync(() => {
-      const client = new Redis({ port, host: "127.0.0.1" })
-      client.on("error", () => {})
-      return client
-    }),
-    (client) => Effect.sync(() => client.disconnect())
-  )
-
-let prefixes = 0
-
-/** A prefix that no other test has: many share one server. */
-export const freshPrefix = (): string => `test-${++prefixes}:`
-
-/** A storage that is empty, on a server that others use too. */
-export const layerRedis = (
-  port: number,
-  client: ClientName = "ioredis",
-  options: RedisCacheStorage.Options = {}
-) =>
-  Layer.unwrapEffect(
-    Effect.sync(() => RedisCacheStorage.layerScoped(clients[client](port), { prefix: freshPrefix(), ...options }))
-  )

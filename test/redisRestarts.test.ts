@@ -3,7 +3,8 @@ import { expect, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { RedisCacheStorage } from "effect-http-cache/redis"
 import { itemOf, lookupOf } from "effect-http-cache/testing"
-import { bareClient, clientNames, clients, describeRedis, type Persistence, redisServer } from "./redis.js"
+import { describeRedis, type Persistence, redisServer } from "./redis.js"
+import { bareClient, clientNames, clients } from "./redisLayer.js"
 
 const persistences: ReadonlyArray<Persistence> = ["none", "rdb", "aof"]
 

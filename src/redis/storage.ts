@@ -163,7 +163,9 @@ export class RedisStorage implements CollectableCacheStorage.Service {
       }
       if (trip > 1) this.places.learn(lookup, { lists: lists.length === 0 ? known.lists : lists, groups })
       const items = found.flatMap((record) => isKnown ? this.answered(record, place) : [])
-      return { ...place, item: CacheStorage.select(items, lookup), isEmpty: lists.length === 0 }
+      // A record that would have been selected and is not there any more says nothing of other variants.
+      const isEmpty = lists.length === 0 || place.values.slice(marks.length + 1).some(isBytes)
+      return { ...place, item: CacheStorage.select(items, lookup), isEmpty }
     }
   }
 
