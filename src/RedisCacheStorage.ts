@@ -16,6 +16,7 @@ export {
   fromIoredis,
   fromNodeRedis,
   type Ioredis,
+  type IoredisStream,
   type IoredisSubscriber,
   type NodeRedis,
   type NodeRedisCluster,

@@ -4,8 +4,9 @@ import { Effect, Exit, Layer, Scope } from "effect"
 import { RedisCacheStorage } from "effect-http-cache/redis"
 import { collectableLaws, itemOf, lookupOf } from "effect-http-cache/testing"
 import { slotOf } from "../src/redis/slot.js"
-import { describeRedis, redisCluster } from "./redis.js"
+import { describeRedis } from "./redis.js"
 import { clientNames, clusterClients, freshPrefix } from "./redisLayer.js"
+import { redisCluster } from "./redisServer.js"
 
 describeRedis("a cluster of Redis", () => {
   const scope = Effect.runSync(Scope.make())

@@ -7,8 +7,9 @@ import { HttpCache, withCache, withCollect } from "effect-http-cache"
 import { RedisCacheStorage } from "effect-http-cache/redis"
 import { itemOf, lookupOf } from "effect-http-cache/testing"
 import { eventually, logged, serve } from "./harness.js"
-import { describeRedis, type Persistence, redisServer } from "./redis.js"
+import { describeRedis } from "./redis.js"
 import { bareClient, type ClientName, clients } from "./redisLayer.js"
+import { type Persistence, redisServer } from "./redisServer.js"
 
 const origin = "http://shop.example"
 const keyOf = (path: string) => `test:{${origin}${path}}`

@@ -3,8 +3,9 @@ import { expect, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { RedisCacheStorage } from "effect-http-cache/redis"
 import { itemOf, lookupOf } from "effect-http-cache/testing"
-import { describeRedis, type Persistence, redisServer } from "./redis.js"
+import { describeRedis } from "./redis.js"
 import { bareClient, clientNames, clients } from "./redisLayer.js"
+import { type Persistence, redisServer } from "./redisServer.js"
 
 const persistences: ReadonlyArray<Persistence> = ["none", "rdb", "aof"]
 

@@ -4,19 +4,32 @@ import type { Redis, Reply } from "./port.js"
 /**
  * What is used of a client of `ioredis`, version 5 or 6: a `Redis`, also one of Sentinel, or a `Cluster`.
  *
- * @since 0.1.0
+ * @since 0.2.0
  * @category models
  */
 export interface Ioredis {
   readonly isCluster: boolean
   readonly callBuffer: (command: string, args: Array<string | Buffer | number>) => Promise<unknown>
   readonly duplicate: () => IoredisSubscriber
+  /** The socket; a `Cluster` has several. */
+  readonly stream?: IoredisStream | undefined
+}
+
+/**
+ * What is used of a socket.
+ *
+ * @since 0.2.0
+ * @category models
+ */
+export interface IoredisStream {
+  readonly cork: () => void
+  readonly uncork: () => void
 }
 
 /**
  * What is used of a second connection of `ioredis`.
  *
- * @since 0.1.0
+ * @since 0.2.0
  * @category models
  */
 export interface IoredisSubscriber {
@@ -28,7 +41,7 @@ export interface IoredisSubscriber {
 /**
  * What is used of a client of `redis` (node-redis), version 5 or 6: one of `createClient` or of `createSentinel`'s kind.
  *
- * @since 0.1.0
+ * @since 0.2.0
  * @category models
  */
 export interface NodeRedis {
@@ -39,7 +52,7 @@ export interface NodeRedis {
 /**
  * What is used of a cluster of `redis` (node-redis), version 5 or 6.
  *
- * @since 0.1.0
+ * @since 0.2.0
  * @category models
  */
 export interface NodeRedisCluster {
@@ -56,7 +69,7 @@ export interface NodeRedisCluster {
 /**
  * What is used of a second connection of `redis` (node-redis).
  *
- * @since 0.1.0
+ * @since 0.2.0
  * @category models
  */
 export interface NodeRedisSubscriber {
@@ -69,11 +82,18 @@ export interface NodeRedisSubscriber {
 /**
  * How `redis` (node-redis) is told to answer texts as bytes.
  *
- * @since 0.1.0
+ * @since 0.2.0
  * @category models
  */
 export interface NodeRedisOptions {
   readonly typeMapping: { readonly 36: BufferConstructor }
+}
+
+/** What is written in one step goes out as one packet: the way to the server and back is most of what a look-up costs. */
+const together = (stream: IoredisStream | undefined): void => {
+  if (stream === undefined) return
+  stream.cork()
+  process.nextTick(() => stream.uncork())
 }
 
 const owned = (arg: string | Uint8Array): string | Buffer =>
@@ -90,12 +110,15 @@ const owned = (arg: string | Uint8Array): string | Buffer =>
  * const storage = RedisCacheStorage.layer(RedisCacheStorage.fromIoredis(new Redis("redis://localhost:6379")))
  * ```
  *
- * @since 0.1.0
+ * @since 0.2.0
  * @category clients
  */
 export const fromIoredis = (client: Ioredis): Redis => ({
   isCluster: client.isCluster,
-  send: ([command, ...args]) => client.callBuffer(String(command), args.map(owned)) as Promise<Reply>,
+  send: ([command, ...args]) => {
+    together(client.stream)
+    return client.callBuffer(String(command), args.map(owned)) as Promise<Reply>
+  },
   subscribe: async (channel, listener) => {
     const subscriber = client.duplicate()
     subscriber.on("message", (_, message) => listener(message))
@@ -125,7 +148,7 @@ const firstKeyOf = (args: ReadonlyArray<string | Buffer>) => args[/^EVAL/i.test(
  * }
  * ```
  *
- * @since 0.1.0
+ * @since 0.2.0
  * @category clients
  */
 export const fromNodeRedis = (client: NodeRedis | NodeRedisCluster): Redis => ({

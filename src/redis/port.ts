@@ -3,7 +3,7 @@
 /**
  * A reply: bytes for a text of Redis, `null` for what is not there. An error of the server is a rejected promise.
  *
- * @since 0.1.0
+ * @since 0.2.0
  * @category models
  */
 export type Reply = Uint8Array | string | number | null | ReadonlyArray<Reply>
@@ -12,7 +12,7 @@ export type Reply = Uint8Array | string | number | null | ReadonlyArray<Reply>
  * A client of Redis, as the storage uses it. `fromIoredis` and `fromNodeRedis` make one; for another client you write these
  * three.
  *
- * @since 0.1.0
+ * @since 0.2.0
  * @category models
  */
 export interface Redis {

@@ -1,6 +1,6 @@
 /** Scripts of a server, and which run of it answers: a server that was started again may have lost what it had answered. */
 import { randomBytes } from "node:crypto"
-import { type Redis, type Reply, textOf } from "./port.js"
+import { listOf, numberOf, type Redis, type Reply, textOf } from "./port.js"
 import { type Script, witness } from "./scripts.js"
 import { slotOf } from "./slot.js"
 
@@ -79,14 +79,29 @@ export class Server {
     const slot = this.redis.isCluster ? slotOf(key) : 0
     for (let attempt = 1;; attempt++) {
       const { run, script } = this.witnesses.get(slot) ?? await this.learn(slot, key)
-      try {
-        return { run, reply: await this.redis.send(["EVALSHA", script.sha, "1", key, ...members]) }
-      } catch (error) {
-        if (!isUnknown(error) || attempt === maxAttempts) throw error
-        // What was sent before may have been answered by the run that came after.
-        this.forget(slot, script)
-      }
+      const reply = await this.ask(script, key, members)
+      if (reply !== undefined) return { run, reply }
+      // What was sent before may have been answered by the run that came after.
+      this.forget(slot, script)
+      if (attempt === maxAttempts) throw new Error("Redis is started again and again")
     }
+  }
+
+  /** `undefined` where the server that answers does not know the script. */
+  private async ask(script: Script, key: string, members: ReadonlyArray<string>): Promise<Reply | undefined> {
+    const { isCluster, send } = this.redis
+    if (isCluster) {
+      return send(["EVALSHA", script.sha, "1", key, ...members]).catch((error: unknown) => {
+        if (isUnknown(error)) return undefined
+        throw error
+      })
+    }
+    // A plain command costs a third of a script, and is for one server.
+    const [reply, known] = await Promise.all([
+      send(["ZMSCORE", key, ...members]),
+      send(["SCRIPT", "EXISTS", script.sha])
+    ])
+    return numberOf(listOf(known)[0]) === 1 ? reply : undefined
   }
 
   private forget(slot: number, script: Script): void {
