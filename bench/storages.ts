@@ -7,7 +7,7 @@ import { Effect, Layer, ManagedRuntime } from "effect"
 import { CollectableCacheStorage, InMemoryCacheStorage, withCache } from "effect-http-cache"
 import { RedisCacheStorage } from "effect-http-cache/redis"
 import { itemOf, lookupOf } from "effect-http-cache/testing"
-import { type ClientName, clientNames, clients, freshPrefix } from "../test/redisLayer.js"
+import { bareClient, type ClientName, clientNames, clients, freshPrefix } from "../test/redisLayer.js"
 import { redisServer } from "../test/redisServer.js"
 import { head, type Limit, Results } from "./table.js"
 
@@ -70,7 +70,8 @@ const measureClient = (port: number, name: ClientName) =>
     yield* keep(durable)
     yield* keep(storage, itemOf("", grouped, { body, vary: ["accept"], groups: ["a", "b", "c"] }), grouped)
     yield* Effect.promise(() => redis.send(["SET", "bare", Buffer.alloc(1600, 97)]))
-    const bare = () => redis.send(["GET", "bare"])
+    const client = yield* bareClient(port)
+    const bare = name === "ioredis" ? () => client.getBuffer("bare") : () => redis.send(["GET", "bare"])
     const getting = (from: CollectableCacheStorage.Service, at = lookup) => () => Effect.runPromise(from.get(at))
     yield* Effect.promise(async () => {
       expectThat("the body", (await getting(storage)()).body.byteLength, body.byteLength)

@@ -93,7 +93,7 @@ export interface NodeRedisOptions {
 const together = (stream: IoredisStream | undefined): void => {
   if (stream === undefined) return
   stream.cork()
-  process.nextTick(() => stream.uncork())
+  setImmediate(() => stream.uncork())
 }
 
 const owned = (arg: string | Uint8Array): string | Buffer =>

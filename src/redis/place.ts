@@ -2,6 +2,7 @@
 import { LRUCache } from "lru-cache"
 import type { CacheKey, Lookup, Place } from "../CacheStorage.js"
 import type { CacheItem } from "../CacheItem.js"
+import { remembering } from "../protocol/Remembering.js"
 import { remembered } from "../protocol/Vary.js"
 import { type Reply, textOf } from "./port.js"
 
@@ -19,9 +20,11 @@ const listsField = (partition: string): string => `l${partition}`
 /** A list of field names as Redis has it. */
 export const textOfList = (list: ReadonlyArray<string>): string => JSON.stringify(list)
 
+type Lists = ReadonlyArray<ReadonlyArray<string>>
+
 /** The lists of field names that the items of a place have, and the groups that they were seen to be of. */
 export interface Known {
-  readonly lists: ReadonlyArray<ReadonlyArray<string>>
+  readonly lists: Lists
   readonly groups: ReadonlyArray<string>
 }
 
@@ -30,10 +33,7 @@ const nothing: Known = { lists: [[]], groups: [] }
 const isList = (value: unknown): value is ReadonlyArray<string> =>
   Array.isArray(value) && value.every((name) => typeof name === "string")
 
-/** Lists as Redis has them; what can't be read is none. */
-export const parseLists = (reply: Reply | undefined): ReadonlyArray<ReadonlyArray<string>> => {
-  const text = textOf(reply)
-  if (text === undefined) return []
+const parse = (text: string): Lists => {
   try {
     const texts: unknown = JSON.parse(text)
     return isList(texts) ? texts.map((list): unknown => JSON.parse(list)).filter(isList) : []
@@ -42,7 +42,17 @@ export const parseLists = (reply: Reply | undefined): ReadonlyArray<ReadonlyArra
   }
 }
 
-type Lists = Known["lists"]
+/** A longer text is parsed each time. */
+const longestText = 1000
+
+/** Most places have the same few. */
+const parsedBy = remembering<Lists>(longestText)
+
+/** Lists as Redis has them; what can't be read is none. */
+export const parseLists = (reply: Reply | undefined): Lists => {
+  const text = textOf(reply)
+  return text === undefined ? [] : parsedBy(text, () => parse(text))
+}
 
 export const includes = (lists: Lists, list: ReadonlyArray<string>): boolean =>
   lists.some((other) => other.length === list.length && other.every((name, at) => name === list[at]))
