@@ -4,7 +4,7 @@
  */
 import { HttpRouter, HttpServerRequest, HttpServerResponse } from "@effect/platform"
 import { Effect, Layer, ManagedRuntime } from "effect"
-import { CollectableCacheStorage, InMemoryCacheStorage, withCache } from "effect-http-cache"
+import { CollectableCacheStorage, HttpCache, InMemoryCacheStorage, withCache } from "effect-http-cache"
 import { RedisCacheStorage } from "effect-http-cache/redis"
 import { itemOf, lookupOf } from "effect-http-cache/testing"
 import { bareClient, type ClientName, clientNames, clients, freshPrefix } from "../test/redisLayer.js"
@@ -93,17 +93,21 @@ const measureClient = (port: number, name: ClientName) =>
     )
     const runtime = ManagedRuntime.make(RedisCacheStorage.layer(redis, { prefix: freshPrefix() }))
     const ask = () =>
-      runtime.runPromise(Effect.scoped(
+      runtime.runPromise(Effect.scoped(app.pipe(
         Effect.provideService(
-          app,
           HttpServerRequest.HttpServerRequest,
           HttpServerRequest.fromWeb(new Request("http://localhost/"))
-        )
-      ))
+        ),
+        // A window that is waited for by many is no failure of the storage.
+        Effect.provideService(HttpCache.Defaults, { storageTimeout: 10 })
+      )))
+    const hit = async () => {
+      const said = (await ask()).headers["cache-status"] ?? ""
+      if (!said.includes("; hit")) throw new Error(`a hit says ${said}`)
+    }
     yield* Effect.promise(async () => {
       await ask()
-      expectThat("a hit", /hit/.test((await ask()).headers["cache-status"] ?? ""), true)
-      await results.row("through a route, 50 in flight", { most: 6 }, () => ratios(bare, ask, 50))
+      await results.row("through a route, 50 in flight", { most: 6 }, () => ratios(bare, hit, 50))
       await runtime.dispose()
     })
 
