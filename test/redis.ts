@@ -1,19 +1,11 @@
 /** Suites that need a Redis. */
 import { afterAll, beforeAll, describe } from "@effect/vitest"
 import { Effect, Exit, Scope } from "effect"
-import { spawnSync } from "node:child_process"
 import { type Persistence, redisServer } from "./redisServer.js"
+import { isInstalled } from "./servers.js"
 
-const isInstalled = spawnSync("redis-server", ["--version"]).status === 0
-
-/** A suite that needs `redis-server`. Where that is missing it is left out, or fails where `CI` is set. */
-export const describeRedis = (name: string, suite: () => void): void => {
-  if (isInstalled || process.env["CI"] !== undefined) describe(name, suite)
-  else {
-    process.stderr.write(`"${name}" is left out without redis-server: apt-get install -y redis-server\n`)
-    describe.skip(name, suite)
-  }
-}
+/** A suite that needs `redis-server`. Where that is missing it is left out, of which `servers.ts` tells; with `CI` it fails. */
+export const describeRedis = describe.runIf(isInstalled("redis-server") || process.env["CI"] !== undefined)
 
 /** One server for all tests of a suite. */
 export const sharedServer = (how: Persistence = "none"): { readonly port: number } => {

@@ -53,6 +53,7 @@ export class RedisServer {
   async start(): Promise<void> {
     const place = ["--port", String(this.port), "--bind", "127.0.0.1", "--dir", this.folder]
     this.process = spawn("redis-server", [...place, ...this.settings], { stdio: "ignore" })
+    await once(this.process, "spawn")
     while (!await answers(this.port)) {
       if (this.process.exitCode !== null) throw new Error(`redis-server ended with ${this.process.exitCode}`)
       await setTimeout(5)
