@@ -3,11 +3,15 @@
  *
  * @since 0.2.0
  */
+import * as Config from "effect/Config"
+import type { ConfigError } from "effect/ConfigError"
 import * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"
+import type * as Redacted from "effect/Redacted"
 import type * as Scope from "effect/Scope"
 import type { CacheStorage } from "./CacheStorage.js"
 import * as CollectableCacheStorage from "./CollectableCacheStorage.js"
+import { connect } from "./redis/connect.js"
 import type { Redis } from "./redis/port.js"
 import { settingsOf } from "./redis/settings.js"
 import { RedisStorage } from "./redis/storage.js"
@@ -49,6 +53,17 @@ export interface Options {
    * was started again is not used.
    */
   readonly durable?: boolean | undefined
+}
+
+/**
+ * What `layerConfig` needs to connect, and all of the others.
+ *
+ * @since 0.2.0
+ * @category models
+ */
+export interface ConnectionOptions extends Options {
+  /** `redis://user:password@host:port/database`, all but the host as you need it, or `rediss://` for TLS. */
+  readonly url: Redacted.Redacted
 }
 
 /**
@@ -117,3 +132,31 @@ export const layerScoped = <E, R>(
   const settings = settingsOf(options)
   return CollectableCacheStorage.layer(Effect.map(acquire, (redis) => new RedisStorage(redis, settings)))
 }
+
+/**
+ * With a client of `ioredis` that the layer makes, from an Effect `Config`. The package `ioredis` must be installed. A value
+ * that is not as it must be fails the layer; a server that is not there does not: requests are answered without it until it
+ * is.
+ *
+ * @example
+ * ```ts
+ * import { Config } from "effect"
+ * import { RedisCacheStorage } from "effect-http-cache/redis"
+ *
+ * const storage = RedisCacheStorage.layerConfig({
+ *   url: Config.redacted("REDIS_URL"),
+ *   prefix: Config.withDefault(Config.string("CACHE_PREFIX"), "shop:")
+ * })
+ * ```
+ *
+ * @since 0.2.0
+ * @category layers
+ */
+export const layerConfig = (
+  options: Config.Config.Wrap<ConnectionOptions>
+): Layer.Layer<CacheStorage | CollectableCacheStorage.CollectableCacheStorage, ConfigError | TypeError> =>
+  CollectableCacheStorage.layer(Effect.gen(function*() {
+    const { url, ...others } = yield* Config.unwrap(options)
+    const settings = yield* Effect.try({ try: () => settingsOf(others), catch: (error) => error as TypeError })
+    return new RedisStorage(yield* connect(url), settings)
+  }))

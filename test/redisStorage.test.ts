@@ -5,6 +5,7 @@ import type { CacheItem, CacheStorage, CollectableCacheStorage } from "effect-ht
 import { RedisCacheStorage } from "effect-http-cache/redis"
 import { itemOf, lookupOf } from "effect-http-cache/testing"
 import { createHash, randomBytes } from "node:crypto"
+import { Redis } from "ioredis"
 import { describeRedis, sharedServer } from "./redis.js"
 import { bareClient, type ClientName, clientNames, clients, freshPrefix } from "./redisLayer.js"
 
@@ -313,6 +314,24 @@ describeRedis("the storage in Redis", () => {
         { ...none, groups: ["users"] },
         { ...none, everything: true, soft: false }
       ]))
+      yield* Effect.promise(stop)
+    }))
+
+  it.scopedLive("ioredis: listens also by a client that keeps no commands until it is connected", () =>
+    Effect.gen(function*() {
+      const { b, prefix } = yield* processes()
+      const client = yield* Effect.acquireRelease(
+        Effect.sync(() =>
+          new Redis({ port: server.port, host: "127.0.0.1", enableOfflineQueue: false, lazyConnect: true })
+        ),
+        (client) => Effect.sync(() => client.disconnect())
+      )
+      const heard: Array<string> = []
+      const stop = yield* Effect.promise(() =>
+        RedisCacheStorage.fromIoredis(client).subscribe(`${prefix}collected`, (message) => heard.push(message))
+      )
+      yield* b.collect({ keys: ["http://localhost/a"], groups: [] })
+      yield* Effect.eventually(Effect.sandbox(Effect.sync(() => expect(heard.length).toBe(1))))
       yield* Effect.promise(stop)
     }))
 

@@ -10,7 +10,8 @@ import type { Redis, Reply } from "./port.js"
 export interface Ioredis {
   readonly isCluster: boolean
   readonly callBuffer: (command: string, args: Array<string | Buffer | number>) => Promise<unknown>
-  readonly duplicate: () => IoredisSubscriber
+  /** By the options, which a cluster takes after its nodes. */
+  duplicate(first?: object, second?: object): IoredisSubscriber
   /** The socket; a `Cluster` has several. */
   readonly stream?: IoredisStream | undefined
 }
@@ -34,7 +35,7 @@ export interface IoredisStream {
  */
 export interface IoredisSubscriber {
   readonly subscribe: (channel: string) => Promise<unknown>
-  readonly on: (event: "message", listener: (channel: string, message: string) => void) => unknown
+  readonly on: (event: "message" | "error", listener: (channel: string, message: string) => void) => unknown
   readonly disconnect: () => void
 }
 
@@ -99,6 +100,9 @@ const together = (stream: IoredisStream | undefined): void => {
 const owned = (arg: string | Uint8Array): string | Buffer =>
   typeof arg === "string" ? arg : Buffer.from(arg.buffer, arg.byteOffset, arg.byteLength)
 
+/** Who listens waits for its connection, whatever the client does that commands are sent by. */
+const listening = { enableOfflineQueue: true, lazyConnect: false, maxRetriesPerRequest: null }
+
 /**
  * An `ioredis` client that is connected, or connects by itself. It stays yours to close.
  *
@@ -120,7 +124,8 @@ export const fromIoredis = (client: Ioredis): Redis => ({
     return client.callBuffer(String(command), args.map(owned)) as Promise<Reply>
   },
   subscribe: async (channel, listener) => {
-    const subscriber = client.duplicate()
+    const subscriber = client.isCluster ? client.duplicate([], listening) : client.duplicate(listening)
+    subscriber.on("error", () => {})
     subscriber.on("message", (_, message) => listener(message))
     await subscriber.subscribe(channel)
     return async () => subscriber.disconnect()
