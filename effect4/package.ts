@@ -27,6 +27,7 @@ export const leftOut: { readonly [file: string]: string } = {
   "test/doors.test.ts": ofRouters,
   "test/examples.test.ts": ofExamples,
   "test/examplesInDocs.test.ts": ofTexts,
+  "test/examplesOnRedis.test.ts": ofExamples,
   "test/failing.test.ts": ofRouters,
   "test/map.test.ts": ofTexts,
   "test/oneView.test.ts": ofRouters,

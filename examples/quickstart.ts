@@ -1,10 +1,11 @@
 /** An API with cached routes: `npm start`, then the curl lines that it prints. */
 import { HttpRouter, HttpServer, HttpServerRequest, HttpServerRespondable, HttpServerResponse } from "@effect/platform"
 import { NodeHttpServer, NodeRuntime } from "@effect/platform-node"
-import { Config, ConfigError, Console, Effect, Layer, Schema } from "effect"
-import { HttpCache, InMemoryCacheStorage, withCache, withCollect } from "effect-http-cache"
+import { Config, ConfigError, Console, Context, Effect, Layer, Schema } from "effect"
+import { HttpCache, withCache, withCollect } from "effect-http-cache"
 import { createServer } from "node:http"
 import { fileURLToPath } from "node:url"
+import { storage } from "./storage.js"
 
 class UserNotFound extends Schema.TaggedError<UserNotFound>()("UserNotFound", { id: Schema.String }) {
   [HttpServerRespondable.symbol]() {
@@ -12,20 +13,42 @@ class UserNotFound extends Schema.TaggedError<UserNotFound>()("UserNotFound", { 
   }
 }
 
-/** What a database would hold, and how often each handler has run. */
-class State extends Effect.Service<State>()("State", {
-  sync: () => ({
-    users: new Map([["1", { id: "1", name: "Ada", version: 1 }], ["2", { id: "2", name: "Alan", version: 1 }]]),
-    handlerRuns: new Map<string, number>()
+export interface User {
+  readonly id: string
+  readonly name: string
+  readonly version: number
+}
+
+export const someUsers: ReadonlyArray<User> = [
+  { id: "1", name: "Ada", version: 1 },
+  { id: "2", name: "Alan", version: 1 }
+]
+
+/** What a database would be. */
+export class Users extends Context.Tag("Users")<Users, {
+  readonly find: (id: string) => Effect.Effect<User | undefined>
+  readonly save: (user: User) => Effect.Effect<void>
+}>() {
+  static readonly layer = Layer.sync(Users, () => {
+    const users = new Map(someUsers.map((user) => [user.id, user]))
+    return {
+      find: (id) => Effect.sync(() => users.get(id)),
+      save: (user) => Effect.sync(() => void users.set(user.id, user))
+    }
   })
+}
+
+/** How often each handler has run. */
+export class HandlerRuns extends Effect.Service<HandlerRuns>()("HandlerRuns", {
+  sync: () => ({ counts: new Map<string, number>() })
 }) {}
 
 const countRun = (handler: string) =>
-  Effect.map(State, ({ handlerRuns }) => handlerRuns.set(handler, (handlerRuns.get(handler) ?? 0) + 1))
+  Effect.map(HandlerRuns, ({ counts }) => counts.set(handler, (counts.get(handler) ?? 0) + 1))
 
 const findUser = Effect.gen(function*() {
   const { id } = yield* HttpRouter.schemaPathParams(Schema.Struct({ id: Schema.String }))
-  const user = (yield* State).users.get(id)
+  const user = yield* (yield* Users).find(id)
   return user ?? (yield* new UserNotFound({ id }))
 })
 
@@ -43,7 +66,7 @@ const patchUser = Effect.gen(function*() {
   const { name } = yield* HttpServerRequest.schemaBodyJson(Schema.Struct({ name: Schema.NonEmptyString }))
   const user = yield* findUser
   const renamed = { ...user, name, version: user.version + 1 }
-  ;(yield* State).users.set(user.id, renamed)
+  yield* (yield* Users).save(renamed)
   return yield* HttpServerResponse.json(renamed, { headers: { etag: etag(renamed) } })
 })
 
@@ -71,8 +94,8 @@ const getMe = Effect.gen(function*() {
 })
 
 const getHandlerRuns = Effect.flatMap(
-  State,
-  ({ handlerRuns }) => HttpServerResponse.json(Object.fromEntries(handlerRuns))
+  HandlerRuns,
+  ({ counts }) => HttpServerResponse.json(Object.fromEntries(counts))
 )
 
 export const router = HttpRouter.empty.pipe(
@@ -83,7 +106,7 @@ export const router = HttpRouter.empty.pipe(
   HttpRouter.get("/handler-runs", getHandlerRuns)
 )
 
-export const services = Layer.merge(State.Default, InMemoryCacheStorage.layerCollectable)
+export const services = Layer.mergeAll(HandlerRuns.Default, Users.layer, storage)
 
 const port = Config.integer("PORT").pipe(
   Config.validate({ message: "it must be from 0 to 65535", validation: (port) => port >= 0 && port <= 65535 }),
@@ -107,20 +130,22 @@ const server = Effect.gen(function*() {
   yield* Effect.never
 })
 
-const main = Effect.flatMap(port, (port) =>
-  Effect.scoped(server).pipe(
-    Effect.provide(NodeHttpServer.layer(createServer, { port })),
-    // Outermost: it closes after the server.
-    Effect.provide(services),
-    Effect.catchTag("ServeError", ({ cause }) =>
-      Effect.fail(`Can't listen on port ${port}: ${String(cause)}; try another, as in PORT=3001 npm start`))
-  )).pipe(
-    Effect.catchAll((error) =>
-      Effect.zipRight(
-        Console.error(ConfigError.isConfigError(error) ? `PORT: ${error.message}` : error),
-        Effect.sync(() => process.exitCode = 1)
+/** The server with these services; whoever has others gives others. */
+export const main = (others: Layer.Layer<Layer.Layer.Success<typeof services>, ConfigError.ConfigError | string>) =>
+  Effect.flatMap(port, (port) =>
+    Effect.scoped(server).pipe(
+      Effect.provide(NodeHttpServer.layer(createServer, { port })),
+      // Outermost: it closes after the server.
+      Effect.provide(others),
+      Effect.catchTag("ServeError", ({ cause }) =>
+        Effect.fail(`Can't listen on port ${port}: ${String(cause)}; try another, as in PORT=3001 npm start`))
+    )).pipe(
+      Effect.catchAll((error) =>
+        Effect.zipRight(
+          Console.error(ConfigError.isConfigError(error) ? `PORT: ${error.message}` : error),
+          Effect.sync(() => process.exitCode = 1)
+        )
       )
     )
-  )
 
-if (process.argv[1] === fileURLToPath(import.meta.url)) NodeRuntime.runMain(main)
+if (process.argv[1] === fileURLToPath(import.meta.url)) NodeRuntime.runMain(main(services))

@@ -7,8 +7,8 @@
  */
 import { NodeRuntime } from "@effect/platform-node"
 import { Config, ConfigError, Console, Effect, Layer } from "effect"
-import { InMemoryCacheStorage } from "effect-http-cache"
 import { layer } from "./reverse-proxy/proxy.js"
+import { storage } from "./storage.js"
 
 const help = `
   ORIGIN          where to forward to, such as http://127.0.0.1:8000
@@ -16,6 +16,7 @@ const help = `
   COOKIES         a response that sets cookies: refuse (to store it), strip, or store; refuse if unset
   TARGETS         targeted fields to obey, with commas between; CDN-Cache-Control if unset
   STALE_IF_ERROR  how long a stale response stands in for a broken origin, such as "1 hour"; "1 day" if unset
+  STORAGE         where to store: redis://host:port; in memory if unset
 `
 
 const settings = Config.all({
@@ -33,13 +34,14 @@ const settings = Config.all({
 
 const server = Effect.flatMap(
   settings,
-  (options) => Layer.launch(Layer.provide(layer(options), InMemoryCacheStorage.layerCollectable))
+  (options) => Layer.launch(Layer.provide(layer(options), storage))
 )
 
 const main = server.pipe(
+  Effect.catchTag("ServeError", ({ cause }) => Effect.fail(String(cause))),
   Effect.catchAll((error) =>
     Effect.zipRight(
-      Console.error(ConfigError.isConfigError(error) ? `${String(error)}\n${help}` : String(error.cause)),
+      Console.error(ConfigError.isConfigError(error) ? `${String(error)}\n${help}` : error),
       Effect.sync(() => process.exitCode = 1)
     )
   )

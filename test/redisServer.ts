@@ -69,6 +69,15 @@ export class RedisServer {
     await ended
   }
 
+  /** It stands still, and its connections stay. */
+  pause(): void {
+    this.process?.kill("SIGSTOP")
+  }
+
+  resume(): void {
+    this.process?.kill("SIGCONT")
+  }
+
   async remove(): Promise<void> {
     await this.stop()
     rmSync(this.folder, { recursive: true, force: true })
