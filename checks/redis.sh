@@ -12,3 +12,5 @@ for client in ${REDIS_CLIENTS:-ioredis redis}; do
   REDIS_PORT="$port" REDIS_CLIENT="$client" npx vitest run --testTimeout 240000 \
     ${@:-$(grep -rlE "(Test|Quiet)Server" test --include="*.test.ts")}
 done
+echo "the suite of HTTP cache tests, with the proxy on Redis"
+STORAGE="redis://127.0.0.1:$port" npm run --silent conformance

@@ -7,6 +7,7 @@
  */
 import { NodeRuntime } from "@effect/platform-node"
 import { Config, ConfigError, Console, Effect, Layer } from "effect"
+import { HttpCache } from "effect-http-cache"
 import { layer } from "./reverse-proxy/proxy.js"
 import { storage } from "./storage.js"
 
@@ -17,6 +18,7 @@ const help = `
   TARGETS         targeted fields to obey, with commas between; CDN-Cache-Control if unset
   STALE_IF_ERROR  how long a stale response stands in for a broken origin, such as "1 hour"; "1 day" if unset
   STORAGE         where to store: redis://host:port; in memory if unset
+  STORAGE_TIMEOUT how long a request waits for it, for each call; "250 millis" if unset
 `
 
 const settings = Config.all({
@@ -32,9 +34,13 @@ const settings = Config.all({
   staleIfError: Config.duration("STALE_IF_ERROR").pipe(Config.withDefault("1 day" as const))
 })
 
+const storageTimeout = Config.duration("STORAGE_TIMEOUT").pipe(Config.withDefault("250 millis" as const))
+
+const defaults = Layer.effect(HttpCache.Defaults, Effect.map(storageTimeout, (storageTimeout) => ({ storageTimeout })))
+
 const server = Effect.flatMap(
   settings,
-  (options) => Layer.launch(Layer.provide(layer(options), storage))
+  (options) => Layer.launch(Layer.provide(layer(options), Layer.merge(storage, defaults)))
 )
 
 const main = server.pipe(
