@@ -150,8 +150,6 @@ if record ~= '' then
   local field = fieldOf(partition, variant)
   redis.call('HSET', hash, field, record)
   redis.call('ZADD', index, now + lasts, field)
-  if redis.call('PTTL', hash) < lasts then redis.call('PEXPIRE', hash, ARGV[6]) end
-  if redis.call('PTTL', index) < lasts then redis.call('PEXPIRE', index, ARGV[6]) end
 end
 write(partition, rest)
 
@@ -167,4 +165,10 @@ for _, field in ipairs(over) do
   drop(other, variant)
   write(other, left)
 end
+
+-- As long as the last one that is there, and no shorter than a fill that may have begun.
+local last = redis.call('ZRANGE', index, 0, 0, 'REV', 'WITHSCORES')[2]
+local stays = string.format('%.0f', math.max(last and last - now or 0, fillLasts))
+redis.call('PEXPIRE', hash, stays)
+redis.call('PEXPIRE', index, stays)
 return record ~= '' and 'kept' or 'refused'`)
