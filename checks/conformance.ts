@@ -3,6 +3,7 @@
  *
  * Starts the suite's own origin and the proxy, runs each case, and holds the results against `conformance/expected.json`:
  * whoever fails is named there with a reason. What the suite has no cases for is in `conformance/*.mjs`. `npm run conformance -- ID` runs one case and shows what was on the wire.
+ * With `STORAGE=redis://host:port` the proxy stores there.
  */
 import { type ChildProcess, spawn } from "node:child_process"
 import { once } from "node:events"
@@ -79,7 +80,9 @@ console.log("COOKIES=store: the suite wants responses that set cookies to be sto
 await start(["--import", "tsx", "examples/reverse-proxy.ts"], {
   ORIGIN: `http://127.0.0.1:${originPort}`,
   PORT: String(proxyPort),
-  COOKIES: "store"
+  COOKIES: "store",
+  // A hundred cases begin at once: a storage that is asked over a socket is not left alone for that.
+  STORAGE_TIMEOUT: "10 seconds"
 }, /Listening/)
 
 try {

@@ -25,6 +25,7 @@ import { Effect } from "effect"
 import { InMemoryCacheStorage, withCache, withCollect } from "effect-http-cache"
 import * as HttpCache from "effect-http-cache/HttpCache"
 import type { CacheStorage } from "effect-http-cache/CacheStorage"
+import { RedisCacheStorage } from "effect-http-cache/redis"
 import { collectableLaws, expectCacheStatus } from "effect-http-cache/testing"
 
 let runs = 0
@@ -43,13 +44,20 @@ for (const method of ["GET", "GET", "PATCH", "GET"]) {
 }
 await dispose()
 for (const { test } of collectableLaws()) await Effect.runPromise(Effect.provide(test, InMemoryCacheStorage.layerCollectable))
-console.log(said.join("\n"), typeof HttpCache.middleware)
+// Neither client is installed.
+const away: RedisCacheStorage.Redis = {
+  isCluster: false,
+  send: () => Promise.reject(new Error("away")),
+  subscribe: () => Promise.reject(new Error("away"))
+}
+const { message } = await Effect.runPromise(Effect.flip(RedisCacheStorage.make(away).collect({ keys: ["/"], groups: [] })))
+console.log(said.join("\n"), typeof HttpCache.middleware, message)
 TS
 cat > expected.txt <<'TXT'
 effect-http-cache; fwd=uri-miss; stored
 effect-http-cache; hit; ttl=9
 effect-http-cache; fwd=method
-effect-http-cache; fwd=uri-miss; stored function
+effect-http-cache; fwd=uri-miss; stored function RedisCacheStorage.collect failed for /
 TXT
 for typescript in "$(cd "$root" && version typescript)" latest; do
   npm install --silent --no-fund --no-audit --save-dev "typescript@$typescript" "@types/node@20"

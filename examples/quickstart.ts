@@ -2,9 +2,10 @@
 import { HttpRouter, HttpServer, HttpServerRequest, HttpServerRespondable, HttpServerResponse } from "@effect/platform"
 import { NodeHttpServer, NodeRuntime } from "@effect/platform-node"
 import { Config, Console, Context, Effect, Layer, Schema } from "effect"
-import { HttpCache, InMemoryCacheStorage, withCache, withCollect } from "effect-http-cache"
+import { HttpCache, withCache, withCollect } from "effect-http-cache"
 import { createServer } from "node:http"
 import { fileURLToPath } from "node:url"
+import { storage } from "./storage.js"
 
 class UserNotFound extends Schema.TaggedError<UserNotFound>()("UserNotFound", { id: Schema.String }) {
   [HttpServerRespondable.symbol]() {
@@ -12,23 +13,42 @@ class UserNotFound extends Schema.TaggedError<UserNotFound>()("UserNotFound", { 
   }
 }
 
-/** What a database would hold, and how often each handler has run. */
-class State extends Context.Tag("State")<State, {
-  readonly users: Map<string, { readonly id: string; readonly name: string; readonly version: number }>
-  readonly handlerRuns: Map<string, number>
-}>() {
-  static readonly layer = Layer.sync(State, () => ({
-    users: new Map([["1", { id: "1", name: "Ada", version: 1 }], ["2", { id: "2", name: "Alan", version: 1 }]]),
-    handlerRuns: new Map()
-  }))
+export interface User {
+  readonly id: string
+  readonly name: string
+  readonly version: number
 }
 
+export const someUsers: ReadonlyArray<User> = [
+  { id: "1", name: "Ada", version: 1 },
+  { id: "2", name: "Alan", version: 1 }
+]
+
+/** What a database would be. */
+export class Users extends Context.Tag("Users")<Users, {
+  readonly find: (id: string) => Effect.Effect<User | undefined>
+  readonly save: (user: User) => Effect.Effect<void>
+}>() {
+  static readonly layer = Layer.sync(Users, () => {
+    const users = new Map(someUsers.map((user) => [user.id, user]))
+    return {
+      find: (id) => Effect.sync(() => users.get(id)),
+      save: (user) => Effect.sync(() => void users.set(user.id, user))
+    }
+  })
+}
+
+/** How often each handler has run. */
+export class HandlerRuns extends Effect.Service<HandlerRuns>()("HandlerRuns", {
+  sync: () => ({ counts: new Map<string, number>() })
+}) {}
+
 const countRun = (handler: string) =>
-  Effect.map(State, ({ handlerRuns }) => handlerRuns.set(handler, (handlerRuns.get(handler) ?? 0) + 1))
+  Effect.map(HandlerRuns, ({ counts }) => counts.set(handler, (counts.get(handler) ?? 0) + 1))
 
 const findUser = Effect.gen(function*() {
   const { id } = yield* HttpRouter.schemaPathParams(Schema.Struct({ id: Schema.String }))
-  const user = (yield* State).users.get(id)
+  const user = yield* (yield* Users).find(id)
   return user ?? (yield* new UserNotFound({ id }))
 })
 
@@ -46,7 +66,7 @@ const patchUser = Effect.gen(function*() {
   const { name } = yield* HttpServerRequest.schemaBodyJson(Schema.Struct({ name: Schema.NonEmptyString }))
   const user = yield* findUser
   const renamed = { ...user, name, version: user.version + 1 }
-  ;(yield* State).users.set(user.id, renamed)
+  yield* (yield* Users).save(renamed)
   return yield* HttpServerResponse.json(renamed, { headers: { etag: etag(renamed) } })
 })
 
@@ -74,8 +94,8 @@ const getMe = Effect.gen(function*() {
 })
 
 const getHandlerRuns = Effect.flatMap(
-  State,
-  ({ handlerRuns }) => HttpServerResponse.json(Object.fromEntries(handlerRuns))
+  HandlerRuns,
+  ({ counts }) => HttpServerResponse.json(Object.fromEntries(counts))
 )
 
 export const router = HttpRouter.empty.pipe(
@@ -86,7 +106,7 @@ export const router = HttpRouter.empty.pipe(
   HttpRouter.get("/handler-runs", getHandlerRuns)
 )
 
-export const services = Layer.merge(State.layer, InMemoryCacheStorage.layerCollectable)
+export const services = Layer.mergeAll(HandlerRuns.Default, Users.layer, storage)
 
 const port = Config.string("PORT").pipe(
   Config.withDefault("3000"),
@@ -113,20 +133,22 @@ const server = Effect.gen(function*() {
   yield* Effect.never
 })
 
-const main = Effect.flatMap(port, (port) =>
-  Effect.scoped(server).pipe(
-    Effect.provide(NodeHttpServer.layer(createServer, { port })),
-    // Outermost: it closes after the server.
-    Effect.provide(services),
-    Effect.catchTag("ServeError", ({ cause }) =>
-      Effect.fail(`Can't listen on port ${port}: ${String(cause)}; try another, as in PORT=3001 npm start`))
-  )).pipe(
-    Effect.catchAll((error) =>
-      Effect.zipRight(
-        Console.error(String(error)),
-        Effect.sync(() => process.exitCode = 1)
+/** The server with these services; whoever has others gives others. */
+export const main = <E>(others: Layer.Layer<Layer.Layer.Success<typeof services>, E>) =>
+  Effect.flatMap(port, (port) =>
+    Effect.scoped(server).pipe(
+      Effect.provide(NodeHttpServer.layer(createServer, { port })),
+      Effect.catchTag("ServeError", ({ cause }) =>
+        Effect.fail(`Can't listen on port ${port}: ${String(cause)}; try another, as in PORT=3001 npm start`)),
+      // Outermost: it closes after the server.
+      Effect.provide(others)
+    )).pipe(
+      Effect.catchAll((error) =>
+        Effect.zipRight(
+          Console.error(String(error)),
+          Effect.sync(() => process.exitCode = 1)
+        )
       )
     )
-  )
 
-if (process.argv[1] === fileURLToPath(import.meta.url)) NodeRuntime.runMain(main)
+if (process.argv[1] === fileURLToPath(import.meta.url)) NodeRuntime.runMain(main(services))

@@ -7,8 +7,9 @@
  */
 import { NodeRuntime } from "@effect/platform-node"
 import { Config, Console, Effect, Layer } from "effect"
-import { InMemoryCacheStorage } from "effect-http-cache"
+import { HttpCache } from "effect-http-cache"
 import { layer } from "./reverse-proxy/proxy.js"
+import { storage } from "./storage.js"
 
 const help = `
   ORIGIN          where to forward to, such as http://127.0.0.1:8000
@@ -16,6 +17,8 @@ const help = `
   COOKIES         a response that sets cookies: refuse (to store it), strip, or store; refuse if unset
   TARGETS         targeted fields to obey, with commas between; CDN-Cache-Control if unset
   STALE_IF_ERROR  how long a stale response stands in for a broken origin, such as "1 hour"; "1 day" if unset
+  STORAGE         where to store: redis://host:port; in memory if unset
+  STORAGE_TIMEOUT how long a request waits for it, for each call; "250 millis" if unset
 `
 
 const settings = Config.all({
@@ -31,15 +34,20 @@ const settings = Config.all({
   staleIfError: Config.duration("STALE_IF_ERROR").pipe(Config.withDefault("1 day" as const))
 })
 
+const storageTimeout = Config.duration("STORAGE_TIMEOUT").pipe(Config.withDefault("250 millis" as const))
+
+const defaults = Layer.effect(HttpCache.Defaults, Effect.map(storageTimeout, (storageTimeout) => ({ storageTimeout })))
+
 const server = Effect.flatMap(
   settings,
-  (options) => Layer.launch(Layer.provide(layer(options), InMemoryCacheStorage.layerCollectable))
+  (options) => Layer.launch(Layer.provide(layer(options), Layer.merge(storage, defaults)))
 )
 
 const main = server.pipe(
+  Effect.catchTag("ServeError", ({ cause }) => Effect.fail(String(cause))),
   Effect.catchAll((error) =>
     Effect.zipRight(
-      Console.error(error._tag === "ServeError" ? String(error.cause) : `${String(error)}\n${help}`),
+      Console.error(typeof error === "string" ? error : `${String(error)}\n${help}`),
       Effect.sync(() => process.exitCode = 1)
     )
   )

@@ -7,7 +7,8 @@ import * as Schema from "effect/Schema"
 import * as Fields from "./protocol/Fields.js"
 
 // RFC 9110 §5.5: a line break in a value would split the response in two.
-const FieldValue = Schema.String.pipe(Schema.pattern(/^[\t\x20-\x7e\x80-\xff]*$/))
+const fieldValue = /^[\t\x20-\x7e\x80-\xff]*$/
+const FieldValue = Schema.String.pipe(Schema.pattern(fieldValue))
 const Headers = Schema.Record({ key: Schema.String, value: FieldValue }).pipe(
   Schema.filter((headers) => Object.keys(headers).every((name) => Fields.isToken(name) && name === name.toLowerCase()))
 )
@@ -72,6 +73,73 @@ export const CacheItem = Schema.Struct({
   /** From then on a storage may drop it. */
   retainUntil: Time
 })
+
+const isText = (value: unknown): value is string => typeof value === "string"
+const isTexts = (value: unknown): boolean => Array.isArray(value) && value.every(isText)
+const isNumber = (value: unknown): value is number => typeof value === "number" && Number.isFinite(value)
+const isDuration = (value: unknown): boolean => isNumber(value) && value >= 0
+const isPosition = (value: unknown): boolean => Number.isInteger(value) && Number(value) >= 0
+const isFlag = (value: unknown): boolean => typeof value === "boolean"
+const isValue = (value: unknown): boolean => isText(value) && fieldValue.test(value)
+
+const isRecord = (value: unknown): value is { readonly [name: string]: unknown } =>
+  typeof value === "object" && value !== null && !Array.isArray(value)
+
+const isHeaders = (value: unknown): boolean => {
+  if (!isRecord(value)) return false
+  for (const name in value) {
+    if (!Fields.isToken(name) || name !== name.toLowerCase() || !isValue(value[name])) return false
+  }
+  return true
+}
+
+const isRange = (value: unknown): boolean =>
+  isRecord(value) && isPosition(value["first"]) && isPosition(value["last"]) && isPosition(value["size"])
+
+const checks: { readonly [Part in keyof CacheItem]-?: (value: unknown) => boolean } = {
+  id: (value) => isText(value) && value !== "",
+  key: isText,
+  partition: isText,
+  variant: isText,
+  cache: isText,
+  vary: isTexts,
+  groups: isTexts,
+  status: (value) => isPosition(value) && Number(value) >= 200 && Number(value) <= 599,
+  headers: isHeaders,
+  cookies: (value) => Array.isArray(value) && value.every(isValue),
+  body: (value) => value instanceof Uint8Array,
+  range: isRange,
+  date: isNumber,
+  requestTime: isNumber,
+  responseTime: isNumber,
+  initialAge: isDuration,
+  lifetime: isDuration,
+  alwaysValidate: isFlag,
+  staleForbidden: isFlag,
+  staleWhileRevalidateUntil: isNumber,
+  staleIfErrorUntil: isNumber,
+  retainUntil: isNumber
+}
+
+const parts = Object.entries(checks)
+
+/**
+ * Whether a value is an item, as the schema says of a decoded one. It is written by hand, since a storage outside the process
+ * asks it for each read, and the schema takes ten times as long.
+ *
+ * @example
+ * ```ts
+ * import { CacheItem } from "effect-http-cache"
+ * import { itemOf } from "effect-http-cache/testing"
+ *
+ * const answers = [CacheItem.isItem(itemOf("hello")), CacheItem.isItem({ status: 200 })] // [true, false]
+ * ```
+ *
+ * @since 0.2.0
+ * @category guards
+ */
+export const isItem = (value: unknown): value is CacheItem =>
+  isRecord(value) && parts.every(([part, isRight]) => isRight(value[part]) || (part === "range" && !("range" in value)))
 
 /**
  * One stored response, as the schema of the same name has it.

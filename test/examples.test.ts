@@ -4,11 +4,9 @@ import { NodeHttpServer } from "@effect/platform-node"
 import { afterAll, describe, expect, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { InMemoryCacheStorage, withCache } from "effect-http-cache"
-import { type ChildProcess, spawn } from "node:child_process"
 import { once } from "node:events"
 import { createServer as createHttpServer, get, type IncomingHttpHeaders } from "node:http"
 import { createServer } from "node:net"
-import { fileURLToPath } from "node:url"
 import * as conditionalRequests from "../examples/conditional-requests.js"
 import * as customStorage from "../examples/custom-storage.js"
 import * as httpApi from "../examples/http-api.js"
@@ -16,40 +14,18 @@ import * as httpLayerRouter from "../examples/http-layer-router.js"
 import "../examples/custom-storage.test.js"
 import "../examples/testing.test.js"
 import { appOfApi, appOfRouter, codeOfSignal, serve, TestServer } from "./harness.js"
+import { endAll, freePort, started } from "./started.js"
 
-const root = fileURLToPath(new URL("..", import.meta.url))
-
-const children: Array<ChildProcess> = []
-
-afterAll(() => children.forEach((child) => child.kill()))
-
-/** An example as a user runs it. */
-const started = (example: string, env: NodeJS.ProcessEnv, ...args: ReadonlyArray<string>) => {
-  const child = spawn(process.execPath, ["--import", "tsx", example, ...args], { cwd: root, env })
-  children.push(child)
-  let output = ""
-  child.stdout.on("data", (chunk) => output += chunk)
-  child.stderr.on("data", (chunk) => output += chunk)
-  return { child, exited: once(child, "exit"), output: () => output }
-}
+afterAll(endAll)
 
 const quickstart = (port: string) => started("examples/quickstart.ts", { ...process.env, PORT: port })
-
-const freePort = async (): Promise<number> => {
-  const server = createServer().listen(0, "127.0.0.1")
-  await once(server, "listening")
-  const { port } = server.address() as { port: number }
-  server.close()
-  await once(server, "close")
-  return port
-}
 
 describe("quickstart", () => {
   it("serves, does what its curl lines say, and stops cleanly on SIGINT and SIGTERM", async () => {
     for (const signal of ["SIGINT", "SIGTERM"] as const) {
       const port = await freePort()
-      const { child, exited, output } = quickstart(String(port))
-      while (!output().includes("/handler-runs")) await Promise.race([once(child.stdout, "data"), exited])
+      const { child, exited, output, says } = quickstart(String(port))
+      await says("/handler-runs")
       expect(output().match(/^ {2}curl .*$/gm)).toHaveLength(4)
       const ask = (path: string, init: RequestInit = {}) => fetch(`http://localhost:${port}${path}`, init)
       const said = (response: Response) => response.headers.get("cache-status")
@@ -111,10 +87,10 @@ describe("reverse proxy", () => {
   it("names the variable that is missing or wrong, and says what there is", async () => {
     const without = proxy({})
     expect(await without.exited).toEqual([1, null])
-    expect(without.output()).toMatch(/ORIGIN[\s\S]*COOKIES[\s\S]*TARGETS[\s\S]*STALE_IF_ERROR/)
+    expect(without.output()).toMatch(/ORIGIN[\s\S]*COOKIES[\s\S]*TARGETS[\s\S]*STALE_IF_ERROR[\s\S]*STORAGE/)
     const help = started("examples/reverse-proxy.ts", process.env, "--help")
     expect(await help.exited).toEqual([0, null])
-    expect(help.output()).toMatch(/ORIGIN[\s\S]*PORT[\s\S]*COOKIES[\s\S]*TARGETS[\s\S]*STALE_IF_ERROR/)
+    expect(help.output()).toMatch(/ORIGIN[\s\S]*PORT[\s\S]*COOKIES[\s\S]*TARGETS[\s\S]*STALE_IF_ERROR[\s\S]*STORAGE/)
     const origins = ["http://127.0.0.1:1/path", "http://user@127.0.0.1:1"]
     for (const wrong of origins.map((origin) => proxy({ ORIGIN: origin }))) {
       expect(await wrong.exited).toEqual([1, null])
@@ -140,8 +116,8 @@ describe("reverse proxy", () => {
     await once(origin, "listening")
     const { port: originPort } = origin.address() as { port: number }
     const port = await freePort()
-    const { child, exited, output } = proxy({ ORIGIN: `http://127.0.0.1:${originPort}`, PORT: String(port) })
-    while (!output().includes("Listening")) await Promise.race([once(child.stdout, "data"), exited])
+    const { child, exited, says } = proxy({ ORIGIN: `http://127.0.0.1:${originPort}`, PORT: String(port) })
+    await says("Listening")
     const hints: Array<unknown> = []
     const ask = (path: string) =>
       new Promise<readonly [number | undefined, string, IncomingHttpHeaders]>((resolve, reject) =>

@@ -7,6 +7,7 @@ import { once } from "node:events"
 import * as Http from "node:http"
 import * as Net from "node:net"
 import { type App, logged, portOf } from "./platform.js"
+import { layerRedis } from "./redisLayer.js"
 import { howOf, layerWaiting } from "./waiting.js"
 
 export * from "./platform.js"
@@ -121,8 +122,18 @@ export const still = (value: () => number, turns = 500): Effect.Effect<number> =
     )
   })
 
-/** A port, and a storage that can collect; `npm run check:waiting` runs the tests over storages that wait. */
-export const TestServer = Layer.merge(NodeHttpServer.layerTest, layerWaiting(howOf(process.env["STORAGE"])))
+const { REDIS_CLIENT, REDIS_PORT, STORAGE } = process.env
+
+/**
+ * A port, and a storage that can collect; `npm run check:waiting` runs the tests over storages that wait, and
+ * `npm run check:redis` over Redis.
+ */
+export const TestServer = Layer.merge(
+  NodeHttpServer.layerTest,
+  REDIS_PORT === undefined
+    ? layerWaiting(howOf(STORAGE))
+    : layerRedis(Number(REDIS_PORT), REDIS_CLIENT === "redis" ? "redis" : "ioredis")
+)
 
 /** The same, and nothing is logged. */
 export const QuietServer = Layer.merge(TestServer, logged([]))

@@ -4,9 +4,8 @@
  */
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import * as Schema from "effect/Schema"
 import type { CacheMiss, CacheStorageError, ForwardReason } from "../CacheError.js"
-import { CacheItem } from "../CacheItem.js"
+import { type CacheItem, isItem } from "../CacheItem.js"
 import type * as CacheStorage from "../CacheStorage.js"
 import type { Detail } from "../protocol/CacheStatus.js"
 import { errorOf, step } from "../runtime/effect.js"
@@ -41,8 +40,6 @@ const callOf = (access: Access, method: Method, key: string) => ({
   method,
   key
 })
-
-const isItem = Schema.is(CacheItem)
 
 /** Items that were found to be items: what is served again is not checked again. */
 const sound = new WeakSet<CacheItem>()

@@ -6,9 +6,9 @@ const maxTexts = 1000
  * Remembers what was made of a text, unless that is longer than `longest`. Units: UTF-16. When there are a thousand, all are
  * forgotten.
  */
-export const remembering = (longest: number) => {
-  const known = new Map<string, string>()
-  return (text: string, make: () => string): string => {
+export const remembering = <A = string>(longest: number) => {
+  const known = new Map<string, A>()
+  return (text: string, make: () => A): A => {
     if (text.length > longest) return make()
     let made = known.get(text)
     if (made === undefined) {

@@ -1,0 +1,164 @@
+/**
+ * What a storage outside the process costs, as ratios within one run: `npm run bench:storages`. A server of Redis is started
+ * for it, on this machine.
+ */
+import { HttpRouter, HttpServerRequest, HttpServerResponse } from "@effect/platform"
+import { Effect, Layer, ManagedRuntime } from "effect"
+import { CollectableCacheStorage, HttpCache, InMemoryCacheStorage, withCache } from "effect-http-cache"
+import { RedisCacheStorage } from "effect-http-cache/redis"
+import { itemOf, lookupOf } from "effect-http-cache/testing"
+import { bareClient, type ClientName, clientNames, clients, freshPrefix } from "../test/redisLayer.js"
+import { redisServer } from "../test/redisServer.js"
+import { head, type Limit, Results } from "./table.js"
+
+const rounds = 15
+/** Milliseconds. */
+const window = 150
+
+const isStrict = process.argv.includes("--strict")
+
+/** How many a millisecond, with so many in flight. */
+const rate = async (once: () => Promise<unknown>, inFlight: number): Promise<number> => {
+  const begun = performance.now()
+  let done = 0
+  const worker = async () => {
+    while (performance.now() - begun < window) {
+      await once()
+      done++
+    }
+  }
+  await Promise.all(Array.from({ length: inFlight }, worker))
+  return done / (performance.now() - begun)
+}
+
+/** How much longer the second takes than the first, window by window in turn. */
+const ratios = async (
+  bare: () => Promise<unknown>,
+  once: () => Promise<unknown>,
+  inFlight: number
+): Promise<ReadonlyArray<number>> => {
+  const found: Array<number> = []
+  for (let round = -2; round < rounds; round++) {
+    const before = await rate(bare, inFlight)
+    const measured = await rate(once, inFlight)
+    const after = await rate(bare, inFlight)
+    if (round >= 0) found.push((before + after) / 2 / measured)
+  }
+  return found
+}
+
+const body = new Uint8Array(1024).fill(97)
+const storageOf = CollectableCacheStorage.CollectableCacheStorage
+
+const results = new Results()
+
+const expectThat = (what: string, is: unknown, expected: unknown): void => {
+  if (is !== expected) throw new Error(`${what} is ${String(is)}, and not ${String(expected)}`)
+}
+
+const measureClient = (port: number, name: ClientName) =>
+  Effect.gen(function*() {
+    const redis = yield* clients[name](port)
+    const storage = RedisCacheStorage.make(redis, { prefix: freshPrefix() })
+    const durable = RedisCacheStorage.make(redis, { prefix: freshPrefix(), durable: true })
+    const lookup = lookupOf()
+    const grouped = lookupOf({ accept: "text/html" }, { key: "http://localhost/grouped" })
+    const item = itemOf("", lookup, { body })
+    const keep = (storage: CollectableCacheStorage.Service, kept = item, at = lookup) =>
+      Effect.flatMap(storage.begin(at), (fill) => storage.set(kept, fill))
+    yield* keep(storage)
+    yield* keep(durable)
+    yield* keep(storage, itemOf("", grouped, { body, vary: ["accept"], groups: ["a", "b", "c"] }), grouped)
+    yield* Effect.promise(() => redis.send(["SET", "bare", Buffer.alloc(1600, 97)]))
+    const client = yield* bareClient(port)
+    const bare = name === "ioredis" ? () => client.getBuffer("bare") : () => redis.send(["GET", "bare"])
+    const getting = (from: CollectableCacheStorage.Service, at = lookup) => () => Effect.runPromise(from.get(at))
+    yield* Effect.promise(async () => {
+      expectThat("the body", (await getting(storage)()).body.byteLength, body.byteLength)
+      head(`Redis, by ${name}: time by that of a GET of the same bytes`)
+      const row = (title: string, limit: Limit, once: () => Promise<unknown>, inFlight: number) =>
+        results.row(title, limit, () => ratios(bare, once, inFlight))
+      await row("control: a bare GET", { about: 1 }, bare, 1)
+      await row("get, one in flight", { most: 1.35 }, getting(storage), 1)
+      await row("get, one in flight, durable", { most: 1.35 }, getting(durable), 1)
+      await row("get with Vary and three groups, one in flight", { most: 2 }, getting(storage, grouped), 1)
+      await row("get, 50 in flight", { most: 4 }, getting(storage), 50)
+      await row("get, 50 in flight, durable", { most: 4 }, getting(durable), 50)
+      await row("get with Vary and three groups, 50 in flight", { most: 5 }, getting(storage, grouped), 50)
+      await row("begin and set, one in flight", { most: 6 }, () => Effect.runPromise(keep(storage)), 1)
+    })
+
+    const app = HttpRouter.empty.pipe(
+      HttpRouter.get("/", HttpServerResponse.uint8Array(body).pipe(withCache({ expiry: 3600 })))
+    )
+    const runtime = ManagedRuntime.make(RedisCacheStorage.layer(redis, { prefix: freshPrefix() }))
+    const ask = () =>
+      runtime.runPromise(Effect.scoped(app.pipe(
+        Effect.provideService(
+          HttpServerRequest.HttpServerRequest,
+          HttpServerRequest.fromWeb(new Request("http://localhost/"))
+        ),
+        // A window that is waited for by many is no failure of the storage.
+        Effect.provideService(HttpCache.Defaults, { storageTimeout: 10 })
+      )))
+    const hit = async () => {
+      const said = (await ask()).headers["cache-status"] ?? ""
+      if (!said.includes("; hit")) throw new Error(`a hit says ${said}`)
+    }
+    yield* Effect.promise(async () => {
+      await ask()
+      await results.row("through a route, 50 in flight", { most: 6 }, () => ratios(bare, hit, 50))
+      await runtime.dispose()
+    })
+
+    const collects = RedisCacheStorage.make(redis, { prefix: freshPrefix() })
+    const fillWith = (group: string, items: number) =>
+      Effect.forEach(
+        Array.from({ length: items }, (_, at) => lookupOf({}, { key: `http://localhost/${group}/${at}` })),
+        (at) => keep(collects, itemOf("", at, { groups: [group] }), at),
+        { concurrency: 100, discard: true }
+      )
+    yield* fillWith("few", 1000)
+    yield* fillWith("many", 20_000)
+    const collecting = (group: string) => () => Effect.runPromise(collects.collect({ keys: [], groups: [group] }))
+    yield* Effect.promise(() =>
+      results.row("collect of a group of 20,000, by one of 1,000", { about: 1 }, () =>
+        ratios(collecting("few"), collecting("many"), 1))
+    )
+  })
+
+const memory = Effect.gen(function*() {
+  const storage = yield* storageOf
+  const lookup = lookupOf()
+  const at = (groups: number) => ({ ...lookup, key: `http://localhost/${groups}` })
+  for (const groups of [0, 3, 30]) {
+    const item = itemOf("", at(groups), {
+      body,
+      groups: Array.from({ length: groups }, (_, group) => `group ${group}`)
+    })
+    yield* Effect.flatMap(storage.begin(at(groups)), (fill) => storage.set(item, fill))
+  }
+  yield* storage.collect({ keys: [], groups: ["another"] })
+  const many = (groups: number) => {
+    const lookup = at(groups)
+    return async () => {
+      for (let count = 0; count < 1000; count++) storage.get(lookup)
+    }
+  }
+  yield* Effect.promise(async () => {
+    head("memory: a look-up, by one of an item without groups")
+    await results.row("of three groups", { most: 6 }, () => ratios(many(0), many(3), 1))
+    await results.row("of thirty groups", { most: 60 }, () => ratios(many(0), many(30), 1))
+  })
+})
+
+const main = Effect.gen(function*() {
+  const { port } = yield* redisServer()
+  for (const name of clientNames) yield* Effect.scoped(measureClient(port, name))
+  yield* Effect.provide(memory, Layer.fresh(InMemoryCacheStorage.layerCollectable))
+})
+
+await Effect.runPromise(Effect.scoped(main))
+console.log(`\n${results.missed} limits do not hold.`)
+if (results.isDisturbed) console.log("A control does not hold: something else disturbed this run.")
+if (results.failed > 0 || (isStrict && results.missed > 0)) process.exitCode = 1

@@ -1,0 +1,6 @@
+/**
+ * The storage in Redis, apart from the barrel: what it needs is an optional peer.
+ *
+ * @since 0.2.0
+ */
+export * as RedisCacheStorage from "./RedisCacheStorage.js"

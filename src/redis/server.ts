@@ -1,0 +1,148 @@
+/** Scripts of a server, and which run of it answers: a server that was started again may have lost what it had answered. */
+import { randomBytes } from "node:crypto"
+import { listOf, numberOf, type Redis, type Reply, textOf } from "./port.js"
+import { type Script, witness } from "./scripts.js"
+import { slotOf } from "./slot.js"
+
+/** A script that one run of a server knows, and no other. */
+interface Witness {
+  readonly run: string
+  readonly script: Script
+}
+
+/** What is read, and the run of the server that answered. */
+export interface Witnessed {
+  readonly run: string
+  readonly reply: Reply
+}
+
+const isUnknown = (error: unknown): boolean => error instanceof Error && error.message.startsWith("NOSCRIPT")
+
+/** All runs of a durable server are one. */
+export const durableRun = "durable"
+
+/** Of servers of a cluster, the latest ones. */
+const maxKnown = 100
+
+/** In a row, for a server that is started again and again. */
+const maxAttempts = 3
+
+/**
+ * A witness is a script with a random name. When its text is given to a server, that answers with its run id; from then on
+ * the sha is asked for, which a server forgets when it ends. So a read learns in the same trip, for the price of a small
+ * command, whether the server that answers is the one that it was.
+ */
+export class Server {
+  readonly redis: Redis
+  private readonly isDurable: boolean
+  /** By slot of the cluster; one slot without. */
+  private readonly witnesses = new Map<number, Witness>()
+  private readonly learning = new Map<number, Promise<Witness>>()
+  private known: ReadonlyArray<Witness> = []
+
+  constructor(redis: Redis, isDurable: boolean) {
+    this.redis = redis
+    this.isDurable = isDurable
+  }
+
+  /** Runs a script, whose text is sent where the server does not know it. */
+  async run(
+    script: Script,
+    keys: ReadonlyArray<string>,
+    args: ReadonlyArray<string | Uint8Array>
+  ): Promise<Reply> {
+    const rest = [String(keys.length), ...keys, ...args]
+    try {
+      return await this.redis.send(["EVALSHA", script.sha, ...rest])
+    } catch (error) {
+      if (isUnknown(error)) return this.redis.send(["EVAL", script.text, ...rest])
+      throw error
+    }
+  }
+
+  /** The run that a script answered with. */
+  runOf(reply: Reply | undefined): string {
+    return this.isDurable ? durableRun : textOf(reply) ?? ""
+  }
+
+  /** What a script is told to be sure of; nothing where the server is durable. */
+  expected(run: string): string {
+    return this.isDurable ? "" : run
+  }
+
+  /** Which run of the server answers for the key, after all that was sent before, and the scores of members of the key. */
+  async witness(key: string, members: ReadonlyArray<string>): Promise<Witnessed> {
+    if (this.isDurable) {
+      const reply = members.length === 0 ? null : await this.redis.send(["ZMSCORE", key, ...members])
+      return { run: durableRun, reply }
+    }
+    const slot = this.redis.isCluster ? slotOf(key) : 0
+    for (let attempt = 1;; attempt++) {
+      const { run, script } = this.witnesses.get(slot) ?? await this.learn(slot, key)
+      const reply = await this.ask(script, key, members)
+      if (reply !== undefined) return { run, reply }
+      // What was sent before may have been answered by the run that came after.
+      this.forget(slot, script)
+      if (attempt === maxAttempts) throw new Error("Redis is started again and again")
+    }
+  }
+
+  /** `undefined` where the server that answers does not know the script. */
+  private async ask(script: Script, key: string, members: ReadonlyArray<string>): Promise<Reply | undefined> {
+    const { isCluster, send } = this.redis
+    if (isCluster) {
+      return send(["EVALSHA", script.sha, "1", key, ...members]).catch((error: unknown) => {
+        if (isUnknown(error)) return undefined
+        throw error
+      })
+    }
+    // A plain command costs a third of a script, and is for one server.
+    const [reply, known] = await Promise.all([
+      send(["ZMSCORE", key, ...members]),
+      send(["SCRIPT", "EXISTS", script.sha])
+    ])
+    return numberOf(listOf(known)[0]) === 1 ? reply : undefined
+  }
+
+  private forget(slot: number, script: Script): void {
+    if (this.witnesses.get(slot)?.script === script) this.witnesses.delete(slot)
+  }
+
+  /** Who comes while it is learnt waits for it, and asks the server itself after that. */
+  private learn(slot: number, key: string): Promise<Witness> {
+    let learning = this.learning.get(slot)
+    if (learning === undefined) {
+      learning = this.find(slot, key).finally(() => this.learning.delete(slot))
+      this.learning.set(slot, learning)
+    }
+    return learning
+  }
+
+  private async find(slot: number, key: string): Promise<Witness> {
+    const found = await this.knownTo(key) ?? await this.introduce(key)
+    this.witnesses.set(slot, found)
+    return found
+  }
+
+  /** In a cluster a server may be known by another slot. */
+  private async knownTo(key: string): Promise<Witness | undefined> {
+    for (const known of this.redis.isCluster ? this.known : []) {
+      try {
+        const run = textOf(await this.redis.send(["EVALSHA", known.script.sha, "1", key, "run"]))
+        if (run === known.run) return known
+      } catch (error) {
+        if (!isUnknown(error)) throw error
+      }
+    }
+    return undefined
+  }
+
+  private async introduce(key: string): Promise<Witness> {
+    const script = witness(randomBytes(12).toString("base64url"))
+    const run = textOf(await this.redis.send(["EVAL", script.text, "1", key, "run"]))
+    if (run === undefined) throw new Error("Redis does not tell scripts its run id")
+    const introduced = { run, script }
+    this.known = [introduced, ...this.known].slice(0, maxKnown)
+    return introduced
+  }
+}
