@@ -34,7 +34,7 @@ export interface IoredisStream {
  * @category models
  */
 export interface IoredisSubscriber {
-  readonly subscribe: (channel: string) => Promise<unknown>
+  readonly subscribe: (...channels: Array<string>) => Promise<unknown>
   readonly on: (event: "message" | "error", listener: (channel: string, message: string) => void) => unknown
   readonly disconnect: () => void
 }
@@ -75,7 +75,7 @@ export interface NodeRedisCluster {
  */
 export interface NodeRedisSubscriber {
   readonly connect: () => Promise<unknown>
-  readonly subscribe: (channel: string, listener: (message: string) => void) => Promise<unknown>
+  readonly subscribe: (channels: Array<string>, listener: (message: string) => void) => Promise<unknown>
   readonly on: (event: "error", listener: () => void) => unknown
   readonly destroy: () => void
 }
@@ -123,11 +123,11 @@ export const fromIoredis = (client: Ioredis): Redis => ({
     together(client.stream)
     return client.callBuffer(String(command), args.map(owned)) as Promise<Reply>
   },
-  subscribe: async (channel, listener) => {
+  subscribe: async (channels, listener) => {
     const subscriber = client.isCluster ? client.duplicate([], listening) : client.duplicate(listening)
     subscriber.on("error", () => {})
     subscriber.on("message", (_, message) => listener(message))
-    await subscriber.subscribe(channel)
+    await subscriber.subscribe(...channels)
     return async () => subscriber.disconnect()
   }
 })
@@ -165,11 +165,11 @@ export const fromNodeRedis = (client: NodeRedis | NodeRedisCluster): Redis => ({
       : client.sendCommand(own, asBytes)
     return reply as Promise<Reply>
   },
-  subscribe: async (channel, listener) => {
+  subscribe: async (channels, listener) => {
     const subscriber = client.duplicate()
     subscriber.on("error", () => {})
     await subscriber.connect()
-    await subscriber.subscribe(channel, listener)
+    await subscriber.subscribe([...channels], listener)
     return async () => subscriber.destroy()
   }
 })
