@@ -28,7 +28,7 @@ type Service = CollectableCacheStorage.Service
 export interface Options {
   /**
    * How many seconds the far storage has for each call. What takes longer goes on with the near one alone. It should be
-   * below `storageTimeout` of `HttpCache.Defaults`, which is for both. Default 0.1.
+   * below `storageTimeout` of `HttpCache.Defaults`, which is for both. Default 0.2.
    */
   readonly farTimeout?: number | undefined
 }
@@ -41,7 +41,7 @@ interface Since {
 }
 
 /** Seconds. */
-const defaultFarTimeout = 0.1
+const defaultFarTimeout = 0.2
 
 /** How long after the far storage could not be listened to it is tried again. */
 const listensAgainAfter = "500 millis"
