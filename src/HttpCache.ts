@@ -262,6 +262,7 @@ export {
   collectAll,
   collectEverything,
   collectGroup,
+  collects,
   type GroupCollectStyle,
   lookup
 } from "./server/operation.js"

@@ -1,10 +1,12 @@
 /** What all processes collect, as Redis tells those that listen. */
 import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
-import * as Stream from "effect/Stream"
+import type * as Scope from "effect/Scope"
+import type * as Stream from "effect/Stream"
 import { randomBytes } from "node:crypto"
 import { CacheStorageError } from "../CacheError.js"
 import type { Collected } from "../CollectableCacheStorage.js"
+import { pushed } from "../runtime/effect.js"
 import type { Redis } from "./port.js"
 
 const everything: Collected = { keys: [], groups: [], everything: true }
@@ -31,19 +33,19 @@ const lost = (cause: unknown) =>
 
 /** A connection can be lost without a word: a listener hears itself too, and fails when it does not. */
 export const collectsOf = (redis: Redis, channel: string): Stream.Stream<Collected, CacheStorageError> =>
-  Stream.asyncScoped<Collected, CacheStorageError>((emit) =>
+  pushed<Collected, CacheStorageError, Scope.Scope>((push, fail) =>
     Effect.gen(function*() {
       const own = `${channel}:${randomBytes(12).toString("base64url")}`
       let hasHeard = true
       const listener = (message: string) => {
         if (message === "") hasHeard = true
-        else void emit.single(parse(message))
+        else push(parse(message))
       }
       yield* Effect.acquireRelease(
         Effect.tryPromise({ try: () => redis.subscribe([channel, own], listener), catch: lost }),
         (stop) => Effect.ignore(Effect.tryPromise(stop))
       )
-      void emit.single(everything)
+      push(everything)
       const beat = Effect.suspend(() => {
         if (!hasHeard) return lost("it is not heard what it publishes")
         hasHeard = false
@@ -51,7 +53,8 @@ export const collectsOf = (redis: Redis, channel: string): Stream.Stream<Collect
       })
       yield* Effect.repeat(beat, Schedule.spaced(beatsEvery)).pipe(
         Effect.asVoid,
-        Effect.catchAll((error) => Effect.sync(() => void emit.fail(error))),
+        Effect.catchAll((error) => Effect.sync(() => fail(error))),
         Effect.forkScoped
       )
-    }), "unbounded")
+    })
+  )
