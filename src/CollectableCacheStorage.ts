@@ -7,6 +7,7 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
+import type * as Stream from "effect/Stream"
 import type { CacheStorageError } from "./CacheError.js"
 import type { CacheItem } from "./CacheItem.js"
 import * as CacheStorage from "./CacheStorage.js"
@@ -58,6 +59,28 @@ export interface Service extends CacheStorage.Service {
   readonly collect: (names: Names, style?: CollectStyle) => Effect.Effect<void, CacheStorageError>
   /** Whether none of these, nor everything, was collected since the fill began, softly or not. */
   readonly holds: (names: Names, fill: CacheStorage.Fill) => Effect.Effect<boolean, CacheStorageError>
+}
+
+/**
+ * A collect, as those that listen are told it.
+ *
+ * @since 0.2.0
+ * @category models
+ */
+export interface Collected extends Names, CollectStyle {}
+
+/**
+ * A storage that several processes share, and that tells each of them what the others collect.
+ *
+ * @since 0.2.0
+ * @category models
+ */
+export interface SharedService extends Service {
+  /**
+   * What is collected by any of them, in order, from when it begins to listen. Then it says `everything` first, since nobody
+   * tells what was collected before. It fails when the connection is lost: who listens again begins with `everything`.
+   */
+  readonly collects: Stream.Stream<Collected, CacheStorageError>
 }
 
 /**

@@ -264,6 +264,7 @@ export {
   collectAll,
   collectEverything,
   collectGroup,
+  collects,
   type GroupCollectStyle,
   lookup
 } from "./server/operation.js"

@@ -242,6 +242,21 @@ const overtaken = Exit.succeed<CacheStorage.Kept>("overtaken")
 const refused = Exit.succeed<CacheStorage.Kept>("refused")
 
 /**
+ * The storage as a service, to wrap it or to compose it with others. Throws as `layerWith` does.
+ *
+ * @example
+ * ```ts
+ * import { InMemoryCacheStorage } from "effect-http-cache"
+ *
+ * const near = InMemoryCacheStorage.make({ maxBytes: 16 * 1024 * 1024 })
+ * ```
+ *
+ * @since 0.2.0
+ * @category constructors
+ */
+export const make = (limits: Limits = {}): CollectableCacheStorage.Service => new Memory(boundsOf(limits))
+
+/**
  * With limits of your own; it can collect. Throws a `TypeError` that says what is expected, when a limit isn't a whole number
  * of at least 1, or is none that there is.
  *

@@ -80,7 +80,7 @@ export interface ConnectionOptions extends Options {
  * @since 0.2.0
  * @category constructors
  */
-export const make = (redis: Redis, options: Options = {}): CollectableCacheStorage.Service =>
+export const make = (redis: Redis, options: Options = {}): CollectableCacheStorage.SharedService =>
   new RedisStorage(redis, settingsOf(options))
 
 /**

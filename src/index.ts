@@ -9,5 +9,6 @@ export * as CacheStorage from "./CacheStorage.js"
 export * as CollectableCacheStorage from "./CollectableCacheStorage.js"
 export * as HttpCache from "./HttpCache.js"
 export * as InMemoryCacheStorage from "./InMemoryCacheStorage.js"
+export * as TieredCacheStorage from "./TieredCacheStorage.js"
 
 export { withCache, withCollect } from "./HttpCache.js"

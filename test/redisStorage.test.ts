@@ -302,7 +302,7 @@ describeRedis("the storage in Redis", () => {
       const redis = yield* clients[name](server.port)
       const heard: Array<unknown> = []
       const stop = yield* Effect.promise(() =>
-        redis.subscribe(`${prefix}collected`, (message) => heard.push(JSON.parse(message)))
+        redis.subscribe([`${prefix}collected`], (message) => heard.push(JSON.parse(message)))
       )
       yield* b.collect({ keys: ["http://localhost/a", "http://localhost/b"], groups: ["users"] }, { soft: true })
       yield* b.collect({ keys: [], groups: [], everything: true })
@@ -328,7 +328,7 @@ describeRedis("the storage in Redis", () => {
       )
       const heard: Array<string> = []
       const stop = yield* Effect.promise(() =>
-        RedisCacheStorage.fromIoredis(client).subscribe(`${prefix}collected`, (message) => heard.push(message))
+        RedisCacheStorage.fromIoredis(client).subscribe([`${prefix}collected`], (message) => heard.push(message))
       )
       yield* b.collect({ keys: ["http://localhost/a"], groups: [] })
       yield* Effect.eventually(Effect.sandbox(Effect.sync(() => expect(heard.length).toBe(1))))

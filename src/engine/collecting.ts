@@ -3,12 +3,14 @@ import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
+import type * as Stream from "effect/Stream"
 import type * as CacheStorage from "../CacheStorage.js"
 import type * as CollectableCacheStorage from "../CollectableCacheStorage.js"
-import { forkDetached, step, withFiber } from "../runtime/effect.js"
+import { forkDetached, pushed, step, withFiber } from "../runtime/effect.js"
+import type { Soft } from "../protocol/Reuse.js"
 import { limitReached } from "../runtime/limits.js"
-import { isAhead } from "../runtime/memory.js"
 import { everything, namedBy, nameOfGroup, nameOfKey, textOf } from "../runtime/names.js"
+import { runtimeOf } from "../runtime/runtime.js"
 import { call } from "../runtime/storageCall.js"
 import { retryAfter } from "../runtime/undeliveredCollects.js"
 import { type Asked, now } from "./request.js"
@@ -35,10 +37,7 @@ export const isReadable = (
   if (undelivered.isEmpty) return yes
   const names = [nameOfKey(key), everything, ...groups.map(nameOfGroup)]
   if (!canCollect(storage)) return Exit.succeed(!names.some((name) => undelivered.has(name)))
-  return Effect.andThen(
-    Effect.suspend(() => deliverOthers(access, storage, names)),
-    Effect.suspend(() => deliverAll(access, storage, names))
-  )
+  return Effect.suspend(() => deliverAll(access, storage, names))
 }
 
 /** Whether there is none of these names left of which a collect is not delivered. */
@@ -75,23 +74,23 @@ const deliver = (
     )
   })
 
-/** Delivers the collects of the other names beside the requests, and a while later what could not be delivered. */
-const deliverOthers = (
-  access: Collecting,
-  storage: CollectableCacheStorage.Service,
-  names: ReadonlyArray<string>
-): Effect.Effect<unknown> => {
-  const { undelivered } = access.runtime
-  const time = now(access)
-  if (undelivered.isDeliveringOthers || isAhead(undelivered.retriesAt, time, retryAfter)) return Effect.void
-  undelivered.isDeliveringOthers = true
-  undelivered.retriesAt = time + retryAfter
-  const others = undelivered.names.filter((other) => !names.includes(other))
-  const delivered = Effect.forEach(others, (name) => deliver(access, storage, name), { discard: true }).pipe(
-    Effect.ensuring(Effect.sync(() => undelivered.isDeliveringOthers = false))
+/**
+ * Delivers beside the requests, as soon as the storage answers, what could not be delivered: whoever else shares the storage
+ * serves what it is of until then.
+ */
+const deliverLater = (
+  { clock, policy, runtime }: Collecting,
+  storage: CollectableCacheStorage.Service
+): Effect.Effect<void> => {
+  const { undelivered } = runtime
+  if (undelivered.isDelivering || runtime.isClosed) return Effect.void
+  undelivered.isDelivering = true
+  const delivery = Effect.suspend(() => deliverAll({ clock, policy, runtime }, storage, undelivered.names))
+  const untilAllAre = Effect.repeat(Effect.delay(delivery, retryAfter), { until: () => undelivered.isEmpty }).pipe(
+    Effect.ensuring(Effect.sync(() => undelivered.isDelivering = false))
   )
   return withFiber((context: Context.Context<never>, _, caller) => {
-    access.runtime.fork(caller, delivered, context, { isAtOnce: false, isAwaited: false })
+    runtime.fork(caller, untilAllAre, context, { isAtOnce: false, isAwaited: false })
     return Exit.void
   })
 }
@@ -105,9 +104,23 @@ const collectNow = (
   const made = { runtime, clock, timeout: policy.storageTimeout, method: "collect", key: textOf(name) } as const
   return step(
     call(made, () => step(storage.collect(namedBy(name), style), () => yes)),
-    (isDelivered) => Exit.succeed(isDelivered === true)
+    (isDelivered) => {
+      if (isDelivered !== true) return Exit.succeed(false)
+      for (const tell of runtime.listeners) tell(name, style?.soft ?? false)
+      return yes
+    }
   )
 }
+
+/** What this process has collected, once the storage has been told. */
+export const collects = (storage: CollectableCacheStorage.Service): Stream.Stream<CollectableCacheStorage.Collected> =>
+  pushed((push) => {
+    const { listeners } = runtimeOf(storage)
+    const tell = (name: string, soft: Soft) => push({ everything: false, ...namedBy(name), soft })
+    return Effect.asVoid(
+      Effect.acquireRelease(Effect.sync(() => listeners.add(tell)), () => Effect.sync(() => listeners.delete(tell)))
+    )
+  })
 
 /**
  * Whether it is delivered. Who comes later joins no flight of a collected key that began before. A collect that can't be
@@ -126,7 +139,8 @@ export const collect = (
       const isKept = isDelivered || runtime.undelivered.add(name, now(access))
       const isOfAll = name === everything || !isKept
       runtime.singleFlight.close((flight) => isOfAll || nameOfKey(keyOfFlight(flight)) === name)
-      return Exit.succeed({ isDelivered, isKept })
+      const later = isDelivered ? Effect.void : deliverLater(access, storage)
+      return step(later, () => Exit.succeed({ isDelivered, isKept }))
     })
     // A client that leaves does not end it: only its own fiber waits in a way that can be interrupted.
     const collected = Exit.isExit(ended) ? ended : Effect.uninterruptible(

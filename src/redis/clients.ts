@@ -10,8 +10,9 @@ import type { Redis, Reply } from "./port.js"
 export interface Ioredis {
   readonly isCluster: boolean
   readonly callBuffer: (command: string, args: Array<string | Buffer | number>) => Promise<unknown>
-  /** By the options, which a cluster takes after its nodes. */
-  duplicate(first?: object, second?: object): IoredisSubscriber
+  /** Of a `Cluster`: clients of its servers. */
+  readonly nodes?: ((role: "master") => ReadonlyArray<Pick<Ioredis, "duplicate">>) | undefined
+  duplicate(options?: object): IoredisSubscriber
   /** The socket; a `Cluster` has several. */
   readonly stream?: IoredisStream | undefined
 }
@@ -34,7 +35,7 @@ export interface IoredisStream {
  * @category models
  */
 export interface IoredisSubscriber {
-  readonly subscribe: (channel: string) => Promise<unknown>
+  readonly subscribe: (...channels: Array<string>) => Promise<unknown>
   readonly on: (event: "message" | "error", listener: (channel: string, message: string) => void) => unknown
   readonly disconnect: () => void
 }
@@ -47,7 +48,8 @@ export interface IoredisSubscriber {
  */
 export interface NodeRedis {
   readonly sendCommand: (args: Array<string | Buffer>, options?: NodeRedisOptions) => Promise<unknown>
-  readonly duplicate: () => NodeRedisSubscriber
+  readonly options?: { readonly socket?: object | undefined } | undefined
+  readonly duplicate: (options?: { readonly socket: object }) => NodeRedisSubscriber
 }
 
 /**
@@ -63,8 +65,10 @@ export interface NodeRedisCluster {
     args: Array<string | Buffer>,
     options?: NodeRedisOptions
   ) => Promise<unknown>
-  readonly duplicate: () => NodeRedisSubscriber
   readonly slots: unknown
+  readonly getRandomNode: () => object
+  // The type of a node is the cluster's own.
+  nodeClient(node: object): Promise<Pick<NodeRedis, "duplicate" | "options">>
 }
 
 /**
@@ -75,7 +79,7 @@ export interface NodeRedisCluster {
  */
 export interface NodeRedisSubscriber {
   readonly connect: () => Promise<unknown>
-  readonly subscribe: (channel: string, listener: (message: string) => void) => Promise<unknown>
+  readonly subscribe: (channels: Array<string>, listener: (message: string) => void) => Promise<unknown>
   readonly on: (event: "error", listener: () => void) => unknown
   readonly destroy: () => void
 }
@@ -100,8 +104,18 @@ const together = (stream: IoredisStream | undefined): void => {
 const owned = (arg: string | Uint8Array): string | Buffer =>
   typeof arg === "string" ? arg : Buffer.from(arg.buffer, arg.byteOffset, arg.byteLength)
 
-/** Who listens waits for its connection, whatever the client does that commands are sent by. */
-const listening = { enableOfflineQueue: true, lazyConnect: false, maxRetriesPerRequest: null }
+/**
+ * Who listens waits for its connection, whatever the client does that commands are sent by. A connection that is lost does not
+ * come back: what was told meanwhile would be missed, and nobody would know.
+ */
+const listening = { enableOfflineQueue: true, lazyConnect: false, autoResubscribe: false, retryStrategy: () => null }
+
+/** One of a list that may be empty. */
+const anyOf = <A>(all: ReadonlyArray<A>): A => {
+  const one = all[Math.floor(Math.random() * all.length)]
+  if (one === undefined) throw new Error("no server of the cluster is known")
+  return one
+}
 
 /**
  * An `ioredis` client that is connected, or connects by itself. It stays yours to close.
@@ -123,11 +137,12 @@ export const fromIoredis = (client: Ioredis): Redis => ({
     together(client.stream)
     return client.callBuffer(String(command), args.map(owned)) as Promise<Reply>
   },
-  subscribe: async (channel, listener) => {
-    const subscriber = client.isCluster ? client.duplicate([], listening) : client.duplicate(listening)
+  subscribe: async (channels, listener) => {
+    // Each server of a cluster tells what any of them was told.
+    const subscriber = (client.nodes === undefined ? client : anyOf(client.nodes("master"))).duplicate(listening)
     subscriber.on("error", () => {})
     subscriber.on("message", (_, message) => listener(message))
-    await subscriber.subscribe(channel)
+    await subscriber.subscribe(...channels)
     return async () => subscriber.disconnect()
   }
 })
@@ -165,11 +180,12 @@ export const fromNodeRedis = (client: NodeRedis | NodeRedisCluster): Redis => ({
       : client.sendCommand(own, asBytes)
     return reply as Promise<Reply>
   },
-  subscribe: async (channel, listener) => {
-    const subscriber = client.duplicate()
+  subscribe: async (channels, listener) => {
+    const one = "slots" in client ? await client.nodeClient(client.getRandomNode()) : client
+    const subscriber = one.duplicate({ socket: { ...one.options?.socket, reconnectStrategy: false } })
     subscriber.on("error", () => {})
     await subscriber.connect()
-    await subscriber.subscribe(channel, listener)
+    await subscriber.subscribe([...channels], listener)
     return async () => subscriber.destroy()
   }
 })

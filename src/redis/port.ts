@@ -22,8 +22,11 @@ export interface Redis {
    * argument after the name of the command, or the fourth one of `EVAL` and `EVALSHA`.
    */
   readonly send: (args: ReadonlyArray<string | Uint8Array>) => Promise<Reply>
-  /** Listens on a connection of its own, until the function that it answers is called. */
-  readonly subscribe: (channel: string, listener: (message: string) => void) => Promise<() => Promise<void>>
+  /** Listens to all of the channels, on a connection of its own, until the function that it answers is called. */
+  readonly subscribe: (
+    channels: ReadonlyArray<string>,
+    listener: (message: string) => void
+  ) => Promise<() => Promise<void>>
   /** The keys are on several servers. */
   readonly isCluster: boolean
 }

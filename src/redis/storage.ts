@@ -7,6 +7,7 @@ import type { CacheItem } from "../CacheItem.js"
 import * as CacheStorage from "../CacheStorage.js"
 import * as CollectableCacheStorage from "../CollectableCacheStorage.js"
 import { remembered } from "../protocol/Vary.js"
+import { collectsOf } from "./listening.js"
 import {
   type Force,
   forceSince,
@@ -61,11 +62,12 @@ const maxTrips = 4
 /** How often a `set` is tried again that others have overtaken with lists that were not known. */
 const maxSets = 3
 
-export class RedisStorage implements CollectableCacheStorage.Service {
+export class RedisStorage implements CollectableCacheStorage.SharedService {
   private readonly settings: Settings
   private readonly server: Server
   private readonly ledger: Ledger
   private readonly channel: string
+  readonly collects: CollectableCacheStorage.SharedService["collects"]
   private readonly places = new Places()
   private readonly tokenPrefix = randomBytes(12).toString("base64url")
   private tokens = 0
@@ -73,6 +75,7 @@ export class RedisStorage implements CollectableCacheStorage.Service {
   constructor(redis: Redis, settings: Settings) {
     this.settings = settings
     this.channel = `${settings.prefix}collected`
+    this.collects = collectsOf(redis, this.channel)
     this.server = new Server(redis, settings.isDurable)
     this.ledger = new Ledger(this.server, settings.prefix, this.channel)
   }

@@ -91,6 +91,15 @@ export const streamOf = <A, E>(next: Effect.Effect<A | undefined, E>): Stream.St
     })
   )
 
+/** What is pushed outside of all fibers, in order, while `listen`'s scope is open. Nothing is dropped. */
+export const pushed = <A, E = never, R = never>(
+  listen: (push: (value: A) => void, fail: (error: E) => void) => Effect.Effect<void, E, R>
+): Stream.Stream<A, E, Exclude<R, Scope.Scope>> =>
+  Stream.asyncScoped<A, E, R>(
+    (emit) => listen((value) => void emit.single(value), (error) => void emit.fail(error)),
+    "unbounded"
+  )
+
 /** Runs an effect where a stream fails, and goes on failing. */
 export const onStreamFailure = <A, E, R>(
   stream: Stream.Stream<A, E, R>,

@@ -10,6 +10,7 @@ import { Memory } from "./memory.js"
 import { everything } from "./names.js"
 import { SingleFlight } from "./singleFlight.js"
 import { Timeouts } from "./timeouts.js"
+import type { Soft } from "../protocol/Reuse.js"
 import { UndeliveredCollects } from "./undeliveredCollects.js"
 
 export interface Lent<A, E> {
@@ -58,6 +59,8 @@ export class Runtime {
   readonly timeouts = new Timeouts()
   readonly singleFlight = new SingleFlight(this)
   private readonly watches = new Set<Watch>()
+  /** Who is told what was collected. */
+  readonly listeners = new Set<(name: string, soft: Soft) => void>()
   /** When the latest collect began in this process. Epoch milliseconds. */
   collectedAt = -Infinity
   /** The limits that were logged. */

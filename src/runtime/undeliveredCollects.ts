@@ -1,8 +1,8 @@
 /** The collects that a storage could not be told of yet: what they are of is not read before. */
 
 const maxNames = 10_000
-/** How long after undelivered collects were tried they are tried again. Milliseconds. */
-export const retryAfter = 1000
+/** How long after undelivered collects were tried they are tried again. */
+export const retryAfter = "1 second"
 
 export class UndeliveredCollects {
   /** By name: the number of its latest collect. */
@@ -11,10 +11,8 @@ export class UndeliveredCollects {
   private count = 0
   /** How many could be delivered in the end. What a storage was asked for before may be of such a collect. */
   delivered = 0
-  /** The others are delivered beside the requests. */
-  isDeliveringOthers = false
-  /** Epoch milliseconds. */
-  retriesAt = 0
+  /** A fiber of the storage delivers them beside the requests. */
+  isDelivering = false
   /** What was stored until then may have been collected by more than could be remembered. Epoch milliseconds. */
   distrustedUntil = -Infinity
 

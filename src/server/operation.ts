@@ -1,12 +1,14 @@
 /** What is asked of a storage by URI or by group: within a request of the platform's server, or outside of any. */
 import { HttpServerRequest } from "@effect/platform/HttpServerRequest"
 import * as Context from "effect/Context"
-import type * as Effect from "effect/Effect"
+import * as Effect from "effect/Effect"
+import * as Stream from "effect/Stream"
 import type { CacheMiss, CacheStorageError } from "../CacheError.js"
 import type { CacheItem } from "../CacheItem.js"
 import { Defaults } from "../CachePolicy.js"
 import { CacheStorage } from "../CacheStorage.js"
-import { CollectableCacheStorage, type CollectStyle } from "../CollectableCacheStorage.js"
+import { CollectableCacheStorage, type Collected, type CollectStyle } from "../CollectableCacheStorage.js"
+import * as collecting from "../engine/collecting.js"
 import * as operations from "../engine/operations.js"
 import * as policies from "../policy/policy.js"
 import * as CacheKey from "../protocol/CacheKey.js"
@@ -144,3 +146,24 @@ export const collectEverything = (
   operation((operation, context: Context.Context<CollectableCacheStorage>) =>
     operations.collectEverything(Context.get(context, CollectableCacheStorage), style, operation)
   )
+
+/**
+ * What this process collects by the storage, in order, from when the stream runs: each once the storage has forgotten it, and as
+ * `CollectableCacheStorage.Service` names it. So it can be carried elsewhere, such as to a CDN. Nothing is dropped: who is slow
+ * keeps what is waiting in memory.
+ *
+ * @example
+ * ```ts
+ * import { Effect, Stream } from "effect"
+ * import { HttpCache } from "effect-http-cache"
+ *
+ * const purge = (uris: ReadonlyArray<string>) => Effect.log(`the CDN forgets ${uris.join(" and ")}`)
+ * const carried = Stream.runForEach(HttpCache.collects, ({ keys }) => purge(keys))
+ * ```
+ *
+ * @since 0.2.0
+ * @category storage
+ */
+export const collects: Stream.Stream<Collected, never, CollectableCacheStorage> = Stream.unwrap(
+  Effect.map(CollectableCacheStorage, collecting.collects)
+)

@@ -1,0 +1,210 @@
+/**
+ * Two storages as one: a near one in the memory of the process, before a far one that several processes share.
+ *
+ * @since 0.2.0
+ */
+import type * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Schedule from "effect/Schedule"
+import type * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import type { CacheMiss, CacheStorageError } from "./CacheError.js"
+import type { CacheItem } from "./CacheItem.js"
+import type * as CacheStorage from "./CacheStorage.js"
+import type * as CollectableCacheStorage from "./CollectableCacheStorage.js"
+import { millisOf } from "./runtime/effect.js"
+import { type Runtime, runtimeOf } from "./runtime/runtime.js"
+import { call } from "./runtime/storageCall.js"
+
+type Service = CollectableCacheStorage.Service
+
+/**
+ * Each has a default.
+ *
+ * @since 0.2.0
+ * @category models
+ */
+export interface Options {
+  /**
+   * How many seconds the far storage has for each call. What takes longer goes on with the near one alone. It should be
+   * below `storageTimeout` of `HttpCache.Defaults`, which is for both. Default 0.2.
+   */
+  readonly farTimeout?: number | undefined
+}
+
+/** What a fill of both is known by. */
+interface Since {
+  readonly near: CacheStorage.Fill
+  /** `undefined`: it did not answer, and is not told what comes of the fill. */
+  readonly far: CacheStorage.Fill | undefined
+}
+
+/** Seconds. */
+const defaultFarTimeout = 0.2
+
+/** How long after the far storage could not be listened to it is tried again. */
+const listensAgainAfter = "500 millis"
+
+class Tiered implements Service {
+  private readonly near: Service
+  private readonly far: Service
+  /** The far storage has a circuit breaker of its own. */
+  private readonly runtime: Runtime
+  /** Milliseconds. */
+  private readonly timeout: number
+  private readonly clock: Clock.Clock
+
+  constructor(near: Service, far: Service, timeout: number, clock: Clock.Clock) {
+    this.near = near
+    this.far = far
+    this.runtime = runtimeOf(far)
+    this.timeout = timeout
+    this.clock = clock
+  }
+
+  readonly get = (lookup: CacheStorage.Lookup): Effect.Effect<CacheItem, CacheMiss | CacheStorageError> => {
+    const near = this.near.get(lookup)
+    if (!Exit.isExit(near)) return Effect.flatMap(Effect.exit(near), (exit) => this.getFrom(exit, lookup))
+    return this.getFrom(near as Exit.Exit<CacheItem, CacheMiss | CacheStorageError>, lookup)
+  }
+
+  /** What is stale near is looked for far, where another process may have renewed it. */
+  private getFrom(
+    near: Exit.Exit<CacheItem, CacheMiss | CacheStorageError>,
+    lookup: CacheStorage.Lookup
+  ): Effect.Effect<CacheItem, CacheMiss | CacheStorageError> {
+    if (Exit.isSuccess(near) && isFresh(near.value, millisOf(this.clock))) return near
+    // It begins before the far storage is read: what is collected meanwhile is not kept near.
+    return Effect.flatMap(this.near.begin(lookup), (fill) =>
+      Effect.flatMap(
+        this.ask("get", lookup.key, () => found(this.far.get(lookup))),
+        (answer): Effect.Effect<CacheItem, CacheMiss | CacheStorageError> => {
+          if (answer === undefined) return near
+          return "reason" in answer ? answer : Effect.as(this.near.set(answer, fill), answer)
+        }
+      ))
+  }
+
+  readonly begin = (lookup: CacheStorage.Lookup): Effect.Effect<CacheStorage.Fill, CacheStorageError> =>
+    Effect.flatMap(
+      this.near.begin(lookup),
+      (near) =>
+        Effect.map(this.ask("begin", lookup.key, () => this.far.begin(lookup)), (far) => {
+          const since: Since = { near, far }
+          return { lookup, item: (far ?? near).item, since }
+        })
+    )
+
+  readonly set = (
+    item: CacheItem | undefined,
+    { lookup, since }: CacheStorage.Fill
+  ): Effect.Effect<CacheStorage.Kept, CacheStorageError> => {
+    if (!isSince(since)) return Exit.succeed("overtaken")
+    const { far, near } = since
+    if (far === undefined) return this.near.set(item, near)
+    return Effect.flatMap(this.ask("set", lookup.key, () => this.far.set(item, far)), (kept) => {
+      if (kept === undefined) return this.near.set(item, near)
+      return Effect.as(this.near.set(kept === "kept" ? item : undefined, near), kept)
+    })
+  }
+
+  /**
+   * The far storage is the first: who has read it before, and keeps that near, is overtaken there. Near it is forgotten, also
+   * where a soft collect leaves it in the far one.
+   */
+  readonly collect = (
+    names: CollectableCacheStorage.Names,
+    style?: CollectableCacheStorage.CollectStyle
+  ): Effect.Effect<void, CacheStorageError> =>
+    Effect.flatMap(
+      Effect.exit(this.far.collect(names, style)),
+      (exit) => Effect.zipRight(this.near.collect(names), exit)
+    )
+
+  readonly holds = (
+    names: CollectableCacheStorage.Names,
+    { lookup, since }: CacheStorage.Fill
+  ): Effect.Effect<boolean, CacheStorageError> => {
+    if (!isSince(since)) return Exit.succeed(false)
+    const { far, near } = since
+    return Effect.flatMap(this.near.holds(names, near), (holds) =>
+      !holds || far === undefined
+        ? Effect.succeed(holds)
+        : Effect.map(
+          this.ask("holds", lookup.key, () => this.far.holds(names, far)),
+          (holds = true) => holds
+        ))
+  }
+
+  /** `undefined` where the far storage fails, is slow, or is left alone since it was. */
+  private ask<A extends {}>(
+    method: "get" | "begin" | "set" | "holds",
+    key: string,
+    evaluate: () => Effect.Effect<A, CacheStorageError>
+  ): Effect.Effect<A | undefined> {
+    const { clock, runtime, timeout } = this
+    return call({ runtime, clock, timeout, method, key }, evaluate)
+  }
+}
+
+const found = (
+  answer: Effect.Effect<CacheItem, CacheMiss | CacheStorageError>
+): Effect.Effect<CacheItem | CacheMiss, CacheStorageError> =>
+  Effect.catchTag(answer, "CacheMiss", (miss) => Effect.succeed(miss))
+
+const isFresh = ({ alwaysValidate, initialAge, lifetime, responseTime }: CacheItem, now: number): boolean =>
+  !alwaysValidate && now < responseTime + lifetime - initialAge
+
+const isSince = (since: unknown): since is Since => typeof since === "object" && since !== null && "near" in since
+
+/** What others collect reaches the near storage too, as long as the scope is open. */
+const listen = (near: Service, far: CollectableCacheStorage.SharedService): Effect.Effect<void, never, Scope.Scope> =>
+  Stream.runForEach(far.collects, (names) => near.collect(names)).pipe(
+    Effect.ignore,
+    Effect.repeat(Schedule.spaced(listensAgainAfter)),
+    Effect.interruptible,
+    Effect.forkScoped,
+    Effect.asVoid
+  )
+
+/**
+ * A storage that looks near first, and then far. What is found far is served near for as long as it is fresh. A collect
+ * reaches the far storage, the near one, and every other process that shares the far one, within a second while it is
+ * connected. A process that has lost the connection may serve what others have collected since; when it is connected again, it
+ * forgets all that is near. A far storage that fails is left alone for a while, and the near one goes on.
+ *
+ * The second argument is one of `RedisCacheStorage.make`, or any other storage that tells what was collected. Throws a
+ * `TypeError` when `farTimeout` is no positive number.
+ *
+ * @example
+ * ```ts
+ * import { CollectableCacheStorage, InMemoryCacheStorage, TieredCacheStorage } from "effect-http-cache"
+ * import { RedisCacheStorage } from "effect-http-cache/redis"
+ *
+ * const storageOf = (redis: RedisCacheStorage.Redis) =>
+ *   CollectableCacheStorage.layer(
+ *     TieredCacheStorage.make(InMemoryCacheStorage.make(), RedisCacheStorage.make(redis))
+ *   )
+ * ```
+ *
+ * @since 0.2.0
+ * @category constructors
+ */
+export const make = (
+  near: CollectableCacheStorage.Service,
+  far: CollectableCacheStorage.SharedService,
+  { farTimeout = defaultFarTimeout }: Options = {}
+): Effect.Effect<CollectableCacheStorage.Service, never, Scope.Scope> => {
+  if (!(farTimeout > 0 && farTimeout < Infinity)) {
+    throw new TypeError(
+      `TieredCacheStorage: farTimeout is ${JSON.stringify(farTimeout)}; it must be a positive number of seconds`
+    )
+  }
+  return Effect.gen(function*() {
+    const storage = new Tiered(near, far, farTimeout * 1000, yield* Effect.clock)
+    yield* runtimeOf(far).endWithScope
+    yield* listen(near, far)
+    return storage
+  })
+}

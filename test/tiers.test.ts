@@ -1,0 +1,248 @@
+/** A near storage before a far one that others share. */
+import { HttpServerResponse } from "@effect/platform"
+import { NodeHttpServer } from "@effect/platform-node"
+import { describe, expect, it } from "@effect/vitest"
+import { Deferred, Effect, Fiber, Layer, Stream, TestClock } from "effect"
+import {
+  CacheError,
+  type CacheStorage,
+  CollectableCacheStorage,
+  InMemoryCacheStorage,
+  TieredCacheStorage,
+  withCache,
+  withCollect
+} from "effect-http-cache"
+import { collectableLaws, itemOf, lookupOf } from "effect-http-cache/testing"
+import { eventually, logged, routes, serve } from "./harness.js"
+import { answering, type How, hows } from "./waiting.js"
+
+type Collected = CollectableCacheStorage.Collected
+
+/** What several processes share: a storage that tells all who listen. Everything of it fails while it `isAway`. */
+class Shared {
+  readonly calls = { get: 0, begin: 0, set: 0 }
+  isAway = false
+  private readonly listeners = new Map<(collected: Collected) => void, () => void>()
+  private readonly memory: CollectableCacheStorage.Service
+
+  constructor(how: How = "at once") {
+    this.memory = answering(how, InMemoryCacheStorage.make())
+  }
+
+  private asked<A, E>(method: CacheError.CacheStorageError["method"], answer: Effect.Effect<A, E>) {
+    return Effect.suspend((): Effect.Effect<A, E | CacheError.CacheStorageError> => {
+      if (method in this.calls) this.calls[method as "get"]++
+      const away = new CacheError.CacheStorageError({ storage: "shared", method, key: "", cause: "it is away" })
+      return this.isAway ? away : answer
+    })
+  }
+
+  get service(): CollectableCacheStorage.SharedService {
+    const { memory } = this
+    return {
+      get: (lookup) => this.asked("get", memory.get(lookup)),
+      begin: (lookup) => this.asked("begin", memory.begin(lookup)),
+      set: (item, fill) => this.asked("set", memory.set(item, fill)),
+      holds: (names, fill) => this.asked("holds", memory.holds(names, fill)),
+      collect: (names, style) =>
+        this.asked(
+          "collect",
+          Effect.tap(memory.collect(names, style), () => {
+            for (const tell of this.listeners.keys()) tell({ ...names, ...style })
+          })
+        ),
+      collects: this.isListenedTo
+    }
+  }
+
+  private readonly isListenedTo = Stream.asyncPush<Collected, CacheError.CacheStorageError>((emit) =>
+    Effect.acquireRelease(
+      this.asked(
+        "collect",
+        Effect.sync(() => {
+          const tell = (collected: Collected) => void emit.single(collected)
+          tell({ keys: [], groups: [], everything: true })
+          this.listeners.set(tell, () => emit.end())
+          return tell
+        })
+      ),
+      (tell) => Effect.sync(() => void this.listeners.delete(tell))
+    )
+  )
+
+  get listening(): number {
+    return this.listeners.size
+  }
+
+  /** Those that listen hear nothing more, and are told so. */
+  disconnect(): void {
+    for (const end of this.listeners.values()) end()
+    this.listeners.clear()
+  }
+}
+
+/** A process that has begun to listen. */
+const process = (far: CollectableCacheStorage.SharedService) =>
+  Effect.gen(function*() {
+    const near = InMemoryCacheStorage.make()
+    let hasBegun = false
+    const collect: typeof near.collect = (names, style) => {
+      hasBegun = true
+      return near.collect(names, style)
+    }
+    const storage = yield* TieredCacheStorage.make({ ...near, collect }, far)
+    yield* eventually(() => hasBegun)
+    return storage
+  })
+
+const tiers = (shared: Shared) => CollectableCacheStorage.layer(process(shared.service))
+
+describe.each(hows)("over a far storage that answers %s", (how) => {
+  it.effect.each(collectableLaws().map(({ test, title }) => [title, test] as const))(
+    "law: %s",
+    ([, test]) => Effect.scoped(Effect.suspend(() => Effect.provide(test, tiers(new Shared(how)))))
+  )
+})
+
+describe("two processes that share a far storage", () => {
+  const lookup = lookupOf()
+
+  const processes = Effect.gen(function*() {
+    const shared = new Shared()
+    return { a: yield* process(shared.service), b: yield* process(shared.service), shared }
+  })
+
+  const store = (storage: CacheStorage.Service, text: string, terms = {}) =>
+    Effect.flatMap(storage.begin(lookup), (fill) => storage.set(itemOf(text, lookup, terms), fill))
+
+  const read = (storage: CacheStorage.Service) =>
+    Effect.match(storage.get(lookup), {
+      onSuccess: ({ body }) => new TextDecoder().decode(body),
+      onFailure: ({ _tag }) => _tag
+    })
+
+  it.scoped("what one has stored, the other reads far once, and then near", () =>
+    Effect.gen(function*() {
+      const { a, b, shared } = yield* processes
+      expect(yield* store(a, "hello")).toBe("kept")
+      expect([yield* read(b), yield* read(b), yield* read(b)]).toEqual(["hello", "hello", "hello"])
+      expect(shared.calls.get).toBe(1)
+      expect([yield* read(a), shared.calls.get]).toEqual(["hello", 1])
+    }))
+
+  it.scoped.each(
+    [
+      ["a URI", { keys: [lookup.key], groups: [] }],
+      ["a group", { keys: [], groups: ["g"] }],
+      ["everything", { keys: [], groups: [], everything: true }]
+    ] as const
+  )("a collect of %s reaches what is near to the other", ([, names]) =>
+    Effect.gen(function*() {
+      const { a, b } = yield* processes
+      yield* store(a, "hello", { groups: ["g"] })
+      yield* read(b)
+      yield* a.collect(names)
+      expect(yield* read(a)).toBe("CacheMiss")
+      yield* eventually(() => Effect.runSync(read(b)) === "CacheMiss")
+    }))
+
+  it.scoped("what is collected softly is validated by both", () =>
+    Effect.gen(function*() {
+      const { a, b } = yield* processes
+      yield* store(a, "hello")
+      yield* read(b)
+      yield* a.collect({ keys: [lookup.key], groups: [] }, { soft: true })
+      const isValidated = (storage: CacheStorage.Service) =>
+        Effect.map(storage.get(lookup), ({ alwaysValidate }) => alwaysValidate)
+      expect(yield* isValidated(a)).toBe(true)
+      yield* eventually(() => Effect.runSync(isValidated(b)))
+    }))
+
+  it.scoped("a read far that a collect overtakes is not kept near", () =>
+    Effect.gen(function*() {
+      const { a, shared } = yield* processes
+      const [isRead, goesOn] = [yield* Deferred.make<void>(), yield* Deferred.make<void>()]
+      const slow = {
+        ...shared.service,
+        get: (lookup: CacheStorage.Lookup) =>
+          Effect.tap(
+            shared.service.get(lookup),
+            Effect.zipRight(Deferred.succeed(isRead, undefined), Deferred.await(goesOn))
+          )
+      }
+      const b = yield* process(slow)
+      yield* store(a, "old")
+      const reading = yield* Effect.fork(read(b))
+      yield* Deferred.await(isRead)
+      yield* b.collect({ keys: [lookup.key], groups: [] })
+      yield* Deferred.succeed(goesOn, undefined)
+      yield* Fiber.join(reading)
+      expect(yield* read(b)).toBe("CacheMiss")
+    }))
+
+  it.scoped("near it is served for no longer than it is fresh", () =>
+    Effect.gen(function*() {
+      const { a, b, shared } = yield* processes
+      yield* store(a, "old", { lifetime: 10_000 })
+      yield* read(b)
+      yield* TestClock.adjust("11 seconds")
+      yield* store(a, "new", { lifetime: 10_000, responseTime: 11_000, date: 11_000 })
+      expect([yield* read(b), shared.calls.get]).toEqual(["new", 2])
+    }))
+
+  it.scoped("what was collected while a process did not hear is forgotten near when it hears again", () =>
+    Effect.gen(function*() {
+      const { a, b, shared } = yield* processes
+      yield* store(a, "hello")
+      yield* read(b)
+      shared.disconnect()
+      yield* a.collect({ keys: [lookup.key], groups: [] })
+      expect(yield* read(b)).toBe("hello")
+      yield* TestClock.adjust("1 second")
+      yield* eventually(() => shared.listening === 2)
+      yield* eventually(() => Effect.runSync(read(b)) === "CacheMiss")
+    }))
+
+  it.scoped("without the far storage each goes on as one process would", () =>
+    Effect.gen(function*() {
+      const { a, b, shared } = yield* processes
+      yield* store(a, "hello")
+      shared.isAway = true
+      expect([yield* read(a), yield* read(b)]).toEqual(["hello", "CacheMiss"])
+      expect([yield* store(b, "own"), yield* read(b)]).toEqual(["kept", "own"])
+      // It is left alone after a few failures.
+      const { get } = shared.calls
+      for (let at = 0; at < 20; at++) yield* b.get(lookupOf({}, { key: `http://localhost/${at}` })).pipe(Effect.ignore)
+      expect(shared.calls.get - get).toBeLessThan(5)
+    }).pipe(Effect.provide(logged([]))))
+
+  it.effect("a time limit that is none is refused", () =>
+    Effect.sync(() => {
+      const make = () => TieredCacheStorage.make(InMemoryCacheStorage.make(), new Shared().service, { farTimeout: 0 })
+      expect(make).toThrow("farTimeout is 0; it must be a positive number of seconds")
+    }))
+})
+
+describe("through the door", () => {
+  it.scoped("a PATCH whose far collect fails is answered, and nothing old is served after it", () =>
+    Effect.gen(function*() {
+      const shared = new Shared()
+      let value = 0
+      const app = routes({
+        "GET /value": Effect.sync(() => HttpServerResponse.text(`value ${value}`)).pipe(withCache({ expiry: 60 })),
+        "PATCH /value": Effect.sync(() => HttpServerResponse.text(`value ${++value}`)).pipe(withCollect())
+      })
+      yield* Effect.gen(function*() {
+        const ask = yield* serve(app)
+        yield* ask("/value")
+        expect((yield* ask("/value")).cacheStatus).toMatch(/^hit/)
+        shared.isAway = true
+        yield* ask("/value", { method: "PATCH" })
+        expect((yield* ask("/value")).text).toBe("value 1")
+        shared.isAway = false
+        yield* TestClock.adjust("30 seconds")
+        expect((yield* ask("/value")).text).toBe("value 1")
+        expect((yield* ask("/value")).cacheStatus).toMatch(/^hit/)
+      }).pipe(Effect.provide(Layer.mergeAll(NodeHttpServer.layerTest, tiers(shared), logged([]))))
+    }))
+})
