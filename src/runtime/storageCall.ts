@@ -32,7 +32,9 @@ const warn = ({ key, method }: Call, cause: Cause.Cause<unknown>) => {
   const error = failure instanceof CacheStorageError
     ? failure
     : new CacheStorageError({ storage: "CacheStorage", method, key, cause: failure })
-  const instead = method === "collect" ? "it is tried again before the storage is read" : "the handler answers"
+  const instead = method === "collect"
+    ? "it is tried again, and what it is of is not read before"
+    : "the handler answers"
   return Effect.logWarning(`effect-http-cache: ${error.message}; ${instead}`, error.cause).pipe(
     Effect.annotateLogs({ storage: error.storage, method: error.method, key: error.key })
   )

@@ -7,6 +7,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Metric from "effect/Metric"
+import * as Queue from "effect/Queue"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 
@@ -73,6 +74,15 @@ export const streamOf = <A, E>(next: Effect.Effect<A | undefined, E>): Stream.St
       Effect.flatMap(next, (value) => value === undefined ? Cause.done() : Effect.succeed([value] as const))
     )
   )
+
+export const pushed = <A, E = never, R = never>(
+  listen: (push: (value: A) => void, fail: (error: E) => void) => Effect.Effect<void, E, R>
+): Stream.Stream<A, E, Exclude<R, Scope.Scope>> =>
+  Stream.callback<A, E, R>((queue) =>
+    listen(
+      (value) => void Queue.offerUnsafe(queue, value),
+      (error) => void Queue.failCauseUnsafe(queue, Cause.fail(error))
+    ), { bufferSize: Number.POSITIVE_INFINITY })
 
 export const onStreamFailure = <A, E, R>(
   stream: Stream.Stream<A, E, R>,
