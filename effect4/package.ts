@@ -28,6 +28,7 @@ const ofRouters = "it is about the routers and HttpApi of Effect 3"
 
 /** Files of those that are not carried, and why. */
 export const leftOut: { readonly [file: string]: string } = {
+  "bench/storages.ts": "it measures what clients and servers take, which is the same on both",
   "test/HttpCache.test-d.ts": ofRouters,
   "test/architecture.test.ts": ofTexts,
   "test/bareResponses.test.ts": "a response is no Effect there",
@@ -98,6 +99,7 @@ interface Manifest {
   readonly description: string
   readonly scripts: { readonly [name: string]: string }
   readonly devDependencies: { readonly [name: string]: string }
+  readonly peerDependencies: { readonly [name: string]: string }
 }
 
 /** What Effect 3's own packages are replaced by. */
@@ -114,13 +116,14 @@ const ofEffect = {
 export const manifestOf = (text: string): string => {
   const manifest = JSON.parse(text) as Manifest
   const others = Object.entries(manifest.devDependencies).filter(([name]) => !name.startsWith("@effect/"))
+  const { "@effect/platform": _, ...peers } = manifest.peerDependencies
   const made = {
     ...manifest,
     version: manifest.version.replace(/^\d+/, "2"),
     description: manifest.description.replace("Effect 3 and @effect/platform", "Effect 4"),
     devDependencies: { ...Object.fromEntries(others), ...ofEffect },
     // Before 4.0.6 nothing tells what is set to change a response on its way out, as CORS is.
-    peerDependencies: { effect: ">=4.0.6 <4.2" },
+    peerDependencies: { ...peers, effect: ">=4.0.6 <4.2" },
     engines: { node: ">=22.19" }
   }
   return `${JSON.stringify(made, undefined, 2)}\n`

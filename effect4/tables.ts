@@ -31,6 +31,7 @@ const api = [
 export const modules: Lookup = {
   ...Object.fromEntries(http.map((name) => [`@effect/platform/${name}`, `effect/http/${name}`])),
   "@effect/platform": "effect/http",
+  "effect/ConfigError": "effect/Config",
   "@effect/platform/HttpLayerRouter": "effect/http/HttpRouter"
 }
 
@@ -49,9 +50,12 @@ export const placesOfNames: Lookup = {
 /** What modules have, as `Module.member`; of another module where the new name has a dot; `*` is any value. */
 export const members: Lookup = {
   "Cause.isDie": "hasDies",
+  "Config.duration": "Duration",
+  "Config.number": "Number",
+  "Config.redacted": "Redacted",
+  "Config.string": "String",
   "Context.Tag": "Service",
   "Context.unsafeGet": "getUnsafe",
-  "Config.string": "String",
   "Cookies.unsafeMakeCookie": "makeCookieUnsafe",
   "Duration.DurationInput": "Input",
   "Duration.decodeUnknown": "fromInput",
@@ -73,9 +77,12 @@ export const members: Lookup = {
   "NodeHttpServer.layerContext": "layerHttpServices",
   "Stream.repeatEffect": "fromEffectRepeat",
   "Stream.unwrapScoped": "unwrap",
+  "Layer.unwrapEffect": "unwrap",
   "Layer.scoped": "effect",
   "Layer.scopedContext": "effectContext",
   "Layer.scopedDiscard": "effectDiscard",
+  "Schema.typeSchema": "toType",
+  "Scope.extend": "provide",
   "it.scoped": "effect",
   "it.scopedLive": "live"
 }
@@ -103,6 +110,21 @@ export const passages: ReadonlyArray<{ readonly file: string; readonly from: str
     file: "test/waiters.test.ts",
     from: "deadline: \"1 day\"",
     to: "deadline: \"10000 days\""
+  },
+  {
+    file: "src/RedisCacheStorage.ts",
+    from: "Config.Config.Wrap<ConnectionOptions>",
+    to: "Config.Wrap<ConnectionOptions>"
+  },
+  {
+    file: "test/redisConnect.test.ts",
+    from: "Effect.withConfigProvider(ConfigProvider.fromMap(new Map(Object.entries(environment))))",
+    to: "Effect.provide(ConfigProvider.layer(ConfigProvider.fromEnvRecord(environment)))"
+  },
+  {
+    file: "test/Stale.test.ts",
+    from: "Schema.TaggedError<Gone>()(\"Gone\", {}, HttpApiSchema.annotations({ status: 410 }))",
+    to: "Schema.TaggedError<Gone>()(\"Gone\", {}, { httpApiStatus: 410 })"
   },
   {
     file: "test/Streams.test.ts",
@@ -143,6 +165,17 @@ export const passages: ReadonlyArray<{ readonly file: string; readonly from: str
     file: "examples/reverse-proxy.ts",
     from: "import { Config, Console, Effect, Layer }",
     to: "import { Config, Console, Effect, Layer, Schema }"
+  },
+  {
+    file: "examples/storage.ts",
+    from: "Layer.catchAll((error) => Layer.fail(`STORAGE: ${error.message}`))",
+    to:
+      "Layer.catchCause((cause) => Layer.effectContext(Effect.fail(`STORAGE: ${(Cause.squash(cause) as Error).message}`)))"
+  },
+  {
+    file: "examples/storage.ts",
+    from: "import { Config,",
+    to: "import { Cause, Config,"
   },
   {
     file: "examples/reverse-proxy/forward.ts",
@@ -223,8 +256,8 @@ export const passages: ReadonlyArray<{ readonly file: string; readonly from: str
   },
   {
     file: "src/CacheItem.ts",
-    from: "const FieldValue = Schema.String.pipe(Schema.pattern(/^[\\t\\x20-\\x7e\\x80-\\xff]*$/))",
-    to: "const FieldValue = Schema.String.check(Schema.isPattern(/^[\\t\\x20-\\x7e\\x80-\\xff]*$/))"
+    from: "const FieldValue = Schema.String.pipe(Schema.pattern(fieldValue))",
+    to: "const FieldValue = Schema.String.check(Schema.isPattern(fieldValue))"
   },
   {
     file: "src/CacheItem.ts",

@@ -14,7 +14,7 @@ import { fileURLToPath } from "node:url"
 import { HandlerRuns, main, someUsers, type User, Users } from "./quickstart.js"
 import { storage } from "./storage.js"
 
-const url = Config.withDefault(Config.nonEmptyString("STORAGE"), "redis://localhost:6379")
+const url = Config.withDefault(Config.string("STORAGE"), "redis://localhost:6379")
 
 const table = "effect-http-cache-example:users"
 
@@ -39,7 +39,7 @@ const sharedUsers = Layer.scoped(
 const origin = "http://localhost"
 
 const services = Layer.mergeAll(
-  HandlerRuns.Default,
+  HandlerRuns.layer,
   sharedUsers,
   storage,
   Layer.succeed(HttpCache.Defaults, { origin })
@@ -59,7 +59,10 @@ const startProcess = (port: number) =>
         })
     ))
 
-const ports = Config.withDefault(Config.array(Config.integer(), "PORTS"), [3001, 3002])
+const ports = Effect.map(
+  Config.withDefault(Config.string("PORTS"), "3001,3002"),
+  (texts) => texts.split(",").map(Number)
+)
 
 const both = Effect.gen(function*() {
   const children = yield* Effect.forEach(yield* ports, startProcess)

@@ -2,7 +2,7 @@
 import { HttpRouter, HttpServer, HttpServerRequest, HttpServerRespondable, HttpServerResponse } from "@effect/platform"
 import { NodeHttpServer, NodeRuntime } from "@effect/platform-node"
 import { Config, Console, Context, Effect, Layer, Schema } from "effect"
-import { HttpCache, withCache, withCollect } from "effect-http-cache"
+import { type CacheStorage, type CollectableCacheStorage, HttpCache, withCache, withCollect } from "effect-http-cache"
 import { createServer } from "node:http"
 import { fileURLToPath } from "node:url"
 import { storage } from "./storage.js"
@@ -39,9 +39,9 @@ export class Users extends Context.Tag("Users")<Users, {
 }
 
 /** How often each handler has run. */
-export class HandlerRuns extends Effect.Service<HandlerRuns>()("HandlerRuns", {
-  sync: () => ({ counts: new Map<string, number>() })
-}) {}
+export class HandlerRuns extends Context.Tag("HandlerRuns")<HandlerRuns, { readonly counts: Map<string, number> }>() {
+  static readonly layer = Layer.sync(HandlerRuns, () => ({ counts: new Map() }))
+}
 
 const countRun = (handler: string) =>
   Effect.map(HandlerRuns, ({ counts }) => counts.set(handler, (counts.get(handler) ?? 0) + 1))
@@ -106,7 +106,9 @@ export const router = HttpRouter.empty.pipe(
   HttpRouter.get("/handler-runs", getHandlerRuns)
 )
 
-export const services = Layer.mergeAll(HandlerRuns.Default, Users.layer, storage)
+type Services = HandlerRuns | Users | CacheStorage.CacheStorage | CollectableCacheStorage.CollectableCacheStorage
+
+export const services = Layer.mergeAll(HandlerRuns.layer, Users.layer, storage)
 
 const port = Config.string("PORT").pipe(
   Config.withDefault("3000"),
@@ -134,12 +136,15 @@ const server = Effect.gen(function*() {
 })
 
 /** The server with these services; whoever has others gives others. */
-export const main = <E>(others: Layer.Layer<Layer.Layer.Success<typeof services>, E>) =>
+export const main = <E>(others: Layer.Layer<Services, E>) =>
   Effect.flatMap(port, (port) =>
     Effect.scoped(server).pipe(
       Effect.provide(NodeHttpServer.layer(createServer, { port })),
-      Effect.catchTag("ServeError", ({ cause }) =>
-        Effect.fail(`Can't listen on port ${port}: ${String(cause)}; try another, as in PORT=3001 npm start`)),
+      Effect.catchTag(
+        "ServeError",
+        ({ cause }) =>
+          Effect.fail(`Can't listen on port ${port}: ${String(cause)}; try another, as in PORT=3001 npm start`)
+      ),
       // Outermost: it closes after the server.
       Effect.provide(others)
     )).pipe(

@@ -4,6 +4,7 @@
  * @since 0.2.0
  */
 import type * as Clock from "effect/Clock"
+import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Schedule from "effect/Schedule"
@@ -13,7 +14,7 @@ import type { CacheMiss, CacheStorageError } from "./CacheError.js"
 import type { CacheItem } from "./CacheItem.js"
 import type * as CacheStorage from "./CacheStorage.js"
 import type * as CollectableCacheStorage from "./CollectableCacheStorage.js"
-import { millisOf } from "./runtime/effect.js"
+import { millisOf, withFiber } from "./runtime/effect.js"
 import { type Runtime, runtimeOf } from "./runtime/runtime.js"
 import { call } from "./runtime/storageCall.js"
 
@@ -201,10 +202,10 @@ export const make = (
       `TieredCacheStorage: farTimeout is ${JSON.stringify(farTimeout)}; it must be a positive number of seconds`
     )
   }
-  return Effect.gen(function*() {
-    const storage = new Tiered(near, far, farTimeout * 1000, yield* Effect.clock)
-    yield* runtimeOf(far).endWithScope
-    yield* listen(near, far)
-    return storage
-  })
+  return withFiber((_: Context.Context<Scope.Scope>, clock) =>
+    Effect.as(
+      Effect.zipRight(runtimeOf(far).endWithScope, listen(near, far)),
+      new Tiered(near, far, farTimeout * 1000, clock)
+    )
+  )
 }

@@ -2,6 +2,7 @@
 import { afterAll, expect, it } from "@effect/vitest"
 import { once } from "node:events"
 import { createServer } from "node:http"
+import { codeOfSignal } from "./harness.js"
 import { describeRedis, sharedServer } from "./redis.js"
 import { endAll, freePort, started } from "./started.js"
 
@@ -39,7 +40,7 @@ describeRedis("examples with STORAGE=redis://", () => {
     expect(await (await fetch(a)).text()).toBe(grace)
     expect((await stored(b)).text).toBe(grace)
     child.kill("SIGTERM")
-    expect(await exited).toEqual([0, null])
+    expect(await exited).toEqual([codeOfSignal, null])
     for (const url of [a, b]) await expect(fetch(url)).rejects.toThrow()
   }, 60_000)
 
@@ -52,7 +53,7 @@ describeRedis("examples with STORAGE=redis://", () => {
       await says("Listening")
       found.push(await stored(`http://localhost:${port}${path}`))
       child.kill("SIGTERM")
-      expect(await exited).toEqual([0, null])
+      expect(await exited).toEqual([codeOfSignal, null])
     }
     return found
   }

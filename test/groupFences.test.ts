@@ -202,7 +202,7 @@ describe("97: a collect of a group that can't be delivered", () => {
           ? Effect.tap(memory.get(lookup), Effect.zipRight(Deferred.succeed(read, undefined), Deferred.await(gate)))
           : memory.get(lookup),
       collect: (names, style) =>
-        Effect.tap(
+        Effect.map(
           Effect.suspend(() => collects === "fail" ? trouble("collect") : memory.collect(names, style)),
           () => {
             collects = "worked"

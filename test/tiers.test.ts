@@ -2,7 +2,7 @@
 import { HttpServerResponse } from "@effect/platform"
 import { NodeHttpServer } from "@effect/platform-node"
 import { describe, expect, it } from "@effect/vitest"
-import { Deferred, Effect, Fiber, Layer, Stream, TestClock } from "effect"
+import { Deferred, Effect, Fiber, Layer, type Scope, TestClock } from "effect"
 import {
   CacheError,
   type CacheStorage,
@@ -13,10 +13,14 @@ import {
   withCollect
 } from "effect-http-cache"
 import { collectableLaws, itemOf, lookupOf } from "effect-http-cache/testing"
+import { pushed } from "../src/runtime/effect.js"
 import { eventually, logged, routes, serve } from "./harness.js"
 import { answering, type How, hows } from "./waiting.js"
 
 type Collected = CollectableCacheStorage.Collected
+
+const away = (method: CacheError.CacheStorageError["method"]) =>
+  new CacheError.CacheStorageError({ storage: "shared", method, key: "", cause: "it is away" })
 
 /** What several processes share: a storage that tells all who listen. Everything of it fails while it `isAway`. */
 class Shared {
@@ -32,8 +36,7 @@ class Shared {
   private asked<A, E>(method: CacheError.CacheStorageError["method"], answer: Effect.Effect<A, E>) {
     return Effect.suspend((): Effect.Effect<A, E | CacheError.CacheStorageError> => {
       if (method in this.calls) this.calls[method as "get"]++
-      const away = new CacheError.CacheStorageError({ storage: "shared", method, key: "", cause: "it is away" })
-      return this.isAway ? away : answer
+      return this.isAway ? away(method) : answer
     })
   }
 
@@ -47,7 +50,7 @@ class Shared {
       collect: (names, style) =>
         this.asked(
           "collect",
-          Effect.tap(memory.collect(names, style), () => {
+          Effect.map(memory.collect(names, style), () => {
             for (const tell of this.listeners.keys()) tell({ ...names, ...style })
           })
         ),
@@ -55,20 +58,20 @@ class Shared {
     }
   }
 
-  private readonly isListenedTo = Stream.asyncPush<Collected, CacheError.CacheStorageError>((emit) =>
-    Effect.acquireRelease(
-      this.asked(
-        "collect",
-        Effect.sync(() => {
-          const tell = (collected: Collected) => void emit.single(collected)
-          tell({ keys: [], groups: [], everything: true })
-          this.listeners.set(tell, () => emit.end())
-          return tell
-        })
-      ),
-      (tell) => Effect.sync(() => void this.listeners.delete(tell))
+  private readonly isListenedTo = pushed<Collected, CacheError.CacheStorageError, Scope.Scope>((push, fail) => {
+    const tell = (collected: Collected) => push(collected)
+    const begin = this.asked(
+      "collect",
+      Effect.sync(() => {
+        tell({ keys: [], groups: [], everything: true })
+        this.listeners.set(tell, () => fail(away("collect")))
+      })
     )
-  )
+    return Effect.asVoid(Effect.acquireRelease(
+      Effect.catchAll(begin, (error) => Effect.sync(() => fail(error))),
+      () => Effect.sync(() => this.listeners.delete(tell))
+    ))
+  })
 
   get listening(): number {
     return this.listeners.size
