@@ -140,24 +140,24 @@ const storages = ["at once", "after a yield"]
 const foundIn = (output: string): string | undefined => /: shown \d+\n.*seed \d+, world (\d+)/.exec(output)?.[1]
 
 // What is found with nothing broken would be found in everything.
-for (const storage of storages) {
+await Promise.all(storages.map(async (storage) => {
   const output = await run(checkout, storage)
   if (!/^ *Tests +1 passed/m.test(output)) {
     throw new Error(`nothing broken, a storage that answers ${storage}:\n${output}`)
   }
-}
+}))
 let missed = 0
 for (const { files, what } of mutated) {
   const folder = await copy()
   try {
     for (const { after, file } of files) await writeFile(join(folder, file), after)
-    for (const storage of storages) {
+    await Promise.all(storages.map(async (storage) => {
       const output = await run(folder, storage, { MODEL_OPERATIONS: String(mostOperations) })
       const found = foundIn(output)
       const name = `${what}, a storage that answers ${storage}`
       if (found === undefined) missed++
       console.log(found === undefined ? `${name}: NOT FOUND\n${output}` : `${name}: found in world ${found}`)
-    }
+    }))
   } finally {
     await rm(folder, { recursive: true, force: true })
   }
