@@ -130,7 +130,7 @@ const world = ({ seed, storage: how }: Plan, number: number, count: number, tall
   const fieldsOf = (path: string) => naming === "field" ? { "cache-groups": `"${groupOf(path)}"` } : {}
   const groups: HttpCache.Options["groups"] = naming === "route" ? (request) => [groupOf(pathOf(request))] : undefined
 
-  const isSlow = dice.one([0, 0.5, 0.8])
+  const isSlow = dice.one([0, 0, 0, 0.8])
   const read = Effect.gen(function*() {
     const request = yield* HttpServerRequest.HttpServerRequest
     const path = pathOf(request)
