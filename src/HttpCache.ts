@@ -125,9 +125,9 @@ export const withCollect: {
  * @example
  * ```ts
  * import { HttpServerResponse } from "@effect/platform"
- * import { Effect } from "effect"
+ * import { Clock, Effect } from "effect"
  * import { HttpCache } from "effect-http-cache"
- * const handler = Effect.sync(() => HttpServerResponse.text(new Date().toISOString()))
+ * const handler = Effect.map(Clock.currentTimeMillis, (now) => HttpServerResponse.text(`${now}`))
  * const app = handler.pipe(HttpCache.middleware({ expiry: "1 minute" }))
  * ```
  *

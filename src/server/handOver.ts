@@ -102,6 +102,7 @@ export const handOver = (request: HttpServerRequest, shown: HttpServerRequest, r
   const known = keptWith(request)
   if (known !== undefined) return void known.runs.push({ run, shown })
   const own: { [name: PropertyKey]: unknown } = {}
+  // Its interface says nothing of the properties that adapters keep in it.
   const given = request as unknown as { [name: PropertyKey]: unknown; [kept]: Kept }
   for (const name of names) {
     if (!Object.hasOwn(given, name)) continue
