@@ -152,7 +152,7 @@ for (const { files, what } of mutated) {
   try {
     for (const { after, file } of files) await writeFile(join(folder, file), after)
     await Promise.all(storages.map(async (storage) => {
-      const output = await run(folder, storage, { MODEL_OPERATIONS: String(mostOperations), MODEL_SLOW: "1" })
+      const output = await run(folder, storage, { MODEL_OPERATIONS: String(mostOperations) })
       const found = foundIn(output)
       const name = `${what}, a storage that answers ${storage}`
       if (found === undefined) missed++

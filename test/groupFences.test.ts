@@ -127,6 +127,27 @@ const changed = (
   return Layer.mergeAll(NodeHttpServer.layerTest, storage, logged([]))
 }
 
+it.scoped("97: nor does it share what was read before, where the storage could not be read for it", () =>
+  Effect.gen(function*() {
+    const faults = yield* Faults
+    const { ask, begin, open, runs } = yield* world("first")
+    yield* faults.switch({ get: "fail" })
+    const asked = yield* begin
+    yield* faults.switch({ get: "work" })
+    yield* TestClock.adjust("10 seconds")
+    yield* ask("/write", { method: "PUT" })
+    yield* TestClock.adjust("1 second")
+    const other = yield* ask.another
+    const later = yield* Effect.fork(other("/"))
+    const storage = yield* CacheStorage.CacheStorage
+    yield* eventually(() => activity(storage).waiters > 1 || runs() > 1)
+    yield* open(0)
+    const first = yield* Fiber.join(asked)
+    expect([first.text, first.cacheStatus]).toEqual(["value 0", "fwd=miss"])
+    yield* open(1)
+    expect((yield* Fiber.join(later)).text).toBe("value 1")
+  }).pipe(Effect.provide(Layer.merge(FaultyServer, logged([])))))
+
 describe("97: a collect of a group that can't be delivered", () => {
   const app = routes({
     "GET /g/:id": Effect.zipRight(HttpCache.group("g"), counted()).pipe(withCache({ expiry: 3600 })),

@@ -130,7 +130,8 @@ const world = ({ seed, storage: how }: Plan, number: number, count: number, tall
   const fieldsOf = (path: string) => naming === "field" ? { "cache-groups": `"${groupOf(path)}"` } : {}
   const groups: HttpCache.Options["groups"] = naming === "route" ? (request) => [groupOf(pathOf(request))] : undefined
 
-  const isSlow = process.env["MODEL_SLOW"] === undefined ? 0 : 0.8
+  /** A slow handler: much happens meanwhile. */
+  const isSlow = dice.one([0, 0, 0, 0.8])
   const read = Effect.gen(function*() {
     const request = yield* HttpServerRequest.HttpServerRequest
     const path = pathOf(request)
@@ -138,7 +139,6 @@ const world = ({ seed, storage: how }: Plan, number: number, count: number, tall
     yield* name("first", path)
     const value = values.get(path)!
     history.push(`  handler: ${path} is ${value}`)
-    // With `MODEL_SLOW` much happens meanwhile: what is rare comes about sooner.
     yield* turn
     while (dice.is(isSlow)) yield* turn
     if (dice.is(0.1)) return yield* new Failure()

@@ -150,15 +150,15 @@ export const storedBy = <Res, E>(fetched: Fetched<Res, E>): CacheItem | undefine
  * What the storage has kept was not collected before.
  */
 const holdsFor = <Res>(
-  { fill, judged, shared }: Answered<Res>,
-  { groups, requestTime }: CacheItem,
+  { judged, place: { collects, fill }, shared }: Answered<Res>,
+  { groups }: CacheItem,
   asked: Access
 ): Effect.Effect<boolean> => {
   const isKept = judged?.detail === undefined && shared === undefined
   if (groups.length === 0 || isKept) return Exit.succeed(true)
   return step(
     fill === undefined ? Exit.succeed(undefined) : holds(asked, fill, groups),
-    (holds) => Exit.succeed(holds ?? asked.runtime.collectedAt < requestTime)
+    (holds) => Exit.succeed(holds ?? asked.runtime.collects === collects)
   )
 }
 

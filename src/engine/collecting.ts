@@ -134,7 +134,7 @@ export const collect = (
 ): Effect.Effect<boolean> =>
   Effect.suspend(() => {
     const { runtime } = access
-    runtime.collectBegins(name, now(access))
+    runtime.collectBegins(name)
     const ended = step(collectNow(access, storage, name, style), (isDelivered) => {
       const isKept = isDelivered || runtime.undelivered.add(name, now(access))
       const isOfAll = name === everything || !isKept

@@ -41,8 +41,8 @@ export interface Answered<Res> {
   /** What the handler said. */
   readonly status: number
   readonly handled: Handled<Res>
-  /** The fill that it is stored with, where the storage answers. */
-  readonly fill: Fill | undefined
+  /** Where it is kept. */
+  readonly place: Place
   /** What it comes to: the same, or the whole that a `304` or a `206` stands for. */
   readonly answer: Answer
   /** `undefined` where what is stored answers instead; there is no item where a cache beneath has answered. */
@@ -122,7 +122,7 @@ export const fetch = <Res, E, R>(
     if (handle !== undefined && item !== undefined && Reuse.decide(item, wanted, requestTime)._tag === "Fresh") {
       return Effect.succeed({ _tag: "Found" })
     }
-    const place = { asked: request, fill, item, since: requestTime }
+    const place = { asked: request, fill, item, since: requestTime, collects: request.runtime.collects }
     const began = (groups: ReadonlyArray<string>) => handle?.began(fill === undefined ? undefined : { fill, groups })
     began(item?.groups ?? none)
     spellings.remember(request)
@@ -157,7 +157,7 @@ const keep = <Res, E, R>(
   const { request, wanted } = plan
   const { item } = place
   const { responseTime } = handled
-  const answered: Answered<Res> = { _tag: "Answered", status: own.status, handled, answer, fill: place.fill }
+  const answered: Answered<Res> = { _tag: "Answered", status: own.status, handled, answer, place }
   if (handled.isSent) {
     learn(plan, place, undefined, { status: own.status, vary: Vary.inFields(own.fields) }, responseTime)
     return Exit.succeed(answered)
@@ -192,9 +192,9 @@ const first = <A>(effect: Effect.Effect<void>, next: () => Effect.Effect<A>): Ef
   effect === Effect.void ? next() : Effect.flatMap(effect, next)
 
 const answeredWith = <Res>(
-  { answer, fill, handled, status }: Pick<Answered<Res>, "answer" | "fill" | "handled" | "status">,
+  { answer, handled, place, status }: Pick<Answered<Res>, "answer" | "handled" | "place" | "status">,
   judged: Judged
-): Answered<Res> => ({ _tag: "Answered", status, handled, answer, fill, judged })
+): Answered<Res> => ({ _tag: "Answered", status, handled, answer, place, judged })
 
 /** Stores what may be stored, and lets the other change what is stored. `unshare` remembers that it can't be shared. */
 const stored = <Res, E, R>(
@@ -205,7 +205,7 @@ const stored = <Res, E, R>(
   judged: Judged,
   unshare: () => void
 ): Effect.Effect<Answered<Res>> => {
-  const answered = answeredWith({ status: own.status, handled, answer, fill: place.fill }, judged)
+  const answered = answeredWith({ status: own.status, handled, answer, place }, judged)
   const { body } = answer
   const { item } = judged
   if (item === undefined) return notStored(place, exchange, answer, own, answered)

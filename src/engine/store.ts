@@ -30,6 +30,8 @@ export interface Place {
   readonly item: CacheItem | undefined
   /** When the fill began. Epoch milliseconds. */
   readonly since: number
+  /** How many collects had begun in this process by then. */
+  readonly collects: number
 }
 
 export type Exchange =
@@ -229,7 +231,7 @@ export const storeForGet = (
   if (!Storability.answersGet(view.method, view.target, answer.status, answer.fields)) return Effect.void
   if (answer.body._tag !== "Bytes") return Effect.void
   const time = now(asked)
-  const place = { asked, fill, item: fill?.item, since: time }
+  const place = { asked, fill, item: fill?.item, since: time, collects: asked.runtime.collects }
   // It passed by: nothing was recorded.
   const exchange = { setsPreResponseHandler: false, reads: undefined, readsLate: false, said, shown }
   const judged = judge(place, { ...exchange, method: "GET", requestTime: time, responseTime: time }, answer)

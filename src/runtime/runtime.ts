@@ -61,8 +61,8 @@ export class Runtime {
   private readonly watches = new Set<Watch>()
   /** Who is told what was collected. */
   readonly listeners = new Set<(name: string, soft: Soft) => void>()
-  /** When the latest collect began in this process. Epoch milliseconds. */
-  collectedAt = -Infinity
+  /** How many collects have begun in this process. */
+  collects = 0
   /** The limits that were logged. */
   readonly reachedLimits = new Set<string>()
   /** The layer of the storage has closed, or is about to: no work in the background is begun. */
@@ -85,8 +85,8 @@ export class Runtime {
   }
 
   /** A collect of the name begins. */
-  collectBegins(name: string, now: number): void {
-    this.collectedAt = now
+  collectBegins(name: string): void {
+    this.collects++
     for (const watch of this.watches) if (watch.name === name || name === everything) watch.collects++
   }
 
