@@ -24,16 +24,20 @@ export const carried = [
 ]
 
 const ofTexts = "it is about the texts of this repository, and not about what runs"
+const ofKeyValueStore = "the stores of Effect 4 have another interface, and other schemas"
 const ofRouters = "it is about the routers and HttpApi of Effect 3"
 
 /** Files of those that are not carried, and why. */
 export const leftOut: { readonly [file: string]: string } = {
+  "examples/key-value-storage.test.ts": ofKeyValueStore,
+  "examples/key-value-storage.ts": ofKeyValueStore,
   "bench/storages.ts": "it measures what clients and servers take, which is the same on both",
   "test/HttpCache.test-d.ts": ofRouters,
   "test/architecture.test.ts": ofTexts,
   "test/bareResponses.test.ts": "a response is no Effect there",
   "test/compiling.ts": ofTexts,
   "test/examplesInDocs.test.ts": ofTexts,
+  "test/keyValueStorage.test.ts": ofKeyValueStore,
   "test/map.test.ts": ofTexts,
   "test/oneView.test.ts": ofRouters,
   "test/oneViewApps.ts": ofRouters,
