@@ -34,7 +34,8 @@ const rooms: ReadonlyArray<readonly [name: string, includes: (file: string) => b
   ["tags", (file) => file === "CacheStorage.ts" || file === "CollectableCacheStorage.ts"],
   [
     "storages",
-    (file) => /^(?:InMemory|Redis|Tiered)CacheStorage\.ts$|^redis\.ts$|^(?:memory|redis|storages)\//.test(file)
+    (file) =>
+      /^(?:InMemory|Redis|Sql|Tiered)CacheStorage\.ts$|^(?:redis|sql)\.ts$|^(?:memory|redis|sql|storages)\//.test(file)
   ],
   ["policy", (file) => file === "CachePolicy.ts" || file.startsWith("policy/")],
   ["engine", (file) => file.startsWith("engine/")],

@@ -1,0 +1,59 @@
+/** What is kept of an item in the columns of its row, and what is read of them. */
+import { hash } from "node:crypto"
+import type { CacheItem } from "../CacheItem.js"
+import type { Lookup, Selectable } from "../CacheStorage.js"
+import type { Names } from "../CollectableCacheStorage.js"
+import { nameOfGroup, nameOfKey } from "../runtime/names.js"
+import { type Force, hard, spared } from "../storages/force.js"
+import type { Row } from "./database.js"
+import { everything } from "./statements.js"
+
+/** Texts may be long, or hold what a database does not take. JSON tells apart what is one text in UTF-8. */
+const digest = (text: string): string => hash("sha256", JSON.stringify(text), "base64url")
+
+const digestOfKey = (key: string): string => digest(nameOfKey(key))
+
+/** The place of items, as two columns. */
+export const placeOf = ({ key, partition }: Pick<Lookup, "key" | "partition">): readonly [string, string] => [
+  digestOfKey(key),
+  partition === "" ? "" : digest(partition)
+]
+
+/** The names of groups, each once. */
+export const groupsOf = (groups: ReadonlyArray<string>): ReadonlyArray<string> =>
+  [...new Set(groups)].map((group) => digest(nameOfGroup(group)))
+
+/** What is collected, each name once. */
+export const namesOf = (names: Names): ReadonlyArray<string> => [
+  ...(names.everything === true ? [everything] : []),
+  ...[...new Set(names.keys)].map(digestOfKey),
+  ...groupsOf(names.groups)
+]
+
+/** What an item is selected by, and what has become of it. */
+export interface Head extends Selectable {
+  readonly row: string
+  readonly force: Force
+  /** Where it stands alone in its place. */
+  readonly record: unknown
+}
+
+export const headOf = ({ date, id, variant, vary }: CacheItem): string => JSON.stringify([id, date, variant, vary])
+
+const isText = (value: unknown): value is string => typeof value === "string"
+const isForce = (value: number): value is Force => value >= spared && value <= hard
+
+/** `undefined` where it is something else, of another version for one. */
+export const parseHead = ({ force, head, id: row, missed, record }: Row): Head | undefined => {
+  const strongest = Math.max(Number(force), Number(missed))
+  try {
+    const parts: unknown = JSON.parse(String(head))
+    if (!Array.isArray(parts) || !isForce(strongest)) return undefined
+    const [id, date, variant, vary] = parts
+    const isSelectable = isText(id) && typeof date === "number" && isText(variant) && Array.isArray(vary) &&
+      vary.every(isText)
+    return isSelectable ? { row: String(row), force: strongest, record, id, date, variant, vary } : undefined
+  } catch {
+    return undefined
+  }
+}

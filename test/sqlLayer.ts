@@ -1,0 +1,75 @@
+/** Clients of SQLite and PostgreSQL, and storages over them, for tests. */
+import type { SqlClient } from "@effect/sql"
+import { PgClient } from "@effect/sql-pg"
+import { SqliteClient } from "@effect/sql-sqlite-node"
+import { afterAll, beforeAll, describe } from "@effect/vitest"
+import { Effect, Exit, Layer, Scope } from "effect"
+import { SqlCacheStorage } from "effect-http-cache/sql"
+import { mkdtempSync, rmSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { postgresServer } from "./postgresServer.js"
+import { isRun } from "./servers.js"
+
+/** A file in a temporary folder that is removed with the scope. */
+export const sqliteFile = Effect.map(
+  Effect.acquireRelease(
+    Effect.sync(() => mkdtempSync(join(tmpdir(), "effect-http-cache-sqlite-"))),
+    (folder) => Effect.sync(() => rmSync(folder, { recursive: true, force: true }))
+  ),
+  (folder) => join(folder, "cache.db")
+)
+
+/** A database that processes connect to, each by a client of its own. */
+export interface SqlDatabase {
+  readonly client: Layer.Layer<SqlClient.SqlClient>
+  readonly prefix: string
+}
+
+const sqlite = Effect.map(sqliteFile, (filename): SqlDatabase => ({
+  client: Layer.orDie(SqliteClient.layer({ filename })),
+  prefix: "http_cache_"
+}))
+
+let prefixes = 0
+
+/** A client of a server that is started for the tests. */
+export const pgClient = (port: number) =>
+  Layer.orDie(PgClient.layer({ host: "127.0.0.1", port, username: "test", database: "postgres", maxConnections: 5 }))
+
+/** Many tests share one server. */
+const pg = (port: number): SqlDatabase => ({ client: pgClient(port), prefix: `test_${++prefixes}_` })
+
+/** A storage over a client of its own: one process, as far as the database can tell. */
+export const layerSql = ({ client, prefix }: SqlDatabase, options: SqlCacheStorage.Options = {}) =>
+  Layer.provideMerge(Layer.orDie(SqlCacheStorage.layer({ prefix, ...options })), client)
+
+/** A storage that is empty. */
+export const layerSqlite = (options: SqlCacheStorage.Options = {}) =>
+  Layer.unwrapScoped(Effect.map(sqlite, (database) => layerSql(database, options)))
+
+/** Suites over both; that of PostgreSQL is left out where it is not installed, of which `servers.ts` tells. */
+export const describePostgres = describe.runIf(isRun("postgres"))
+
+/** One server for all tests of a suite. */
+export const sharedPostgres = (): { readonly port: number } => {
+  const scope = Effect.runSync(Scope.make())
+  const shared = { port: 0 }
+  beforeAll(async () => {
+    shared.port = (await Effect.runPromise(Scope.extend(postgresServer, scope))).port
+  })
+  afterAll(() => Effect.runPromise(Scope.close(scope, Exit.void)))
+  return shared
+}
+
+/** The same suite over SQLite and over PostgreSQL, each test with a database that is empty. */
+export const describeSql = (
+  title: string,
+  suite: (database: Effect.Effect<SqlDatabase, never, Scope.Scope>, name: "sqlite" | "pg") => void
+): void => {
+  describe(`${title} in SQLite`, () => suite(sqlite, "sqlite"))
+  describePostgres(`${title} in PostgreSQL`, () => {
+    const server = sharedPostgres()
+    suite(Effect.sync(() => pg(server.port)), "pg")
+  })
+}
