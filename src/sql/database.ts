@@ -76,6 +76,16 @@ export class Database {
     return this.sql.unsafe<Row>(text, parameters)
   }
 
+  /**
+   * As it is now. In SQLite, which has one connection, it may show what a transaction of another fiber has not committed yet:
+   * it is for those who do without what is gone, and keep nothing by what they see.
+   */
+  look(text: string, parameters: ReadonlyArray<unknown>): Effect.Effect<ReadonlyArray<Row>, SqlError> {
+    return this.dialect === "sqlite"
+      ? this.connection.execute(text, parameters, undefined)
+      : this.read(this.run(text, parameters))
+  }
+
   read<A>(effect: Effect.Effect<A, SqlError>): Effect.Effect<A, SqlError> {
     return this.within(effect, effect)
   }

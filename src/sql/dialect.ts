@@ -5,8 +5,13 @@ export type DialectName = "sqlite" | "pg"
 export interface Dialect {
   /** The types of columns. */
   readonly types: { readonly id: string; readonly moment: string; readonly bytes: string; readonly real: string }
-  /** What a collect is compared with moments by. */
+  /** What a collect is compared with moments by, beside its number. */
   readonly momentOfCollect: string
+  readonly indexOfCollects: (collects: string) => string
+  /** Keeps a collect. What it makes needless may go. */
+  readonly insertCollect: string
+  /** The strongest of the collects `c` that a condition is true of. */
+  readonly strongest: (from: string, condition: string) => string
   /** Tables that are left empty where the server crashes: what is not known counts as collected. */
   readonly table: string
   readonly tableOptions: string
@@ -30,6 +35,9 @@ export interface Dialect {
 const sqlite: Dialect = {
   types: { id: "INTEGER PRIMARY KEY AUTOINCREMENT", moment: "INTEGER", bytes: "BLOB", real: "REAL" },
   momentOfCollect: "",
+  indexOfCollects: (collects) => `CREATE UNIQUE INDEX IF NOT EXISTS ${collects}_name ON ${collects} (name, force)`,
+  insertCollect: "INSERT OR REPLACE",
+  strongest: (from, condition) => `(SELECT MAX(c.force) FROM ${from} WHERE ${condition})`,
   table: "TABLE",
   tableOptions: "",
   now: (collects) => `(SELECT COALESCE(MAX(id), 0) FROM ${collects})`,
@@ -51,6 +59,13 @@ const pg: Dialect = {
     real: "DOUBLE PRECISION"
   },
   momentOfCollect: ",\n  xid xid8 NOT NULL DEFAULT pg_current_xact_id()",
+  indexOfCollects: (collects) => `CREATE INDEX IF NOT EXISTS ${collects}_name ON ${collects} (name, force, xid)`,
+  // Two that are collected by transactions at the same time don't wait for each other.
+  insertCollect: "INSERT",
+  // Of a thousand collects of one name one is looked at for each force.
+  strongest: (from, condition) =>
+    `(SELECT MAX(f.force) FROM (VALUES (1), (2), (3)) f(force) WHERE
+      EXISTS (SELECT 1 FROM ${from} WHERE c.force = f.force AND ${condition}))`,
   table: "UNLOGGED TABLE",
   // A content of more than some hundred bytes is kept apart from the rest of its row.
   tableOptions: " WITH (toast_tuple_target = 256)",

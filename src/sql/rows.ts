@@ -44,8 +44,10 @@ const isText = (value: unknown): value is string => typeof value === "string"
 const isForce = (value: number): value is Force => value >= spared && value <= hard
 
 /** `undefined` where it is something else, of another version for one. */
-export const parseHead = ({ force, head, id: row, missed, record }: Row): Head | undefined => {
-  const strongest = Math.max(Number(force), Number(missed))
+export const parseHead = (
+  { force, head, id: row, missed, missed_of_groups: ofGroups, record }: Row
+): Head | undefined => {
+  const strongest = Math.max(Number(force), Number(missed), Number(ofGroups))
   try {
     const parts: unknown = JSON.parse(String(head))
     if (!Array.isArray(parts) || !isForce(strongest)) return undefined

@@ -3,15 +3,14 @@
  * - `items`: what is stored. Its name, its variant and its date are in `head`, and all of it in `record`. `since` is the
  *   moment at which its fill began; `force` is what settled collects have done to it.
  * - `groups`: which groups an item is of.
- * - `collects`: the collects that fills or items may have missed, one row for each name. `turn` is when a sweep saw it first.
+ * - `collects`: the collects that fills or items may have missed, a row for each name. `turn` is when a sweep saw it first.
  * - `state`: one row. A sweep begins a turn, and a fill is known in the turn in which it began and in the next one. The first
  *   turn is random: where the tables were emptied, no fill from before is known.
  */
 import { type DialectName, dialects } from "./dialect.js"
 
 export const schema = (name: DialectName, prefix: string): ReadonlyArray<string> => {
-  const { momentOfCollect, table, tableOptions, types } = dialects[name]
-  const isPg = name === "pg"
+  const { indexOfCollects, momentOfCollect, table, tableOptions, types } = dialects[name]
   return [
     `CREATE ${table} IF NOT EXISTS ${prefix}items (
   id ${types.id},
@@ -30,7 +29,7 @@ export const schema = (name: DialectName, prefix: string): ReadonlyArray<string>
   item BIGINT NOT NULL,
   name TEXT NOT NULL,
   PRIMARY KEY (item, name)
-)${isPg ? "" : " WITHOUT ROWID"}`,
+)${name === "pg" ? "" : " WITHOUT ROWID"}`,
     `CREATE INDEX IF NOT EXISTS ${prefix}groups_name ON ${prefix}groups (name)`,
     `CREATE ${table} IF NOT EXISTS ${prefix}collects (
   id ${types.id},
@@ -38,7 +37,7 @@ export const schema = (name: DialectName, prefix: string): ReadonlyArray<string>
   force INTEGER NOT NULL,
   turn BIGINT${momentOfCollect}
 )`,
-    `CREATE INDEX IF NOT EXISTS ${prefix}collects_name ON ${prefix}collects (name, force, ${isPg ? "xid" : "id"})`,
+    indexOfCollects(`${prefix}collects`),
     `CREATE ${table} IF NOT EXISTS ${prefix}state (
   id INTEGER PRIMARY KEY,
   turn BIGINT NOT NULL,

@@ -8,25 +8,25 @@ export const everything = "*"
 export const batch = 500
 
 const statementsOf = (name: DialectName, prefix: string) => {
-  const { each, isAfter, isUnlocked, lockPlace, moment, now, seconds } = dialects[name]
+  const { each, insertCollect, isAfter, isUnlocked, lockPlace, moment, now, seconds, strongest } = dialects[name]
   const [items, groups, collects, state] = [
     `${prefix}items`,
     `${prefix}groups`,
     `${prefix}collects`,
     `${prefix}state`
   ] as const
-  /** The strongest collect that the item `i` has missed. */
-  const missed = `(SELECT MAX(f.force) FROM forces f WHERE
-      EXISTS (SELECT 1 FROM ${collects} c
-        WHERE c.name IN ('${everything}', i.key_hash) AND c.force = f.force AND ${isAfter("i.since")})
-      OR EXISTS (SELECT 1 FROM ${groups} g JOIN ${collects} c ON c.name = g.name
-        WHERE g.item = i.id AND c.force = f.force AND ${isAfter("i.since")}))`
+  /** The strongest collects that the item `i` has missed: of its key or everything, and of its groups. */
+  const missed = strongest(`${collects} c`, `c.name IN ('${everything}', i.key_hash) AND ${isAfter("i.since")}`)
+  const missedOfGroups = strongest(
+    `${groups} g JOIN ${collects} c ON c.name = g.name`,
+    `g.item = i.id AND ${isAfter("i.since")}`
+  )
   const isAlone = `NOT EXISTS (SELECT 1 FROM ${items} o
       WHERE o.key_hash = i.key_hash AND o.partition_hash = i.partition_hash AND o.id <> i.id)`
   /** What is in a place, and where the storage stands; one row without an item where there is none. */
   const find = (record: string) =>
-    `WITH forces(force) AS (VALUES (1), (2), (3))
-    SELECT s.turn, ${now(collects)} AS moment, i.id, i.head, i.force, ${missed} AS missed, ${record} AS record
+    `SELECT s.turn, ${now(collects)} AS moment, i.id, i.head, i.force, ${missed} AS missed,
+      ${missedOfGroups} AS missed_of_groups, ${record} AS record
     FROM ${state} s LEFT JOIN ${items} i ON i.key_hash = ? AND i.partition_hash = ?
     WHERE s.id = 1 ORDER BY i.id`
   const ids = `(SELECT CAST(n.name AS BIGINT) FROM ${each} n)`
@@ -46,7 +46,7 @@ const statementsOf = (name: DialectName, prefix: string) => {
     insertGroups: `INSERT INTO ${groups} (item, name) SELECT CAST(? AS BIGINT), n.name FROM ${each} n`,
     deleteGroups: `DELETE FROM ${groups} WHERE item IN ${ids}`,
     deleteItems: `DELETE FROM ${items} WHERE id IN ${ids}`,
-    collect: `INSERT INTO ${collects} (name, force) SELECT n.name, CAST(? AS INTEGER) FROM ${each} n`,
+    collect: `${insertCollect} INTO ${collects} (name, force) SELECT n.name, CAST(? AS INTEGER) FROM ${each} n`,
     begin: `INSERT INTO ${state} (id, turn, swept_at) VALUES (1, ?, 0) ON CONFLICT (id) DO NOTHING`,
     measure: `SELECT COUNT(*) AS items, COALESCE(SUM(bytes), 0) AS bytes FROM ${items}`,
     oldest: `SELECT id, bytes FROM ${items} ORDER BY id LIMIT ${batch}`,

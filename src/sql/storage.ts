@@ -30,6 +30,8 @@ interface Found {
   readonly since: Since
 }
 
+type Run = (text: string, parameters: ReadonlyArray<unknown>) => Effect.Effect<ReadonlyArray<Row>, SqlError>
+
 /** How often a place is read again whose item goes while it is read. */
 const maxReads = 3
 
@@ -38,6 +40,9 @@ export class SqlStorage implements CollectableCacheStorage.Service {
   private readonly database: Database
   private readonly statements: Statements
   private readonly settings: Settings
+
+  private readonly looking: Run = (text, parameters) => this.database.look(text, parameters)
+  private readonly running: Run = (text, parameters) => this.database.run(text, parameters)
 
   constructor(database: Database, statements: Statements, settings: Settings) {
     this.database = database
@@ -48,7 +53,7 @@ export class SqlStorage implements CollectableCacheStorage.Service {
 
   readonly get = (lookup: CacheStorage.Lookup): Effect.Effect<CacheItem, CacheMiss | CacheStorageError> =>
     Effect.flatMap(
-      this.trying("get", lookup.key, this.database.read(this.find(lookup))),
+      this.trying("get", lookup.key, this.find(lookup, this.looking)),
       ({ isEmpty, item }) =>
         item === undefined
           ? new CacheMiss({ key: lookup.key, reason: isEmpty ? "uri-miss" : "vary-miss" })
@@ -57,7 +62,7 @@ export class SqlStorage implements CollectableCacheStorage.Service {
 
   readonly begin = (lookup: CacheStorage.Lookup): Effect.Effect<CacheStorage.Fill, CacheStorageError> =>
     Effect.map(
-      this.trying("begin", lookup.key, this.database.read(this.find(lookup))),
+      this.trying("begin", lookup.key, this.database.read(this.find(lookup, this.running))),
       ({ item, since }) => ({ lookup, item, since })
     )
 
@@ -102,20 +107,20 @@ export class SqlStorage implements CollectableCacheStorage.Service {
         : new CacheStorageError({ storage: "SqlCacheStorage", method, key, cause: Cause.squash(cause) }))
   }
 
-  private find(lookup: CacheStorage.Lookup, reads = 1): Effect.Effect<Found, SqlError> {
-    return Effect.flatMap(this.database.run(this.statements.find, placeOf(lookup)), (rows) => {
+  private find(lookup: CacheStorage.Lookup, run: Run, reads = 1): Effect.Effect<Found, SqlError> {
+    return Effect.flatMap(run(this.statements.find, placeOf(lookup)), (rows) => {
       const [first] = rows
-      if (first === undefined) return Effect.zipRight(this.start, this.find(lookup, reads))
+      if (first === undefined) return Effect.zipRight(this.start, this.find(lookup, run, reads))
       const heads = aliveOf(rows)
       const since: Since = { turn: Number(first["turn"]), moment: first["moment"] }
       const head = CacheStorage.select(heads, lookup)
       if (head === undefined) return Effect.succeed({ item: undefined, isEmpty: heads.length === 0, since })
       if (head.record !== null) return Effect.succeed(foundOf(head, head.record, lookup, since))
       return Effect.flatMap(
-        this.database.run(this.statements.record, [head.row]),
+        run(this.statements.record, [head.row]),
         ([found]) =>
           found === undefined && reads < maxReads
-            ? this.find(lookup, reads + 1)
+            ? this.find(lookup, run, reads + 1)
             : Effect.succeed(foundOf(head, found?.["record"], lookup, since))
       )
     })
@@ -123,7 +128,7 @@ export class SqlStorage implements CollectableCacheStorage.Service {
 
   /** Where the tables are new, or were emptied. */
   private get start(): Effect.Effect<unknown, SqlError> {
-    return this.database.run(this.statements.begin, [randomInt(1, 2 ** 47)])
+    return this.database.writeOne(this.database.run(this.statements.begin, [randomInt(1, 2 ** 47)]))
   }
 
   /** Whether none of these names, nor everything, was collected since. */
