@@ -1,9 +1,10 @@
 /** Clients of SQLite and PostgreSQL, and storages over them, for tests. */
-import type { SqlClient } from "@effect/sql"
+import { SqlClient } from "@effect/sql"
 import { PgClient } from "@effect/sql-pg"
 import { SqliteClient } from "@effect/sql-sqlite-node"
 import { afterAll, beforeAll, describe } from "@effect/vitest"
-import { Effect, Exit, Layer, Scope } from "effect"
+import { Context, Effect, Exit, Layer, Scope } from "effect"
+import { CollectableCacheStorage } from "effect-http-cache"
 import { SqlCacheStorage } from "effect-http-cache/sql"
 import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
@@ -73,3 +74,10 @@ export const describeSql = (
     suite(Effect.sync(() => pg(server.port)), "pg")
   })
 }
+
+/** A storage and its client, of one process; they are closed with the scope. */
+export const openSql = (database: SqlDatabase, options: SqlCacheStorage.Options = {}) =>
+  Effect.map(Layer.build(Layer.fresh(layerSql(database, options))), (context) => ({
+    storage: Context.get(context, CollectableCacheStorage.CollectableCacheStorage),
+    sql: Context.get(context, SqlClient.SqlClient)
+  }))
