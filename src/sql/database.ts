@@ -4,6 +4,8 @@ import type { Connection } from "@effect/sql/SqlConnection"
 import type { SqlError } from "@effect/sql/SqlError"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import { serviceIn } from "../runtime/effect.js"
+import { IsDelivery } from "../runtime/undeliveredCollects.js"
 import type { DialectName } from "./dialect.js"
 
 /** How long SQLite waits for another process, and all of this one with it. Milliseconds. */
@@ -14,11 +16,6 @@ const maxRetries = 8
 export interface Row {
   readonly [column: string]: unknown
 }
-
-const transactionOf = (context: Context.Context<never>) =>
-  context.unsafeMap.get(SqlClient.TransactionConnection.key) as
-    | Context.Tag.Service<typeof SqlClient.TransactionConnection>
-    | undefined
 
 const outsideOf = (context: Context.Context<never>): Context.Context<never> =>
   Context.omit(SqlClient.TransactionConnection)(
@@ -104,16 +101,16 @@ export class Database {
   /**
    * In a transaction of this client that the caller has open, it is a part of that one; should it fail, that one can go on.
    * It is not cut off then, since PostgreSQL would give up the whole transaction. A transaction of another client is left
-   * alone.
+   * alone, and so is one in which a collect of an earlier request is delivered.
    */
   private within<A>(
     effect: Effect.Effect<A, SqlError>,
     outside: Effect.Effect<A, SqlError>
   ): Effect.Effect<A, SqlError> {
     return Effect.contextWithEffect((context: Context.Context<never>) => {
-      const transaction = transactionOf(context)
+      const transaction = serviceIn(context, SqlClient.TransactionConnection)
       if (transaction === undefined) return outside
-      return this.isOwn(transaction[0])
+      return this.isOwn(transaction[0]) && serviceIn(context, IsDelivery) !== true
         ? Effect.uninterruptible(this.sql.withTransaction(effect))
         : Effect.mapInputContext(outside, outsideOf)
     })
