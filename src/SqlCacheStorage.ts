@@ -86,6 +86,7 @@ const makeWith = (
     const database = yield* Database.make(sql, dialect)
     if (settings.createTables) yield* database.create(Schema.schema(dialect, settings.prefix))
     const storage = new SqlStorage(database, statements(dialect, settings.prefix), settings)
+    yield* storage.start
     yield* storage.sweeper.sweep
     const sweep = Effect.catchAllCause(
       storage.sweeper.sweep,

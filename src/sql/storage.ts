@@ -51,6 +51,11 @@ export class SqlStorage implements CollectableCacheStorage.Service {
     this.sweeper = new Sweeper(database, statements, settings)
   }
 
+  /** Begins to count turns, where the tables are new or were emptied. */
+  get start(): Effect.Effect<unknown, SqlError> {
+    return this.database.writeOne(this.database.run(this.statements.begin, [randomInt(1, 2 ** 47)]))
+  }
+
   readonly get = (lookup: CacheStorage.Lookup): Effect.Effect<CacheItem, CacheMiss | CacheStorageError> =>
     Effect.flatMap(
       this.trying("get", lookup.key, this.find(lookup, this.looking)),
@@ -124,11 +129,6 @@ export class SqlStorage implements CollectableCacheStorage.Service {
             : Effect.succeed(foundOf(head, found?.["record"], lookup, since))
       )
     })
-  }
-
-  /** Where the tables are new, or were emptied. */
-  private get start(): Effect.Effect<unknown, SqlError> {
-    return this.database.writeOne(this.database.run(this.statements.begin, [randomInt(1, 2 ** 47)]))
   }
 
   /** Whether none of these names, nor everything, was collected since. */

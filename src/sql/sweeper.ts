@@ -7,7 +7,7 @@ import type { Database } from "./database.js"
 import type { Settings } from "./settings.js"
 import { batch, type Statements } from "./statements.js"
 
-/** The part of the bounds by which there is room after it was made. So much is stored before all is measured again. */
+/** The part of the bounds that is made room for. So much is stored before all is measured again. */
 const roomShare = 1 / 16
 
 export class Sweeper {
@@ -45,15 +45,15 @@ export class Sweeper {
 
   private get measure(): Effect.Effect<void, SqlError> {
     const { database, settings: { maxBytes, maxItems }, statements } = this
-    const spare = { bytes: Math.floor(maxBytes * roomShare), items: Math.floor(maxItems * roomShare) }
+    const mostBytes = Math.ceil(maxBytes * (1 - roomShare))
+    const mostItems = Math.ceil(maxItems * (1 - roomShare))
     return Effect.gen(this, function*() {
       const [total] = yield* database.read(database.run(statements.measure))
       let [bytes, items] = [Number(total!["bytes"]), Number(total!["items"])]
-      while (bytes > maxBytes - spare.bytes || items > maxItems - spare.items) {
-        const oldest = yield* database.read(database.run(statements.oldest))
+      while (bytes > mostBytes || items > mostItems) {
         const going: Array<string> = []
-        for (const row of oldest) {
-          if (bytes <= maxBytes - spare.bytes && items <= maxItems - spare.items) break
+        for (const row of yield* database.read(database.run(statements.oldest))) {
+          if (bytes <= mostBytes && items <= mostItems) break
           going.push(String(row["id"]))
           bytes -= Number(row["bytes"])
           items--
@@ -61,7 +61,7 @@ export class Sweeper {
         if (going.length === 0) break
         yield* database.write(this.remove(going))
       }
-      this.room = spare
+      this.room = { bytes: Math.floor(maxBytes * roomShare), items: Math.floor(maxItems * roomShare) }
     })
   }
 
