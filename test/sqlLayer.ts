@@ -1,36 +1,15 @@
-/** Clients of SQLite and PostgreSQL, and storages over them, for tests. */
+/** Suites over SQLite and PostgreSQL. */
 import { SqlClient } from "@effect/sql"
 import { PgClient } from "@effect/sql-pg"
-import { SqliteClient } from "@effect/sql-sqlite-node"
 import { afterAll, beforeAll, describe } from "@effect/vitest"
 import { Context, Effect, Exit, Layer, Scope } from "effect"
 import { CollectableCacheStorage } from "effect-http-cache"
-import { SqlCacheStorage } from "effect-http-cache/sql"
-import { mkdtempSync, rmSync } from "node:fs"
-import { tmpdir } from "node:os"
-import { join } from "node:path"
+import type { SqlCacheStorage } from "effect-http-cache/sql"
 import { postgresServer } from "./postgresServer.js"
 import { isRun } from "./servers.js"
+import { layerSql, type SqlDatabase, sqlite } from "./sqliteLayer.js"
 
-/** A file in a temporary folder that is removed with the scope. */
-export const sqliteFile = Effect.map(
-  Effect.acquireRelease(
-    Effect.sync(() => mkdtempSync(join(tmpdir(), "effect-http-cache-sqlite-"))),
-    (folder) => Effect.sync(() => rmSync(folder, { recursive: true, force: true }))
-  ),
-  (folder) => join(folder, "cache.db")
-)
-
-/** A database that processes connect to, each by a client of its own. */
-export interface SqlDatabase {
-  readonly client: Layer.Layer<SqlClient.SqlClient>
-  readonly prefix: string
-}
-
-const sqlite = Effect.map(sqliteFile, (filename): SqlDatabase => ({
-  client: Layer.orDie(SqliteClient.layer({ filename })),
-  prefix: "http_cache_"
-}))
+export { layerSql, type SqlDatabase, sqliteFile } from "./sqliteLayer.js"
 
 let prefixes = 0
 
@@ -40,14 +19,6 @@ export const pgClient = (port: number) =>
 
 /** Many tests share one server. */
 const pg = (port: number): SqlDatabase => ({ client: pgClient(port), prefix: `test_${++prefixes}_` })
-
-/** A storage over a client of its own: one process, as far as the database can tell. */
-export const layerSql = ({ client, prefix }: SqlDatabase, options: SqlCacheStorage.Options = {}) =>
-  Layer.provideMerge(Layer.orDie(SqlCacheStorage.layer({ prefix, ...options })), client)
-
-/** A storage that is empty. */
-export const layerSqlite = (options: SqlCacheStorage.Options = {}) =>
-  Layer.unwrapScoped(Effect.map(sqlite, (database) => layerSql(database, options)))
 
 /** Suites over both; that of PostgreSQL is left out where it is not installed, of which `servers.ts` tells. */
 export const describePostgres = describe.runIf(isRun("postgres"))
