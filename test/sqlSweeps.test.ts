@@ -69,6 +69,16 @@ describeSql("a sweep", (database) => {
       expect(yield* keep(storage, itemOf("3", at(3)), at(3))).toBe("kept")
     }))
 
+  it.scoped("32: leaves what replaced an item when the old one would have gone", () =>
+    Effect.gen(function*() {
+      const { left, storage, sweep } = yield* swept(yield* database)
+      yield* keep(storage, itemOf("old", lookupOf(), { retainUntil: 10_000 }))
+      yield* keep(storage, itemOf("new", lookupOf(), { retainUntil: 60_000 }))
+      yield* TestClock.adjust("10 seconds")
+      yield* sweep
+      expect([yield* read(storage), yield* left]).toEqual(["new", { items: 1, groups: 0, collects: 0 }])
+    }))
+
   it.scoped("keeps in mind what soft collects have done", () =>
     Effect.gen(function*() {
       const { left, storage, sweep } = yield* swept(yield* database)

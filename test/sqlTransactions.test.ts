@@ -2,7 +2,6 @@
 import { HttpRouter, HttpServerResponse } from "@effect/platform"
 import { NodeHttpServer } from "@effect/platform-node"
 import { SqlClient } from "@effect/sql"
-import { SqliteClient } from "@effect/sql-sqlite-node"
 import { describe, expect, it } from "@effect/vitest"
 import { Deferred, Effect, Exit, Layer } from "effect"
 import { HttpCache, withCache, withCollect } from "effect-http-cache"
@@ -10,6 +9,7 @@ import { IsDelivery } from "effect-http-cache/runtime/undeliveredCollects"
 import { itemOf, lookupOf } from "effect-http-cache/testing"
 import { logged, serve } from "./harness.js"
 import { keep, read } from "./keeping.js"
+import { clientOf } from "./sqliteLayer.js"
 import {
   describePostgres,
   describeSql,
@@ -140,8 +140,8 @@ describe("a transaction of another client", () => {
   it.scopedLive("is left alone", () =>
     Effect.gen(function*() {
       const [mine, others] = [yield* sqliteFile, yield* sqliteFile]
-      const { storage } = yield* openSql({ client: Layer.orDie(SqliteClient.layer({ filename: mine })), prefix: "a_" })
-      const other = yield* openSql({ client: Layer.orDie(SqliteClient.layer({ filename: others })), prefix: "b_" })
+      const { storage } = yield* openSql({ client: clientOf(mine), prefix: "a_" })
+      const other = yield* openSql({ client: clientOf(others), prefix: "b_" })
       yield* Effect.ignore(other.sql.withTransaction(Effect.gen(function*() {
         expect(yield* keep(storage, item)).toBe("kept")
         expect(yield* read(storage)).toBe("old")

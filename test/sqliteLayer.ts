@@ -16,6 +16,10 @@ export const sqliteFile = Effect.map(
   (folder) => join(folder, "cache.db")
 )
 
+/** A client of a file. */
+export const clientOf = (filename: string): Layer.Layer<SqlClient.SqlClient> =>
+  Layer.orDie(SqliteClient.layer({ filename }))
+
 /** A database that processes connect to, each by a client of its own. */
 export interface SqlDatabase {
   readonly client: Layer.Layer<SqlClient.SqlClient>
@@ -24,7 +28,7 @@ export interface SqlDatabase {
 
 /** A file that no other test has. */
 export const sqlite = Effect.map(sqliteFile, (filename): SqlDatabase => ({
-  client: Layer.orDie(SqliteClient.layer({ filename })),
+  client: clientOf(filename),
   prefix: "http_cache_"
 }))
 
