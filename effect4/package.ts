@@ -24,11 +24,23 @@ export const carried = [
 ]
 
 const ofTexts = "it is about the texts of this repository, and not about what runs"
+const ofSql = "the clients of SQL know their transactions otherwise in Effect 4"
 const ofRouters = "it is about the routers and HttpApi of Effect 3"
 
 /** Files of those that are not carried, and why. */
 export const leftOut: { readonly [file: string]: string } = {
   "bench/storages.ts": "it measures what clients and servers take, which is the same on both",
+  "src/SqlCacheStorage.ts": ofSql,
+  "src/sql.ts": ofSql,
+  "src/sql/database.ts": ofSql,
+  "src/sql/dialect.ts": ofSql,
+  "src/sql/rows.ts": ofSql,
+  "src/sql/schema.ts": ofSql,
+  "src/sql/settings.ts": ofSql,
+  "src/sql/statements.ts": ofSql,
+  "src/sql/storage.ts": ofSql,
+  "src/sql/sweeper.ts": ofSql,
+  "test/SqlCacheStorage.test.ts": ofSql,
   "test/HttpCache.test-d.ts": ofRouters,
   "test/architecture.test.ts": ofTexts,
   "test/bareResponses.test.ts": "a response is no Effect there",
@@ -37,7 +49,14 @@ export const leftOut: { readonly [file: string]: string } = {
   "test/map.test.ts": ofTexts,
   "test/oneView.test.ts": ofRouters,
   "test/oneViewApps.ts": ofRouters,
-  "test/readme.test.ts": ofTexts
+  "test/readme.test.ts": ofTexts,
+  "test/sqlLayer.ts": ofSql,
+  "test/sqlNodes.test.ts": ofSql,
+  "test/sqlProcess.ts": ofSql,
+  "test/sqlProcesses.test.ts": ofSql,
+  "test/sqlStorage.test.ts": ofSql,
+  "test/sqlSweeps.test.ts": ofSql,
+  "test/sqlTransactions.test.ts": ofSql
 }
 
 /** Tests of those that are carried, and not run: their titles begin so. */
@@ -95,6 +114,7 @@ export const notRun: ReadonlyArray<{ readonly file: string; readonly title: stri
 ]
 
 interface Manifest {
+  readonly exports: { readonly [path: string]: unknown }
   readonly version: string
   readonly description: string
   readonly scripts: { readonly [name: string]: string }
@@ -116,9 +136,11 @@ const ofEffect = {
 export const manifestOf = (text: string): string => {
   const manifest = JSON.parse(text) as Manifest
   const others = Object.entries(manifest.devDependencies).filter(([name]) => !name.startsWith("@effect/"))
-  const { "@effect/platform": _, ...peers } = manifest.peerDependencies
+  const { "@effect/platform": _, "@effect/sql": __, ...peers } = manifest.peerDependencies
+  const { "./sql": ___, ...exports } = manifest.exports
   const made = {
     ...manifest,
+    exports,
     version: manifest.version.replace(/^\d+/, "2"),
     description: manifest.description.replace("Effect 3 and @effect/platform", "Effect 4"),
     devDependencies: { ...Object.fromEntries(others), ...ofEffect },
