@@ -50,6 +50,7 @@ export const leftOut: { readonly [file: string]: string } = {
   "test/oneView.test.ts": ofRouters,
   "test/oneViewApps.ts": ofRouters,
   "test/readme.test.ts": ofTexts,
+  "test/examplesOnSqlite.test.ts": ofSql,
   "test/sqlLayer.ts": ofSql,
   "test/sqlNodes.test.ts": ofSql,
   "test/sqlProcess.ts": ofSql,
@@ -113,14 +114,24 @@ export const notRun: ReadonlyArray<{ readonly file: string; readonly title: stri
   }
 ]
 
+interface Entries<A = string> {
+  readonly [name: string]: A
+}
+
 interface Manifest {
-  readonly exports: { readonly [path: string]: unknown }
+  readonly exports: Entries<unknown>
   readonly version: string
   readonly description: string
-  readonly scripts: { readonly [name: string]: string }
-  readonly devDependencies: { readonly [name: string]: string }
-  readonly peerDependencies: { readonly [name: string]: string }
+  readonly scripts: Entries
+  readonly devDependencies: Entries
+  readonly peerDependencies: Entries
+  readonly peerDependenciesMeta: Entries<unknown>
 }
+
+const without = <A>(entries: Entries<A>, isOut: (name: string) => boolean): Entries<A> =>
+  Object.fromEntries(Object.entries(entries).filter(([name]) => !isOut(name)))
+
+const isOfEffect = (name: string): boolean => name.startsWith("@effect/")
 
 /** What Effect 3's own packages are replaced by. */
 const ofEffect = {
@@ -135,17 +146,15 @@ const ofEffect = {
 /** The major version is 2, and the rest of the version is that of the source. */
 export const manifestOf = (text: string): string => {
   const manifest = JSON.parse(text) as Manifest
-  const others = Object.entries(manifest.devDependencies).filter(([name]) => !name.startsWith("@effect/"))
-  const { "@effect/platform": _, "@effect/sql": __, ...peers } = manifest.peerDependencies
-  const { "./sql": ___, ...exports } = manifest.exports
   const made = {
     ...manifest,
-    exports,
+    exports: without(manifest.exports, (path) => path === "./sql"),
     version: manifest.version.replace(/^\d+/, "2"),
     description: manifest.description.replace("Effect 3 and @effect/platform", "Effect 4"),
-    devDependencies: { ...Object.fromEntries(others), ...ofEffect },
+    devDependencies: { ...without(manifest.devDependencies, isOfEffect), ...ofEffect },
     // Before 4.0.6 nothing tells what is set to change a response on its way out, as CORS is.
-    peerDependencies: { ...peers, effect: ">=4.0.6 <4.2" },
+    peerDependencies: { ...without(manifest.peerDependencies, isOfEffect), effect: ">=4.0.6 <4.2" },
+    peerDependenciesMeta: without(manifest.peerDependenciesMeta, isOfEffect),
     engines: { node: ">=22.19" }
   }
   return `${JSON.stringify(made, undefined, 2)}\n`
