@@ -7,7 +7,6 @@ import * as SqlClient from "@effect/sql/SqlClient"
 import type { SqlError } from "@effect/sql/SqlError"
 import * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"
-import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
 import type { CacheStorage } from "./CacheStorage.js"
 import * as CollectableCacheStorage from "./CollectableCacheStorage.js"
@@ -88,11 +87,7 @@ const makeWith = (
     const storage = new SqlStorage(database, statements(dialect, settings.prefix), settings)
     yield* storage.start
     yield* storage.sweeper.sweep
-    const sweep = Effect.catchAllCause(
-      storage.sweeper.sweep,
-      (cause) => Effect.logWarning("effect-http-cache: SqlCacheStorage could not be swept", cause)
-    )
-    yield* Effect.forkScoped(Effect.delay(sweep, `${settings.maxFill} seconds`).pipe(Effect.repeat(Schedule.forever)))
+    yield* Effect.forkScoped(storage.sweeper.sweepAlways)
     return storage
   })
 

@@ -97,17 +97,23 @@ describeSql("a sweep", (database) => {
       expect(yield* left).toEqual({ items: 0, groups: 0, collects: 1 })
     }))
 
-  it.scoped("is a turn for all processes once in maxFill, and is begun by the layer", () =>
+  it.scopedLive("is begun by the layer, again and again", () =>
+    Effect.gen(function*() {
+      const { left, storage } = yield* swept(yield* database, { maxFill: 1 })
+      for (const id of [1, 2]) {
+        yield* keep(storage, itemOf("over", at(id), { retainUntil: Date.now() - 1 }), at(id))
+        yield* Effect.repeat(Effect.delay(left, "10 millis"), { until: ({ items }) => items === 0 })
+      }
+      expect(yield* keep(storage, itemOf("1"))).toBe("kept")
+    }))
+
+  it.scopedLive("is a turn for all processes once in maxFill, by the clock of the database", () =>
     Effect.gen(function*() {
       const where = yield* database
-      const { left, storage } = yield* swept(where, { maxFill: 30 })
-      const other = yield* openSql(where, { maxFill: 30 })
-      const fill = yield* other.storage.begin(at(1))
-      yield* keep(storage, itemOf("1", lookupOf(), { retainUntil: 20_000 }))
-      yield* TestClock.adjust("5 minutes")
-      while ((yield* left).items > 0) yield* Effect.yieldNow()
-      // By the clock of the database no time has passed.
-      expect(yield* other.storage.set(itemOf("kept", at(1)), fill)).toBe("kept")
+      const [first, second] = [yield* openSql(where), yield* openSql(where)]
+      const fill = yield* second.storage.begin(at(1))
+      for (const { storage } of [first, second, first, second]) yield* (storage as SqlStorage).sweeper.sweep
+      expect(yield* second.storage.set(itemOf("kept", at(1)), fill)).toBe("kept")
     }))
 })
 

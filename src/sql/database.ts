@@ -25,8 +25,8 @@ const outsideOf = (context: Context.Context<never>): Context.Context<never> =>
 const isBusy = ({ cause }: SqlError): boolean =>
   typeof cause === "object" && cause !== null && "code" in cause && String(cause.code).startsWith("SQLITE_BUSY")
 
-/** The lock of the database is waited for by the time of the machine, whatever clock the fiber has. */
-const pause = (millis: number): Effect.Effect<void> =>
+/** By the time of the machine, as the database knows it, whatever clock the fiber has. */
+export const pause = (millis: number): Effect.Effect<void> =>
   Effect.async((resume) => {
     const timer = setTimeout(() => resume(Effect.void), millis)
     return Effect.sync(() => clearTimeout(timer))

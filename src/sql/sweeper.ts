@@ -3,12 +3,15 @@ import type { SqlError } from "@effect/sql/SqlError"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import { type Force, hard, soft, softUnlessError } from "../storages/force.js"
-import type { Database } from "./database.js"
+import { type Database, pause } from "./database.js"
 import type { Settings } from "./settings.js"
 import { batch, type Statements } from "./statements.js"
 
 /** The part of the bounds that is made room for. So much is stored before all is measured again. */
 const roomShare = 1 / 16
+
+/** A timer can't be set to more. Milliseconds. */
+const longest = 2 ** 31 - 1
 
 export class Sweeper {
   private readonly database: Database
@@ -82,6 +85,15 @@ export class Sweeper {
       for (const force of [soft, softUnlessError] as const) yield* this.soften(force)
       yield* database.writeOne(database.run(statements.forget, [turn]))
     })
+  }
+
+  /** Sweeps once in `maxFill`. */
+  get sweepAlways(): Effect.Effect<never> {
+    const sweep = Effect.catchAllCause(
+      this.sweep,
+      (cause) => Effect.logWarning("effect-http-cache: SqlCacheStorage could not be swept", cause)
+    )
+    return Effect.forever(Effect.zipRight(pause(Math.min(this.settings.maxFill * 1000, longest)), sweep))
   }
 
   private removeAll(statement: string, parameters: ReadonlyArray<unknown>): Effect.Effect<void, SqlError> {
