@@ -3,11 +3,11 @@ import { HttpRouter, HttpServerResponse } from "@effect/platform"
 import { NodeHttpServer } from "@effect/platform-node"
 import { SqlClient } from "@effect/sql"
 import { describe, expect, it } from "@effect/vitest"
-import { Deferred, Effect, Exit, Layer } from "effect"
-import { HttpCache, withCache, withCollect } from "effect-http-cache"
+import { Deferred, Effect, Exit, Layer, TestClock } from "effect"
+import { CacheError, CollectableCacheStorage, HttpCache, withCache, withCollect } from "effect-http-cache"
 import { IsDelivery } from "effect-http-cache/runtime/undeliveredCollects"
 import { itemOf, lookupOf } from "effect-http-cache/testing"
-import { logged, serve } from "./harness.js"
+import { eventually, logged, serve } from "./harness.js"
 import { keep, read } from "./keeping.js"
 import { clientOf } from "./sqliteLayer.js"
 import {
@@ -86,6 +86,30 @@ describeSql("a collect within a transaction", (database) => {
       }))
       expect(failed).toEqual([true, true])
       expect((yield* sql`SELECT id FROM ${mine}`).length).toBe(2)
+    }))
+
+  it.scoped("that could not be delivered is delivered outside of it later", () =>
+    Effect.gen(function*() {
+      const { sql, storage } = yield* openSql(yield* database)
+      yield* keep(storage, item)
+      let isAsked = false
+      let isDelivered = false
+      const failing = CollectableCacheStorage.layer(Effect.succeed({
+        ...storage,
+        collect: (names: CollectableCacheStorage.Names) => {
+          if (isAsked) return Effect.tap(storage.collect(names), () => Effect.sync(() => isDelivered = true))
+          isAsked = true
+          return new CacheError.CacheStorageError({ storage: "failing", method: "collect", key: "", cause: "fails" })
+        }
+      }))
+      const test = Effect.gen(function*() {
+        yield* Effect.ignore(sql.withTransaction(HttpCache.collect(lookupOf().key)))
+        expect([isAsked, isDelivered]).toEqual([true, false])
+        yield* TestClock.adjust("11 seconds")
+        yield* eventually(() => isDelivered)
+      })
+      yield* Effect.provide(test, Layer.merge(failing, logged([])))
+      expect(yield* read(storage)).toBe("uri-miss")
     }))
 
   it.scoped("through a route: what is written and what is forgotten are one", () =>
