@@ -34,6 +34,7 @@ export const leftOut: { readonly [file: string]: string } = {
   "src/sql.ts": ofSql,
   "src/sql/database.ts": ofSql,
   "src/sql/dialect.ts": ofSql,
+  "src/sql/listening.ts": ofSql,
   "src/sql/rows.ts": ofSql,
   "src/sql/schema.ts": ofSql,
   "src/sql/settings.ts": ofSql,
@@ -57,6 +58,7 @@ export const leftOut: { readonly [file: string]: string } = {
   "test/sqlProcesses.test.ts": ofSql,
   "test/sqlStorage.test.ts": ofSql,
   "test/sqlSweeps.test.ts": ofSql,
+  "test/sqlTiers.test.ts": ofSql,
   "test/sqlTransactions.test.ts": ofSql
 }
 

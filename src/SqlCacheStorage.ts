@@ -78,7 +78,7 @@ const dialectOf = (sql: SqlClient.SqlClient): DialectName => {
 
 const makeWith = (
   settings: Settings
-): Effect.Effect<CollectableCacheStorage.Service, SqlError, SqlClient.SqlClient | Scope.Scope> =>
+): Effect.Effect<CollectableCacheStorage.SharedService, SqlError, SqlClient.SqlClient | Scope.Scope> =>
   Effect.gen(function*() {
     const sql = yield* SqlClient.SqlClient
     const dialect = dialectOf(sql)
@@ -107,7 +107,7 @@ const makeWith = (
  */
 export const make = (
   options: Options = {}
-): Effect.Effect<CollectableCacheStorage.Service, SqlError, SqlClient.SqlClient | Scope.Scope> =>
+): Effect.Effect<CollectableCacheStorage.SharedService, SqlError, SqlClient.SqlClient | Scope.Scope> =>
   makeWith(settingsOf(options))
 
 /**

@@ -7,7 +7,7 @@ export interface Dialect {
   readonly types: { readonly id: string; readonly moment: string; readonly bytes: string; readonly real: string }
   /** What a collect is compared with moments by, beside its number. */
   readonly momentOfCollect: string
-  readonly indexOfCollects: (collects: string) => string
+  readonly indexesOfCollects: (collects: string) => ReadonlyArray<string>
   /** Keeps a collect. What it makes needless may go. */
   readonly insertCollect: string
   /** The strongest of the collects `c` that a condition is true of. */
@@ -23,6 +23,8 @@ export interface Dialect {
   readonly isAfter: (moment: string) => string
   /** The texts of a JSON list that is given as a parameter, as the column `name`. */
   readonly each: string
+  /** The members of a JSON object that is given as a parameter, as the columns `name` and `said`. */
+  readonly eachMember: string
   /** The clock of the database. Seconds. */
   readonly seconds: string
   /** Waits until no other writes to the place that is given as a parameter; a turn that begins waits for its end. */
@@ -35,7 +37,9 @@ export interface Dialect {
 const sqlite: Dialect = {
   types: { id: "INTEGER PRIMARY KEY AUTOINCREMENT", moment: "INTEGER", bytes: "BLOB", real: "REAL" },
   momentOfCollect: "",
-  indexOfCollects: (collects) => `CREATE UNIQUE INDEX IF NOT EXISTS ${collects}_name ON ${collects} (name, force)`,
+  indexesOfCollects: (collects) => [
+    `CREATE UNIQUE INDEX IF NOT EXISTS ${collects}_name ON ${collects} (name, force)`
+  ],
   insertCollect: "INSERT OR REPLACE",
   strongest: (from, condition) => `(SELECT MAX(c.force) FROM ${from} WHERE ${condition})`,
   table: "TABLE",
@@ -44,6 +48,7 @@ const sqlite: Dialect = {
   moment: "?",
   isAfter: (moment) => `c.id > ${moment}`,
   each: "(SELECT value AS name FROM json_each(?))",
+  eachMember: "(SELECT key AS name, value AS said FROM json_each(?))",
   seconds: "CAST(strftime('%s', 'now') AS INTEGER)",
   // A statement that writes takes the lock, also where it finds nothing to write.
   lockPlace: (prefix) => `DELETE FROM ${prefix}state WHERE id = 0 AND ? IS NULL`,
@@ -59,7 +64,10 @@ const pg: Dialect = {
     real: "DOUBLE PRECISION"
   },
   momentOfCollect: ",\n  xid xid8 NOT NULL DEFAULT pg_current_xact_id()",
-  indexOfCollects: (collects) => `CREATE INDEX IF NOT EXISTS ${collects}_name ON ${collects} (name, force, xid)`,
+  indexesOfCollects: (collects) => [
+    `CREATE INDEX IF NOT EXISTS ${collects}_name ON ${collects} (name, force, xid)`,
+    `CREATE INDEX IF NOT EXISTS ${collects}_xid ON ${collects} (xid)`
+  ],
   // Two that are collected by transactions at the same time don't wait for each other.
   insertCollect: "INSERT",
   // Of a thousand collects of one name one is looked at for each force.
@@ -73,6 +81,7 @@ const pg: Dialect = {
   moment: "CAST(? AS pg_snapshot)",
   isAfter: (moment) => `c.xid >= pg_snapshot_xmin(${moment}) AND NOT pg_visible_in_snapshot(c.xid, ${moment})`,
   each: "(SELECT json_array_elements_text(CAST(? AS JSON)) AS name)",
+  eachMember: "(SELECT key AS name, value AS said FROM json_each_text(CAST(? AS JSON)))",
   seconds: "CAST(EXTRACT(EPOCH FROM clock_timestamp()) AS BIGINT)",
   lockPlace: (prefix) =>
     `SELECT pg_advisory_xact_lock_shared(hashtext('${prefix}turn'), 0),

@@ -3,14 +3,15 @@
  * - `items`: what is stored. Its name, its variant and its date are in `head`, and all of it in `record`. `since` is the
  *   moment at which its fill began; `force` is what settled collects have done to it.
  * - `groups`: which groups an item is of.
- * - `collects`: the collects that fills or items may have missed, a row for each name. `turn` is when a sweep saw it first.
+ * - `collects`: the collects that fills or items may have missed, a row for each name, which `said` has in full, in JSON. `turn` is when a
+ *   sweep saw it first.
  * - `state`: one row. A sweep begins a turn, and a fill is known in the turn in which it began and in the next one. The first
  *   turn is random: where the tables were emptied, no fill from before is known.
  */
 import { type DialectName, dialects } from "./dialect.js"
 
 export const schema = (name: DialectName, prefix: string): ReadonlyArray<string> => {
-  const { indexOfCollects, momentOfCollect, table, tableOptions, types } = dialects[name]
+  const { indexesOfCollects, momentOfCollect, table, tableOptions, types } = dialects[name]
   return [
     `CREATE ${table} IF NOT EXISTS ${prefix}items (
   id ${types.id},
@@ -34,10 +35,11 @@ export const schema = (name: DialectName, prefix: string): ReadonlyArray<string>
     `CREATE ${table} IF NOT EXISTS ${prefix}collects (
   id ${types.id},
   name TEXT NOT NULL,
+  said TEXT NOT NULL,
   force INTEGER NOT NULL,
   turn BIGINT${momentOfCollect}
 )`,
-    indexOfCollects(`${prefix}collects`),
+    ...indexesOfCollects(`${prefix}collects`),
     `CREATE ${table} IF NOT EXISTS ${prefix}state (
   id INTEGER PRIMARY KEY,
   turn BIGINT NOT NULL,

@@ -8,7 +8,8 @@ export const everything = "*"
 export const batch = 500
 
 const statementsOf = (name: DialectName, prefix: string) => {
-  const { each, insertCollect, isAfter, isUnlocked, lockPlace, moment, now, seconds, strongest } = dialects[name]
+  const { each, eachMember, insertCollect, isAfter, isUnlocked, lockPlace, moment, now, seconds, strongest } =
+    dialects[name]
   const [items, groups, collects, state] = [
     `${prefix}items`,
     `${prefix}groups`,
@@ -46,7 +47,13 @@ const statementsOf = (name: DialectName, prefix: string) => {
     insertGroups: `INSERT INTO ${groups} (item, name) SELECT CAST(? AS BIGINT), n.name FROM ${each} n`,
     deleteGroups: `DELETE FROM ${groups} WHERE item IN ${ids}`,
     deleteItems: `DELETE FROM ${items} WHERE id IN ${ids}`,
-    collect: `${insertCollect} INTO ${collects} (name, force) SELECT n.name, CAST(? AS INTEGER) FROM ${each} n`,
+    collect: `${insertCollect} INTO ${collects} (name, said, force)
+    SELECT n.name, n.said, CAST(? AS INTEGER) FROM ${eachMember} n`,
+    /** What was collected since a moment, and where the storage stands; one row without a name where there is nothing. */
+    collected: `WITH fill(since) AS (SELECT ${moment})
+    SELECT s.turn, ${now(collects)} AS moment, c.said, c.force
+    FROM fill CROSS JOIN ${state} s LEFT JOIN ${collects} c ON ${isAfter("fill.since")}
+    WHERE s.id = 1 ORDER BY c.id`,
     begin: `INSERT INTO ${state} (id, turn, swept_at) VALUES (1, ?, 0) ON CONFLICT (id) DO NOTHING`,
     measure: `SELECT COUNT(*) AS items, COALESCE(SUM(bytes), 0) AS bytes FROM ${items}`,
     oldest: `SELECT id, bytes FROM ${items} ORDER BY id LIMIT ${batch}`,

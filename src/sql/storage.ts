@@ -12,17 +12,11 @@ import { runtimeOf } from "../runtime/runtime.js"
 import { answered, forceOf, hard } from "../storages/force.js"
 import * as Record from "../storages/record.js"
 import type { Database, Row } from "./database.js"
-import { groupsOf, type Head, headOf, namesOf, parseHead, placeOf } from "./rows.js"
+import { collectsOf } from "./listening.js"
+import { groupsOf, type Head, headOf, isKnown, namesOf, parseHead, placeOf, type Since, sinceOf } from "./rows.js"
 import type { Settings } from "./settings.js"
 import type { Statements } from "./statements.js"
 import { Sweeper } from "./sweeper.js"
-
-/** What the fills of this storage are known by. */
-interface Since {
-  readonly turn: number
-  /** As the database has it. */
-  readonly moment: unknown
-}
 
 interface Found {
   readonly item: CacheItem | undefined
@@ -35,7 +29,7 @@ type Run = (text: string, parameters: ReadonlyArray<unknown>) => Effect.Effect<R
 /** How often a place is read again whose item goes while it is read. */
 const maxReads = 3
 
-export class SqlStorage implements CollectableCacheStorage.Service {
+export class SqlStorage implements CollectableCacheStorage.SharedService {
   readonly sweeper: Sweeper
   private readonly database: Database
   private readonly statements: Statements
@@ -89,12 +83,17 @@ export class SqlStorage implements CollectableCacheStorage.Service {
     style?: CollectableCacheStorage.CollectStyle
   ): Effect.Effect<void, CacheStorageError> => {
     const all = namesOf(names)
-    if (all.length === 0) return Effect.void
+    const [first] = Object.keys(all)
+    if (first === undefined) return Effect.void
     const collected = this.database.run(this.statements.collect, [forceOf(style), JSON.stringify(all)])
     return Effect.asVoid(
-      this.trying("collect", names.keys[0] ?? names.groups[0] ?? all[0]!, this.database.writeOne(collected))
+      this.trying("collect", names.keys[0] ?? names.groups[0] ?? first, this.database.writeOne(collected))
     )
   }
+
+  readonly collects: CollectableCacheStorage.SharedService["collects"] = collectsOf((moment) =>
+    this.standing(this.database.read(this.running(this.statements.collected, [moment])))
+  )
 
   readonly holds = (
     names: CollectableCacheStorage.Names,
@@ -112,12 +111,15 @@ export class SqlStorage implements CollectableCacheStorage.Service {
         : new CacheStorageError({ storage: "SqlCacheStorage", method, key, cause: Cause.squash(cause) }))
   }
 
+  /** Rows that say where the storage stands. There are none where the tables were emptied. */
+  private standing(read: Effect.Effect<ReadonlyArray<Row>, SqlError>): Effect.Effect<ReadonlyArray<Row>, SqlError> {
+    return Effect.flatMap(read, (rows) => rows.length > 0 ? Effect.succeed(rows) : Effect.zipRight(this.start, read))
+  }
+
   private find(lookup: CacheStorage.Lookup, run: Run, reads = 1): Effect.Effect<Found, SqlError> {
-    return Effect.flatMap(run(this.statements.find, placeOf(lookup)), (rows) => {
-      const [first] = rows
-      if (first === undefined) return Effect.zipRight(this.start, this.find(lookup, run, reads))
+    return Effect.flatMap(this.standing(run(this.statements.find, placeOf(lookup))), (rows) => {
       const heads = aliveOf(rows)
-      const since: Since = { turn: Number(first["turn"]), moment: first["moment"] }
+      const since = sinceOf(rows[0]!)
       const head = CacheStorage.select(heads, lookup)
       if (head === undefined) return Effect.succeed({ item: undefined, isEmpty: heads.length === 0, since })
       if (head.record !== null) return Effect.succeed(foundOf(head, head.record, lookup, since))
@@ -132,12 +134,12 @@ export class SqlStorage implements CollectableCacheStorage.Service {
   }
 
   /** Whether none of these names, nor everything, was collected since. */
-  private isCurrent(names: CollectableCacheStorage.Names, { moment, turn }: Since): Effect.Effect<boolean, SqlError> {
-    const all = JSON.stringify(namesOf({ ...names, everything: true }))
-    return Effect.map(this.database.run(this.statements.isOvertaken, [moment, all]), ([row]) => {
-      const turns = Number(row?.["turn"]) - turn
-      return (turns === 0 || turns === 1) && !row!["overtaken"]
-    })
+  private isCurrent(names: CollectableCacheStorage.Names, since: Since): Effect.Effect<boolean, SqlError> {
+    const all = JSON.stringify(Object.keys(namesOf({ ...names, everything: true })))
+    return Effect.map(
+      this.database.run(this.statements.isOvertaken, [since.moment, all]),
+      ([row]) => row !== undefined && isKnown(since, Number(row["turn"])) && !row["overtaken"]
+    )
   }
 
   private keep(
