@@ -25,6 +25,7 @@ export const carried = [
 
 const ofTexts = "it is about the texts of this repository, and not about what runs"
 const ofKeyValueStore = "the stores of Effect 4 have another interface, and other schemas"
+const ofSql = "the clients of SQL know their transactions otherwise in Effect 4"
 const ofRouters = "it is about the routers and HttpApi of Effect 3"
 
 /** Files of those that are not carried, and why. */
@@ -32,6 +33,18 @@ export const leftOut: { readonly [file: string]: string } = {
   "examples/key-value-storage.test.ts": ofKeyValueStore,
   "examples/key-value-storage.ts": ofKeyValueStore,
   "bench/storages.ts": "it measures what clients and servers take, which is the same on both",
+  "src/SqlCacheStorage.ts": ofSql,
+  "src/sql.ts": ofSql,
+  "src/sql/database.ts": ofSql,
+  "src/sql/dialect.ts": ofSql,
+  "src/sql/listening.ts": ofSql,
+  "src/sql/rows.ts": ofSql,
+  "src/sql/schema.ts": ofSql,
+  "src/sql/settings.ts": ofSql,
+  "src/sql/statements.ts": ofSql,
+  "src/sql/storage.ts": ofSql,
+  "src/sql/sweeper.ts": ofSql,
+  "test/SqlCacheStorage.test.ts": ofSql,
   "test/HttpCache.test-d.ts": ofRouters,
   "test/architecture.test.ts": ofTexts,
   "test/bareResponses.test.ts": "a response is no Effect there",
@@ -41,7 +54,16 @@ export const leftOut: { readonly [file: string]: string } = {
   "test/map.test.ts": ofTexts,
   "test/oneView.test.ts": ofRouters,
   "test/oneViewApps.ts": ofRouters,
-  "test/readme.test.ts": ofTexts
+  "test/readme.test.ts": ofTexts,
+  "test/examplesOnSqlite.test.ts": ofSql,
+  "test/sqlLayer.ts": ofSql,
+  "test/sqlNodes.test.ts": ofSql,
+  "test/sqlProcess.ts": ofSql,
+  "test/sqlProcesses.test.ts": ofSql,
+  "test/sqlStorage.test.ts": ofSql,
+  "test/sqlSweeps.test.ts": ofSql,
+  "test/sqlTiers.test.ts": ofSql,
+  "test/sqlTransactions.test.ts": ofSql
 }
 
 /** Tests of those that are carried, and not run: their titles begin so. */
@@ -98,13 +120,24 @@ export const notRun: ReadonlyArray<{ readonly file: string; readonly title: stri
   }
 ]
 
+interface Entries<A = string> {
+  readonly [name: string]: A
+}
+
 interface Manifest {
+  readonly exports: Entries<unknown>
   readonly version: string
   readonly description: string
-  readonly scripts: { readonly [name: string]: string }
-  readonly devDependencies: { readonly [name: string]: string }
-  readonly peerDependencies: { readonly [name: string]: string }
+  readonly scripts: Entries
+  readonly devDependencies: Entries
+  readonly peerDependencies: Entries
+  readonly peerDependenciesMeta: Entries<unknown>
 }
+
+const without = <A>(entries: Entries<A>, isOut: (name: string) => boolean): Entries<A> =>
+  Object.fromEntries(Object.entries(entries).filter(([name]) => !isOut(name)))
+
+const isOfEffect = (name: string): boolean => name.startsWith("@effect/")
 
 /** What Effect 3's own packages are replaced by. */
 const ofEffect = {
@@ -119,15 +152,15 @@ const ofEffect = {
 /** The major version is 2, and the rest of the version is that of the source. */
 export const manifestOf = (text: string): string => {
   const manifest = JSON.parse(text) as Manifest
-  const others = Object.entries(manifest.devDependencies).filter(([name]) => !name.startsWith("@effect/"))
-  const { "@effect/platform": _, ...peers } = manifest.peerDependencies
   const made = {
     ...manifest,
+    exports: without(manifest.exports, (path) => path === "./sql"),
     version: manifest.version.replace(/^\d+/, "2"),
     description: manifest.description.replace("Effect 3 and @effect/platform", "Effect 4"),
-    devDependencies: { ...Object.fromEntries(others), ...ofEffect },
+    devDependencies: { ...without(manifest.devDependencies, isOfEffect), ...ofEffect },
     // Before 4.0.6 nothing tells what is set to change a response on its way out, as CORS is.
-    peerDependencies: { ...peers, effect: ">=4.0.6 <4.2" },
+    peerDependencies: { ...without(manifest.peerDependencies, isOfEffect), effect: ">=4.0.6 <4.2" },
+    peerDependenciesMeta: without(manifest.peerDependenciesMeta, isOfEffect),
     engines: { node: ">=22.19" }
   }
   return `${JSON.stringify(made, undefined, 2)}\n`

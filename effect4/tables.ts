@@ -167,17 +167,6 @@ export const passages: ReadonlyArray<{ readonly file: string; readonly from: str
     to: "import { Config, Console, Effect, Layer, Schema }"
   },
   {
-    file: "examples/storage.ts",
-    from: "Layer.catchAll((error) => Layer.fail(`STORAGE: ${error.message}`))",
-    to:
-      "Layer.catchCause((cause) => Layer.effectContext(Effect.fail(`STORAGE: ${(Cause.squash(cause) as Error).message}`)))"
-  },
-  {
-    file: "examples/storage.ts",
-    from: "import { Config,",
-    to: "import { Cause, Config,"
-  },
-  {
     file: "examples/reverse-proxy/forward.ts",
     from: "NodeStream.fromReadable(() => response, (error) => error)",
     to: "NodeStream.fromReadable({ evaluate: () => response, onError: (error) => error })"

@@ -17,7 +17,7 @@ const help = `
   COOKIES         a response that sets cookies: refuse (to store it), strip, or store; refuse if unset
   TARGETS         targeted fields to obey, with commas between; CDN-Cache-Control if unset
   STALE_IF_ERROR  how long a stale response stands in for a broken origin, such as "1 hour"; "1 day" if unset
-  STORAGE         where to store: redis://host:port; in memory if unset
+  STORAGE         where to store: redis://host:port, postgres://host:port/name or sqlite:file; in memory if unset
   STORAGE_TIMEOUT how long a request waits for it, for each call; "250 millis" if unset
 `
 

@@ -191,6 +191,14 @@ export const layer = <E, R>(
   Layer.scoped(CacheStorage, Effect.tap(make, (service) => runtimeOf(service).endWithScope))
 
 /**
+ * What an item is selected by: a storage may know that of its items without reading them whole.
+ *
+ * @since 0.2.0
+ * @category models
+ */
+export interface Selectable extends Pick<CacheItem, "id" | "vary" | "variant" | "date"> {}
+
+/**
  * Of the items of one key and partition, the one that the request selects: one with a Vary before one without, then
  * the latest `date` (RFC 9111 §4, §4.1).
  *
@@ -207,9 +215,12 @@ export const layer = <E, R>(
  * @since 0.1.0
  * @category combinators
  */
-export const select = (items: Iterable<CacheItem>, lookup: Lookup): CacheItem | undefined => {
+export const select = <Item extends Selectable = CacheItem>(
+  items: Iterable<Item>,
+  lookup: Lookup
+): Item | undefined => {
   const variantOf = remembered(lookup.variantOf)
-  let best: CacheItem | undefined
+  let best: Item | undefined
   for (const item of items) {
     if (variantOf(item.vary) !== item.variant) continue
     const varies = Number(item.vary.length > 0) - Number(best !== undefined && best.vary.length > 0)
@@ -237,11 +248,11 @@ export const select = (items: Iterable<CacheItem>, lookup: Lookup): CacheItem | 
  * @since 0.1.0
  * @category combinators
  */
-export const place = (
-  items: ReadonlyArray<CacheItem>,
-  item: CacheItem | undefined,
+export const place = <Item extends Selectable = CacheItem>(
+  items: ReadonlyArray<Item>,
+  item: Item | undefined,
   { item: found, lookup }: Fill
-): ReadonlyArray<CacheItem> | undefined => {
+): ReadonlyArray<Item> | undefined => {
   if (found !== undefined && !items.some(({ id }) => id === found.id)) return undefined
   const others = items.filter(({ id }) => id !== found?.id)
   if (item === undefined) return others

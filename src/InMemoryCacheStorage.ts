@@ -10,13 +10,14 @@ import { CacheMiss } from "./CacheError.js"
 import type { CacheItem } from "./CacheItem.js"
 import * as CacheStorage from "./CacheStorage.js"
 import * as CollectableCacheStorage from "./CollectableCacheStorage.js"
-import { Collects, type Force, forceOf, hard, soft, spared } from "./memory/collects.js"
+import { Collects } from "./memory/collects.js"
 import { type Bounds, boundsOf, defaults } from "./memory/bounds.js"
 import { Entry, itemBytes } from "./memory/entry.js"
 import { owned } from "./memory/ownTexts.js"
 import { limitReached } from "./runtime/limits.js"
 import { nameOfGroup, nameOfKey } from "./runtime/names.js"
 import { runtimeOf } from "./runtime/runtime.js"
+import { answered, type Force, forceOf, hard, spared } from "./storages/force.js"
 
 /**
  * The bounds hold after every operation.
@@ -169,10 +170,7 @@ class Memory implements CollectableCacheStorage.Service {
   }
 
   private answered(entry: Entry): CacheItem {
-    const force = this.forceOn(entry)
-    return force === spared
-      ? entry.item
-      : CollectableCacheStorage.softened(entry.item, force === soft ? true : "unless-error")
+    return answered(entry.item, this.forceOn(entry))
   }
 
   private add(item: CacheItem, since: number): void {

@@ -32,7 +32,11 @@ const rooms: ReadonlyArray<readonly [name: string, includes: (file: string) => b
   ["items and errors", (file) => file === "CacheItem.ts" || file === "CacheError.ts"],
   ["runtime", (file) => file.startsWith("runtime/")],
   ["tags", (file) => file === "CacheStorage.ts" || file === "CollectableCacheStorage.ts"],
-  ["storages", (file) => /^(?:InMemory|Redis|Tiered)CacheStorage\.ts$|^redis\.ts$|^(?:memory|redis)\//.test(file)],
+  [
+    "storages",
+    (file) =>
+      /^(?:InMemory|Redis|Sql|Tiered)CacheStorage\.ts$|^(?:redis|sql)\.ts$|^(?:memory|redis|sql|storages)\//.test(file)
+  ],
   ["policy", (file) => file === "CachePolicy.ts" || file.startsWith("policy/")],
   ["engine", (file) => file.startsWith("engine/")],
   ["server", (file) => file.startsWith("server/")],

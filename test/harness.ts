@@ -2,12 +2,14 @@
 import { HttpServer, HttpServerResponse } from "@effect/platform"
 import { NodeHttpServer } from "@effect/platform-node"
 import { Effect, Layer } from "effect"
+import type { CacheStorage, CollectableCacheStorage } from "effect-http-cache"
 import { layerFaulty } from "effect-http-cache/testing"
 import { once } from "node:events"
 import * as Http from "node:http"
 import * as Net from "node:net"
 import { type App, logged, portOf } from "./platform.js"
 import { layerRedis } from "./redisLayer.js"
+import { layerSqlite } from "./sqliteLayer.js"
 import { howOf, layerWaiting } from "./waiting.js"
 
 export * from "./platform.js"
@@ -122,18 +124,20 @@ export const still = (value: () => number, turns = 500): Effect.Effect<number> =
     )
   })
 
-const { REDIS_CLIENT, REDIS_PORT, STORAGE } = process.env
+const { REDIS_CLIENT, REDIS_PORT, SQLITE, STORAGE } = process.env
+
+const storage = (): Layer.Layer<CacheStorage.CacheStorage | CollectableCacheStorage.CollectableCacheStorage> =>
+  SQLITE !== undefined
+    ? layerSqlite()
+    : REDIS_PORT !== undefined
+    ? layerRedis(Number(REDIS_PORT), REDIS_CLIENT === "redis" ? "redis" : "ioredis")
+    : layerWaiting(howOf(STORAGE))
 
 /**
  * A port, and a storage that can collect; `npm run check:waiting` runs the tests over storages that wait, and
- * `npm run check:redis` over Redis.
+ * `npm run check:redis` and `npm run check:sqlite` over Redis and over SQLite.
  */
-export const TestServer = Layer.merge(
-  NodeHttpServer.layerTest,
-  REDIS_PORT === undefined
-    ? layerWaiting(howOf(STORAGE))
-    : layerRedis(Number(REDIS_PORT), REDIS_CLIENT === "redis" ? "redis" : "ioredis")
-)
+export const TestServer = Layer.merge(NodeHttpServer.layerTest, storage())
 
 /** The same, and nothing is logged. */
 export const QuietServer = Layer.merge(TestServer, logged([]))

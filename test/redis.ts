@@ -2,10 +2,10 @@
 import { afterAll, beforeAll, describe } from "@effect/vitest"
 import { Effect, Exit, Scope } from "effect"
 import { type Persistence, redisServer } from "./redisServer.js"
-import { isInstalled } from "./servers.js"
+import { isRun } from "./servers.js"
 
 /** A suite that needs `redis-server`. Where that is missing it is left out, of which `servers.ts` tells; with `CI` it fails. */
-export const describeRedis = describe.runIf(isInstalled("redis-server") || process.env["CI"] !== undefined)
+export const describeRedis = describe.runIf(isRun("redis-server"))
 
 /** One server for all tests of a suite. */
 export const sharedServer = (how: Persistence = "none"): { readonly port: number } => {

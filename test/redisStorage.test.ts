@@ -1,25 +1,13 @@
 /** What only the storage in Redis promises: its records, bounds, what goes by itself, and writers in several processes. */
 import { expect, it } from "@effect/vitest"
 import { Effect } from "effect"
-import type { CacheItem, CacheStorage, CollectableCacheStorage } from "effect-http-cache"
 import { RedisCacheStorage } from "effect-http-cache/redis"
 import { itemOf, lookupOf } from "effect-http-cache/testing"
 import { createHash, randomBytes } from "node:crypto"
 import { Redis } from "ioredis"
+import { keep, read } from "./keeping.js"
 import { describeRedis, sharedServer } from "./redis.js"
 import { bareClient, type ClientName, clientNames, clients, freshPrefix } from "./redisLayer.js"
-
-type Storage = CollectableCacheStorage.Service
-
-const keep = (storage: Storage, item: CacheItem.CacheItem, lookup: CacheStorage.Lookup = lookupOf()) =>
-  Effect.flatMap(storage.begin(lookup), (fill) => storage.set(item, fill))
-
-/** What is stored, or why there is nothing. */
-const read = (storage: Storage, lookup: CacheStorage.Lookup = lookupOf()) =>
-  storage.get(lookup).pipe(
-    Effect.map(({ body }) => Buffer.from(body).toString()),
-    Effect.catchTag("CacheMiss", ({ reason }) => Effect.succeed(reason))
-  )
 
 const ofGroups = (groups: ReadonlyArray<string>) => itemOf("of groups", lookupOf(), { groups })
 

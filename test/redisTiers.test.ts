@@ -1,46 +1,19 @@
 /** Processes that listen to what others collect in Redis, and keep near what they read. */
 import { expect, it } from "@effect/vitest"
-import { Effect, Exit, Fiber, Scope, Stream } from "effect"
-import { type CollectableCacheStorage, InMemoryCacheStorage, TieredCacheStorage } from "effect-http-cache"
+import { Effect, Exit, Fiber, Scope } from "effect"
+import { InMemoryCacheStorage, TieredCacheStorage } from "effect-http-cache"
 import { RedisCacheStorage } from "effect-http-cache/redis"
-import { itemOf, lookupOf } from "effect-http-cache/testing"
+import { hearing, holds, isGone, isThere, lookup, store } from "./nearAndFar.js"
 import { describeRedis } from "./redis.js"
 import { bareClient, clientNames, clients, clusterClients, freshPrefix } from "./redisLayer.js"
 import { redisCluster, redisServer } from "./redisServer.js"
 
-const lookup = lookupOf()
 const names = { keys: [lookup.key], groups: [] }
-
-const holds = (what: Effect.Effect<boolean, unknown>) =>
-  Effect.eventually(
-    Effect.flatMap(Effect.orElseSucceed(what, () => false), (is) => is ? Effect.void : Effect.fail("not yet"))
-  ).pipe(
-    Effect.timeout("5 seconds")
-  )
-
-const isThere = (storage: CollectableCacheStorage.Service) =>
-  Effect.suspend(() => Effect.isSuccess(storage.get(lookup)))
-
-const isGone = (storage: CollectableCacheStorage.Service) => Effect.map(isThere(storage), (is) => !is)
-
-const store = (storage: CollectableCacheStorage.Service) =>
-  Effect.flatMap(storage.begin(lookup), (fill) => storage.set(itemOf("hello", lookup, { lifetime: 1e13 }), fill))
 
 /** A process with a near storage; here nothing is slow, however busy the machine is. */
 const processOver = (redis: RedisCacheStorage.Redis) =>
   TieredCacheStorage.make(InMemoryCacheStorage.make(), RedisCacheStorage.make(redis, { prefix: "shop:" }), {
     farTimeout: 5
-  })
-
-/** What a listener hears. */
-const hearing = (storage: CollectableCacheStorage.SharedService) =>
-  Effect.gen(function*() {
-    const heard: Array<CollectableCacheStorage.Collected> = []
-    const fiber = yield* Effect.forkScoped(
-      Stream.runForEach(storage.collects, (one) => Effect.sync(() => heard.push(one)))
-    )
-    yield* holds(Effect.sync(() => heard.length > 0))
-    return { fiber, heard }
   })
 
 describeRedis("what is collected in Redis", () => {

@@ -1,8 +1,9 @@
 /** Examples as a user runs them: processes of their own. */
 import { type ChildProcess, spawn } from "node:child_process"
 import { once } from "node:events"
-import { createServer } from "node:net"
 import { fileURLToPath } from "node:url"
+
+export { freePort } from "./freePort.js"
 
 const root = fileURLToPath(new URL("..", import.meta.url))
 
@@ -26,13 +27,4 @@ export const started = (example: string, env: NodeJS.ProcessEnv, ...args: Readon
     }
   }
   return { child, exited, output: () => output, says }
-}
-
-export const freePort = async (): Promise<number> => {
-  const server = createServer().listen(0, "127.0.0.1")
-  await once(server, "listening")
-  const { port } = server.address() as { port: number }
-  server.close()
-  await once(server, "close")
-  return port
 }

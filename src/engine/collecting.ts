@@ -12,7 +12,7 @@ import { limitReached } from "../runtime/limits.js"
 import { everything, namedBy, nameOfGroup, nameOfKey, textOf } from "../runtime/names.js"
 import { runtimeOf } from "../runtime/runtime.js"
 import { call } from "../runtime/storageCall.js"
-import { retryAfter } from "../runtime/undeliveredCollects.js"
+import { IsDelivery, retryAfter } from "../runtime/undeliveredCollects.js"
 import { type Asked, now } from "./request.js"
 
 /** Who collects, or reads what may have been. */
@@ -65,7 +65,8 @@ const deliver = (
     const end = undelivered.begin(name)
     if (end === undefined) return Effect.succeed(false)
     let isDelivered = false
-    return Effect.map(collectNow(access, storage, name), (delivered) => {
+    const collected = Effect.provideService(collectNow(access, storage, name), IsDelivery, true)
+    return Effect.map(collected, (delivered) => {
       isDelivered = delivered
       return delivered
     }).pipe(

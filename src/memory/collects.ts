@@ -1,23 +1,13 @@
 /** What was collected from a storage in memory, as far as an item or a fill may have missed it. */
 import { LRUCache } from "lru-cache"
 import { randomInt } from "node:crypto"
-import type { CollectStyle } from "../CollectableCacheStorage.js"
+import { type Force, hard, soft, softUnlessError, spared } from "../storages/force.js"
 
 /** What a collect costs beside its name. Bytes. */
 const overhead = 176
 
 /** The more there are, the fewer names one forgotten collect is about; they take 256 KiB, once one is forgotten. */
 const nameBuckets = 65_536
-
-/** What a collect does to an item, from the weakest to the strongest. */
-export type Force = typeof spared | typeof softUnlessError | typeof soft | typeof hard
-export const spared = 0
-export const softUnlessError = 1
-export const soft = 2
-export const hard = 3
-
-export const forceOf = (style: CollectStyle | undefined): Force =>
-  style?.soft === "unless-error" ? softUnlessError : style?.soft === true ? soft : hard
 
 /** The numbers of the latest collects of at least each force, the weakest first. */
 type Latest = readonly [number, number, number]

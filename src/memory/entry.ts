@@ -1,7 +1,7 @@
 /** A stored item, and what it takes. */
 import type { CacheItem } from "../CacheItem.js"
 import { nameOfGroup } from "../runtime/names.js"
-import { type Force, spared } from "./collects.js"
+import { type Force, spared } from "../storages/force.js"
 
 /** What an item costs beside its text and content; `npm run check:memory` holds it against the heap. */
 const itemOverhead = 400

@@ -1,17 +1,11 @@
 /** The collects of groups and of everything: how many there were, and the number of the latest one of each name. */
 import { randomInt } from "node:crypto"
 import type { Names } from "../CollectableCacheStorage.js"
+import { type Force, hard, soft, softUnlessError, spared } from "../storages/force.js"
 import { listOf, numberOf, type Reply, textOf } from "./port.js"
 import type { Moment } from "./record.js"
 import { beginLedger, collectLedger } from "./scripts.js"
 import type { Server } from "./server.js"
-
-/** What a collect does to an item, from the weakest to the strongest. */
-export type Force = 0 | 1 | 2 | 3
-export const spared = 0
-export const softUnlessError = 1
-export const soft = 2
-export const hard = 3
 
 /** How the ledger and the hashes name a force. */
 export const letterOf = { [softUnlessError]: "u", [soft]: "s", [hard]: "h" } as const

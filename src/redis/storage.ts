@@ -5,21 +5,11 @@ import { randomBytes } from "node:crypto"
 import { CacheMiss, CacheStorageError } from "../CacheError.js"
 import type { CacheItem } from "../CacheItem.js"
 import * as CacheStorage from "../CacheStorage.js"
-import * as CollectableCacheStorage from "../CollectableCacheStorage.js"
+import type * as CollectableCacheStorage from "../CollectableCacheStorage.js"
 import { remembered } from "../protocol/Vary.js"
+import { answered, type Force, forceOf, hard, soft, softUnlessError, spared } from "../storages/force.js"
+import { forceSince, knows, Ledger, letterOf, membersOf } from "./ledger.js"
 import { collectsOf } from "./listening.js"
-import {
-  type Force,
-  forceSince,
-  hard,
-  knows,
-  Ledger,
-  letterOf,
-  membersOf,
-  soft,
-  softUnlessError,
-  spared
-} from "./ledger.js"
 import { fieldsOf, includes, keysOf, type Known, marks, parseLists, Places, textOfList, union } from "./place.js"
 import { isBytes, listOf, numberOf, type Redis, type Reply, textOf } from "./port.js"
 import * as Record from "./record.js"
@@ -196,22 +186,20 @@ export class RedisStorage implements CollectableCacheStorage.SharedService {
   }
 
   /** A record of this place that this run of the server keeps. */
-  private recordOf(value: Reply, { key, partition }: CacheStorage.Lookup, { run }: Read): Record.Record | undefined {
+  private recordOf(value: Reply, { key, partition }: CacheStorage.Lookup, { run }: Read): Record.Stored | undefined {
     const record = isBytes(value) ? Record.decode(value) : undefined
     if (record === undefined || record.run !== run) return undefined
     return record.item.key === key && record.item.partition === partition ? record : undefined
   }
 
   /** As the collects since it was stored have left it; none where they have forgotten it. */
-  private answered(record: Record.Record, { page, values: [, , unlessError, softly] }: Read): ReadonlyArray<CacheItem> {
+  private answered(record: Record.Stored, { page, values: [, , unlessError, softly] }: Read): ReadonlyArray<CacheItem> {
     const { item, number } = record
     const ofOthers = forceSince(page, record, item.groups)
     const ofKey = numberOf(softly) > number ? soft : numberOf(unlessError) > number ? softUnlessError : spared
-    const force = Math.max(ofOthers, ofKey)
+    const force = ofOthers > ofKey ? ofOthers : ofKey
     if (force === hard) return []
-    return [
-      force === spared ? item : CollectableCacheStorage.softened(item, force === soft ? true : "unless-error")
-    ]
+    return [answered(item, force)]
   }
 
   private async keep(
@@ -278,9 +266,6 @@ export class RedisStorage implements CollectableCacheStorage.SharedService {
     return this.server.run(collectKey, keysOf(this.settings.prefix, key), [letterOf[force], this.channel, message])
   }
 }
-
-const forceOf = (style: CollectableCacheStorage.CollectStyle | undefined): Exclude<Force, 0> =>
-  style?.soft === "unless-error" ? softUnlessError : style?.soft === true ? soft : hard
 
 const messageOf = (
   { everything = false, groups, keys }: CollectableCacheStorage.Names,

@@ -1,8 +1,12 @@
 /** The collects that a storage could not be told of yet: what they are of is not read before. */
+import { reference } from "./effect.js"
 
 const maxNames = 10_000
 /** How long after undelivered collects were tried they are tried again. */
 export const retryAfter = "1 second"
+
+/** The storage is told of a collect of an earlier request: it is no part of what the present one does, as a transaction. */
+export const IsDelivery = reference("effect-http-cache/IsDelivery", () => false)
 
 export class UndeliveredCollects {
   /** By name: the number of its latest collect. */

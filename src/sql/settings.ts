@@ -1,0 +1,49 @@
+/** The options of the storage over SQL, checked. */
+import { type Check, check, unless } from "../runtime/givenValues.js"
+import type { Options } from "../SqlCacheStorage.js"
+
+export interface Settings {
+  readonly prefix: string
+  readonly maxBytes: number
+  readonly maxItems: number
+  readonly maxItemBytes: number
+  readonly maxVariants: number
+  /** Seconds. */
+  readonly maxFill: number
+  readonly createTables: boolean
+}
+
+const isCount = (value: unknown): boolean => Number.isInteger(value) && Number(value) >= 1
+
+const count = unless(isCount, "a whole number, 1 or more")
+
+const prefix = unless(
+  (value) => typeof value === "string" && /^[a-z_][a-z0-9_]{0,39}$/.test(value),
+  "a text of at most 40 small letters, digits and underscores"
+)
+
+const checks: { readonly [Option in keyof Options]-?: Check } = {
+  prefix,
+  maxBytes: count,
+  maxItems: count,
+  maxItemBytes: count,
+  maxVariants: count,
+  maxFill: unless(
+    (value) => typeof value === "number" && value >= 1 && value < Infinity,
+    "a number of seconds, 1 or more"
+  ),
+  createTables: unless((value) => typeof value === "boolean", "true or false")
+}
+
+export const settingsOf = (options: Options): Settings => {
+  check("SqlCacheStorage", "option", options, checks)
+  return {
+    prefix: options.prefix ?? "http_cache_",
+    maxBytes: options.maxBytes ?? 1024 * 1024 * 1024,
+    maxItems: options.maxItems ?? Infinity,
+    maxItemBytes: options.maxItemBytes ?? 8 * 1024 * 1024,
+    maxVariants: options.maxVariants ?? 64,
+    maxFill: Math.ceil(options.maxFill ?? 120),
+    createTables: options.createTables ?? true
+  }
+}

@@ -1,0 +1,79 @@
+/** What the storage says to the database. */
+import { type DialectName, dialects, numbered } from "./dialect.js"
+
+/** The name of the collects of everything; the others are digests. */
+export const everything = "*"
+
+/** How many rows one step of a sweep is about. */
+export const batch = 500
+
+const statementsOf = (name: DialectName, prefix: string) => {
+  const { each, eachMember, insertCollect, isAfter, isUnlocked, lockPlace, moment, now, seconds, strongest } =
+    dialects[name]
+  const [items, groups, collects, state] = [
+    `${prefix}items`,
+    `${prefix}groups`,
+    `${prefix}collects`,
+    `${prefix}state`
+  ] as const
+  /** The strongest collects that the item `i` has missed: of its key or everything, and of its groups. */
+  const missed = strongest(`${collects} c`, `c.name IN ('${everything}', i.key_hash) AND ${isAfter("i.since")}`)
+  const missedOfGroups = strongest(
+    `${groups} g JOIN ${collects} c ON c.name = g.name`,
+    `g.item = i.id AND ${isAfter("i.since")}`
+  )
+  const isAlone = `NOT EXISTS (SELECT 1 FROM ${items} o
+      WHERE o.key_hash = i.key_hash AND o.partition_hash = i.partition_hash AND o.id <> i.id)`
+  /** What is in a place, and where the storage stands; one row without an item where there is none. */
+  const find = (record: string) =>
+    `SELECT s.turn, ${now(collects)} AS moment, i.id, i.head, i.force, ${missed} AS missed,
+      ${missedOfGroups} AS missed_of_groups, ${record} AS record
+    FROM ${state} s LEFT JOIN ${items} i ON i.key_hash = ? AND i.partition_hash = ?
+    WHERE s.id = 1 ORDER BY i.id`
+  const ids = `(SELECT CAST(n.name AS BIGINT) FROM ${each} n)`
+  /** Collects that a sweep has seen, and that the item `i` has missed. */
+  const settles = `c.turn IS NOT NULL AND c.force = CAST(? AS INTEGER) AND i.force < c.force AND ${isAfter("i.since")}`
+  return {
+    find: find(`CASE WHEN ${isAlone} THEN i.record END`),
+    findHeads: find("NULL"),
+    record: `SELECT record FROM ${items} WHERE id = ?`,
+    isOvertaken: `WITH fill(since) AS (SELECT ${moment})
+    SELECT s.turn, EXISTS (SELECT 1 FROM ${collects} c, fill
+      WHERE c.name IN ${each} AND c.force IN (1, 2, 3) AND ${isAfter("fill.since")}) AS overtaken
+    FROM ${state} s WHERE s.id = 1`,
+    lockPlace: lockPlace(prefix),
+    insertItem: `INSERT INTO ${items} (key_hash, partition_hash, since, retain_until, bytes, head, record)
+    VALUES (?, ?, ?, ?, ?, ?, ?) RETURNING id`,
+    insertGroups: `INSERT INTO ${groups} (item, name) SELECT CAST(? AS BIGINT), n.name FROM ${each} n`,
+    deleteGroups: `DELETE FROM ${groups} WHERE item IN ${ids}`,
+    deleteItems: `DELETE FROM ${items} WHERE id IN ${ids}`,
+    collect: `${insertCollect} INTO ${collects} (name, said, force)
+    SELECT n.name, n.said, CAST(? AS INTEGER) FROM ${eachMember} n`,
+    /** What was collected since a moment, and where the storage stands; one row without a name where there is nothing. */
+    collected: `WITH fill(since) AS (SELECT ${moment})
+    SELECT s.turn, ${now(collects)} AS moment, c.said, c.force
+    FROM fill CROSS JOIN ${state} s LEFT JOIN ${collects} c ON ${isAfter("fill.since")}
+    WHERE s.id = 1 ORDER BY c.id`,
+    begin: `INSERT INTO ${state} (id, turn, swept_at) VALUES (1, ?, 0) ON CONFLICT (id) DO NOTHING`,
+    measure: `SELECT COUNT(*) AS items, COALESCE(SUM(bytes), 0) AS bytes FROM ${items}`,
+    oldest: `SELECT id, bytes FROM ${items} ORDER BY id LIMIT ${batch}`,
+    expired: `SELECT id FROM ${items} WHERE retain_until <= ? LIMIT ${batch}`,
+    nextTurn: `UPDATE ${state} SET turn = turn + 1, swept_at = ${seconds}
+    WHERE ABS(${seconds} - swept_at) >= ? AND ${isUnlocked(prefix)} RETURNING turn`,
+    see: `UPDATE ${collects} SET turn = ? WHERE turn IS NULL`,
+    unsettled: `SELECT i.id FROM ${collects} c JOIN ${items} i ON i.key_hash = c.name WHERE ${settles}
+    UNION SELECT i.id FROM ${collects} c JOIN ${groups} g ON g.name = c.name JOIN ${items} i ON i.id = g.item
+      WHERE ${settles}
+    UNION SELECT i.id FROM ${collects} c JOIN ${items} i ON c.name = '${everything}' WHERE ${settles}
+    LIMIT ${batch}`,
+    settle: `UPDATE ${items} SET force = CAST(? AS INTEGER) WHERE id IN ${ids}`,
+    forget: `DELETE FROM ${collects} WHERE turn < ?`
+  }
+}
+
+export type Statements = ReturnType<typeof statementsOf>
+
+export const statements = (name: DialectName, prefix: string): Statements => {
+  const texts = Object.entries(statementsOf(name, prefix))
+  return Object.fromEntries(texts.map(([key, text]) => [key, numbered(name, text)])) as Statements
+}

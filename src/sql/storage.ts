@@ -1,0 +1,206 @@
+/** The storage itself: what each of its methods says to the database, and what is made of the answers. */
+import type { SqlError } from "@effect/sql/SqlError"
+import * as Cause from "effect/Cause"
+import * as Effect from "effect/Effect"
+import { randomInt } from "node:crypto"
+import { CacheMiss, CacheStorageError } from "../CacheError.js"
+import type { CacheItem } from "../CacheItem.js"
+import * as CacheStorage from "../CacheStorage.js"
+import type * as CollectableCacheStorage from "../CollectableCacheStorage.js"
+import { limitReached } from "../runtime/limits.js"
+import { runtimeOf } from "../runtime/runtime.js"
+import { answered, forceOf, hard } from "../storages/force.js"
+import * as Record from "../storages/record.js"
+import type { Database, Row } from "./database.js"
+import { collectsOf } from "./listening.js"
+import { groupsOf, type Head, headOf, isKnown, namesOf, parseHead, placeOf, type Since, sinceOf } from "./rows.js"
+import type { Settings } from "./settings.js"
+import type { Statements } from "./statements.js"
+import { Sweeper } from "./sweeper.js"
+
+interface Found {
+  readonly item: CacheItem | undefined
+  readonly isEmpty: boolean
+  readonly since: Since
+}
+
+type Run = (text: string, parameters: ReadonlyArray<unknown>) => Effect.Effect<ReadonlyArray<Row>, SqlError>
+
+/** How often a place is read again whose item goes while it is read. */
+const maxReads = 3
+
+export class SqlStorage implements CollectableCacheStorage.SharedService {
+  readonly sweeper: Sweeper
+  private readonly database: Database
+  private readonly statements: Statements
+  private readonly settings: Settings
+
+  private readonly looking: Run = (text, parameters) => this.database.look(text, parameters)
+  private readonly running: Run = (text, parameters) => this.database.run(text, parameters)
+
+  constructor(database: Database, statements: Statements, settings: Settings) {
+    this.database = database
+    this.statements = statements
+    this.settings = settings
+    this.sweeper = new Sweeper(database, statements, settings)
+  }
+
+  /** Begins to count turns, where the tables are new or were emptied. */
+  get start(): Effect.Effect<unknown, SqlError> {
+    return this.database.writeOne(this.database.run(this.statements.begin, [randomInt(1, 2 ** 47)]))
+  }
+
+  readonly get = (lookup: CacheStorage.Lookup): Effect.Effect<CacheItem, CacheMiss | CacheStorageError> =>
+    Effect.flatMap(
+      this.trying("get", lookup.key, this.find(lookup, this.looking)),
+      ({ isEmpty, item }) =>
+        item === undefined
+          ? new CacheMiss({ key: lookup.key, reason: isEmpty ? "uri-miss" : "vary-miss" })
+          : Effect.succeed(item)
+    )
+
+  readonly begin = (lookup: CacheStorage.Lookup): Effect.Effect<CacheStorage.Fill, CacheStorageError> =>
+    Effect.map(
+      this.trying("begin", lookup.key, this.database.read(this.find(lookup, this.running))),
+      ({ item, since }) => ({ lookup, item, since })
+    )
+
+  readonly set = (
+    item: CacheItem | undefined,
+    fill: CacheStorage.Fill
+  ): Effect.Effect<CacheStorage.Kept, CacheStorageError> => {
+    const { lookup, since } = fill
+    if (!isSince(since)) return Effect.succeed("overtaken")
+    return this.trying(
+      "set",
+      lookup.key,
+      Effect.zipLeft(this.database.write(this.keep(item, fill, since)), this.sweeper.makeRoom)
+    )
+  }
+
+  readonly collect = (
+    names: CollectableCacheStorage.Names,
+    style?: CollectableCacheStorage.CollectStyle
+  ): Effect.Effect<void, CacheStorageError> => {
+    const all = namesOf(names)
+    const [first] = Object.keys(all)
+    if (first === undefined) return Effect.void
+    const collected = this.database.run(this.statements.collect, [forceOf(style), JSON.stringify(all)])
+    return Effect.asVoid(
+      this.trying("collect", names.keys[0] ?? names.groups[0] ?? first, this.database.writeOne(collected))
+    )
+  }
+
+  readonly collects: CollectableCacheStorage.SharedService["collects"] = collectsOf((moment) =>
+    this.standing(this.database.read(this.running(this.statements.collected, [moment])))
+  )
+
+  readonly holds = (
+    names: CollectableCacheStorage.Names,
+    { lookup, since }: CacheStorage.Fill
+  ): Effect.Effect<boolean, CacheStorageError> =>
+    isSince(since)
+      ? this.trying("holds", lookup.key, this.database.read(this.isCurrent(names, since)))
+      : Effect.succeed(false)
+
+  /** What dies in the client is a failure of the storage too, such as a transaction that can't be ended. */
+  private trying<A>(method: CacheStorageError["method"], key: string, effect: Effect.Effect<A, SqlError>) {
+    return Effect.catchAllCause(effect, (cause) =>
+      Cause.isInterruptedOnly(cause)
+        ? Effect.failCause(cause as Cause.Cause<never>)
+        : new CacheStorageError({ storage: "SqlCacheStorage", method, key, cause: Cause.squash(cause) }))
+  }
+
+  /** Rows that say where the storage stands. There are none where the tables were emptied. */
+  private standing(read: Effect.Effect<ReadonlyArray<Row>, SqlError>): Effect.Effect<ReadonlyArray<Row>, SqlError> {
+    return Effect.flatMap(read, (rows) => rows.length > 0 ? Effect.succeed(rows) : Effect.zipRight(this.start, read))
+  }
+
+  private find(lookup: CacheStorage.Lookup, run: Run, reads = 1): Effect.Effect<Found, SqlError> {
+    return Effect.flatMap(this.standing(run(this.statements.find, placeOf(lookup))), (rows) => {
+      const heads = aliveOf(rows)
+      const since = sinceOf(rows[0]!)
+      const head = CacheStorage.select(heads, lookup)
+      if (head === undefined) return Effect.succeed({ item: undefined, isEmpty: heads.length === 0, since })
+      if (head.record !== null) return Effect.succeed(foundOf(head, head.record, lookup, since))
+      return Effect.flatMap(
+        run(this.statements.record, [head.row]),
+        ([found]) =>
+          found === undefined && reads < maxReads
+            ? this.find(lookup, run, reads + 1)
+            : Effect.succeed(foundOf(head, found?.["record"], lookup, since))
+      )
+    })
+  }
+
+  /** Whether none of these names, nor everything, was collected since. */
+  private isCurrent(names: CollectableCacheStorage.Names, since: Since): Effect.Effect<boolean, SqlError> {
+    const all = JSON.stringify(Object.keys(namesOf({ ...names, everything: true })))
+    return Effect.map(
+      this.database.run(this.statements.isOvertaken, [since.moment, all]),
+      ([row]) => row !== undefined && isKnown(since, Number(row["turn"])) && !row["overtaken"]
+    )
+  }
+
+  private keep(
+    item: CacheItem | undefined,
+    fill: CacheStorage.Fill,
+    since: Since
+  ): Effect.Effect<CacheStorage.Kept, SqlError> {
+    const { database, settings, statements, sweeper } = this
+    const { lookup } = fill
+    const place = placeOf(lookup)
+    return Effect.gen(this, function*() {
+      yield* database.run(statements.lockPlace, [place.join(" ")])
+      const isCurrent = yield* this.isCurrent({ keys: [lookup.key], groups: item?.groups ?? [] }, since)
+      if (!isCurrent) return "overtaken"
+      const rows = yield* database.run(statements.findHeads, place)
+      const before = aliveOf(rows)
+      const after = CacheStorage.place<CacheStorage.Selectable>(before, item, fill)
+      if (after === undefined) return "overtaken"
+      const record = item === undefined ? undefined : Record.encode(item)
+      const isKept = record !== undefined && record.byteLength <= Math.min(settings.maxItemBytes, settings.maxBytes)
+      const others = before.filter((head) => after.includes(head))
+      const tooMany = isKept ? others.slice(0, Math.max(0, others.length + 1 - settings.maxVariants)) : []
+      const staying = new Set(others.filter((head) => !tooMany.includes(head)).map(({ row }) => row))
+      yield* sweeper.remove(rows.flatMap(({ id }) => id === null || staying.has(String(id)) ? [] : [String(id)]))
+      if (tooMany.length > 0) {
+        yield* limitReached(runtimeOf(this), "variants", "and the least recently stored of a URI goes")
+      }
+      if (!isKept || item === undefined) return "refused"
+      yield* this.insert(item, record, place, since)
+      return "kept"
+    })
+  }
+
+  private insert(
+    item: CacheItem,
+    record: Uint8Array,
+    place: readonly [string, string],
+    { moment }: Since
+  ): Effect.Effect<void, SqlError> {
+    const { database, statements, sweeper } = this
+    const columns = [...place, moment, item.retainUntil, record.byteLength, headOf(item), record]
+    return Effect.gen(function*() {
+      const [row] = yield* database.run(statements.insertItem, columns)
+      const groups = groupsOf(item.groups)
+      if (groups.length > 0) yield* database.run(statements.insertGroups, [row!["id"], JSON.stringify(groups)])
+      sweeper.stored(record.byteLength)
+    })
+  }
+}
+
+/** What can be read and is not forgotten, the newest last. */
+const aliveOf = (rows: ReadonlyArray<Row>): ReadonlyArray<Head> =>
+  rows.flatMap((row) => {
+    const head = row["id"] === null ? undefined : parseHead(row)
+    return head === undefined || head.force === hard ? [] : [head]
+  })
+
+const foundOf = (head: Head, bytes: unknown, { key, partition }: CacheStorage.Lookup, since: Since): Found => {
+  const item = bytes instanceof Uint8Array ? Record.decode(bytes)?.item : undefined
+  const isRight = item !== undefined && item.id === head.id && item.key === key && item.partition === partition
+  return { item: isRight ? answered(item, head.force) : undefined, isEmpty: !isRight, since }
+}
+
+const isSince = (since: unknown): since is Since => typeof since === "object" && since !== null && "moment" in since
