@@ -2,7 +2,7 @@
 import { Effect } from "effect"
 import { type ChildProcess, spawn } from "node:child_process"
 import { once } from "node:events"
-import { mkdtempSync, rmSync } from "node:fs"
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import * as Net from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
@@ -43,12 +43,20 @@ export class RedisServer {
 
   async start(): Promise<void> {
     const place = ["--port", String(this.port), "--bind", "127.0.0.1", "--dir", this.folder]
-    this.process = spawn("redis-server", [...place, ...this.settings], { stdio: "ignore" })
+    this.process = spawn("redis-server", [...this.file, ...place, ...this.settings], { stdio: "ignore" })
     await once(this.process, "spawn")
     while (!await answers(this.port)) {
       if (this.process.exitCode !== null) throw new Error(`redis-server ended with ${this.process.exitCode}`)
       await setTimeout(5)
     }
+  }
+
+  /** A sentinel rewrites the file that it is started with. */
+  private get file(): ReadonlyArray<string> {
+    if (!this.settings.includes("--sentinel")) return []
+    const file = join(this.folder, "sentinel.conf")
+    if (!existsSync(file)) writeFileSync(file, "")
+    return [file]
   }
 
   /** By a signal to this one process. */
@@ -85,6 +93,24 @@ export const redisServer = (how: Persistence = "none", more: ReadonlyArray<strin
     }),
     (server) => Effect.promise(() => server.remove())
   )
+
+/** A server, its replica, and a sentinel that puts the replica in its place. They are stopped with the scope. */
+export const redisSentinel = (name: string) =>
+  Effect.gen(function*() {
+    const master = yield* redisServer()
+    const replica = yield* redisServer("none", ["--replicaof", "127.0.0.1", String(master.port)])
+    const sentinel = yield* redisServer("none", ["--sentinel"])
+    const bare = yield* bareClient(sentinel.port)
+    yield* Effect.promise(async () => {
+      await bare.call("SENTINEL", "MONITOR", name, "127.0.0.1", master.port, 1)
+      await bare.call("SENTINEL", "SET", name, "down-after-milliseconds", 300, "failover-timeout", 5000)
+    })
+    const knowsReplica = Effect.promise(async () =>
+      String(await bare.call("SENTINEL", "MASTER", name)).includes("num-slaves,1")
+    )
+    yield* Effect.repeat(Effect.delay(knowsReplica, "20 millis"), { until: (knows) => knows })
+    return { master, replica, sentinel }
+  })
 
 /** Three servers that share the slots. They are stopped with the scope. */
 export const redisCluster = Effect.gen(function*() {
