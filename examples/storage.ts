@@ -1,24 +1,46 @@
 /**
  * The storage of the examples: in memory, or by `STORAGE` in Redis (`redis://localhost:6379`), in a file of SQLite
- * (`sqlite:cache.db`) or in PostgreSQL (`postgres://localhost:5432/shop`).
+ * (`sqlite:cache.db`) or in PostgreSQL (`postgres://localhost:5432/shop`). With `near+` before it, as in
+ * `near+redis://localhost:6379`, what was found there is kept in the memory of the process too.
  */
 import { PgClient } from "@effect/sql-pg"
 import { SqliteClient } from "@effect/sql-sqlite-node"
-import { Config, Effect, Layer, Option, Redacted } from "effect"
-import { InMemoryCacheStorage } from "effect-http-cache"
+import type { SqlClient } from "@effect/sql/SqlClient"
+import type { SqlError } from "@effect/sql/SqlError"
+import { Config, type ConfigError, Effect, Layer, Option, Redacted } from "effect"
+import { CollectableCacheStorage, InMemoryCacheStorage, TieredCacheStorage } from "effect-http-cache"
 import { RedisCacheStorage } from "effect-http-cache/redis"
 import { SqlCacheStorage } from "effect-http-cache/sql"
+import { Redis } from "ioredis"
 
 const url = Config.redacted("STORAGE")
 
-const inRedis = RedisCacheStorage.layerConfig({ url })
+const clientOf = (text: string): Layer.Layer<SqlClient, SqlError | ConfigError.ConfigError> =>
+  text.startsWith("sqlite:")
+    ? SqliteClient.layer({ filename: text.slice("sqlite:".length) })
+    : PgClient.layer({ url: Redacted.make(text) })
+
+const isRedis = (text: string) => !/^(?:sqlite|postgres|postgresql):/.test(text)
+
+const farAt = (text: string) =>
+  isRedis(text)
+    ? Effect.acquireRelease(
+      Effect.sync(() => new Redis(text, { enableOfflineQueue: false }).on("error", () => {})),
+      (redis) => Effect.sync(() => redis.disconnect())
+    ).pipe(Effect.map((redis) => RedisCacheStorage.make(RedisCacheStorage.fromIoredis(redis))))
+    : Effect.flatMap(Layer.build(clientOf(text)), (context) => Effect.provide(SqlCacheStorage.make(), context))
+
+const nearAndFar = (text: string) =>
+  CollectableCacheStorage.layer(
+    Effect.flatMap(farAt(text), (far) => TieredCacheStorage.make(InMemoryCacheStorage.make(), far))
+  )
 
 const storageAt = (url: Redacted.Redacted) => {
   const text = Redacted.value(url)
-  if (text.startsWith("sqlite:")) {
-    return Layer.provide(SqlCacheStorage.layer(), SqliteClient.layer({ filename: text.slice("sqlite:".length) }))
-  }
-  return /^postgres(?:ql)?:/.test(text) ? Layer.provide(SqlCacheStorage.layer(), PgClient.layer({ url })) : inRedis
+  if (text.startsWith("near+")) return nearAndFar(text.slice("near+".length))
+  return isRedis(text)
+    ? RedisCacheStorage.layerConfig({ url: Config.succeed(url) })
+    : Layer.provide(SqlCacheStorage.layer(), clientOf(text))
 }
 
 export const storage = Layer.unwrapEffect(
