@@ -8,7 +8,7 @@ export const everything = "*"
 export const batch = 500
 
 const statementsOf = (name: DialectName, prefix: string) => {
-  const { each, eachMember, insertCollect, isAfter, isUnlocked, lockPlace, moment, now, seconds, strongest } =
+  const { each, eachMember, greatest, insertCollect, isAfter, isUnlocked, lockPlace, moment, now, seconds, strongest } =
     dialects[name]
   const [items, groups, collects, state] = [
     `${prefix}items`,
@@ -16,18 +16,18 @@ const statementsOf = (name: DialectName, prefix: string) => {
     `${prefix}collects`,
     `${prefix}state`
   ] as const
-  /** The strongest collects that the item `i` has missed: of its key or everything, and of its groups. */
-  const missed = strongest(`${collects} c`, `c.name IN ('${everything}', i.key_hash) AND ${isAfter("i.since")}`)
-  const missedOfGroups = strongest(
-    `${groups} g JOIN ${collects} c ON c.name = g.name`,
-    `g.item = i.id AND ${isAfter("i.since")}`
-  )
+  /** The strongest of the collects that the item `i` has missed. */
+  const missed = (from: string, condition: string) =>
+    `COALESCE(${strongest(from, `${condition} AND ${isAfter("i.since")}`)}, 0)`
+  /** What collects have done to the item `i`. SQLite finds one name in half the time that it takes for one of two. */
+  const force = `${greatest}(i.force, ${missed(`${collects} c`, "c.name = i.key_hash")},
+      ${missed(`${collects} c`, `c.name = '${everything}'`)},
+      ${missed(`${groups} g JOIN ${collects} c ON c.name = g.name`, "g.item = i.id")})`
   const isAlone = `NOT EXISTS (SELECT 1 FROM ${items} o
       WHERE o.key_hash = i.key_hash AND o.partition_hash = i.partition_hash AND o.id <> i.id)`
   /** What is in a place, and where the storage stands; one row without an item where there is none. */
   const find = (record: string) =>
-    `SELECT s.turn, ${now(collects)} AS moment, i.id, i.head, i.force, ${missed} AS missed,
-      ${missedOfGroups} AS missed_of_groups, ${record} AS record
+    `SELECT s.turn, ${now(collects)} AS moment, i.id, i.head, ${force} AS force, ${record} AS record
     FROM ${state} s LEFT JOIN ${items} i ON i.key_hash = ? AND i.partition_hash = ?
     WHERE s.id = 1 ORDER BY i.id`
   const ids = `(SELECT CAST(n.name AS BIGINT) FROM ${each} n)`
