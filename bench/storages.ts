@@ -1,14 +1,24 @@
 /**
- * What a storage outside the process costs, as ratios within one run: `npm run bench:storages`. A server of Redis is started
- * for it, on this machine.
+ * What a storage outside the process costs, as ratios within one run: `npm run bench:storages`, or one part of it:
+ * `npm run bench:storages -- redis`, `sqlite` or `memory`. A server of Redis is started for it, on this machine.
  */
 import { HttpRouter, HttpServerRequest, HttpServerResponse } from "@effect/platform"
+import { SqlClient } from "@effect/sql"
 import { Effect, Layer, ManagedRuntime } from "effect"
-import { CollectableCacheStorage, HttpCache, InMemoryCacheStorage, withCache } from "effect-http-cache"
+import {
+  type CacheItem,
+  type CacheStorage,
+  CollectableCacheStorage,
+  HttpCache,
+  InMemoryCacheStorage,
+  withCache
+} from "effect-http-cache"
 import { RedisCacheStorage } from "effect-http-cache/redis"
+import { SqlCacheStorage } from "effect-http-cache/sql"
 import { itemOf, lookupOf } from "effect-http-cache/testing"
 import { bareClient, type ClientName, clientNames, clients, freshPrefix } from "../test/redisLayer.js"
 import { redisServer } from "../test/redisServer.js"
+import { clientOf, sqliteFile } from "../test/sqliteLayer.js"
 import { head, type Limit, Results } from "./table.js"
 
 const rounds = 15
@@ -56,23 +66,28 @@ const expectThat = (what: string, is: unknown, expected: unknown): void => {
   if (is !== expected) throw new Error(`${what} is ${String(is)}, and not ${String(expected)}`)
 }
 
+const keep = (storage: CollectableCacheStorage.Service, kept: CacheItem.CacheItem, at: CacheStorage.Lookup) =>
+  Effect.flatMap(storage.begin(at), (fill) => storage.set(kept, fill))
+
+const lookup = lookupOf()
+const item = itemOf("", lookup, { body })
+/** One of three groups that has `Vary`. */
+const grouped = lookupOf({ accept: "text/html" }, { key: "http://localhost/grouped" })
+const groupedItem = itemOf("", grouped, { body, vary: ["accept"], groups: ["a", "b", "c"] })
+
+const getting = (from: CollectableCacheStorage.Service, at = lookup) => () => Effect.runPromise(from.get(at))
+
 const measureClient = (port: number, name: ClientName) =>
   Effect.gen(function*() {
     const redis = yield* clients[name](port)
     const storage = RedisCacheStorage.make(redis, { prefix: freshPrefix() })
     const durable = RedisCacheStorage.make(redis, { prefix: freshPrefix(), durable: true })
-    const lookup = lookupOf()
-    const grouped = lookupOf({ accept: "text/html" }, { key: "http://localhost/grouped" })
-    const item = itemOf("", lookup, { body })
-    const keep = (storage: CollectableCacheStorage.Service, kept = item, at = lookup) =>
-      Effect.flatMap(storage.begin(at), (fill) => storage.set(kept, fill))
-    yield* keep(storage)
-    yield* keep(durable)
-    yield* keep(storage, itemOf("", grouped, { body, vary: ["accept"], groups: ["a", "b", "c"] }), grouped)
+    yield* keep(storage, item, lookup)
+    yield* keep(durable, item, lookup)
+    yield* keep(storage, groupedItem, grouped)
     yield* Effect.promise(() => redis.send(["SET", "bare", Buffer.alloc(1600, 97)]))
     const client = yield* bareClient(port)
     const bare = name === "ioredis" ? () => client.getBuffer("bare") : () => redis.send(["GET", "bare"])
-    const getting = (from: CollectableCacheStorage.Service, at = lookup) => () => Effect.runPromise(from.get(at))
     yield* Effect.promise(async () => {
       expectThat("the body", (await getting(storage)()).body.byteLength, body.byteLength)
       head(`Redis, by ${name}: time by that of a GET of the same bytes`)
@@ -85,7 +100,7 @@ const measureClient = (port: number, name: ClientName) =>
       await row("get, 50 in flight", { most: 4 }, getting(storage), 50)
       await row("get, 50 in flight, durable", { most: 4 }, getting(durable), 50)
       await row("get with Vary and three groups, 50 in flight", { most: 5 }, getting(storage, grouped), 50)
-      await row("begin and set, one in flight", { most: 6 }, () => Effect.runPromise(keep(storage)), 1)
+      await row("begin and set, one in flight", { most: 6 }, () => Effect.runPromise(keep(storage, item, lookup)), 1)
     })
 
     const app = HttpRouter.empty.pipe(
@@ -127,10 +142,31 @@ const measureClient = (port: number, name: ClientName) =>
     )
   })
 
+const sqlite = Effect.gen(function*() {
+  const sql = yield* SqlClient.SqlClient
+  const storage = yield* SqlCacheStorage.make()
+  yield* keep(storage, item, lookup)
+  yield* keep(storage, groupedItem, grouped)
+  yield* sql`CREATE TABLE bare (id INTEGER PRIMARY KEY, name TEXT NOT NULL, record BLOB NOT NULL)`
+  yield* sql`CREATE INDEX bare_name ON bare (name)`
+  yield* sql`INSERT INTO bare (name, record) VALUES ('bare', ${Buffer.alloc(1600, 97)})`
+  const connection = yield* Effect.scoped(sql.reserve)
+  const select = connection.execute("SELECT record FROM bare WHERE name = ?", ["bare"], undefined)
+  const bare = () => Effect.runPromise(select)
+  yield* Effect.promise(async () => {
+    expectThat("the body", (await getting(storage)()).body.byteLength, body.byteLength)
+    head("SQLite: time by that of a SELECT of the same bytes")
+    await results.row("control: a bare SELECT on a reserved connection", { about: 1 }, () => ratios(bare, bare, 1))
+    await results.row("get", { most: 2.5 }, () => ratios(bare, getting(storage), 1))
+    await results.row("get with Vary and three groups", { most: 4 }, () => ratios(bare, getting(storage, grouped), 1))
+  })
+})
+
+/** One of so many groups. */
+const at = (groups: number) => ({ ...lookup, key: `http://localhost/${groups}` })
+
 const memory = Effect.gen(function*() {
   const storage = yield* storageOf
-  const lookup = lookupOf()
-  const at = (groups: number) => ({ ...lookup, key: `http://localhost/${groups}` })
   for (const groups of [0, 3, 30]) {
     const item = itemOf("", at(groups), {
       body,
@@ -152,13 +188,17 @@ const memory = Effect.gen(function*() {
   })
 })
 
-const main = Effect.gen(function*() {
-  const { port } = yield* redisServer()
-  for (const name of clientNames) yield* Effect.scoped(measureClient(port, name))
-  yield* Effect.provide(memory, Layer.fresh(InMemoryCacheStorage.layerCollectable))
-})
+const parts = {
+  redis: Effect.gen(function*() {
+    const { port } = yield* redisServer()
+    for (const name of clientNames) yield* Effect.scoped(measureClient(port, name))
+  }),
+  sqlite: Effect.flatMap(sqliteFile, (filename) => Effect.provide(sqlite, clientOf(filename))),
+  memory: Effect.provide(memory, Layer.fresh(InMemoryCacheStorage.layerCollectable))
+}
 
-await Effect.runPromise(Effect.scoped(main))
+const asked = Object.entries(parts).filter(([name]) => process.argv.includes(name))
+for (const [, part] of asked.length > 0 ? asked : Object.entries(parts)) await Effect.runPromise(Effect.scoped(part))
 console.log(`\n${results.missed} limits do not hold.`)
 if (results.isDisturbed) console.log("A control does not hold: something else disturbed this run.")
 if (results.failed > 0 || (isStrict && results.missed > 0)) process.exitCode = 1

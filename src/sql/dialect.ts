@@ -12,6 +12,8 @@ export interface Dialect {
   readonly insertCollect: string
   /** The strongest of the collects `c` that a condition is true of. */
   readonly strongest: (from: string, condition: string) => string
+  /** The greatest of several values. */
+  readonly greatest: string
   /** Tables that are left empty where the server crashes: what is not known counts as collected. */
   readonly table: string
   readonly tableOptions: string
@@ -42,6 +44,7 @@ const sqlite: Dialect = {
   ],
   insertCollect: "INSERT OR REPLACE",
   strongest: (from, condition) => `(SELECT MAX(c.force) FROM ${from} WHERE ${condition})`,
+  greatest: "MAX",
   table: "TABLE",
   tableOptions: "",
   now: (collects) => `(SELECT COALESCE(MAX(id), 0) FROM ${collects})`,
@@ -74,6 +77,7 @@ const pg: Dialect = {
   strongest: (from, condition) =>
     `(SELECT MAX(f.force) FROM (VALUES (1), (2), (3)) f(force) WHERE
       EXISTS (SELECT 1 FROM ${from} WHERE c.force = f.force AND ${condition}))`,
+  greatest: "GREATEST",
   table: "UNLOGGED TABLE",
   // A content of more than some hundred bytes is kept apart from the rest of its row.
   tableOptions: " WITH (toast_tuple_target = 256)",

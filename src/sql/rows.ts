@@ -70,17 +70,15 @@ export const parseCollected = ({ force, said }: Row): Collected => {
 }
 
 /** `undefined` where it is something else, of another version for one. */
-export const parseHead = (
-  { force, head, id: row, missed, missed_of_groups: ofGroups, record }: Row
-): Head | undefined => {
-  const strongest = Math.max(Number(force), Number(missed), Number(ofGroups))
+export const parseHead = ({ force: by, head, id: row, record }: Row): Head | undefined => {
+  const force = Number(by)
   try {
     const parts: unknown = JSON.parse(String(head))
-    if (!Array.isArray(parts) || !isForce(strongest)) return undefined
+    if (!Array.isArray(parts) || !isForce(force)) return undefined
     const [id, date, variant, vary] = parts
     const isSelectable = isText(id) && typeof date === "number" && isText(variant) && Array.isArray(vary) &&
       vary.every(isText)
-    return isSelectable ? { row: String(row), force: strongest, record, id, date, variant, vary } : undefined
+    return isSelectable ? { row: String(row), force, record, id, date, variant, vary } : undefined
   } catch {
     return undefined
   }

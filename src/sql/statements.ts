@@ -8,7 +8,7 @@ export const everything = "*"
 export const batch = 500
 
 const statementsOf = (name: DialectName, prefix: string) => {
-  const { each, eachMember, insertCollect, isAfter, isUnlocked, lockPlace, moment, now, seconds, strongest } =
+  const { each, eachMember, greatest, insertCollect, isAfter, isUnlocked, lockPlace, moment, now, seconds, strongest } =
     dialects[name]
   const [items, groups, collects, state] = [
     `${prefix}items`,
@@ -16,26 +16,27 @@ const statementsOf = (name: DialectName, prefix: string) => {
     `${prefix}collects`,
     `${prefix}state`
   ] as const
-  /** The strongest collects that the item `i` has missed: of its key or everything, and of its groups. */
-  const missed = strongest(`${collects} c`, `c.name IN ('${everything}', i.key_hash) AND ${isAfter("i.since")}`)
-  const missedOfGroups = strongest(
-    `${groups} g JOIN ${collects} c ON c.name = g.name`,
-    `g.item = i.id AND ${isAfter("i.since")}`
-  )
+  /** The strongest of the collects that the item `i` has missed. */
+  const missed = (from: string, condition: string) =>
+    `COALESCE(${strongest(from, `${condition} AND ${isAfter("i.since")}`)}, 0)`
+  /** What collects have done to the item `i`. SQLite finds one name in half the time that it takes for one of two. */
+  const force = `${greatest}(i.force, ${missed(`${collects} c`, "c.name = i.key_hash")},
+      ${missed(`${collects} c`, `c.name = '${everything}'`)},
+      ${missed(`${groups} g JOIN ${collects} c ON c.name = g.name`, "g.item = i.id")})`
   const isAlone = `NOT EXISTS (SELECT 1 FROM ${items} o
       WHERE o.key_hash = i.key_hash AND o.partition_hash = i.partition_hash AND o.id <> i.id)`
-  /** What is in a place, and where the storage stands; one row without an item where there is none. */
-  const find = (record: string) =>
-    `SELECT s.turn, ${now(collects)} AS moment, i.id, i.head, i.force, ${missed} AS missed,
-      ${missedOfGroups} AS missed_of_groups, ${record} AS record
-    FROM ${state} s LEFT JOIN ${items} i ON i.key_hash = ? AND i.partition_hash = ?
-    WHERE s.id = 1 ORDER BY i.id`
+  const isInPlace = "i.key_hash = ? AND i.partition_hash = ?"
+  const head = `i.id, i.head, ${force} AS force`
+  const recordIfAlone = `CASE WHEN ${isAlone} THEN i.record END AS record`
   const ids = `(SELECT CAST(n.name AS BIGINT) FROM ${each} n)`
   /** Collects that a sweep has seen, and that the item `i` has missed. */
   const settles = `c.turn IS NOT NULL AND c.force = CAST(? AS INTEGER) AND i.force < c.force AND ${isAfter("i.since")}`
   return {
-    find: find(`CASE WHEN ${isAlone} THEN i.record END`),
-    findHeads: find("NULL"),
+    get: `SELECT ${head}, ${recordIfAlone} FROM ${items} i WHERE ${isInPlace} ORDER BY i.id`,
+    /** The same, and where the storage stands; one row without an item where there is none. */
+    begin: `SELECT s.turn, ${now(collects)} AS moment, ${head}, ${recordIfAlone}
+    FROM ${state} s LEFT JOIN ${items} i ON ${isInPlace} WHERE s.id = 1 ORDER BY i.id`,
+    getHeads: `SELECT ${head}, NULL AS record FROM ${items} i WHERE ${isInPlace} ORDER BY i.id`,
     record: `SELECT record FROM ${items} WHERE id = ?`,
     isOvertaken: `WITH fill(since) AS (SELECT ${moment})
     SELECT s.turn, EXISTS (SELECT 1 FROM ${collects} c, fill
@@ -54,7 +55,7 @@ const statementsOf = (name: DialectName, prefix: string) => {
     SELECT s.turn, ${now(collects)} AS moment, c.said, c.force
     FROM fill CROSS JOIN ${state} s LEFT JOIN ${collects} c ON ${isAfter("fill.since")}
     WHERE s.id = 1 ORDER BY c.id`,
-    begin: `INSERT INTO ${state} (id, turn, swept_at) VALUES (1, ?, 0) ON CONFLICT (id) DO NOTHING`,
+    start: `INSERT INTO ${state} (id, turn, swept_at) VALUES (1, ?, 0) ON CONFLICT (id) DO NOTHING`,
     measure: `SELECT COUNT(*) AS items, COALESCE(SUM(bytes), 0) AS bytes FROM ${items}`,
     oldest: `SELECT id, bytes FROM ${items} ORDER BY id LIMIT ${batch}`,
     expired: `SELECT id FROM ${items} WHERE retain_until <= ? LIMIT ${batch}`,

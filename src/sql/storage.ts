@@ -19,9 +19,10 @@ import type { Statements } from "./statements.js"
 import { Sweeper } from "./sweeper.js"
 
 interface Found {
+  /** Of the place. */
+  readonly rows: ReadonlyArray<Row>
   readonly item: CacheItem | undefined
   readonly isEmpty: boolean
-  readonly since: Since
 }
 
 type Run = (text: string, parameters: ReadonlyArray<unknown>) => Effect.Effect<ReadonlyArray<Row>, SqlError>
@@ -47,23 +48,29 @@ export class SqlStorage implements CollectableCacheStorage.SharedService {
 
   /** Begins to count turns, where the tables are new or were emptied. */
   get start(): Effect.Effect<unknown, SqlError> {
-    return this.database.writeOne(this.database.run(this.statements.begin, [randomInt(1, 2 ** 47)]))
+    return this.database.writeOne(this.database.run(this.statements.start, [randomInt(1, 2 ** 47)]))
   }
 
   readonly get = (lookup: CacheStorage.Lookup): Effect.Effect<CacheItem, CacheMiss | CacheStorageError> =>
     Effect.flatMap(
-      this.trying("get", lookup.key, this.find(lookup, this.looking)),
+      this.trying(
+        "get",
+        lookup.key,
+        this.find(lookup, this.looking(this.statements.get, placeOf(lookup)), this.looking)
+      ),
       ({ isEmpty, item }) =>
         item === undefined
           ? new CacheMiss({ key: lookup.key, reason: isEmpty ? "uri-miss" : "vary-miss" })
           : Effect.succeed(item)
     )
 
-  readonly begin = (lookup: CacheStorage.Lookup): Effect.Effect<CacheStorage.Fill, CacheStorageError> =>
-    Effect.map(
-      this.trying("begin", lookup.key, this.database.read(this.find(lookup, this.running))),
-      ({ item, since }) => ({ lookup, item, since })
+  readonly begin = (lookup: CacheStorage.Lookup): Effect.Effect<CacheStorage.Fill, CacheStorageError> => {
+    const read = this.standing(this.running(this.statements.begin, placeOf(lookup)))
+    return Effect.map(
+      this.trying("begin", lookup.key, this.database.read(this.find(lookup, read, this.running))),
+      ({ item, rows }) => ({ lookup, item, since: sinceOf(rows[0]!) })
     )
+  }
 
   readonly set = (
     item: CacheItem | undefined,
@@ -116,19 +123,24 @@ export class SqlStorage implements CollectableCacheStorage.SharedService {
     return Effect.flatMap(read, (rows) => rows.length > 0 ? Effect.succeed(rows) : Effect.zipRight(this.start, read))
   }
 
-  private find(lookup: CacheStorage.Lookup, run: Run, reads = 1): Effect.Effect<Found, SqlError> {
-    return Effect.flatMap(this.standing(run(this.statements.find, placeOf(lookup))), (rows) => {
+  /** What is found by `read`, which answers the rows of the place. */
+  private find(
+    lookup: CacheStorage.Lookup,
+    read: Effect.Effect<ReadonlyArray<Row>, SqlError>,
+    run: Run,
+    reads = 1
+  ): Effect.Effect<Found, SqlError> {
+    return Effect.flatMap(read, (rows) => {
       const heads = aliveOf(rows)
-      const since = sinceOf(rows[0]!)
       const head = CacheStorage.select(heads, lookup)
-      if (head === undefined) return Effect.succeed({ item: undefined, isEmpty: heads.length === 0, since })
-      if (head.record !== null) return Effect.succeed(foundOf(head, head.record, lookup, since))
+      if (head === undefined) return Effect.succeed({ rows, item: undefined, isEmpty: heads.length === 0 })
+      if (head.record !== null) return Effect.succeed(foundOf(rows, head, head.record, lookup))
       return Effect.flatMap(
         run(this.statements.record, [head.row]),
         ([found]) =>
           found === undefined && reads < maxReads
-            ? this.find(lookup, run, reads + 1)
-            : Effect.succeed(foundOf(head, found?.["record"], lookup, since))
+            ? this.find(lookup, read, run, reads + 1)
+            : Effect.succeed(foundOf(rows, head, found?.["record"], lookup))
       )
     })
   }
@@ -154,7 +166,7 @@ export class SqlStorage implements CollectableCacheStorage.SharedService {
       yield* database.run(statements.lockPlace, [place.join(" ")])
       const isCurrent = yield* this.isCurrent({ keys: [lookup.key], groups: item?.groups ?? [] }, since)
       if (!isCurrent) return "overtaken"
-      const rows = yield* database.run(statements.findHeads, place)
+      const rows = yield* database.run(statements.getHeads, place)
       const before = aliveOf(rows)
       const after = CacheStorage.place<CacheStorage.Selectable>(before, item, fill)
       if (after === undefined) return "overtaken"
@@ -163,7 +175,7 @@ export class SqlStorage implements CollectableCacheStorage.SharedService {
       const others = before.filter((head) => after.includes(head))
       const tooMany = isKept ? others.slice(0, Math.max(0, others.length + 1 - settings.maxVariants)) : []
       const staying = new Set(others.filter((head) => !tooMany.includes(head)).map(({ row }) => row))
-      yield* sweeper.remove(rows.flatMap(({ id }) => id === null || staying.has(String(id)) ? [] : [String(id)]))
+      yield* sweeper.remove(rows.map(({ id }) => String(id)).filter((id) => !staying.has(id)))
       if (tooMany.length > 0) {
         yield* limitReached(runtimeOf(this), "variants", "and the least recently stored of a URI goes")
       }
@@ -197,10 +209,15 @@ const aliveOf = (rows: ReadonlyArray<Row>): ReadonlyArray<Head> =>
     return head === undefined || head.force === hard ? [] : [head]
   })
 
-const foundOf = (head: Head, bytes: unknown, { key, partition }: CacheStorage.Lookup, since: Since): Found => {
+const foundOf = (
+  rows: ReadonlyArray<Row>,
+  head: Head,
+  bytes: unknown,
+  { key, partition }: CacheStorage.Lookup
+): Found => {
   const item = bytes instanceof Uint8Array ? Record.decode(bytes)?.item : undefined
   const isRight = item !== undefined && item.id === head.id && item.key === key && item.partition === partition
-  return { item: isRight ? answered(item, head.force) : undefined, isEmpty: !isRight, since }
+  return { rows, item: isRight ? answered(item, head.force) : undefined, isEmpty: !isRight }
 }
 
 const isSince = (since: unknown): since is Since => typeof since === "object" && since !== null && "moment" in since
