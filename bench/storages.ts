@@ -1,16 +1,17 @@
 /**
  * What a storage outside the process costs, as ratios within one run: `npm run bench:storages`, or one part of it:
- * `npm run bench:storages -- redis`, `sqlite` or `memory`. A server of Redis is started for it, on this machine.
+ * `npm run bench:storages -- redis`, `sqlite`, `memory` or `near`. A server of Redis is started for it, on this machine.
  */
 import { HttpRouter, HttpServerRequest, HttpServerResponse } from "@effect/platform"
 import { SqlClient } from "@effect/sql"
-import { Effect, Layer, ManagedRuntime } from "effect"
+import { Effect, Layer, ManagedRuntime, Stream } from "effect"
 import {
   type CacheItem,
   type CacheStorage,
   CollectableCacheStorage,
   HttpCache,
   InMemoryCacheStorage,
+  TieredCacheStorage,
   withCache
 } from "effect-http-cache"
 import { RedisCacheStorage } from "effect-http-cache/redis"
@@ -77,6 +78,43 @@ const groupedItem = itemOf("", grouped, { body, vary: ["accept"], groups: ["a", 
 
 const getting = (from: CollectableCacheStorage.Service, at = lookup) => () => Effect.runPromise(from.get(at))
 
+const app = HttpRouter.empty.pipe(
+  HttpRouter.get("/", HttpServerResponse.uint8Array(body).pipe(withCache({ expiry: 3600 })))
+)
+
+type Storages = CacheStorage.CacheStorage | CollectableCacheStorage.CollectableCacheStorage
+
+/** Uses hits of a route with this storage. */
+const hitting = async (layer: Layer.Layer<Storages>, use: (hit: () => Promise<void>) => Promise<void>) => {
+  const runtime = ManagedRuntime.make(layer)
+  const ask = () =>
+    runtime.runPromise(Effect.scoped(app.pipe(
+      Effect.provideService(
+        HttpServerRequest.HttpServerRequest,
+        HttpServerRequest.fromWeb(new Request("http://localhost/"))
+      ),
+      // A window that is waited for by many is no failure of the storage.
+      Effect.provideService(HttpCache.Defaults, { storageTimeout: 10 })
+    )))
+  await ask()
+  await use(async () => {
+    const said = (await ask()).headers["cache-status"] ?? ""
+    if (!said.includes("; hit")) throw new Error(`a hit says ${said}`)
+  })
+  await runtime.dispose()
+}
+
+/** So many items of one group. */
+const fillWith = (storage: CollectableCacheStorage.Service, group: string, items: number) =>
+  Effect.forEach(
+    Array.from({ length: items }, (_, at) => lookupOf({}, { key: `http://localhost/${group}/${at}` })),
+    (at) => keep(storage, itemOf("", at, { groups: [group] }), at),
+    { concurrency: 100, discard: true }
+  )
+
+const collecting = (storage: CollectableCacheStorage.Service, group: string) => () =>
+  Effect.runPromise(storage.collect({ keys: [], groups: [group] }))
+
 const measureClient = (port: number, name: ClientName) =>
   Effect.gen(function*() {
     const redis = yield* clients[name](port)
@@ -103,42 +141,17 @@ const measureClient = (port: number, name: ClientName) =>
       await row("begin and set, one in flight", { most: 6 }, () => Effect.runPromise(keep(storage, item, lookup)), 1)
     })
 
-    const app = HttpRouter.empty.pipe(
-      HttpRouter.get("/", HttpServerResponse.uint8Array(body).pipe(withCache({ expiry: 3600 })))
+    yield* Effect.promise(() =>
+      hitting(RedisCacheStorage.layer(redis, { prefix: freshPrefix() }), (hit) =>
+        results.row("through a route, 50 in flight", { most: 6 }, () => ratios(bare, hit, 50)))
     )
-    const runtime = ManagedRuntime.make(RedisCacheStorage.layer(redis, { prefix: freshPrefix() }))
-    const ask = () =>
-      runtime.runPromise(Effect.scoped(app.pipe(
-        Effect.provideService(
-          HttpServerRequest.HttpServerRequest,
-          HttpServerRequest.fromWeb(new Request("http://localhost/"))
-        ),
-        // A window that is waited for by many is no failure of the storage.
-        Effect.provideService(HttpCache.Defaults, { storageTimeout: 10 })
-      )))
-    const hit = async () => {
-      const said = (await ask()).headers["cache-status"] ?? ""
-      if (!said.includes("; hit")) throw new Error(`a hit says ${said}`)
-    }
-    yield* Effect.promise(async () => {
-      await ask()
-      await results.row("through a route, 50 in flight", { most: 6 }, () => ratios(bare, hit, 50))
-      await runtime.dispose()
-    })
 
     const collects = RedisCacheStorage.make(redis, { prefix: freshPrefix() })
-    const fillWith = (group: string, items: number) =>
-      Effect.forEach(
-        Array.from({ length: items }, (_, at) => lookupOf({}, { key: `http://localhost/${group}/${at}` })),
-        (at) => keep(collects, itemOf("", at, { groups: [group] }), at),
-        { concurrency: 100, discard: true }
-      )
-    yield* fillWith("few", 1000)
-    yield* fillWith("many", 20_000)
-    const collecting = (group: string) => () => Effect.runPromise(collects.collect({ keys: [], groups: [group] }))
+    yield* fillWith(collects, "few", 1000)
+    yield* fillWith(collects, "many", 20_000)
     yield* Effect.promise(() =>
       results.row("collect of a group of 20,000, by one of 1,000", { about: 1 }, () =>
-        ratios(collecting("few"), collecting("many"), 1))
+        ratios(collecting(collects, "few"), collecting(collects, "many"), 1))
     )
   })
 
@@ -186,7 +199,34 @@ const memory = Effect.gen(function*() {
     await results.row("of three groups", { most: 6 }, () => ratios(many(0), many(3), 1))
     await results.row("of thirty groups", { most: 60 }, () => ratios(many(0), many(30), 1))
   })
+  yield* fillWith(storage, "few", 1000)
+  yield* fillWith(storage, "many", 100_000)
+  yield* Effect.promise(async () => {
+    head("memory: a collect of a group of 100,000 items, by one of 1,000")
+    await results.row(
+      "collect",
+      { most: 1.5 },
+      () => ratios(collecting(storage, "few"), collecting(storage, "many"), 1)
+    )
+  })
 })
+
+/** Before one that is never asked. */
+const nearMemory = CollectableCacheStorage.layer(
+  Effect.suspend(() => {
+    const far = { ...InMemoryCacheStorage.make(), collects: Stream.never }
+    return TieredCacheStorage.make(InMemoryCacheStorage.make(), far)
+  })
+)
+
+const near = Effect.promise(() =>
+  hitting(Layer.fresh(InMemoryCacheStorage.layerCollectable), (inMemory) =>
+    hitting(nearMemory, async (inTiers) => {
+      head("near and far: a hit near through a route, by one in memory")
+      await results.row("control: in memory", { about: 1 }, () => ratios(inMemory, inMemory, 1))
+      await results.row("near", { most: 1.1 }, () => ratios(inMemory, inTiers, 1))
+    }))
+)
 
 const parts = {
   redis: Effect.gen(function*() {
@@ -194,7 +234,8 @@ const parts = {
     for (const name of clientNames) yield* Effect.scoped(measureClient(port, name))
   }),
   sqlite: Effect.flatMap(sqliteFile, (filename) => Effect.provide(sqlite, clientOf(filename))),
-  memory: Effect.provide(memory, Layer.fresh(InMemoryCacheStorage.layerCollectable))
+  memory: Effect.provide(memory, Layer.fresh(InMemoryCacheStorage.layerWith({ maxBytes: 2 ** 30 }))),
+  near
 }
 
 const asked = Object.entries(parts).filter(([name]) => process.argv.includes(name))
