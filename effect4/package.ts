@@ -57,6 +57,7 @@ export const leftOut: { readonly [file: string]: string } = {
   "test/readme.test.ts": ofTexts,
   "test/examplesOnSqlite.test.ts": ofSql,
   "test/sqlLayer.ts": ofSql,
+  "test/sqlFull.test.ts": ofSql,
   "test/sqlNodes.test.ts": ofSql,
   "test/sqlProcess.ts": ofSql,
   "test/sqlProcesses.test.ts": ofSql,
