@@ -20,7 +20,7 @@ export interface Plan {
 const operationsPerWorld = 250
 const most = 10
 
-const live = ({ seed, storage: how }: Plan, number: number, count: number, tally: Tally): void => {
+const live = async ({ seed, storage: how }: Plan, number: number, count: number, tally: Tally): Promise<void> => {
   const world = new World(seed, number, tally)
   const { clock, dice, turn } = world
   const clockMoves = number % 2 === 0
@@ -31,12 +31,12 @@ const live = ({ seed, storage: how }: Plan, number: number, count: number, tally
     Effect.gen(function*() {
       yield* turn
       const fails = trouble > 0 && trouble-- > 0
-      const down = new CacheError.CacheStorageError({ storage: "model", method, key: "", cause: "trouble" })
-      if (fails && dice.is(0.5)) return yield* down
+      const down = () => new CacheError.CacheStorageError({ storage: "model", method, key: "", cause: "trouble" })
+      if (fails && dice.is(0.5)) return yield* down()
       const answer = yield* Effect.exit(effect)
       yield* turn
       // What has failed may have been done.
-      return yield* fails ? down : answer
+      return yield* fails ? down() : answer
     })
   const limits = dice.one([{}, { maxItems: 2 }, { maxBytes: 8 * 1024 }])
   const scope = Effect.runSync(Scope.make())
@@ -89,7 +89,7 @@ const live = ({ seed, storage: how }: Plan, number: number, count: number, tally
     else if (roll < 0.27) site.get(door)
     else if (roll < 0.3) site.collect(door)
     else if (roll < 0.31) evict()
-    else if (roll < 0.33 && clockMoves) world.pass(clock.now + dice.one([1, 300, 1000, 5000, 20_000]))
+    else if (roll < 0.33 && clockMoves) await world.pass(clock.now + dice.one([1, 300, 1000, 5000, 20_000]))
     else if (roll < 0.332 && clockMoves) trouble = 1 + dice.below(3)
     else if (roll < 0.34) world.interruptOne()
     world.settle()
@@ -107,7 +107,7 @@ export const model = async (plan: Plan): Promise<Tally> => {
   const tally: Tally = {}
   const { operations } = plan
   for (let done = 0, number = 0; done < operations; done += operationsPerWorld, number++) {
-    live(plan, number, Math.min(operationsPerWorld, operations - done), tally)
+    await live(plan, number, Math.min(operationsPerWorld, operations - done), tally)
     await setImmediate()
   }
   return tally

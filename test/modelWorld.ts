@@ -6,6 +6,7 @@ import { HttpServerRequest, HttpServerResponse } from "@effect/platform"
 import { Cause, type Context, Data, Effect, Exit, type Scope, Stream } from "effect"
 import type { Fiber } from "effect"
 import { type CacheStorage, type CollectableCacheStorage, HttpCache, withCache, withCollect } from "effect-http-cache"
+import { setImmediate } from "node:timers/promises"
 import { Dice, Hands } from "./simulation.js"
 import { byClock, defectsIn, failuresIn, interrupt, isInterruption, quiet, Steps } from "./stepping.js"
 
@@ -95,8 +96,12 @@ export class World {
     }
   }
 
-  pass(until: number): void {
-    while (this.clock.step(until)) this.settle()
+  /** The storage's timers are fibers that the runtime's own scheduler runs: it has its turn each time that some go off. */
+  async pass(until: number): Promise<void> {
+    while (this.clock.step(until)) {
+      await setImmediate()
+      this.settle()
+    }
     this.clock.now = until
   }
 
