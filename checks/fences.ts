@@ -10,7 +10,7 @@ import { spawn } from "node:child_process"
 import { rm, writeFile } from "node:fs/promises"
 import { join } from "node:path"
 import { parseArgs } from "node:util"
-import { copy, mutate, type Mutation } from "./mutation.js"
+import { copy, mutateAll, type Mutation } from "./mutation.js"
 import { checkout } from "./sources.js"
 
 interface Broken {
@@ -133,7 +133,7 @@ const run = async (folder: string, storage: string, env: Record<string, string> 
 // All are made before the first one is tried: a place that is not found ends the check at once.
 const mutated = broken.map(({ mutations, what }) => ({
   what,
-  files: mutations.map((mutation) => mutate({ ...mutation, what }))
+  files: mutateAll(mutations.map((mutation) => ({ ...mutation, what })))
 }))
 console.log(`seed ${seed}`)
 const storages = ["at once", "after a yield"]
