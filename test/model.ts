@@ -68,7 +68,7 @@ const live = async ({ seed, storage: how }: Plan, number: number, count: number,
       for (const [path, value] of written) floors.set(path, Math.max(floors.get(path)!, value))
     }
   }
-  const site = siteOf(world)
+  const site = siteOf(world, { expiries: [0, 1, 1, 10], keepsPosts: true })
 
   const evict = (): void => {
     for (const [place, lookup] of stored) {

@@ -33,6 +33,7 @@ export class World {
   private readonly waiting: Array<() => void> = []
   private readonly running = new Set<Running>()
   private readonly history: Array<string> = []
+  private failure: Found | undefined
 
   constructor(seed: number, number: number, tally: Tally) {
     this.dice = new Dice(Math.imul(seed, 0x9e3779b1) ^ Math.imul(number + 1, 0x85ebca6b))
@@ -52,8 +53,9 @@ export class World {
     this.history.push(line)
   }
 
+  /** Also where what it throws is caught, the world does not go on. */
   found(what: string): never {
-    throw new Found(`${what}\n${this.name}\n${this.history.slice(-60).join("\n")}`)
+    throw this.failure ??= new Found(`${what}\n${this.name}\n${this.history.slice(-60).join("\n")}`)
   }
 
   /** Until it is let go on; some steps follow at once. */
@@ -67,6 +69,17 @@ export class World {
       })
     })
   )
+
+  /**
+   * Does it at once, or when it is let go on: what was sent arrives, also where nobody waits for the answer any more. Now and
+   * then it is slow: much happens meanwhile.
+   */
+  later(go: () => void): void {
+    if (this.dice.is(0.3)) return go()
+    const lag = this.dice.is(0.1) ? 0.9 : 0
+    const goOn = (): void => this.dice.is(lag) ? void this.waiting.push(goOn) : go()
+    this.waiting.push(goOn)
+  }
 
   /** Runs an effect by the clock and the steps of this world. */
   run<A, E>(effect: Effect.Effect<A, E>): Fiber.RuntimeFiber<A, E> {
@@ -94,19 +107,33 @@ export class World {
       this.steps.step()
       if (taken > 10_000) this.found("it goes round and round")
     }
+    if (this.failure !== undefined) throw this.failure
   }
 
-  /** The storage's timers are fibers that the runtime's own scheduler runs: it has its turn each time that some go off. */
-  async pass(until: number): Promise<void> {
+  /**
+   * The storage's timers are fibers that the runtime's own scheduler runs: it has its turn each time that some go off. Where
+   * all is quick, nobody waits while the time passes.
+   */
+  async pass(until: number, speed: "slow" | "quick" = "slow"): Promise<void> {
     while (this.clock.step(until)) {
       await setImmediate()
       this.settle()
+      if (speed === "quick") this.drain()
     }
     this.clock.now = until
   }
 
   release(): void {
     if (this.waiting.length > 0) this.waiting.splice(this.dice.below(this.waiting.length), 1)[0]!()
+  }
+
+  /** Until nobody waits to be let go on. */
+  drain(): void {
+    for (let steps = 0; this.waiting.length > 0; steps++) {
+      this.release()
+      this.settle()
+      if (steps > 10_000) this.found("it never ends")
+    }
   }
 
   interruptOne(): void {
@@ -144,8 +171,15 @@ const pathOf = (request: HttpServerRequest.HttpServerRequest): string =>
 
 const groupOf = (path: string): string => `of ${path}`
 
+export interface Kind {
+  /** For how many seconds a response may be fresh. */
+  readonly expiries: ReadonlyArray<number>
+  /** What a `POST` answers is kept as the answer to `GET`. */
+  readonly keepsPosts: boolean
+}
+
 /** Resources, each of which has a value that grows, the options of their routes, and what clients do with them. */
-export const siteOf = (world: World) => {
+export const siteOf = (world: World, { expiries, keepsPosts }: Kind) => {
   const { dice, turn } = world
   const values = new Map(paths.map((path) => [path, 0]))
   const also = (path: string): ReadonlyArray<string> => path === "/a" ? ["/b"] : []
@@ -193,7 +227,7 @@ export const siteOf = (world: World) => {
     world.note(`  handler: written ${written}`)
     yield* turn
     const headers = { "x-written": JSON.stringify(written) }
-    if (request.method === "PATCH") return HttpServerResponse.empty({ headers })
+    if (request.method === "PATCH" || !keepsPosts) return HttpServerResponse.empty({ headers })
     // Its answer is what a `GET` would have.
     yield* Effect.zipRight(name("first", path), name("last", path))
     const [, value] = written[0]!
@@ -209,7 +243,7 @@ export const siteOf = (world: World) => {
   })
 
   const options: HttpCache.Options = {
-    expiry: dice.one([0, 1, 1, 10]),
+    expiry: dice.one(expiries),
     staleWhileRevalidate: dice.one([0, 10, 10]),
     staleIfError: dice.one([0, 10]),
     vary: dice.one([[], ["x-a"]]),
@@ -241,8 +275,7 @@ export const siteOf = (world: World) => {
 
   let clients = 0
 
-  const get = (door: Door): void => {
-    const path = dice.one(paths)
+  const get = (door: Door, path: string = dice.one(paths)): void => {
     const least = door.leastOf(path)
     const method = dice.is(0.1) ? "HEAD" : "GET"
     const what = `${++clients}: ${door.name}${method} ${path}, at least ${least}`
