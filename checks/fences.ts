@@ -1,16 +1,17 @@
 /**
- * Ten ways to break what keeps a collected response from being shown again; the model of test/model.ts must find each.
+ * Ten ways to break what keeps a collected response from being shown again, which the model of test/model.ts must find, and
+ * nine ways to break a near storage before a far one, which that of test/nodesModel.ts must find.
  *
- *     npx tsx checks/fences.ts [--seed NUMBER]
+ *     npx tsx checks/fences.ts [--seed NUMBER] [--only model|nodes]
  *
- * What is broken is a copy of the checkout. The exit code is 1 when the model finds nothing in one of them, or something
- * where nothing is broken.
+ * What is broken is a copy of the checkout. The exit code is 1 when a model finds nothing in one of them, or something where
+ * nothing is broken.
  */
 import { spawn } from "node:child_process"
 import { rm, writeFile } from "node:fs/promises"
 import { join } from "node:path"
 import { parseArgs } from "node:util"
-import { copy, mutate, type Mutation } from "./mutation.js"
+import { copy, mutateAll, type Mutated, type Mutation } from "./mutation.js"
 import { checkout } from "./sources.js"
 
 interface Broken {
@@ -19,7 +20,7 @@ interface Broken {
   readonly mutations: ReadonlyArray<Omit<Mutation, "what">>
 }
 
-const broken: ReadonlyArray<Broken> = [
+const fences: ReadonlyArray<Broken> = [
   {
     what: "no check at set",
     mutations: [{
@@ -111,18 +112,143 @@ const broken: ReadonlyArray<Broken> = [
   }
 ]
 
-const { values: args } = parseArgs({ options: { seed: { type: "string" } } })
+const tiers: ReadonlyArray<Broken> = [
+  {
+    what: "what is found far kept near by a fill that begins after it was found",
+    mutations: [{
+      within: "TieredCacheStorage.Tiered.getFrom",
+      source: "Effect.as(this.near.set(answer, fill), answer)",
+      mutated: "Effect.as(Effect.flatMap(this.near.begin(lookup), (late) => " +
+        "this.near.set(answer, { ...late, item: fill.item })), answer)"
+    }]
+  },
+  {
+    what: "a message that is not heeded",
+    mutations: [{
+      within: "TieredCacheStorage.listen",
+      source: "(names) => near.collect(names)",
+      mutated: "(names) => names.everything === true ? near.collect(names) : Effect.void"
+    }]
+  },
+  {
+    what: "a connection that is there again and forgets nothing",
+    mutations: [{
+      within: "TieredCacheStorage.listen",
+      source: "(names) => near.collect(names)",
+      mutated: "(names) => names.everything === true ? Effect.void : near.collect(names)"
+    }]
+  },
+  {
+    what: "a connection that is lost for ever",
+    mutations: [{
+      within: "TieredCacheStorage.listen",
+      source: "Effect.repeat(Schedule.spaced(listensAgainAfter)),",
+      mutated: "Effect.repeat(Schedule.stop),"
+    }]
+  },
+  {
+    what: "a collect that does not reach what is near",
+    mutations: [{
+      within: "TieredCacheStorage.Tiered.collect",
+      source: "Effect.zipRight(this.near.collect(names), exit)",
+      mutated: "exit"
+    }]
+  },
+  {
+    what: "a soft collect that leaves what is near",
+    mutations: [{
+      within: "TieredCacheStorage.Tiered.collect",
+      source: "Effect.zipRight(this.near.collect(names), exit)",
+      mutated: "style?.soft ? exit : Effect.zipRight(this.near.collect(names), exit)"
+    }]
+  },
+  {
+    what: "a collect that is near before it is far",
+    mutations: [
+      {
+        within: "TieredCacheStorage.Tiered.collect",
+        source: "Effect.exit(this.far.collect(names, style))",
+        mutated: "Effect.exit(Effect.zipRight(this.near.collect(names), this.far.collect(names, style)))"
+      },
+      {
+        within: "TieredCacheStorage.Tiered.collect",
+        source: "Effect.zipRight(this.near.collect(names), exit)",
+        mutated: "exit"
+      }
+    ]
+  },
+  {
+    what: "what is stale near served without a look far",
+    mutations: [{
+      within: "TieredCacheStorage.isFresh",
+      source: "!alwaysValidate && now < responseTime + lifetime - initialAge",
+      mutated: "!alwaysValidate && now + responseTime + lifetime + initialAge > 0"
+    }]
+  },
+  {
+    what: "a collect that is not delivered later",
+    mutations: [{ within: "collecting.collect", source: "deliverLater(access, storage)", mutated: "Effect.void" }]
+  }
+]
+
+interface Suite {
+  readonly name: string
+  readonly broken: ReadonlyArray<Broken>
+  /** Its test, and how that is told the seed and how many operations there are at most. */
+  readonly test: string
+  readonly seed: string
+  readonly operations: string
+  /** What is rare takes a model up to minutes; it stops at the first answer that is too old. */
+  readonly most: number
+  /** Where nothing is broken; `undefined`: as many as the test has. */
+  readonly whole: number | undefined
+  /** Each is tried with all of these. */
+  readonly ways: ReadonlyArray<{ readonly name: string; readonly env: { readonly [name: string]: string } }>
+}
+
+const suites: ReadonlyArray<Suite> = [
+  {
+    name: "model",
+    broken: fences,
+    test: "test/model.test.ts",
+    seed: "MODEL_SEED",
+    operations: "MODEL_OPERATIONS",
+    most: 200_000,
+    whole: undefined,
+    ways: ["at once", "after a yield"].map((storage) => ({
+      name: `, a storage that answers ${storage}`,
+      env: { MODEL_STORAGE: storage }
+    }))
+  },
+  {
+    name: "nodes",
+    broken: tiers,
+    test: "test/nodesModel.test.ts",
+    seed: "NODES_SEED",
+    operations: "NODES_OPERATIONS",
+    most: 100_000,
+    whole: 20_000,
+    ways: [{ name: "", env: {} }]
+  }
+]
+
+const { values: args } = parseArgs({ options: { seed: { type: "string" }, only: { type: "string" } } })
 const seed = Number(args.seed ?? Math.floor(Math.random() * 2 ** 31))
 
-/** What is rare takes the model up to minutes; it stops at the first answer that is too old. */
-const mostOperations = 200_000
+interface Job {
+  readonly suite: Suite
+  readonly way: Suite["ways"][number]
+  readonly what: string
+  readonly files: ReadonlyArray<Mutated>
+}
 
 /** What the model's test says. */
-const run = async (folder: string, storage: string, env: Record<string, string> = {}): Promise<string> => {
+const run = async (folder: string, { suite, way }: Job, operations: number | undefined): Promise<string> => {
   const flags = ["--no-cache", "--configLoader=runner"]
-  const child = spawn(join(folder, "node_modules/.bin/vitest"), ["run", "test/model.test.ts", ...flags], {
+  const limit = operations === undefined ? {} : { [suite.operations]: String(operations) }
+  const child = spawn(join(folder, "node_modules/.bin/vitest"), ["run", suite.test, ...flags], {
     cwd: folder,
-    env: { ...process.env, ...env, MODEL_SEED: String(seed), MODEL_STORAGE: storage, NO_COLOR: "1", FORCE_COLOR: "0" }
+    env: { ...process.env, ...way.env, ...limit, [suite.seed]: String(seed), NO_COLOR: "1", FORCE_COLOR: "0" }
   })
   let output = ""
   for (const stream of [child.stdout, child.stderr]) stream.on("data", (data) => output += data)
@@ -130,38 +256,49 @@ const run = async (folder: string, storage: string, env: Record<string, string> 
   return output
 }
 
+/** Both cores of a small machine have something to do. */
+const atOnce = 2
+const each = async (jobs: ReadonlyArray<Job>, use: (job: Job) => Promise<void>): Promise<void> => {
+  const left = [...jobs]
+  const work = async () => {
+    for (let job = left.shift(); job !== undefined; job = left.shift()) await use(job)
+  }
+  await Promise.all(Array.from({ length: atOnce }, work))
+}
+
+const chosen = suites.filter(({ name }) => name === (args.only ?? name))
 // All are made before the first one is tried: a place that is not found ends the check at once.
-const mutated = broken.map(({ mutations, what }) => ({
-  what,
-  files: mutations.map((mutation) => mutate({ ...mutation, what }))
-}))
+const jobs = chosen.flatMap((suite) =>
+  suite.broken.flatMap(({ mutations, what }) => {
+    const files = mutateAll(mutations.map((mutation) => ({ ...mutation, what })))
+    return suite.ways.map((way): Job => ({ suite, way, what, files }))
+  })
+)
 console.log(`seed ${seed}`)
-const storages = ["at once", "after a yield"]
-const foundIn = (output: string): string | undefined => /: shown \d+\n.*seed \d+, world (\d+)/.exec(output)?.[1]
+const foundIn = (output: string): string | undefined =>
+  /(?:: shown \d+|is served near)\n.*seed \d+, world (\d+)/.exec(output)?.[1]
 
 // What is found with nothing broken would be found in everything.
-await Promise.all(storages.map(async (storage) => {
-  const output = await run(checkout, storage)
-  if (!/^ *Tests +1 passed/m.test(output)) {
-    throw new Error(`nothing broken, a storage that answers ${storage}:\n${output}`)
+await each(
+  chosen.flatMap((suite) => suite.ways.map((way) => ({ suite, way, what: "nothing broken", files: [] }))),
+  async (job) => {
+    const output = await run(checkout, job, job.suite.whole)
+    if (!/^ *Tests +1 passed/m.test(output)) throw new Error(`${job.what}${job.way.name}:\n${output}`)
   }
-}))
+)
 let missed = 0
-for (const { files, what } of mutated) {
+await each(jobs, async (job) => {
   const folder = await copy()
   try {
-    for (const { after, file } of files) await writeFile(join(folder, file), after)
-    await Promise.all(storages.map(async (storage) => {
-      const output = await run(folder, storage, { MODEL_OPERATIONS: String(mostOperations) })
-      const found = foundIn(output)
-      const name = `${what}, a storage that answers ${storage}`
-      if (found === undefined) missed++
-      console.log(found === undefined ? `${name}: NOT FOUND\n${output}` : `${name}: found in world ${found}`)
-    }))
+    for (const { after, file } of job.files) await writeFile(join(folder, file), after)
+    const output = await run(folder, job, job.suite.most)
+    const found = foundIn(output)
+    const name = `${job.what}${job.way.name}`
+    if (found === undefined) missed++
+    console.log(found === undefined ? `${name}: NOT FOUND\n${output}` : `${name}: found in world ${found}`)
   } finally {
     await rm(folder, { recursive: true, force: true })
   }
-}
-const all = mutated.length * storages.length
-console.log(`${all - missed} of ${all} found`)
+})
+console.log(`${jobs.length - missed} of ${jobs.length} found`)
 process.exitCode = missed > 0 ? 1 : 0

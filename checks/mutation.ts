@@ -30,17 +30,34 @@ export interface Mutated {
   readonly after: string
 }
 
-/**
- * The text of the file with the mutation. Throws an `Error` that names the mutation and the file when what is to be broken
- * is not there exactly once, or when the result is no program.
- */
-export const mutate = ({ mutated, source, what, within }: Mutation): Mutated => {
+/** Where the mutation changes its file. Throws an `Error` where what is to be broken is not there exactly once. */
+const editOf = ({ mutated, source, what, within }: Mutation) => {
   const { file, from, text, to } = find(what, within)
   const count = text.slice(from, to).split(source).length - 1
   if (count !== 1) throw new Error(`${what}: ${within} in ${file} has ${count} times, not once: ${source}`)
-  const at = text.indexOf(source, from)
-  const after = text.slice(0, at) + mutated + text.slice(at + source.length)
-  const { diagnostics = [] } = ts.transpileModule(after, { fileName: file, reportDiagnostics: true })
-  if (diagnostics.length > 0) throw new Error(`${what}: ${within} in ${file} is no TypeScript with: ${mutated}`)
-  return { file, before: text, after }
+  return { file, text, at: text.indexOf(source, from), source, mutated }
 }
+
+/**
+ * The text of each file with the mutations that are of it. Throws an `Error` that names the mutation and the file when what
+ * is to be broken is not there exactly once, or when the result is no program.
+ */
+export const mutateAll = (mutations: ReadonlyArray<Mutation>): ReadonlyArray<Mutated> => {
+  const edits = mutations.map(editOf)
+  return [...new Set(edits.map(({ file }) => file))].map((file) => {
+    const own = edits.filter((edit) => edit.file === file)
+    const before = own[0]!.text
+    const after = [...own].sort((one, other) => other.at - one.at).reduce(
+      (text, { at, mutated, source }) => text.slice(0, at) + mutated + text.slice(at + source.length),
+      before
+    )
+    const { diagnostics = [] } = ts.transpileModule(after, { fileName: file, reportDiagnostics: true })
+    if (diagnostics.length > 0) {
+      const told = own.map(({ mutated }) => mutated).join("; ")
+      throw new Error(`${mutations[0]!.what}: ${file} is no TypeScript with: ${told}`)
+    }
+    return { file, before, after }
+  })
+}
+
+export const mutate = (mutation: Mutation): Mutated => mutateAll([mutation])[0]!

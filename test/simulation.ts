@@ -37,11 +37,15 @@ export class Hands extends OwnClock {
   private readonly sleeps = new Set<Sleep>()
   now = Date.UTC(2026, 0, 1)
   sleep(duration: Duration.Duration): Effect.Effect<void> {
-    return Effect.async<void>((resume) => {
-      const sleep = { at: this.now + Duration.toMillis(duration), wake: () => resume(Effect.void) }
-      this.sleeps.add(sleep)
-      return Effect.sync(() => this.sleeps.delete(sleep))
-    })
+    return Effect.async<void>((resume) =>
+      Effect.sync(this.after(Duration.toMillis(duration), () => resume(Effect.void)))
+    )
+  }
+  /** Calls `wake` in so many milliseconds, unless the function that it returns is called before. */
+  after(millis: number, wake: () => void): () => void {
+    const sleep = { at: this.now + millis, wake }
+    this.sleeps.add(sleep)
+    return () => void this.sleeps.delete(sleep)
   }
   /** Wakes who sleeps shortest; false when nobody does until then. */
   step(until = Infinity): boolean {
