@@ -1,7 +1,19 @@
 import { fileURLToPath } from "node:url"
 import { defineConfig } from "vitest/config"
+import { BaseSequencer, type TestSpecification } from "vitest/node"
 
 const source = (path: string): string => fileURLToPath(new URL(`./src/${path}`, import.meta.url))
+
+/** They take minutes. Where they begin last, the other cores have nothing to do until they end. */
+const slowest = ["fuzz", "model", "nodesModel", "oneView", "examples", "Crowds"].map((name) => `/test/${name}.test.ts`)
+
+class SlowestFirst extends BaseSequencer {
+  override async sort(files: Array<TestSpecification>): Promise<Array<TestSpecification>> {
+    const isSlow = ({ moduleId }: TestSpecification) => slowest.some((path) => moduleId.endsWith(path))
+    const sorted = await super.sort(files)
+    return [...sorted.filter(isSlow), ...sorted.filter((file) => !isSlow(file))]
+  }
+}
 
 export default defineConfig({
   resolve: {
@@ -13,6 +25,7 @@ export default defineConfig({
   test: {
     include: ["test/**/*.test.ts"],
     globalSetup: "test/servers.ts",
+    sequence: { sequencer: SlowestFirst },
     // A slow machine is no failure.
     testTimeout: 60_000,
     typecheck: { include: ["test/**/*.test-d.ts"], tsconfig: "./tsconfig.json" }
