@@ -7,9 +7,10 @@ const source = (path: string): string => fileURLToPath(new URL(`./src/${path}`, 
 /** They take minutes. Where they begin last, the other cores have nothing to do until they end. */
 const slowest = ["fuzz", "model", "nodesModel", "oneView", "examples", "Crowds"].map((name) => `/test/${name}.test.ts`)
 
+const isSlow = ({ moduleId }: TestSpecification) => slowest.some((path) => moduleId.endsWith(path))
+
 class SlowestFirst extends BaseSequencer {
   override async sort(files: Array<TestSpecification>): Promise<Array<TestSpecification>> {
-    const isSlow = ({ moduleId }: TestSpecification) => slowest.some((path) => moduleId.endsWith(path))
     const sorted = await super.sort(files)
     return [...sorted.filter(isSlow), ...sorted.filter((file) => !isSlow(file))]
   }

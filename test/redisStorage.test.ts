@@ -1,13 +1,13 @@
 /** What only the storage in Redis promises: its records, bounds, what goes by itself, and writers in several processes. */
-import { expect, it } from "@effect/vitest"
+import { describe, expect, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { RedisCacheStorage } from "effect-http-cache/redis"
 import { itemOf, lookupOf } from "effect-http-cache/testing"
-import { createHash, randomBytes } from "node:crypto"
 import { Redis } from "ioredis"
 import { keep, read } from "./keeping.js"
 import { describeRedis, sharedServer } from "./redis.js"
 import { bareClient, type ClientName, clientNames, clients, freshPrefix } from "./redisLayer.js"
+import { sharedStorage } from "./sharedStorage.js"
 
 const ofGroups = (groups: ReadonlyArray<string>) => itemOf("of groups", lookupOf(), { groups })
 
@@ -27,6 +27,10 @@ describeRedis("the storage in Redis", () => {
       return { a: storages[0]!, b: storages.at(-1)!, bare, hash: `${prefix}{${lookupOf().key}}`, prefix }
     })
 
+  describe.each([["ioredis", "redis"], ["redis", "ioredis"]] as const)("by %s and %s", (...names) => {
+    sharedStorage((options) => processes(options, names))
+  })
+
   const counting = (options: RedisCacheStorage.Options) =>
     Effect.map(clients.ioredis(server.port), (redis) => {
       const sent: Array<string> = []
@@ -45,27 +49,6 @@ describeRedis("the storage in Redis", () => {
         })
       return { during, storage }
     })
-
-  it.scopedLive.each(clientNames)(
-    "%s: keeps bodies of any bytes, of 10 MB too, also when many are read at once",
-    (name) =>
-      Effect.gen(function*() {
-        const { a } = yield* processes({ maxItemBytes: 16 * 1024 * 1024 }, [name])
-        const sizes = [0, 1, 255, 65_536, 100_000, 10_000_000]
-        const bodies = sizes.map((size) => randomBytes(size))
-        const lookups = sizes.map((size) => lookupOf({}, { key: `http://localhost/${size}` }))
-        for (const [at, body] of bodies.entries()) {
-          const item = itemOf("", lookups[at], { body: new Uint8Array(body) })
-          expect(yield* keep(a, item, lookups[at])).toBe("kept")
-        }
-        const sha = (bytes: Uint8Array) => createHash("sha256").update(bytes).digest("hex")
-        const found = yield* Effect.all(
-          Array.from({ length: 5 }, () => lookups).flat().map((lookup) => a.get(lookup)),
-          { concurrency: "unbounded" }
-        )
-        expect(found.map(({ body }) => sha(body))).toEqual(Array.from({ length: 5 }, () => bodies.map(sha)).flat())
-      })
-  )
 
   it.scopedLive("answers a miss for a record that is cut, foreign or of another version, and stores over it", () =>
     Effect.gen(function*() {
@@ -146,17 +129,6 @@ describeRedis("the storage in Redis", () => {
       expect(yield* read(a)).toBe("long")
     }))
 
-  it.scopedLive("keeps so many variants of a URI in a partition, and the latest ones", () =>
-    Effect.gen(function*() {
-      const { a } = yield* processes({ maxVariants: 3 })
-      const lookups = Array.from({ length: 5 }, (_, at) => lookupOf({ accept: `type/${at}` }))
-      for (const [at, lookup] of lookups.entries()) {
-        yield* keep(a, itemOf(`${at}`, lookup, { vary: ["accept"] }), lookup)
-      }
-      expect(yield* Effect.forEach(lookups, (lookup) => read(a, lookup)))
-        .toEqual(["vary-miss", "vary-miss", "2", "3", "4"])
-    }))
-
   it.scopedLive("tells texts apart that are one in UTF-8", () =>
     Effect.gen(function*() {
       const { a } = yield* processes()
@@ -164,26 +136,6 @@ describeRedis("the storage in Redis", () => {
       yield* keep(a, itemOf("one's", one), one)
       expect(yield* read(a, one)).toBe("one's")
       expect(yield* read(a, other)).toBe("uri-miss")
-    }))
-
-  it.scopedLive("keeps one of many that replace the same item, and loses none that stand beside each other", () =>
-    Effect.gen(function*() {
-      const { a, b } = yield* processes()
-      yield* keep(a, itemOf("old"))
-      const fills = yield* Effect.all([a, b, a, b].map((storage) => storage.begin(lookupOf())))
-      const kept = yield* Effect.all(
-        fills.map((fill, at) => [a, b][at % 2]!.set(itemOf(`new ${at}`), fill)),
-        { concurrency: "unbounded" }
-      )
-      expect([...kept].sort()).toEqual(["kept", "overtaken", "overtaken", "overtaken"])
-      expect(yield* read(b)).toBe(`new ${kept.indexOf("kept")}`)
-
-      const lookups = Array.from({ length: 40 }, (_, at) => lookupOf({ accept: `type/${at}` }, { partition: "many" }))
-      const many = lookups.map((lookup, at) =>
-        keep([a, b][at % 2]!, itemOf(`${at}`, lookup, { vary: at % 3 === 0 ? ["accept", "x"] : ["accept"] }), lookup)
-      )
-      expect(new Set(yield* Effect.all(many, { concurrency: "unbounded" }))).toEqual(new Set(["kept"]))
-      expect(yield* Effect.forEach(lookups, (lookup) => read(b, lookup))).toEqual(lookups.map((_, at) => `${at}`))
     }))
 
   it.scopedLive("drops what another process has stored by a list of fields that is not known here", () =>
@@ -194,22 +146,6 @@ describeRedis("the storage in Redis", () => {
       yield* keep(b, itemOf("by accept", lookup, { vary: ["accept"] }), lookup)
       expect(yield* a.set(itemOf("for everybody", lookup), fill)).toBe("kept")
       expect(yield* read(b, lookup)).toBe("for everybody")
-    }))
-
-  it.scopedLive("overtakes the fill of one process by the collect of another", () =>
-    Effect.gen(function*() {
-      const { a, b } = yield* processes()
-      const names = [{ keys: [lookupOf().key], groups: [] }, { keys: [], groups: ["users"] }]
-      for (const name of [...names, { keys: [], groups: [], everything: true }]) {
-        for (const soft of [false, true, "unless-error"] as const) {
-          yield* keep(a, ofGroups(["users"]))
-          const fill = yield* a.begin(lookupOf())
-          expect(yield* a.holds({ keys: [lookupOf().key], groups: ["users"] }, fill)).toBe(true)
-          yield* b.collect(name, { soft })
-          expect(yield* a.holds({ keys: [lookupOf().key], groups: ["users"] }, fill)).toBe(false)
-          expect(yield* a.set(ofGroups(["users"]), fill)).toBe("overtaken")
-        }
-      }
     }))
 
   it.scopedLive("counts what was evicted as collected", () =>

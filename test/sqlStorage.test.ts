@@ -3,11 +3,9 @@ import { expect, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { SqlCacheStorage } from "effect-http-cache/sql"
 import { itemOf, lookupOf } from "effect-http-cache/testing"
-import { createHash, randomBytes } from "node:crypto"
 import { keep, read } from "./keeping.js"
+import { sharedStorage } from "./sharedStorage.js"
 import { describeSql, openSql, type SqlDatabase } from "./sqlLayer.js"
-
-const ofGroups = (groups: ReadonlyArray<string>) => itemOf("of groups", lookupOf(), { groups })
 
 /** Two processes that share what is stored, as far as the database can tell. */
 const processes = (database: SqlDatabase, options: SqlCacheStorage.Options = {}) =>
@@ -17,23 +15,7 @@ const processes = (database: SqlDatabase, options: SqlCacheStorage.Options = {})
   })
 
 describeSql("the storage", (database) => {
-  it.scopedLive("keeps bodies of any bytes, of 10 MB too, also when many are read at once", () =>
-    Effect.gen(function*() {
-      const { a } = yield* processes(yield* database, { maxItemBytes: 16 * 1024 * 1024 })
-      const sizes = [0, 1, 255, 65_536, 100_000, 10_000_000]
-      const bodies = sizes.map((size) => randomBytes(size))
-      const lookups = sizes.map((size) => lookupOf({}, { key: `http://localhost/${size}` }))
-      for (const [at, body] of bodies.entries()) {
-        const item = itemOf("", lookups[at], { body: new Uint8Array(body) })
-        expect(yield* keep(a, item, lookups[at])).toBe("kept")
-      }
-      const sha = (bytes: Uint8Array) => createHash("sha256").update(bytes).digest("hex")
-      const found = yield* Effect.all(
-        Array.from({ length: 3 }, () => lookups).flat().map((lookup) => a.get(lookup)),
-        { concurrency: "unbounded" }
-      )
-      expect(found.map(({ body }) => sha(body))).toEqual(Array.from({ length: 3 }, () => bodies.map(sha)).flat())
-    }))
+  sharedStorage((options) => Effect.flatMap(database, (database) => processes(database, options)))
 
   it.scopedLive("answers a miss for a row that is cut, foreign or of another version, and stores in its place", () =>
     Effect.gen(function*() {
@@ -112,42 +94,6 @@ describeSql("the storage", (database) => {
       expect(yield* Effect.forEach(lookups.slice(0, 3), (lookup) => read(a, lookup))).toEqual(["uri-miss", "1", "2"])
     }))
 
-  it.scopedLive("keeps one of many that replace the same item, and loses none that stand beside each other", () =>
-    Effect.gen(function*() {
-      const { a, b } = yield* processes(yield* database)
-      yield* keep(a, itemOf("old"))
-      const fills = yield* Effect.all([a, b, a, b].map((storage) => storage.begin(lookupOf())))
-      const kept = yield* Effect.all(
-        fills.map((fill, at) => [a, b][at % 2]!.set(itemOf(`new ${at}`), fill)),
-        { concurrency: "unbounded" }
-      )
-      expect([...kept].sort()).toEqual(["kept", "overtaken", "overtaken", "overtaken"])
-      expect(yield* read(b)).toBe(`new ${kept.indexOf("kept")}`)
-
-      const lookups = Array.from({ length: 40 }, (_, at) => lookupOf({ accept: `type/${at}` }, { partition: "many" }))
-      const many = lookups.map((lookup, at) =>
-        keep([a, b][at % 2]!, itemOf(`${at}`, lookup, { vary: at % 3 === 0 ? ["accept", "x"] : ["accept"] }), lookup)
-      )
-      expect(new Set(yield* Effect.all(many, { concurrency: "unbounded" }))).toEqual(new Set(["kept"]))
-      expect(yield* Effect.forEach(lookups, (lookup) => read(b, lookup))).toEqual(lookups.map((_, at) => `${at}`))
-    }))
-
-  it.scopedLive("overtakes the fill of one process by the collect of another", () =>
-    Effect.gen(function*() {
-      const { a, b } = yield* processes(yield* database)
-      const names = [{ keys: [lookupOf().key], groups: [] }, { keys: [], groups: ["users"] }]
-      for (const name of [...names, { keys: [], groups: [], everything: true }]) {
-        for (const soft of [false, true, "unless-error"] as const) {
-          yield* keep(a, ofGroups(["users"]))
-          const fill = yield* a.begin(lookupOf())
-          expect(yield* a.holds({ keys: [lookupOf().key], groups: ["users"] }, fill)).toBe(true)
-          yield* b.collect(name, { soft })
-          expect(yield* a.holds({ keys: [lookupOf().key], groups: ["users"] }, fill)).toBe(false)
-          expect(yield* a.set(ofGroups(["users"]), fill)).toBe("overtaken")
-        }
-      }
-    }))
-
   it.scopedLive("collects a group by one row, however many items are of it", () =>
     Effect.gen(function*() {
       const where = yield* database
@@ -158,17 +104,6 @@ describeSql("the storage", (database) => {
       expect((yield* sql`SELECT id FROM ${sql(`${where.prefix}collects`)}`).length).toBe(1)
       const found = yield* Effect.forEach(lookups, (lookup) => read(a, lookup))
       expect(new Set(found)).toEqual(new Set(["uri-miss"]))
-    }))
-
-  it.scopedLive("keeps so many variants of a URI in a partition, and the latest ones", () =>
-    Effect.gen(function*() {
-      const { a } = yield* processes(yield* database, { maxVariants: 3 })
-      const lookups = Array.from({ length: 5 }, (_, at) => lookupOf({ accept: `type/${at}` }))
-      for (const [at, lookup] of lookups.entries()) {
-        yield* keep(a, itemOf(`${at}`, lookup, { vary: ["accept"] }), lookup)
-      }
-      expect(yield* Effect.forEach(lookups, (lookup) => read(a, lookup)))
-        .toEqual(["vary-miss", "vary-miss", "2", "3", "4"])
     }))
 
   it.scopedLive("needs no right to create tables that there are, and says what there should be", () =>
