@@ -4,7 +4,7 @@ import { BaseSequencer, type TestSpecification } from "vitest/node"
 
 const source = (path: string): string => fileURLToPath(new URL(`./src/${path}`, import.meta.url))
 
-/** They take minutes. Where they begin last, the other cores have nothing to do until they end. */
+/** They take up to minutes. Where they begin last, the other cores have nothing to do until they end. */
 const slowest = ["fuzz", "model", "nodesModel", "oneView", "examples", "Crowds"].map((name) => `/test/${name}.test.ts`)
 
 const isSlow = ({ moduleId }: TestSpecification) => slowest.some((path) => moduleId.endsWith(path))
@@ -27,6 +27,8 @@ export default defineConfig({
     include: ["test/**/*.test.ts"],
     globalSetup: "test/servers.ts",
     sequence: { sequencer: SlowestFirst },
+    // Of two cores one would have nothing to do.
+    maxWorkers: "100%",
     // A slow machine is no failure.
     testTimeout: 60_000,
     typecheck: { include: ["test/**/*.test-d.ts"], tsconfig: "./tsconfig.json" }
