@@ -5,10 +5,8 @@ import { itemOf, lookupOf } from "effect-http-cache/testing"
 
 export const lookup = lookupOf()
 export const holds = (what: Effect.Effect<boolean, unknown>) =>
-  Effect.eventually(
-    Effect.flatMap(Effect.orElseSucceed(what, () => false), (is) => is ? Effect.void : Effect.fail("not yet"))
-  ).pipe(
-    Effect.timeout("5 seconds")
+  Effect.repeat(Effect.delay(Effect.orElseSucceed(what, () => false), "10 millis"), { until: (is) => is }).pipe(
+    Effect.timeout("30 seconds")
   )
 
 export const isThere = (storage: CollectableCacheStorage.Service) =>

@@ -124,7 +124,7 @@ describeSql("what is collected", (database, name) => {
       const { sql, storage } = yield* open(where)
       const { fiber } = yield* hearing(storage)
       yield* sql`DROP TABLE ${sql(`${where.prefix}collects`)}`
-      const exit = yield* Effect.timeout(Fiber.await(fiber), "3 seconds")
+      const exit = yield* Effect.timeout(Fiber.await(fiber), "30 seconds")
       const error = Exit.isFailure(exit) ? Cause.squash(exit.cause) : undefined
       expect(error).toMatchObject({ _tag: "CacheStorageError", storage: "SqlCacheStorage", method: "collect" })
     }))
