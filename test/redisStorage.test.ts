@@ -5,6 +5,7 @@ import { RedisCacheStorage } from "effect-http-cache/redis"
 import { itemOf, lookupOf } from "effect-http-cache/testing"
 import { Redis } from "ioredis"
 import { keep, read } from "./keeping.js"
+import { holds } from "./nearAndFar.js"
 import { describeRedis, sharedServer } from "./redis.js"
 import { bareClient, type ClientName, clientNames, clients, freshPrefix } from "./redisLayer.js"
 import { sharedStorage } from "./sharedStorage.js"
@@ -230,7 +231,7 @@ describeRedis("the storage in Redis", () => {
       )
       yield* b.collect({ keys: ["http://localhost/a", "http://localhost/b"], groups: ["users"] }, { soft: true })
       yield* b.collect({ keys: [], groups: [], everything: true })
-      yield* Effect.eventually(Effect.sandbox(Effect.sync(() => expect(heard.length).toBe(4))))
+      yield* holds(Effect.sync(() => heard.length === 4))
       const none = { keys: [], groups: [], everything: false, soft: true }
       expect(heard).toEqual(expect.arrayContaining([
         { ...none, keys: ["http://localhost/a"] },
@@ -255,7 +256,7 @@ describeRedis("the storage in Redis", () => {
         RedisCacheStorage.fromIoredis(client).subscribe([`${prefix}collected`], (message) => heard.push(message))
       )
       yield* b.collect({ keys: ["http://localhost/a"], groups: [] })
-      yield* Effect.eventually(Effect.sandbox(Effect.sync(() => expect(heard.length).toBe(1))))
+      yield* holds(Effect.sync(() => heard.length === 1))
       yield* Effect.promise(stop)
     }))
 
