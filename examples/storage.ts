@@ -34,7 +34,10 @@ const farAt = (text: string) =>
     ? Effect.acquireRelease(
       Effect.promise(async () => {
         const { Redis } = await import("ioredis")
-        return new Redis(text, { enableOfflineQueue: false }).on("error", () => {})
+        const redis = new Redis(text, { enableOfflineQueue: false, lazyConnect: true }).on("error", () => {})
+        // Where it is not there yet, it is connected later.
+        await redis.connect().catch(() => {})
+        return redis
       }),
       (redis) => Effect.sync(() => redis.disconnect())
     ).pipe(Effect.map((redis) => RedisCacheStorage.make(RedisCacheStorage.fromIoredis(redis))))
