@@ -9,10 +9,10 @@ import { type ChildProcess, spawn } from "node:child_process"
 import { once } from "node:events"
 import { readdirSync, readFileSync } from "node:fs"
 import { createRequire } from "node:module"
-import { createServer } from "node:net"
 import { tmpdir } from "node:os"
 import { dirname, join } from "node:path"
 import { fileURLToPath, pathToFileURL } from "node:url"
+import { freePort } from "../test/freePort.js"
 
 interface Case {
   readonly id: string
@@ -41,15 +41,6 @@ const expected: {
   readonly exceptions: { readonly [id: string]: string }
   readonly checks: { readonly [id: string]: string }
 } = JSON.parse(readFileSync(join(root, "conformance/expected.json"), "utf8"))
-
-const freePort = async (): Promise<number> => {
-  const server = createServer().listen(0, "127.0.0.1")
-  await once(server, "listening")
-  const { port } = server.address() as { port: number }
-  server.close()
-  await once(server, "close")
-  return port
-}
 
 const cell = ([passed, all]: ReadonlyArray<number>) => `${passed}/${all}`.padStart(10)
 

@@ -34,11 +34,7 @@ if ! command -v nginx > /dev/null; then
   [ ! -s /run/nginx.pid ]
 fi
 
-free_port() {
-  node -e 'const s = require("net").createServer().listen(0, "127.0.0.1", () => { console.log(s.address().port); s.close() })'
-}
-nginx_port=$(free_port)
-port=$(free_port)
+read -r nginx_port port < <(npx tsx checks/freePorts.ts 2)
 
 # What nginx serves: each line of text is another, so that a part is right only in its place.
 files=$folder/files

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Starts the quickstart by the command that is given, does what its curl lines say, and stops it.
 set -euo pipefail
-port=$((20000 + RANDOM % 20000))
+# Below those that a system gives to connections.
+port=$((10240 + RANDOM % 20480))
 log=$(mktemp)
 server=""
 trap '[ -z "$server" ] || kill "$server" 2> /dev/null || true; rm -f "$log"' EXIT

@@ -3,7 +3,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 folder=$(mktemp -d)
-port=$(node -p 'const s = require("node:net").createServer().listen(0, "127.0.0.1", () => { console.log(s.address().port); s.close() }); ""' | tr -d '\n')
+port=$(npx tsx checks/freePorts.ts 1)
 redis-server --bind 127.0.0.1 --port "$port" --dir "$folder" --save "" > "$folder/log" &
 server=$!
 trap 'kill "$server"; rm -rf "$folder"' EXIT
