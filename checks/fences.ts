@@ -1,6 +1,6 @@
 /**
  * Ten ways to break what keeps a collected response from being shown again, which the model of test/model.ts must find, and
- * nine ways to break a near storage before a far one, which that of test/nodesModel.ts must find.
+ * ten ways to break a near storage before a far one, which that of test/nodesModel.ts must find.
  *
  *     npx tsx checks/fences.ts [--seed NUMBER] [--only model|nodes]
  *
@@ -18,6 +18,15 @@ interface Broken {
   readonly what: string
   /** Where two guards keep the same thing, both are broken at once. */
   readonly mutations: ReadonlyArray<Omit<Mutation, "what">>
+}
+
+const goesOnOverAll: Broken = {
+  what: "the fill of a POST that goes on over every collect",
+  mutations: [{
+    within: "InMemoryCacheStorage.Memory.collect",
+    source: "this.isCurrent({ keys: [own.lookup.key], groups: [] }, own)",
+    mutated: "own.since !== undefined"
+  }]
 }
 
 const fences: ReadonlyArray<Broken> = [
@@ -63,17 +72,7 @@ const fences: ReadonlyArray<Broken> = [
         "return change({ ...request, storage: { ...storage, set } }, {"
     }]
   },
-  {
-    what: "a POST that is not watched",
-    mutations: [
-      {
-        within: "storageAccess.holds",
-        source: "return call(callOf(access, \"holds\", key), () => storage.holds({ keys, groups }, fill))",
-        mutated: "return Exit.succeed(fill !== undefined && keys.length + groups.length >= 0)"
-      },
-      { within: "bypass.passAndStore", source: "watch.collects > own", mutated: "false" }
-    ]
-  },
+  goesOnOverAll,
   {
     what: "a collect after the answer",
     mutations: [{
@@ -167,8 +166,8 @@ const tiers: ReadonlyArray<Broken> = [
     mutations: [
       {
         within: "TieredCacheStorage.Tiered.collect",
-        source: "Effect.exit(this.far.collect(names, style))",
-        mutated: "Effect.exit(Effect.zipRight(this.near.collect(names), this.far.collect(names, style)))"
+        source: "Effect.exit(this.far.collect(names, style, since?.far))",
+        mutated: "Effect.exit(Effect.zipRight(this.near.collect(names), this.far.collect(names, style, since?.far)))"
       },
       {
         within: "TieredCacheStorage.Tiered.collect",
@@ -177,6 +176,7 @@ const tiers: ReadonlyArray<Broken> = [
       }
     ]
   },
+  goesOnOverAll,
   {
     what: "what is stale near served without a look far",
     mutations: [{

@@ -55,8 +55,16 @@ export interface Service extends CacheStorage.Service {
    *
    * With `soft` the items stay, and `get` and `begin` answer them as `softened` makes them. The strongest of several collects
    * counts: one that forgets, then `true`, then `"unless-error"`. Each of them overtakes the fills that began before.
+   *
+   * `own` is a fill of one of the keys, where its own handler has done what is collected. It is answered as it goes on, since
+   * what the handler answers is newer than this collect. Nothing is answered where another collect of its key has overtaken it
+   * before, or where the storage can't tell: what the handler answers is not stored then.
    */
-  readonly collect: (names: Names, style?: CollectStyle) => Effect.Effect<void, CacheStorageError>
+  readonly collect: (
+    names: Names,
+    style?: CollectStyle,
+    own?: CacheStorage.Fill
+  ) => Effect.Effect<CacheStorage.Fill | void, CacheStorageError>
   /** Whether none of these, nor everything, was collected since the fill began, softly or not. */
   readonly holds: (names: Names, fill: CacheStorage.Fill) => Effect.Effect<boolean, CacheStorageError>
 }

@@ -98,13 +98,15 @@ class Memory implements CollectableCacheStorage.Service {
 
   readonly collect = (
     { everything = false, groups, keys }: CollectableCacheStorage.Names,
-    style?: CollectableCacheStorage.CollectStyle
-  ): Exit.Exit<void> => {
+    style?: CollectableCacheStorage.CollectStyle,
+    own?: CacheStorage.Fill
+  ): Exit.Exit<CacheStorage.Fill | void> => {
     const force = forceOf(style)
+    const goesOn = own !== undefined && this.isCurrent({ keys: [own.lookup.key], groups: [] }, own)
     if (everything) this.collectEverything(force)
     for (const key of keys) this.collectKey(key, force)
     for (const group of groups) this.collects.add(nameOfGroup(group), force)
-    return Exit.void
+    return goesOn ? Exit.succeed({ lookup: own.lookup, item: undefined, since: this.collects.count }) : Exit.void
   }
 
   readonly holds = (names: CollectableCacheStorage.Names, fill: CacheStorage.Fill): Exit.Exit<boolean> =>

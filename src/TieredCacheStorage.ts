@@ -116,12 +116,19 @@ class Tiered implements Service {
    */
   readonly collect = (
     names: CollectableCacheStorage.Names,
-    style?: CollectableCacheStorage.CollectStyle
-  ): Effect.Effect<void, CacheStorageError> =>
-    Effect.flatMap(
-      Effect.exit(this.far.collect(names, style)),
+    style?: CollectableCacheStorage.CollectStyle,
+    own?: CacheStorage.Fill
+  ): Effect.Effect<CacheStorage.Fill | void, CacheStorageError> => {
+    const since = isSince(own?.since) ? own.since : undefined
+    const collected = Effect.flatMap(
+      Effect.exit(this.far.collect(names, style, since?.far)),
       (exit) => Effect.zipRight(this.near.collect(names), exit)
     )
+    if (own === undefined || since === undefined) return collected
+    // What is far says whether it goes on. The near fill is overtaken.
+    const { near } = since
+    return Effect.map(collected, (far) => far && { lookup: own.lookup, item: undefined, since: { near, far } })
+  }
 
   readonly holds = (
     names: CollectableCacheStorage.Names,

@@ -80,7 +80,7 @@ const world = async (plan: Plan, number: number, count: number, tally: Tally): P
         }
         return spied(() => service.set(item, fill))
       },
-      collect: (names, style) => spied(() => service.collect(names, style)),
+      collect: (names, style, own) => spied(() => service.collect(names, style, own)),
       holds: (names, fill) => spied(() => service.holds(names, fill))
     })
   })

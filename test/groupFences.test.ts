@@ -222,9 +222,9 @@ describe("97: a collect of a group that can't be delivered", () => {
         isLate
           ? Effect.tap(memory.get(lookup), Effect.zipRight(Deferred.succeed(read, undefined), Deferred.await(gate)))
           : memory.get(lookup),
-      collect: (names, style) =>
-        Effect.map(
-          Effect.suspend(() => collects === "fail" ? trouble("collect") : memory.collect(names, style)),
+      collect: (names, style, own) =>
+        Effect.tap(
+          Effect.suspend(() => collects === "fail" ? trouble("collect") : memory.collect(names, style, own)),
           () => {
             collects = "worked"
           }

@@ -103,6 +103,10 @@ describe("laws", () => {
       collect
     }),
     "is overtaken by a soft collect as by any, and keeps as it is what is stored after it": believesAnyFill,
+    "lets a fill go on over its own collect and over no other, or answers none": (memory) => ({
+      collect: (names, style, own) =>
+        Effect.as(memory.collect(names, style), own && { ...own, item: undefined, since: ofNow(memory, own) })
+    }),
     "forgets everything where that is collected, and overtakes every fill": ({ collect }) => ({
       collect: (names, style) => collect({ ...names, everything: false }, style)
     })

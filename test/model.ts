@@ -54,7 +54,7 @@ const live = async ({ seed, storage: how }: Plan, number: number, count: number,
         (kept) => world.tell(kept === "kept" ? "kept" : "not kept")
       )
     },
-    collect: (names, style) => call("collect", Effect.suspend(() => memory.collect(names, style))),
+    collect: (names, style, own) => call("collect", Effect.suspend(() => memory.collect(names, style, own))),
     holds: (names, fill) => call("holds", Effect.suspend(() => memory.holds(names, fill)))
   })
 
@@ -68,7 +68,7 @@ const live = async ({ seed, storage: how }: Plan, number: number, count: number,
       for (const [path, value] of written) floors.set(path, Math.max(floors.get(path)!, value))
     }
   }
-  const site = siteOf(world, { expiries: [0, 1, 1, 10], keepsPosts: true })
+  const site = siteOf(world, [0, 1, 1, 10])
 
   const evict = (): void => {
     for (const [place, lookup] of stored) {

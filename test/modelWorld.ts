@@ -171,15 +171,11 @@ const pathOf = (request: HttpServerRequest.HttpServerRequest): string =>
 
 const groupOf = (path: string): string => `of ${path}`
 
-export interface Kind {
-  /** For how many seconds a response may be fresh. */
-  readonly expiries: ReadonlyArray<number>
-  /** What a `POST` answers is kept as the answer to `GET`. */
-  readonly keepsPosts: boolean
-}
-
-/** Resources, each of which has a value that grows, the options of their routes, and what clients do with them. */
-export const siteOf = (world: World, { expiries, keepsPosts }: Kind) => {
+/**
+ * Resources, each of which has a value that grows, the options of their routes, and what clients do with them. A response is fresh
+ * for one of these numbers of seconds.
+ */
+export const siteOf = (world: World, expiries: ReadonlyArray<number>) => {
   const { dice, turn } = world
   const values = new Map(paths.map((path) => [path, 0]))
   const also = (path: string): ReadonlyArray<string> => path === "/a" ? ["/b"] : []
@@ -227,7 +223,7 @@ export const siteOf = (world: World, { expiries, keepsPosts }: Kind) => {
     world.note(`  handler: written ${written}`)
     yield* turn
     const headers = { "x-written": JSON.stringify(written) }
-    if (request.method === "PATCH" || !keepsPosts) return HttpServerResponse.empty({ headers })
+    if (request.method === "PATCH") return HttpServerResponse.empty({ headers })
     // Its answer is what a `GET` would have.
     yield* Effect.zipRight(name("first", path), name("last", path))
     const [, value] = written[0]!

@@ -199,9 +199,9 @@ class Node {
           (kept) => Effect.sync(() => this.world.tell(kept === "kept" ? "kept" : "not kept"))
         )
       },
-      collect: (names, style) =>
+      collect: (names, style, own) =>
         this.call("collect", () =>
-          Effect.map(memory.collect(names, style), () => {
+          Effect.tap(memory.collect(names, style, own), () => {
             for (const node of nodes) node.tell({ ...names, ...style })
           })),
       holds: (names, fill) => this.call("holds", () => memory.holds(names, fill)),
@@ -226,9 +226,7 @@ const live = async (seed: number, number: number, count: number, tally: Tally): 
   const isCalm = dice.is(0.3)
   const limits = () => InMemoryCacheStorage.make(dice.one([{}, {}, { maxItems: 2 }, { maxBytes: 8 * 1024 }]))
   const far: Far = { memory: limits(), nodes: [], stored: new Map() }
-  // What a `POST` answers is not kept: nobody tells a node what the other one collects between its last question whether a
-  // fill holds and its own collect.
-  const site = siteOf(world, { expiries: [0, 1, 10, 60], keepsPosts: false })
+  const site = siteOf(world, [0, 1, 10, 60])
   const how: How = dice.one(["at once", "after a yield"])
   const farTimeout = isCalm ? 3600 : dice.one([0.2, 3600])
   const scope = Effect.runSync(Scope.make())
@@ -249,11 +247,11 @@ const live = async (seed: number, number: number, count: number, tally: Tally): 
             }
           }))
       }),
-    collect: (names, style) =>
+    collect: (names, style, own) =>
       Effect.suspend(() => {
         const written = pathsOf(names).map((path): Written => [path, site.values.get(path)!])
         const name = `${names.keys} ${names.groups}`
-        return Effect.onExit(tiered.collect(names, style), (exit) =>
+        return Effect.onExit(tiered.collect(names, style, own), (exit) =>
           Effect.sync(() => {
             if (Exit.isFailure(exit)) {
               world.tell("not delivered")

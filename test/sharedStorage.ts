@@ -84,4 +84,30 @@ export const sharedStorage = (processes: (options: Options) => Effect.Effect<Pro
         }
       }
     }))
+
+  it.scopedLive("70: lets a fill go on over its own collect, and over none of another process", () =>
+    Effect.gen(function*() {
+      const { a, b } = yield* processes({})
+      const ofKey = { keys: [lookupOf().key], groups: [] }
+      for (const soft of [false, true, "unless-error"] as const) {
+        yield* keep(a, itemOf("old"))
+        const fill = yield* a.begin(lookupOf())
+        const own = yield* a.collect(ofKey, { soft }, fill)
+        expect(own && (yield* a.set(itemOf("own"), own))).toBe("kept")
+        expect(yield* read(b)).toBe("own")
+        for (let round = 0; round < 20; round++) {
+          const fill = yield* a.begin(lookupOf())
+          const other = b.collect(ofKey, { soft })
+          const [, own] = yield* Effect.all(
+            [
+              round % 2 === 0 ? other : Effect.void,
+              a.collect(ofKey, { soft }, fill),
+              round % 2 === 1 ? other : Effect.void
+            ],
+            { concurrency: "unbounded" }
+          )
+          expect(own && (yield* a.set(itemOf("too old"), own))).not.toBe("kept")
+        }
+      }
+    }))
 }

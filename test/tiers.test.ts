@@ -47,10 +47,10 @@ class Shared {
       begin: (lookup) => this.asked("begin", memory.begin(lookup)),
       set: (item, fill) => this.asked("set", memory.set(item, fill)),
       holds: (names, fill) => this.asked("holds", memory.holds(names, fill)),
-      collect: (names, style) =>
+      collect: (names, style, own) =>
         this.asked(
           "collect",
-          Effect.map(memory.collect(names, style), () => {
+          Effect.tap(memory.collect(names, style, own), () => {
             for (const tell of this.listeners.keys()) tell({ ...names, ...style })
           })
         ),

@@ -29,7 +29,7 @@ export const answering = (how: How, storage: CollectableCacheStorage.Service): C
   get: (lookup) => waits[how](Effect.suspend(() => storage.get(lookup))),
   begin: (lookup) => waits[how](Effect.suspend(() => storage.begin(lookup))),
   set: (item, fill) => waits[how](Effect.suspend(() => storage.set(item, fill))),
-  collect: (names, style) => waits[how](Effect.suspend(() => storage.collect(names, style))),
+  collect: (names, style, own) => waits[how](Effect.suspend(() => storage.collect(names, style, own))),
   holds: (names, fill) => waits[how](Effect.suspend(() => storage.holds(names, fill)))
 })
 

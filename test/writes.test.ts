@@ -67,15 +67,18 @@ describe("70: a POST that answers for a later GET", () => {
       expect((yield* ask("/doc")).cacheStatus).toContain("fwd=uri-miss")
     }).pipe(Effect.provide(TestServer)))
 
-  it.scoped("does not where a PATCH was answered just before it collects", () => {
+  it.scoped.each(["before", "after"])("does not where a PATCH was answered just %s it collects", (when) => {
     let meanwhile: Effect.Effect<unknown> = Effect.void
     const storage = CollectableCacheStorage.layer(
       Effect.map(Layer.build(InMemoryCacheStorage.layerCollectable), (context) => {
         const memory = Context.get(context, CollectableCacheStorage.CollectableCacheStorage)
         return {
           ...answering("at once", memory),
-          holds: (...asked: Parameters<typeof memory.holds>) =>
-            Effect.zipLeft(memory.holds(...asked), Effect.suspend(() => meanwhile))
+          collect: (...asked: Parameters<typeof memory.collect>) => {
+            const collect = Effect.suspend(() => memory.collect(...asked))
+            const other = Effect.suspend(() => meanwhile)
+            return when === "before" ? Effect.zipRight(other, collect) : Effect.zipLeft(collect, other)
+          }
         }
       })
     )

@@ -4,12 +4,11 @@ import * as Exit from "effect/Exit"
 import type * as CacheStatus from "../protocol/CacheStatus.js"
 import * as ClientFields from "../protocol/ClientFields.js"
 import { step } from "../runtime/effect.js"
-import { nameOfKey } from "../runtime/names.js"
 import * as enclosing from "./enclosing.js"
 import type { OwnFill, Passed } from "./origin.js"
 import { type Answered, tellStatus } from "./report.js"
 import type { CacheRequest } from "./request.js"
-import { begin, holds } from "./storageAccess.js"
+import { begin } from "./storageAccess.js"
 import { storeForGet } from "./store.js"
 
 export interface Bypass {
@@ -76,44 +75,21 @@ const passWith = <Res, E, R>(
   })
 }
 
-const noGroups: ReadonlyArray<string> = []
-
 /** A `POST` may answer later requests with `GET`, where it says so (RFC 9110 §9.3.3) and the origin's fields decide. */
 const mayAnswerGet = <Res, E, R>({ policy, view }: CacheRequest<Res, E, R>): boolean =>
   view.method === "POST" && policy.expiry === undefined && !policy.isPartitioned && policy.enabled === undefined
 
-/**
- * The fill begins before the handler runs: of the collects, only its own may lie between. Those of this process are counted
- * too, since one may come between the question whether the fill holds and the own collect.
- */
+/** The fill begins before the handler runs: of the collects, only those of its own run may lie between. */
 const passAndStore = <Res, E, R>(
   request: CacheRequest<Res, E, R>,
   bypass: Bypass
 ): Effect.Effect<Answered<Res>, E, R> =>
-  request.runtime.watching(nameOfKey(request.key), (watch) =>
-    step(begin(request), (begun) => {
-      const first = begun.fill
-      let fill = first
-      let own = 0
-      // Where the storage did not answer, nobody knows what was collected since.
-      let isHeld = first !== undefined
-      const ownFill: OwnFill = {
-        key: request.key,
-        before: Effect.suspend(() =>
-          fill === undefined
-            ? Effect.void
-            : Effect.map(holds(request, fill, noGroups), (holds) => void (isHeld &&= holds !== false))
-        ),
-        after: Effect.suspend(() => {
-          own++
-          return Effect.map(begin(request), (begun) => void (fill = isHeld ? begun.fill : undefined))
-        })
-      }
-      return passWith(
-        request,
-        bypass,
-        ownFill,
-        ({ answer, said, shown }) =>
-          watch.collects > own ? Effect.void : storeForGet(request, first, fill, answer(), { said, shown })
-      )
-    }))
+  step(begin(request), ({ fill }) => {
+    const own: OwnFill = { storage: request.storage, key: request.key, fill }
+    return passWith(
+      request,
+      bypass,
+      own,
+      ({ answer, said, shown }) => storeForGet(request, fill, own.fill, answer(), { said, shown })
+    )
+  })

@@ -13,6 +13,7 @@ import { everything, namedBy, nameOfGroup, nameOfKey, textOf } from "../runtime/
 import { runtimeOf } from "../runtime/runtime.js"
 import { call } from "../runtime/storageCall.js"
 import { IsDelivery, retryAfter } from "../runtime/undeliveredCollects.js"
+import type { OwnFill } from "./origin.js"
 import { type Asked, now } from "./request.js"
 
 /** Who collects, or reads what may have been. */
@@ -100,11 +101,19 @@ const collectNow = (
   { clock, policy, runtime }: Collecting,
   storage: CollectableCacheStorage.Service,
   name: string,
-  style?: CollectableCacheStorage.CollectStyle
+  style?: CollectableCacheStorage.CollectStyle,
+  own?: OwnFill
 ): Effect.Effect<boolean> => {
   const made = { runtime, clock, timeout: policy.storageTimeout, method: "collect", key: textOf(name) } as const
+  const fill = own?.fill
+  // Should the storage not answer, nobody knows what was collected.
+  if (own !== undefined) own.fill = undefined
+  const goOn = (fill: CacheStorage.Fill | void) => {
+    if (own !== undefined) own.fill = fill ?? undefined
+    return yes
+  }
   return step(
-    call(made, () => step(storage.collect(namedBy(name), style), () => yes)),
+    call(made, () => step(storage.collect(namedBy(name), style, fill), goOn)),
     (isDelivered) => {
       if (isDelivered !== true) return Exit.succeed(false)
       for (const tell of runtime.listeners) tell(name, style?.soft ?? false)
@@ -125,18 +134,20 @@ export const collects = (storage: CollectableCacheStorage.Service): Stream.Strea
 
 /**
  * Whether it is delivered. Who comes later joins no flight of a collected key that began before. A collect that can't be
- * delivered is kept until it can be, and forgets then, were it soft or not; what it is of is not served before.
+ * delivered is kept until it can be, and forgets then, were it soft or not; what it is of is not served before. `own`: the fill
+ * of the run that collects.
  */
 export const collect = (
   access: Collecting,
   storage: CollectableCacheStorage.Service,
   name: string,
-  style?: CollectableCacheStorage.CollectStyle
+  style?: CollectableCacheStorage.CollectStyle,
+  own?: OwnFill
 ): Effect.Effect<boolean> =>
   Effect.suspend(() => {
     const { runtime } = access
-    runtime.collectBegins(name)
-    const ended = step(collectNow(access, storage, name, style), (isDelivered) => {
+    runtime.collects++
+    const ended = step(collectNow(access, storage, name, style, own), (isDelivered) => {
       const isKept = isDelivered || runtime.undelivered.add(name, now(access))
       const isOfAll = name === everything || !isKept
       runtime.singleFlight.close((flight) => isOfAll || nameOfKey(keyOfFlight(flight)) === name)

@@ -1,5 +1,6 @@
 /** What caches around one handler tell each other: a cell in the context, one for each run of a handler. */
 import * as Effect from "effect/Effect"
+import type * as CacheStorage from "../CacheStorage.js"
 import type { CacheKey } from "../protocol/CacheKey.js"
 import { groupsOf } from "../policy/checks.js"
 import * as CacheGroups from "../protocol/CacheGroups.js"
@@ -60,11 +61,13 @@ export const giveGroups = (nearest: Run, where: string, give: () => Iterable<unk
   }
 }
 
-/** The fills of runs above that a collect of these keys, which is their own, does not overtake. */
-export const ownFillsOf = (nearest: Run, keys: ReadonlyArray<CacheKey>) =>
-  Array.from(enclosing(nearest)).flatMap(({ ownFill }) =>
-    ownFill !== undefined && keys.includes(ownFill.key) ? [ownFill] : []
-  )
+/** The fill of the nearest run above that this key is of in this storage. */
+export const ownFillOf = (nearest: Run, storage: CacheStorage.Service, key: CacheKey): OwnFill | undefined => {
+  for (const { ownFill } of enclosing(nearest)) {
+    if (ownFill?.storage === storage && ownFill.key === key) return ownFill
+  }
+  return undefined
+}
 
 /** Whether a response that a handler made of such answers is for less than all of this partition. */
 export const isPersonal = ({ personal }: Run, partition: string): boolean =>

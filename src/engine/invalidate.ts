@@ -78,15 +78,16 @@ const collectChanged = (
     const keys = spellings.keysOf(runtime, [...all, ...others], policy.query)
     const told = CacheGroups.invalidated(fields)
     const groups = CacheGroups.namesOf([view.target.origin, view.ownOrigin], [...told ?? [], ...more.groups])
-    const names = [...keys.map(nameOfKey), ...groups.map(nameOfGroup)]
-    const fills = enclosing.ownFillsOf(above, keys)
     const unread = told === undefined ? Effect.logWarning(`effect-http-cache: ${CacheGroups.unread}`) : Effect.void
-    return Effect.forEach(fills, ({ before }) => before, { discard: true }).pipe(
-      Effect.andThen(unread),
+    return unread.pipe(
+      Effect.andThen(Effect.forEach(
+        keys,
+        (key) => collectNamed(asked, storage, nameOfKey(key), style, enclosing.ownFillOf(above, storage, key)),
+        { discard: true }
+      )),
       Effect.andThen(
-        Effect.forEach(names, (name) => collectNamed(asked, storage, name, style), { discard: true })
-      ),
-      Effect.andThen(Effect.forEach(fills, ({ after }) => after, { discard: true }))
+        Effect.forEach(groups, (group) => collectNamed(asked, storage, nameOfGroup(group), style), { discard: true })
+      )
     )
   })
 }

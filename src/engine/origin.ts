@@ -4,6 +4,7 @@
  */
 import type * as Cause from "effect/Cause"
 import type * as Effect from "effect/Effect"
+import type * as CacheStorage from "../CacheStorage.js"
 import type { Said } from "../protocol/CacheControl.js"
 import type * as CacheKey from "../protocol/CacheKey.js"
 import type * as Fields from "../protocol/Fields.js"
@@ -53,16 +54,16 @@ export interface Run extends Said {
   isUngrouped?: boolean
   /** What caches beneath answered with for one user each: the partitions, `undefined` where none was named. */
   readonly personal: Set<string | undefined>
-  /** Tells the fills that go on over a collect of the handler's own: the run of an unsafe method that answers for `GET`. */
+  /** That of an unsafe method which may answer for `GET`. */
   ownFill?: OwnFill | undefined
 }
 
-/** A fill that a collect of the same run does not overtake. */
+/** A fill that goes on over the collects of its own run. */
 export interface OwnFill {
+  readonly storage: CacheStorage.Service
   readonly key: CacheKey.CacheKey
-  /** Before a collect of these keys, and after it. */
-  readonly before: Effect.Effect<void>
-  readonly after: Effect.Effect<void>
+  /** `undefined`: another collect has overtaken it, or nobody can tell. */
+  fill: CacheStorage.Fill | undefined
 }
 
 /** The `Set-Cookie` lines of a response, and what the binding knows them by, where they came from the handler. */

@@ -66,15 +66,27 @@ end
 redis.call('PUBLISH', ARGV[4], ARGV[5])
 return 1`)
 
-/** ARGV: the force, a channel, a message. */
+/**
+ * ARGV: the force, a channel, a message; of the fill whose own collect it is, the run, the token and the number, how long a
+ * fill lasts, and a token for a new hash. Answers the fill's token and number from now on, where no other collect has overtaken
+ * it.
+ */
 export const collectKey = scriptOf(`
+local held = redis.call('HMGET', KEYS[1], 't', 'n')
+local goesOn = ARGV[5] and held[1] == ARGV[5] and (held[2] or '0') == ARGV[6] and (ARGV[4] == '' or ${runId} == ARGV[4])
+local number = 0
 if ARGV[1] == 'h' then
   redis.call('UNLINK', KEYS[1], KEYS[2])
+  if goesOn then
+    redis.call('HSET', KEYS[1], 't', ARGV[8])
+    redis.call('PEXPIRE', KEYS[1], ARGV[7])
+  end
 elseif redis.call('EXISTS', KEYS[1]) == 1 then
-  redis.call('HSET', KEYS[1], ARGV[1], redis.call('HINCRBY', KEYS[1], 'n', 1))
+  number = redis.call('HINCRBY', KEYS[1], 'n', 1)
+  redis.call('HSET', KEYS[1], ARGV[1], number)
 end
 redis.call('PUBLISH', ARGV[2], ARGV[3])
-return 1`)
+return goesOn and { redis.call('HGET', KEYS[1], 't'), number } or 1`)
 
 /**
  * KEYS: the hash, the items by when they may go, and the ledger where it is on the same server. ARGV: what `SetArguments`

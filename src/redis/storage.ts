@@ -108,16 +108,18 @@ export class RedisStorage implements CollectableCacheStorage.SharedService {
 
   readonly collect = (
     names: CollectableCacheStorage.Names,
-    style?: CollectableCacheStorage.CollectStyle
-  ): Effect.Effect<void, CacheStorageError> =>
+    style?: CollectableCacheStorage.CollectStyle,
+    own?: CacheStorage.Fill
+  ): Effect.Effect<CacheStorage.Fill | void, CacheStorageError> =>
     this.trying("collect", names.keys[0] ?? names.groups[0] ?? "*", async () => {
       const force = forceOf(style)
-      const keys = names.keys.map((key) => this.collectKey(key, force, style))
+      const keys = names.keys.map((key) => this.collectKey(key, force, style, own))
       const { everything = false, groups } = names
       const others = everything || groups.length > 0
         ? [this.ledger.collect(names, force, messageOf({ keys: [], groups, everything }, style))]
         : []
-      await Promise.all([...keys, ...others])
+      const [fills] = await Promise.all([Promise.all(keys), Promise.all(others)])
+      return fills.find((fill) => fill !== undefined)
     })
 
   readonly holds = (
@@ -176,7 +178,7 @@ export class RedisStorage implements CollectableCacheStorage.SharedService {
   private async readAndBegin(lookup: CacheStorage.Lookup, known: Known): Promise<Read> {
     const { fillLasts, prefix } = this.settings
     const [hash] = keysOf(prefix, lookup.key)
-    const token = `${this.tokenPrefix}-${(++this.tokens).toString(36)}`
+    const token = this.newToken()
     const [reply, page] = await Promise.all([
       this.server.run(beginScript, [hash], [token, String(fillLasts), ...fieldsOf(lookup, known)]),
       this.ledger.begin(known.groups)
@@ -257,13 +259,34 @@ export class RedisStorage implements CollectableCacheStorage.SharedService {
     ])
   }
 
-  private collectKey(
+  /** The fill whose own collect it is, as it goes on. */
+  private async collectKey(
     key: CacheStorage.CacheKey,
     force: Exclude<Force, 0>,
-    style: CollectableCacheStorage.CollectStyle | undefined
-  ): Promise<Reply> {
-    const message = messageOf({ keys: [key], groups: [] }, style)
-    return this.server.run(collectKey, keysOf(this.settings.prefix, key), [letterOf[force], this.channel, message])
+    style: CollectableCacheStorage.CollectStyle | undefined,
+    own: CacheStorage.Fill | undefined
+  ): Promise<CacheStorage.Fill | undefined> {
+    const { fillLasts, prefix } = this.settings
+    const since = own?.lookup.key === key && isSince(own.since) ? own.since : undefined
+    const reply = await this.server.run(collectKey, keysOf(prefix, key), [
+      letterOf[force],
+      this.channel,
+      messageOf({ keys: [key], groups: [] }, style),
+      ...(since === undefined
+        ? []
+        : [this.server.expected(since.run), since.token, String(since.number), String(fillLasts), this.newToken()])
+    ])
+    if (own === undefined || since === undefined || !Array.isArray(reply)) return undefined
+    const [token, number] = listOf(reply)
+    return {
+      lookup: own.lookup,
+      item: undefined,
+      since: { ...since, token: textOf(token) ?? "", number: numberOf(number) }
+    }
+  }
+
+  private newToken(): string {
+    return `${this.tokenPrefix}-${(++this.tokens).toString(36)}`
   }
 }
 

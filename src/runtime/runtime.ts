@@ -7,7 +7,6 @@ import { CircuitBreaker } from "./circuitBreaker.js"
 import { type Caller, exitOf, fork, LentScope, patiently, type Running, serviceIn } from "./effect.js"
 import { HeldBytes } from "./heldBytes.js"
 import { Memory } from "./memory.js"
-import { everything } from "./names.js"
 import { SingleFlight } from "./singleFlight.js"
 import { Timeouts } from "./timeouts.js"
 import type { Soft } from "../protocol/Reuse.js"
@@ -24,12 +23,6 @@ export interface Start {
   readonly isAtOnce: boolean
   /** Somebody waits for it: whoever closes the storage lets it end, within a bound. */
   readonly isAwaited: boolean
-}
-
-/** Counts the collects of a name from when it is made; a collect of everything is one. */
-export interface Watch {
-  readonly name: string
-  collects: number
 }
 
 /** Handlers that ask each other are begun within each other, on one stack, as far as this; the others begin in turns of their own. */
@@ -58,7 +51,6 @@ export class Runtime {
   readonly heldBytes = new HeldBytes()
   readonly timeouts = new Timeouts()
   readonly singleFlight = new SingleFlight(this)
-  private readonly watches = new Set<Watch>()
   /** Who is told what was collected. */
   readonly listeners = new Set<(name: string, soft: Soft) => void>()
   /** How many collects have begun in this process. */
@@ -73,21 +65,6 @@ export class Runtime {
   /** How many of its fibers run. */
   get fibers(): number {
     return this.running.size
-  }
-
-  /** Counts the collects of a name, as they begin in this process, while `use` runs. */
-  watching<A, E, R>(name: string, use: (watch: Watch) => Effect.Effect<A, E, R>): Effect.Effect<A, E, R> {
-    return Effect.suspend(() => {
-      const watch = { name, collects: 0 }
-      this.watches.add(watch)
-      return Effect.ensuring(use(watch), Effect.sync(() => this.watches.delete(watch)))
-    })
-  }
-
-  /** A collect of the name begins. */
-  collectBegins(name: string): void {
-    this.collects++
-    for (const watch of this.watches) if (watch.name === name || name === everything) watch.collects++
   }
 
   /** Starts a fiber of the storage. It can be interrupted, also where its caller can't be. */

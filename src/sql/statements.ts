@@ -38,9 +38,10 @@ const statementsOf = (name: DialectName, prefix: string) => {
     FROM ${state} s LEFT JOIN ${items} i ON ${isInPlace} WHERE s.id = 1 ORDER BY i.id`,
     getHeads: `SELECT ${head}, NULL AS record FROM ${items} i WHERE ${isInPlace} ORDER BY i.id`,
     record: `SELECT record FROM ${items} WHERE id = ?`,
+    /** By a collect that is none of these. */
     isOvertaken: `WITH fill(since) AS (SELECT ${moment})
-    SELECT s.turn, EXISTS (SELECT 1 FROM ${collects} c, fill
-      WHERE c.name IN ${each} AND c.force IN (1, 2, 3) AND ${isAfter("fill.since")}) AS overtaken
+    SELECT s.turn, ${now(collects)} AS moment, EXISTS (SELECT 1 FROM ${collects} c, fill
+      WHERE c.name IN ${each} AND c.force IN (1, 2, 3) AND ${isAfter("fill.since")} AND c.id NOT IN ${ids}) AS overtaken
     FROM ${state} s WHERE s.id = 1`,
     lockPlace: lockPlace(prefix),
     insertItem: `INSERT INTO ${items} (key_hash, partition_hash, since, retain_until, bytes, head, record)
@@ -49,7 +50,7 @@ const statementsOf = (name: DialectName, prefix: string) => {
     deleteGroups: `DELETE FROM ${groups} WHERE item IN ${ids}`,
     deleteItems: `DELETE FROM ${items} WHERE id IN ${ids}`,
     collect: `${insertCollect} INTO ${collects} (name, said, force)
-    SELECT n.name, n.said, CAST(? AS INTEGER) FROM ${eachMember} n`,
+    SELECT n.name, n.said, CAST(? AS INTEGER) FROM ${eachMember} n RETURNING id`,
     /** What was collected since a moment, and where the storage stands; one row without a name where there is nothing. */
     collected: `WITH fill(since) AS (SELECT ${moment})
     SELECT s.turn, ${now(collects)} AS moment, c.said, c.force

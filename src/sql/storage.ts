@@ -87,14 +87,17 @@ export class SqlStorage implements CollectableCacheStorage.SharedService {
 
   readonly collect = (
     names: CollectableCacheStorage.Names,
-    style?: CollectableCacheStorage.CollectStyle
-  ): Effect.Effect<void, CacheStorageError> => {
+    style?: CollectableCacheStorage.CollectStyle,
+    own?: CacheStorage.Fill
+  ): Effect.Effect<CacheStorage.Fill | void, CacheStorageError> => {
     const all = namesOf(names)
     const [first] = Object.keys(all)
     if (first === undefined) return Effect.void
     const collected = this.database.run(this.statements.collect, [forceOf(style), JSON.stringify(all)])
-    return Effect.asVoid(
-      this.trying("collect", names.keys[0] ?? names.groups[0] ?? first, this.database.writeOne(collected))
+    return this.trying(
+      "collect",
+      names.keys[0] ?? names.groups[0] ?? first,
+      own === undefined ? Effect.asVoid(this.database.writeOne(collected)) : this.goOn(own, collected)
     )
   }
 
@@ -147,11 +150,41 @@ export class SqlStorage implements CollectableCacheStorage.SharedService {
 
   /** Whether none of these names, nor everything, was collected since. */
   private isCurrent(names: CollectableCacheStorage.Names, since: Since): Effect.Effect<boolean, SqlError> {
-    const all = JSON.stringify(Object.keys(namesOf({ ...names, everything: true })))
+    return Effect.map(this.now(names, since), (now) => now !== undefined)
+  }
+
+  /** Where the storage stands, unless one of these names or everything was collected since, but by these collects. */
+  private now(
+    names: CollectableCacheStorage.Names,
+    since: Since,
+    own: ReadonlyArray<string> = []
+  ): Effect.Effect<Since | undefined, SqlError> {
+    const all = Object.keys(namesOf({ ...names, everything: true }))
     return Effect.map(
-      this.database.run(this.statements.isOvertaken, [since.moment, all]),
-      ([row]) => row !== undefined && isKnown(since, Number(row["turn"])) && !row["overtaken"]
+      this.database.run(this.statements.isOvertaken, [since.moment, JSON.stringify(all), JSON.stringify(own)]),
+      ([row]) =>
+        row !== undefined && isKnown(since, Number(row["turn"])) && !row["overtaken"] ? sinceOf(row) : undefined
     )
+  }
+
+  /**
+   * The fill as it goes on over its own collect. What was collected before is asked about before, since in SQLite a collect
+   * takes the place of an earlier one; what others commit at the same time, after it is committed.
+   */
+  private goOn(
+    { lookup, since }: CacheStorage.Fill,
+    collect: Effect.Effect<ReadonlyArray<Row>, SqlError>
+  ): Effect.Effect<CacheStorage.Fill | undefined, SqlError> {
+    const { database } = this
+    const names = { keys: [lookup.key], groups: [] }
+    return Effect.gen(this, function*() {
+      const [isCurrent, rows] = yield* database.write(
+        Effect.all([isSince(since) ? this.isCurrent(names, since) : Effect.succeed(false), collect])
+      )
+      if (!isCurrent || !isSince(since)) return undefined
+      const now = yield* database.read(this.now(names, since, rows.map(({ id }) => String(id))))
+      return now && { lookup, item: undefined, since: now }
+    })
   }
 
   private keep(

@@ -190,6 +190,32 @@ const softCollecting = [
   })
 ]
 
+const ownCollecting = [
+  law("lets a fill go on over its own collect and over no other, or answers none", function*() {
+    const storage = yield* CollectableCacheStorage.CollectableCacheStorage
+    for (const soft of [false, true, "unless-error"] as const) {
+      for (const other of [ofKey, everything]) {
+        yield* keep(itemOf("old"), lookupOf())
+        const overtakenBefore = yield* fillOf(lookupOf())
+        yield* collectNames(other, soft)
+        const gone = yield* storage.collect(ofKey, { soft }, overtakenBefore)
+        if (gone) assert.equal(yield* set(itemOf("too old"), gone), "overtaken")
+
+        const overtakenAfter = yield* storage.collect(ofKey, { soft }, yield* fillOf(lookupOf()))
+        yield* collectNames(other, soft)
+        if (overtakenAfter) assert.equal(yield* set(itemOf("too old"), overtakenAfter), "overtaken")
+      }
+      yield* keep(itemOf("old"), lookupOf())
+      const fill = yield* storage.collect(ofKey, { soft }, yield* fillOf(lookupOf()))
+      const item = itemOf("its own")
+      if (fill) {
+        assert.equal(yield* set(item, fill), "kept")
+        assert.deepEqual(yield* found(lookupOf()), [plain(item), plain(item)])
+      }
+    }
+  })
+]
+
 const collectingEverything = [
   law("forgets everything where that is collected, and overtakes every fill", function*() {
     const ada = lookupOf({}, { key: "http://localhost/users/2", partition: "ada" })
@@ -229,5 +255,6 @@ export const collectableLaws = (
   ...laws(options),
   ...collecting,
   ...softCollecting,
+  ...ownCollecting,
   ...collectingEverything
 ]

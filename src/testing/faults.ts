@@ -203,10 +203,10 @@ export const layerFaulty: Layer.Layer<
         Effect.suspend(() => memory.set(item, fill)),
         () => Effect.succeed("kept")
       ),
-    collect: (names, style) =>
-      collect.run<void, CacheStorageError>(
+    collect: (names, style, own) =>
+      collect.run<CacheStorage.Fill | void, CacheStorageError>(
         names.keys[0] ?? names.groups[0] ?? "",
-        Effect.suspend(() => memory.collect(names, style)),
+        Effect.suspend(() => memory.collect(names, style, own)),
         () => Effect.void
       ),
     holds: (names, fill) =>

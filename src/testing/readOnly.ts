@@ -65,7 +65,7 @@ export const layerReadOnly: Layer.Layer<
     begin: (lookup) => memory.begin(lookup),
     set: (item, fill) =>
       Effect.andThen(item === undefined ? Effect.void : remember(item), Effect.suspend(() => memory.set(item, fill))),
-    collect: (names, style) => memory.collect(names, style),
+    collect: (names, style, own) => memory.collect(names, style, own),
     holds: (names, fill) => memory.holds(names, fill)
   }
   const written = Effect.sync(() =>
