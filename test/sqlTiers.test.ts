@@ -131,11 +131,11 @@ describeSql("what is collected", (database, name) => {
 })
 
 describePostgres("what is collected in PostgreSQL", () => {
-  it.scopedLive("while a server is away is forgotten near when it is there again", () =>
+  it.scopedLive("while a server is away is forgotten near when it is there again, which has lost what it knew", () =>
     Effect.gen(function*() {
       const server = yield* postgresServer
       const { a, b } = yield* whereOnlyNear({ client: pgClient(server.port), prefix: "shop_" })
-      yield* Effect.promise(() => server.stop())
+      yield* Effect.promise(() => server.stop("SIGQUIT"))
       yield* Effect.ignore(a.collect(names))
       expect(yield* isThere(b)).toBe(true)
       yield* Effect.promise(() => server.start())
