@@ -225,9 +225,9 @@ describe("97: a collect of a group that can't be delivered", () => {
       collect: (names, style, own) =>
         Effect.tap(
           Effect.suspend(() => collects === "fail" ? trouble("collect") : memory.collect(names, style, own)),
-          () => {
+          Effect.sync(() => {
             collects = "worked"
-          }
+          })
         )
     }))
     return Effect.gen(function*() {

@@ -201,9 +201,10 @@ class Node {
       },
       collect: (names, style, own) =>
         this.call("collect", () =>
-          Effect.tap(memory.collect(names, style, own), () => {
-            for (const node of nodes) node.tell({ ...names, ...style })
-          })),
+          Effect.tap(memory.collect(names, style, own), () =>
+            Effect.sync(() => {
+              for (const node of nodes) node.tell({ ...names, ...style })
+            }))),
       holds: (names, fill) => this.call("holds", () => memory.holds(names, fill)),
       collects: this.collects
     }

@@ -50,9 +50,10 @@ class Shared {
       collect: (names, style, own) =>
         this.asked(
           "collect",
-          Effect.tap(memory.collect(names, style, own), () => {
-            for (const tell of this.listeners.keys()) tell({ ...names, ...style })
-          })
+          Effect.tap(memory.collect(names, style, own), () =>
+            Effect.sync(() => {
+              for (const tell of this.listeners.keys()) tell({ ...names, ...style })
+            }))
         ),
       collects: this.isListenedTo
     }
