@@ -129,6 +129,12 @@ export interface Options<R = never> {
   readonly targets?: ReadonlyArray<string> | undefined
   /** Requests to leave alone. Default: none. */
   readonly bypass?: ((request: HttpServerRequest) => boolean) | undefined
+  /**
+   * Fresh hits of this route may be answered by the lane of `effect-http-cache/node`, before the server and all that is around
+   * the route have seen the request: authentication, rate limits, logs and whatever changes responses are passed by. It is
+   * not for a route with a `partition` or with `cacheControl: "private"`. Default `false`.
+   */
+  readonly lane?: boolean | undefined
   /** A larger body is not stored. Bytes. Default 4 MiB. */
   readonly maxBodyBytes?: number | undefined
   /** Our member of `Cache-Status`: its name, whether it says `detail` and `key`; or `false`. Default: a name, neither. */
@@ -148,7 +154,7 @@ export interface Options<R = never> {
  * @since 0.1.0
  * @category models
  */
-export interface DefaultOptions extends Omit<Options<HttpServerRequest>, "name"> {
+export interface DefaultOptions extends Omit<Options<HttpServerRequest>, "name" | "lane"> {
   /**
    * Scheme and host of the key, and what "same origin" means: those of the `"request"`, or the canonical ones where a
    * proxy in front ends TLS: `"https://api.example.com"`. Default `"request"`.

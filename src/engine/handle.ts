@@ -15,7 +15,7 @@ import { fetchOnce, planOf, sharedBy, storedBy } from "./collapse.js"
 import { discard, type Fetched } from "./fetch.js"
 import * as hiddenErrors from "./hiddenErrors.js"
 import type { Answered } from "./report.js"
-import { type CacheRequest, now } from "./request.js"
+import { type Answering, type Asked, type CacheRequest, now } from "./request.js"
 import { respondFailed, respondFetched, respondStored } from "./respond.js"
 import { revalidate } from "./revalidate.js"
 import { type Found, lookup, lookupAgain } from "./storageAccess.js"
@@ -57,9 +57,24 @@ export const handle = <Res, E, R>(
     })
   })
 
+/** The same where a fresh response can be answered with at once; `undefined`: the request needs all of `handle`. */
+export const hitAtOnce = <Res>(request: Answering<Res>): Answered<Res> | undefined => {
+  const found = valueOf(lookup(request))
+  if (found?.item === undefined) return undefined
+  const { item } = found
+  const time = now(request)
+  const reuse = Reuse.decide(item, wantedOf(request, item, time), time)
+  // What the route does not say that it varies by is counted.
+  if (reuse._tag !== "Fresh" || item.vary.length > request.policy.vary.length) return undefined
+  return valueOf(respondStored(request, item, { _tag: "Hit", ttl: reuse.ttl }, time))
+}
+
+const valueOf = <A>(effect: Effect.Effect<A>): A | undefined =>
+  Exit.isExit(effect) && Exit.isSuccess(effect) ? effect.value as A : undefined
+
 /** What a request asks of a stored response, once it is known which one that is. */
-const wantedOf = <Res, E, R>(
-  { asks, view }: CacheRequest<Res, E, R>,
+const wantedOf = (
+  { asks, view }: Asked,
   stored: CacheItem | undefined,
   time: number
 ): Reuse.Request => ({

@@ -74,11 +74,16 @@ export const make = <Res, E, R>(
   }
 }
 
+/** A request as far as a stored response answers it. */
+export interface Answering<Res> extends Asked {
+  readonly origin: Pick<Origin<Res, never, never>, "respond" | "breakConnection">
+}
+
 /** The request with another origin, view, selection or identity. */
-export const change = <Res, E, R>(
-  request: CacheRequest<Res, E, R>,
-  change: Partial<Pick<CacheRequest<Res, E, R>, "origin" | "view" | "selection" | "identity" | "asks">>
-): CacheRequest<Res, E, R> => {
+export const change = <Request extends Asked>(
+  request: Request,
+  change: Partial<Pick<Request, Extract<keyof Request, "origin"> | "view" | "selection" | "identity" | "asks">>
+): Request => {
   const changed = { ...request, ...change }
   return { ...changed, lookup: lookupOf(changed.key, changed.identity, changed.view, changed.selection) }
 }

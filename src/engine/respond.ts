@@ -17,7 +17,7 @@ import type { Fetched } from "./fetch.js"
 import { type Answer, noCookies, type SetCookies } from "./origin.js"
 import { type Answered, tellStatus } from "./report.js"
 import { partOf, several } from "./parts.js"
-import { type CacheRequest, now } from "./request.js"
+import { type Answering, type Asked, type CacheRequest, now } from "./request.js"
 import type { Reader } from "./sharedBody.js"
 import type { Judged } from "./store.js"
 
@@ -36,7 +36,7 @@ interface Ready {
 
 const ready = new WeakMap<CacheItem, Ready>()
 
-const readyOf = <Res, E, R>({ identity, policy }: CacheRequest<Res, E, R>, item: CacheItem): Ready => {
+const readyOf = ({ identity, policy }: Asked, item: CacheItem): Ready => {
   const known = ready.get(item)
   if (known !== undefined && known.policy === policy) return known
   const told = Storability.answerOf(item, policy)
@@ -56,8 +56,8 @@ const readyOf = <Res, E, R>({ identity, policy }: CacheRequest<Res, E, R>, item:
 }
 
 /** Answers with what is stored. `reader`: of its content, where that is still coming. */
-export const respondStored = <Res, E, R>(
-  request: CacheRequest<Res, E, R>,
+export const respondStored = <Res>(
+  request: Answering<Res>,
   item: CacheItem,
   outcome: CacheStatus.Outcome,
   now: number,
@@ -87,8 +87,8 @@ export const respondStored = <Res, E, R>(
 }
 
 /** What is made of a response for one user is for that one too, and is of the same groups. */
-const tellAbove = <Res, E, R>(
-  { above, identity }: CacheRequest<Res, E, R>,
+const tellAbove = (
+  { above, identity }: Asked,
   isPersonal: boolean,
   groups: Judged["groups"]
 ): void => {
@@ -197,8 +197,8 @@ interface Sent extends Answer {
 }
 
 /** Closes what is not sent, and then answers. */
-const sent = <Res, E, R>(
-  request: CacheRequest<Res, E, R>,
+const sent = <Res>(
+  request: Answering<Res>,
   answer: Sent,
   outcome: CacheStatus.Outcome,
   now: number
@@ -209,8 +209,8 @@ const sent = <Res, E, R>(
 }
 
 /** What the client needs of a response; for `HEAD` no content. `discard` is told what closes a body that is not sent. */
-const send = <Res, E, R>(
-  request: CacheRequest<Res, E, R>,
+const send = <Res>(
+  request: Answering<Res>,
   answer: Sent,
   outcome: CacheStatus.Outcome,
   now: number,

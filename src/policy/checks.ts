@@ -126,6 +126,7 @@ const optionChecks: { readonly [Name in keyof Required<Options>]: Check } = {
     "a list of response field names, such as [\"CDN-Cache-Control\"]"
   ),
   bypass: unless(isFunction, "a function from the request to a boolean"),
+  lane: oneOf(true, false),
   maxBodyBytes: unless((value) => Number.isInteger(value) && Number(value) >= 0, "a whole number of bytes, 0 or more"),
   cacheStatus: unless(
     (value) =>
@@ -135,7 +136,7 @@ const optionChecks: { readonly [Name in keyof Required<Options>]: Check } = {
   )
 }
 
-const { name: _, ...commonChecks } = optionChecks
+const { lane: _, name: __, ...commonChecks } = optionChecks
 
 const defaultsChecks: { readonly [Name in keyof Required<DefaultOptions>]: Check } = {
   ...commonChecks,
@@ -155,7 +156,19 @@ const collectChecks: { readonly [name: string]: Check } = {
   soft: oneOf(true, false, "unless-error")
 }
 
-export const route = (where: string, options: unknown): void => check(where, "option", options, optionChecks)
+export const route = (where: string, options: unknown): void => {
+  check(where, "option", options, optionChecks)
+  if (!isRecord(options) || options["lane"] !== true) return
+  const personal = options["partition"] !== undefined
+    ? "a partition"
+    : options["cacheControl"] === "private"
+    ? "cacheControl \"private\""
+    : undefined
+  if (personal === undefined) return
+  throw new TypeError(
+    `${where}: lane is true beside ${personal}; the lane answers everybody with the same response: leave one of them out`
+  )
+}
 
 export const defaults = (where: string, options: unknown): void => check(where, "option", options, defaultsChecks)
 

@@ -26,6 +26,8 @@ export interface Policy extends Storability.Policy, Advice {
   readonly origin: string | undefined
   readonly version: string | undefined
   readonly enabled: Effect.Effect<boolean, unknown> | undefined
+  /** The lane may answer: nothing has to be asked of the request first. */
+  readonly lane: boolean
 }
 
 /** The same, with what the binding to the server runs itself. */
@@ -49,6 +51,7 @@ const merge = <R>(route: Options<R>, defaults: DefaultOptions): ServerPolicy<R> 
   const expiry = route.expiry ?? defaults.expiry ?? (sharedExpiry === undefined ? undefined : 0)
   const partition = route.partition ?? defaults.partition
   const cacheStatus = route.cacheStatus ?? defaults.cacheStatus ?? {}
+  const bypass = route.bypass ?? defaults.bypass
   return {
     shared: true,
     name: route.name,
@@ -74,7 +77,7 @@ const merge = <R>(route: Options<R>, defaults: DefaultOptions): ServerPolicy<R> 
     honorsRequest:
       (route.requestDirectives ?? defaults.requestDirectives ?? (expiry === undefined ? "honor" : "ignore")) ===
         "honor",
-    bypass: route.bypass ?? defaults.bypass,
+    bypass,
     maxBodyBytes: route.maxBodyBytes ?? defaults.maxBodyBytes ?? defaultMaxBodyBytes,
     cacheStatus: cacheStatus === false ? undefined : {
       name: cacheStatus.name ?? defaultName,
@@ -85,7 +88,8 @@ const merge = <R>(route: Options<R>, defaults: DefaultOptions): ServerPolicy<R> 
     targets: route.targets ?? defaults.targets ?? [],
     origin: defaults.origin === "request" ? undefined : defaults.origin,
     version: defaults.version,
-    enabled: defaults.enabled
+    enabled: defaults.enabled,
+    lane: route.lane === true && partition === undefined && bypass === undefined && defaults.enabled === undefined
   }
 }
 

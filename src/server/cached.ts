@@ -20,6 +20,7 @@ import { groupsOf } from "../policy/checks.js"
 import type { Policies } from "../policy/policy.js"
 import * as Invalidation from "../protocol/Invalidation.js"
 import { step, withFiber } from "../runtime/effect.js"
+import { tell } from "./lane.js"
 import { ServerOrigin, sign } from "./origin.js"
 import { type App, type Respondable, toResponse } from "./platform.js"
 
@@ -49,8 +50,12 @@ export const cached = <RP>(
     return step(bypassOf(request), (bypass) =>
       step(
         bypass !== undefined ? pass(request, bypass) : identified(request),
-        (answered) =>
-          Exit.succeed(answered.outcome === undefined ? answered.response : sign(answered.response, request.above))
+        (answered) => {
+          tell(Context.unsafeGet(context, HttpServerRequest).source, request, answered)
+          return Exit.succeed(
+            answered.outcome === undefined ? answered.response : sign(answered.response, request.above)
+          )
+        }
       ))
   })
 }

@@ -75,13 +75,13 @@ export const standIn = (request: HttpServerRequest, own: Properties): HttpServer
 export const isWeb = (source: unknown): source is Request => source instanceof Request
 
 /** Node's request knows whether its connection is encrypted. */
-const isEncrypted = (source: unknown): boolean => {
+export const isEncrypted = (source: unknown): boolean => {
   const { socket } = source as { readonly socket?: { readonly encrypted?: boolean } }
   return socket?.encrypted === true
 }
 
 /** There is content, and how much is not said: HTTP/2 needs no field for that. */
-const isLengthUnsaid = ({ headers, source }: HttpServerRequest): boolean => {
+export const isLengthUnsaid = (headers: Fields.Fields, source: unknown): boolean => {
   const { stream } = source as { readonly stream?: { readonly endAfterHeaders?: boolean } }
   return Fields.get(headers, "transfer-encoding") !== undefined ||
     (stream?.endAfterHeaders === false && Fields.get(headers, "content-length") === undefined)
@@ -89,6 +89,15 @@ const isLengthUnsaid = ({ headers, source }: HttpServerRequest): boolean => {
 
 const schemeOf = ({ originalUrl, source }: HttpServerRequest): string =>
   isWeb(source) ? originalUrl.slice(0, originalUrl.indexOf(":")) : isEncrypted(source) ? "https" : "http"
+
+/** The end-to-end fields in their one spelling. `host`: as the key has it. */
+export const fieldsOf = (headers: Fields.Fields, host: string): Fields.Fields => {
+  const fields = Fields.endToEnd(headers)
+  // The target may name the host in the place of the field, and no `Connection` takes it away (RFC 9112 §3.2.2).
+  fields["host"] = host
+  if (host === "") delete fields["host"]
+  return Vary.spelled(fields)
+}
 
 /** `origin` replaces what the request says of scheme and host. */
 export const view = (given: HttpServerRequest, origin: string | undefined): View => {
@@ -98,20 +107,17 @@ export const view = (given: HttpServerRequest, origin: string | undefined): View
   const scheme = schemeOf(request)
   const host = Fields.get(headers, "host") ?? Fields.get(headers, ":authority")
   const keyed = CacheKey.ofRequest(originalUrl, scheme, host, origin)
-  const fields = Fields.endToEnd(headers)
-  // The target may name the host in the place of the field, and no `Connection` takes it away (RFC 9112 §3.2.2).
-  fields["host"] = CacheKey.hostOf(origin === undefined ? keyed.target.origin : CacheKey.origin(scheme, host ?? ""))
-  if (fields["host"] === "") delete fields["host"]
+  const hostInKey = CacheKey.hostOf(origin === undefined ? keyed.target.origin : CacheKey.origin(scheme, host ?? ""))
   const url = CacheKey.narrow(request.url, "all")
   const { isAmbiguous, ownOrigin, target } = keyed
   return {
     method: request.method,
-    fields: Vary.spelled(fields),
+    fields: fieldsOf(headers, hostInKey),
     target,
     ownOrigin,
     url,
     isRewritten: url !== CacheKey.pathOf(target),
-    hasBody: (Fields.get(headers, "content-length") ?? "0") !== "0" || isLengthUnsaid(request),
+    hasBody: (Fields.get(headers, "content-length") ?? "0") !== "0" || isLengthUnsaid(headers, request.source),
     isAmbiguous,
     asksToUpgrade: Fields.asksToUpgrade(headers)
   }
@@ -169,7 +175,7 @@ export const readContent = (
   const own = original(request)
   const { headers } = own
   const { body } = own.source as { readonly body?: unknown }
-  const isUnsaid = isLengthUnsaid(own) || (body !== undefined && body !== null)
+  const isUnsaid = isLengthUnsaid(headers, own.source) || (body !== undefined && body !== null)
   const length = Number(Fields.get(headers, "content-length") ?? (isUnsaid ? NaN : 0))
   if (!(length <= maxQueryBytes)) return Effect.succeed(undefined)
   const content = length === 0 ? Effect.succeed(new ArrayBuffer(0)) : request.arrayBuffer

@@ -78,14 +78,20 @@ const make = (
   return response
 }
 
+/** The fields that a client is sent. */
+export const fieldsOf = ({ fields, own }: Outgoing, length: number | undefined): { [name: string]: string } => {
+  const sent = Fields.merged(fields, own)
+  if (length !== undefined) sent["content-length"] = String(length)
+  return sent
+}
+
 /** A response of the platform's. */
 export const fromOutgoing = (outgoing: Outgoing, request: HttpServerRequest): Response => {
   const { body, cookies, status, statusText } = outgoing
-  const headers = Fields.merged(outgoing.fields, outgoing.own)
-  const own = ServerBody.toPlatform(body, Fields.get(headers, "content-type"))
+  const own = ServerBody.toPlatform(body, Fields.get(outgoing.fields, "content-type"))
+  const headers = fieldsOf(outgoing, own._tag === "Empty" ? undefined : own.contentLength)
   const native = (cookies.native as Cookies.Cookies | undefined) ?? Cookies.empty
   const response = make(status, statusText, headers, native, own)
-  if (own._tag !== "Empty" && own.contentLength !== undefined) headers["content-length"] = String(own.contentLength)
   return cookies.native === undefined && cookies.lines.length > 0
     ? withLines(response, cookies.lines, request)
     : response

@@ -1,0 +1,22 @@
+/** What a lane before the server is told of: requests like which it may answer by itself. */
+import type { Asked } from "../engine/request.js"
+import type { Answered } from "../engine/report.js"
+
+export interface Lane {
+  /** A request that came by it was answered with a fresh response. */
+  readonly learn: (message: object, request: Asked) => void
+}
+
+const lane = Symbol.for("effect-http-cache/lane")
+
+/** The message goes the usual way, and the lane is told where it could have answered. */
+export const comesBy = (message: object, own: Lane): void => {
+  ;(message as { [lane]?: Lane })[lane] = own
+}
+
+/** Tells the lane that a request has come by, if there is one, that the outermost cache has answered a hit. */
+export const tell = (message: unknown, request: Asked, { outcome }: Answered<unknown>): void => {
+  if (!request.policy.lane || outcome?._tag !== "Hit" || request.above.depth >= 0 || request.view.isRewritten) return
+  const source = message as object & { readonly [lane]?: Lane }
+  source[lane]?.learn(source, request)
+}
