@@ -40,6 +40,7 @@ const rooms: ReadonlyArray<readonly [name: string, includes: (file: string) => b
   ["policy", (file) => file === "CachePolicy.ts" || file.startsWith("policy/")],
   ["engine", (file) => file.startsWith("engine/")],
   ["server", (file) => file.startsWith("server/")],
+  ["node", (file) => /^(?:HttpCacheLane|node)\.ts$/.test(file) || file.startsWith("node/")],
   ["HttpCache", (file) => file === "HttpCache.ts"],
   ["index", (file) => file === "index.ts"],
   ["testing", (file) => file === "testing.ts" || file.startsWith("testing/")]

@@ -4,7 +4,7 @@ import { describe, expect, it } from "@effect/vitest"
 import { Effect, Layer, TestClock } from "effect"
 import { HttpCache, type InMemoryCacheStorage, withCache, withCollect } from "effect-http-cache"
 import type { HttpCacheLane } from "effect-http-cache/node"
-import { type App, type Ask, counted, mounted, routes, send, serve } from "./harness.js"
+import { type App, type Ask, counted, countsOf, mounted, routes, send, serve } from "./harness.js"
 import { laneServer } from "./lane.js"
 import { layerWaiting } from "./waiting.js"
 
@@ -50,15 +50,18 @@ describe("the lane", () => {
       ])
     }))
 
-  it.scoped("answers HEAD, and a client that has it already", () =>
+  it.scoped("answers HEAD, and a client that has it already, and counts them", () =>
     Effect.gen(function*() {
       const { ask, hits } = yield* known(page())
+      const answered = Effect.map(countsOf("effect_http_cache_lane_hits"), ({ [""]: count = 0 }) => count)
+      const before = yield* answered
       const { headers: { etag } } = yield* ask("/page")
       yield* ask("/page", { method: "HEAD" })
       const head = yield* ask("/page", { method: "HEAD" })
       expect([head.status, head.text, head.headers["content-length"]]).toEqual([200, "", "5"])
       expect((yield* ask("/page", { headers: { "if-none-match": etag } })).status).toBe(304)
       expect(hits.map(({ status }) => status)).toEqual([200, 200, 304])
+      expect((yield* answered) - before).toBe(3)
     }))
 
   it.scoped("counts Age, and leaves a stale response to the route", () =>
@@ -171,7 +174,7 @@ describe("what the lane leaves to the route", () => {
       const value = counted()
       const { ask, context, hits } = yield* known(routes({
         "GET /page": value.pipe(withCache({ ...lane, groups: () => ["pages"] })),
-        "PATCH /page": HttpServerResponse.empty().pipe(withCollect())
+        "PATCH /page": Effect.succeed(HttpServerResponse.empty()).pipe(withCollect())
       }))
       yield* ask("/page", { method: "PATCH" })
       expect((yield* ask("/page")).text).toBe("run 2")
@@ -194,7 +197,7 @@ describe("what the lane leaves to the route", () => {
         }))
       yield* during(page() as never, 3)
       expect(hits.length).toBe(1)
-      const [reply] = yield* during(HttpServerResponse.text("another") as never, 1)
+      const [reply] = yield* during(Effect.succeed(HttpServerResponse.text("another")) as never, 1)
       expect([reply!.text, hits.length]).toEqual(["another", 1])
     }))
 })

@@ -1,4 +1,5 @@
 /** Answers fresh hits of what it has seen before, with the same decisions as a route. */
+import * as Metric from "effect/Metric"
 import { LRUCache } from "lru-cache"
 import type * as Http from "node:http"
 import { hitAtOnce } from "../engine/handle.js"
@@ -6,9 +7,15 @@ import type { Outgoing } from "../engine/origin.js"
 import type { Answered } from "../engine/report.js"
 import { type Answering, type Asked, change } from "../engine/request.js"
 import * as Fields from "../protocol/Fields.js"
+import { countNow } from "../runtime/effect.js"
 import { comesBy, type Lane as Told } from "../server/lane.js"
 import { fieldsOf, isEncrypted, isLengthUnsaid } from "../server/request.js"
 import { write } from "./write.js"
+
+const counter = Metric.counter("effect_http_cache_lane_hits", {
+  description: "Requests that the lane of effect-http-cache has answered",
+  incremental: true
+})
 
 /** What is remembered of targets, the least recently asked for first to go. Bytes. */
 const maxBytes = 16 * 1024 * 1024
@@ -75,6 +82,7 @@ export class Lane implements Told {
       comesBy(message, this)
       return undefined
     }
+    countNow(counter)
     write(response, hit.response, message.method === "HEAD")
     return hit
   }

@@ -82,6 +82,9 @@ export const end = <A>(deferred: Deferred.Deferred<A>, exit: Exit.Exit<A>): void
 export const count = (counter: Metric.Metric.Counter<number>, name: string, value: string): Effect.Effect<void> =>
   Metric.increment(Metric.tagged(counter, name, value))
 
+/** The same outside of all fibers. */
+export const countNow = (counter: Metric.Metric.Counter<number>): void => counter.unsafeUpdate(1, [])
+
 /** What `next` answers each time that it is asked, until that is `undefined`. */
 export const streamOf = <A, E>(next: Effect.Effect<A | undefined, E>): Stream.Stream<A, E> =>
   Stream.repeatEffectOption(

@@ -68,6 +68,8 @@ export const end = <A>(deferred: Deferred.Deferred<A>, exit: Exit.Exit<A>): void
 export const count = (counter: Metric.Counter<number>, name: string, value: string): Effect.Effect<void> =>
   Metric.update(Metric.withAttributes(counter, { [name]: value }), 1)
 
+export const countNow = (counter: Metric.Counter<number>): void => counter.updateUnsafe(1, Context.empty())
+
 export const streamOf = <A, E>(next: Effect.Effect<A | undefined, E>): Stream.Stream<A, E> =>
   Stream.fromPull(
     Effect.succeed(
