@@ -1,6 +1,6 @@
 /**
  * Ratios of what a cache costs, each within one run: `npm run bench`, or `npm run bench -- --quick` in less than two minutes.
- * With `--strict` the exit code is 1 when a limit does not hold; it is 1 in any case when something could not be measured.
+ * `--only process`, `sizes` or `port` is one part. With `--strict` the exit code is 1 when a limit does not hold; it is 1 in any case when something could not be measured.
  */
 import { availableParallelism, loadavg } from "node:os"
 import { relative } from "node:path"
@@ -12,7 +12,11 @@ import { sizes } from "./sizes.js"
 import { Results } from "./table.js"
 
 const { values: flags } = parseArgs({
-  options: { quick: { type: "boolean", default: false }, strict: { type: "boolean", default: false } }
+  options: {
+    quick: { type: "boolean", default: false },
+    strict: { type: "boolean", default: false },
+    only: { type: "string" }
+  }
 })
 const started = performance.now()
 const load = () => loadavg()[0]!.toFixed(1)
@@ -34,9 +38,10 @@ const { between, inside, port, warmUp } = flags.quick
 const measured = relative(process.cwd(), fileURLToPath(import.meta.resolve("effect-http-cache")))
 console.log(`${measured}, Node ${process.version}, ${availableParallelism()} cores, load ${load()}`)
 const results = new Results()
-await inProcess(results, inside, warmUp)
-await sizes(results, between, flags.quick)
-await overPort(results, port)
+const isWanted = (part: string) => flags.only === undefined || flags.only === part
+if (isWanted("process")) await inProcess(results, inside, warmUp)
+if (isWanted("sizes")) await sizes(results, between, flags.quick)
+if (isWanted("port")) await overPort(results, port)
 
 const seconds = ((performance.now() - started) / 1000).toFixed(0)
 console.log(`\n${results.missed} limits do not hold. It took ${seconds} s; load ${load()}.`)

@@ -17,6 +17,8 @@ interface Target {
   /** What `Cache-Status` says, and whether the handler runs for each request. */
   readonly says: RegExp | undefined
   readonly runs: boolean
+  /** What the client sends beside. */
+  readonly fields?: ReadonlyArray<string>
 }
 
 interface Case {
@@ -35,6 +37,16 @@ const hit = (path: string, server: Target["server"] = "routes"): Target => ({
 })
 const missed = { says: /; fwd=uri-miss; stored/, runs: true, isNew: true }
 
+const bare = (path: string, fields: ReadonlyArray<string> = []): Target => ({
+  server: "bare",
+  path,
+  says: undefined,
+  runs: false,
+  fields
+})
+const byLane = (path: string, fields: ReadonlyArray<string> = []): Target => ({ ...hit(path, "lane"), fields })
+const has = ["If-None-Match: *"]
+
 const cases: ReadonlyArray<Case> = [
   { name: "control: without a cache", limit: { about: 1 }, contender: plain("/again"), baseline: plain("/small") },
   { name: "hit, 1 KiB", limit: { least: 0.9 }, contender: hit("/cached/small"), baseline: plain("/small") },
@@ -50,6 +62,36 @@ const cases: ReadonlyArray<Case> = [
     limit: { least: 0.55 },
     contender: { server: "routes", path: "/cached/items/", ...missed },
     baseline: plain("/items/", true)
+  },
+  {
+    name: "control: Node's server by itself",
+    limit: { about: 1 },
+    contender: bare("/small"),
+    baseline: bare("/small")
+  },
+  {
+    name: "hit by the lane, 1 KiB, by Node's server",
+    limit: { least: 0.9 },
+    contender: byLane("/small"),
+    baseline: bare("/small")
+  },
+  {
+    name: "hit by the lane, 64 KiB, by Node's server",
+    limit: { least: 0.9 },
+    contender: byLane("/large"),
+    baseline: bare("/large")
+  },
+  {
+    name: "304 by the lane, by Node's server",
+    limit: { least: 0.9 },
+    contender: byLane("/small", has),
+    baseline: bare("/small", has)
+  },
+  {
+    name: "hit by the lane, 1 KiB, by a plain route",
+    limit: { least: 4 },
+    contender: byLane("/small"),
+    baseline: plain("/small")
   }
 ]
 
@@ -60,7 +102,7 @@ let names = 0
 
 /** Requests a second, after what was asked has been seen to be what is to be measured. */
 const window = async ({ ports }: Server, target: Target, seconds: number): Promise<number> => {
-  const { isNew = false, path, runs, says, server } = target
+  const { fields = [], isNew = false, path, runs, says, server } = target
   const url = `http://127.0.0.1:${ports[server]}${path}`
   const name = isNew ? `w${names++}` : undefined
   const runsNow = async () => Number(await (await fetch(`http://127.0.0.1:${ports.routes}/runs`)).text())
@@ -72,11 +114,11 @@ const window = async ({ ports }: Server, target: Target, seconds: number): Promi
       throw new Error(`${path}: Cache-Status must be ${String(says ?? "absent")}, and is ${String(told)}`)
     }
   }
-  // The first one may be stored.
-  if (name === undefined) await (await fetch(url)).arrayBuffer()
+  // The first one may be stored, and the lane learns from the second one.
+  for (const _ of name === undefined ? [1, 2] : []) await (await fetch(url)).arrayBuffer()
   await look(name === undefined ? "" : `${name}-before`)
   const before = await runsNow()
-  const { perSecond, requests } = await load({ url, seconds, name })
+  const { perSecond, requests } = await load({ url, seconds, name, fields })
   const ran = await runsNow() - before
   await look(name === undefined ? "" : `${name}-after`)
   if (runs ? ran < requests || ran > requests + underWay : ran !== 0) {

@@ -29,8 +29,8 @@ const pinned = (core: string | undefined, command: string, args: ReadonlyArray<s
   core === undefined || !isPinned ? { command, args } : { command: "taskset", args: ["-c", core, command, ...args] }
 
 export interface Server {
-  /** Of the server with the routes, and of that with a cache around its router. */
-  readonly ports: { readonly routes: number; readonly around: number }
+  /** Of the server with the routes, of that with a cache around its router, of that with a lane, and of Node's own. */
+  readonly ports: { readonly [name in "routes" | "around" | "lane" | "bare"]: number }
   readonly close: () => Promise<void>
 }
 
@@ -62,15 +62,27 @@ export interface Load {
   readonly url: string
   readonly seconds: number
   readonly name: string | undefined
+  readonly fields: ReadonlyArray<string>
 }
 
 export const connections = 32
 
 /** What `wrk` counted. An answer that is neither `2xx` nor `3xx`, or a connection that broke, is an error. */
-export const load = async ({ name, seconds, url }: Load) => {
+export const load = async ({ fields, name, seconds, url }: Load) => {
   const script = name === undefined ? [] : ["-s", pathOf("unique.lua")]
   const own = name === undefined ? [] : ["--", name]
-  const options = ["-t", "1", "-c", String(connections), "-d", `${seconds}s`, ...script, url, ...own]
+  const options = [
+    "-t",
+    "1",
+    "-c",
+    String(connections),
+    "-d",
+    `${seconds}s`,
+    ...fields.flatMap((field) => ["-H", field]),
+    ...script,
+    url,
+    ...own
+  ]
   const { args, command } = pinned(clientCore, "wrk", options)
   const { stdout } = await promisify(execFile)(command, args, { timeout: (seconds + 20) * 1000 })
   const count = (pattern: RegExp): number => Number(pattern.exec(stdout)?.[1] ?? NaN)
