@@ -9,7 +9,6 @@
 import type * as Http from "node:http"
 import type * as Net from "node:net"
 import { Lane } from "./node/lane.js"
-import type { Outcome } from "./protocol/CacheStatus.js"
 
 /**
  * A request that the lane has answered.
@@ -21,8 +20,8 @@ export interface Hit {
   readonly request: Http.IncomingMessage
   /** `200`, `304`, or what else is stored. */
   readonly status: number
-  /** What `Cache-Status` says. */
-  readonly outcome: Outcome
+  /** For how long it is fresh. Milliseconds. */
+  readonly ttl: number
 }
 
 /**
@@ -69,8 +68,7 @@ export const createServer = <Server extends Net.Server>(create: () => Server, { 
   const isAnswered = (request: Http.IncomingMessage, response: Http.ServerResponse): boolean => {
     const answered = lane.answer(request, response)
     if (answered === undefined) return false
-    const { outcome, response: { status } } = answered
-    if (onHit !== undefined && outcome !== undefined) tell(onHit, { request, status, outcome })
+    if (onHit !== undefined) tell(onHit, { request, ...answered })
     return true
   }
   server.emit = (event: string, ...values: Array<unknown>): boolean =>

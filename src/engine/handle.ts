@@ -18,7 +18,7 @@ import type { Answered } from "./report.js"
 import { type Answering, type Asked, type CacheRequest, now } from "./request.js"
 import { respondFailed, respondFetched, respondStored } from "./respond.js"
 import { revalidate } from "./revalidate.js"
-import { type Found, lookup, lookupAgain } from "./storageAccess.js"
+import { type Access, type Found, lookup, lookupAgain } from "./storageAccess.js"
 import * as varyingWarning from "./varyingWarning.js"
 
 /**
@@ -57,17 +57,22 @@ export const handle = <Res, E, R>(
     })
   })
 
-/** The same where a fresh response can be answered with at once; `undefined`: the request needs all of `handle`. */
-export const hitAtOnce = <Res>(request: Answering<Res>): Answered<Res> | undefined => {
-  const found = valueOf(lookup(request))
-  if (found?.item === undefined) return undefined
-  const { item } = found
-  const time = now(request)
-  const reuse = Reuse.decide(item, wantedOf(request, item, time), time)
-  // What the route does not say that it varies by is counted.
-  if (reuse._tag !== "Fresh" || item.vary.length > request.policy.vary.length) return undefined
-  return valueOf(respondStored(request, item, { _tag: "Hit", ttl: reuse.ttl }, time))
+/**
+ * What is stored and fresh for a request that asks nothing of it, at once; `undefined`: the request needs all of `handle`, as
+ * where the response varies by what the route does not name, which is counted there.
+ */
+export const freshAtOnce = (access: Access): Reuse.Fresh<CacheItem> | undefined => {
+  const item = valueOf(lookup(access))?.item
+  if (item === undefined || item.range !== undefined || item.vary.length > access.policy.vary.length) return undefined
+  const reuse = Reuse.decide(item, Reuse.anybody, now(access))
+  return reuse._tag === "Fresh" ? reuse : undefined
 }
+
+/** Answers with what was found so. */
+export const hitAtOnce = <Res>(
+  request: Answering<Res>,
+  { stored, ttl }: Reuse.Fresh<CacheItem>
+): Answered<Res> | undefined => valueOf(respondStored(request, stored, { _tag: "Hit", ttl }, now(request)))
 
 const valueOf = <A>(effect: Effect.Effect<A>): A | undefined =>
   Exit.isExit(effect) && Exit.isSuccess(effect) ? effect.value as A : undefined

@@ -94,7 +94,7 @@ export const selectionWith = ({ selection, view }: Asked, content: Uint8Array): 
   content: Vary.contentOf(view.fields, Buffer.from(content).toString("base64"))
 })
 
-const lookupOf = (
+export const lookupOf = (
   key: CacheKey.CacheKey,
   { partition }: Identity,
   view: View,

@@ -2,14 +2,17 @@
 import * as Metric from "effect/Metric"
 import { LRUCache } from "lru-cache"
 import type * as Http from "node:http"
-import { hitAtOnce } from "../engine/handle.js"
-import type { Outgoing } from "../engine/origin.js"
-import type { Answered } from "../engine/report.js"
-import { type Answering, type Asked, change } from "../engine/request.js"
-import * as Fields from "../protocol/Fields.js"
+import type { CacheItem } from "../CacheItem.js"
+import { freshAtOnce, hitAtOnce } from "../engine/handle.js"
+import type { Outgoing, View } from "../engine/origin.js"
+import { type Answering, type Asked, lookupOf } from "../engine/request.js"
+import * as CacheControl from "../protocol/CacheControl.js"
+import type * as Fields from "../protocol/Fields.js"
+import type * as Reuse from "../protocol/Reuse.js"
 import { countNow } from "../runtime/effect.js"
 import { comesBy, type Lane as Told } from "../server/lane.js"
 import { fieldsOf, isEncrypted, isLengthUnsaid } from "../server/request.js"
+import { ready } from "./ready.js"
 import { write } from "./write.js"
 
 const counter = Metric.counter("effect_http_cache_lane_hits", {
@@ -37,8 +40,11 @@ const unusual = [
 /** What a client may ask of caches. */
 const directives = ["cache-control", "pragma"]
 
-const has = (fields: Fields.Fields, names: ReadonlyArray<string>): boolean =>
-  names.some((name) => Fields.get(fields, name) !== undefined)
+/** None of these is the name of what every object has. */
+const has = (fields: Fields.Fields, names: ReadonlyArray<string>): boolean => {
+  for (const name of names) if (fields[name] !== undefined) return true
+  return false
+}
 
 const noFields: Fields.Fields = {}
 
@@ -54,20 +60,72 @@ const nameOf = (message: Http.IncomingMessage, fields: Fields.Fields): string =>
 
 const fieldsIn = ({ headers }: Http.IncomingMessage): Fields.Fields => headers as Fields.Fields
 
+/** As that of the request which was learnt from, with the fields of this one, which are made where somebody asks for them. */
+class MessageView implements View {
+  readonly method: string
+  readonly target: View["target"]
+  readonly ownOrigin: string
+  readonly url: string
+  readonly isRewritten = false
+  readonly hasBody = false
+  readonly isAmbiguous = false
+  readonly asksToUpgrade = false
+  readonly host: string
+  private readonly headers: Fields.Fields
+  private made: Fields.Fields | undefined
+
+  constructor(
+    { host, method, ownOrigin, target, url }: Omit<View, "fields"> & { readonly host: string },
+    headers: Fields.Fields
+  ) {
+    this.method = method
+    this.target = target
+    this.ownOrigin = ownOrigin
+    this.url = url
+    this.host = host
+    this.headers = headers
+  }
+
+  get fields(): Fields.Fields {
+    return this.made ??= fieldsOf(this.headers, this.host)
+  }
+}
+
+/** A method and a target, and what answers them: nothing of the request that they were learnt from but what is the same for all. */
+interface Known extends Answering<Outgoing> {
+  readonly view: MessageView
+}
+
+/** What the lane has answered. */
+export interface Hit {
+  readonly status: number
+  readonly ttl: number
+}
+
 export class Lane implements Told {
-  private readonly learnt = new LRUCache<string, Answering<Outgoing>>({
+  private readonly learnt = new LRUCache<string, Known>({
     maxSize: maxBytes,
     sizeCalculation: (_, name) => overhead + 2 * name.length
   })
 
-  /** Keeps nothing of the request but what is the same for every client. */
   learn(message: object, request: Asked): void {
     const { above, cache, clock, identity, key, policy, runtime, selection, storage, view } = request
-    const { host = "" } = view.fields
-    const asked = { above, asks: request.asks, cache, clock, identity, key, policy, runtime, selection, storage }
-    const known = { ...asked, lookup: request.lookup, origin, view: { ...view, fields: { ...noFields, host } } }
     const incoming = message as Http.IncomingMessage
-    this.learnt.set(nameOf(incoming, fieldsIn(incoming)), change(known, {}))
+    const of = new MessageView({ ...view, host: view.fields["host"] ?? "" }, noFields)
+    const known = {
+      above,
+      asks: CacheControl.noRequestDirectives,
+      cache,
+      clock,
+      identity,
+      key,
+      policy,
+      runtime,
+      selection,
+      storage
+    }
+    const lookup = lookupOf(key, identity, of, selection)
+    this.learnt.set(nameOf(incoming, fieldsIn(incoming)), { ...known, lookup, origin, view: of })
   }
 
   /** What was learnt is about handlers that are not there any more. */
@@ -76,18 +134,14 @@ export class Lane implements Told {
   }
 
   /** `undefined`: the request goes the usual way, and what comes of it may be learnt. */
-  answer(message: Http.IncomingMessage, response: Http.ServerResponse): Answered<Outgoing> | undefined {
-    const hit = this.hit(message)
-    if (hit === undefined || hit.response.cookies.lines.length > 0) {
-      comesBy(message, this)
-      return undefined
-    }
-    countNow(counter)
-    write(response, hit.response, message.method === "HEAD")
+  answer(message: Http.IncomingMessage, response: Http.ServerResponse): Hit | undefined {
+    const hit = this.hit(message, response)
+    if (hit === undefined) comesBy(message, this)
+    else countNow(counter)
     return hit
   }
 
-  private hit(message: Http.IncomingMessage): Answered<Outgoing> | undefined {
+  private hit(message: Http.IncomingMessage, response: Http.ServerResponse): Hit | undefined {
     const { method } = message
     if (method !== "GET" && method !== "HEAD") return undefined
     const own = fieldsIn(message)
@@ -95,7 +149,20 @@ export class Lane implements Told {
     if (known === undefined) return undefined
     if (has(own, unusual) || (known.policy.honorsRequest && has(own, directives))) return undefined
     if ((own["content-length"] ?? "0") !== "0" || isLengthUnsaid(own, message)) return undefined
-    const fields = fieldsOf(own, known.view.fields["host"]!)
-    return hitAtOnce(change(known, { view: { ...known.view, method, fields } }))
+    const { cache, clock, policy, runtime, storage } = known
+    const view = new MessageView(known.view, own)
+    const lookup = lookupOf(known.key, known.identity, view, known.selection)
+    const fresh = freshAtOnce({ cache, clock, lookup, policy, runtime, storage })
+    if (fresh === undefined) return undefined
+    const made = ready(fresh, known.policy, method, own, () => outgoingOf({ ...known, view }, fresh))
+    if (made === undefined) return undefined
+    write(response, made)
+    return { status: made.status, ttl: fresh.ttl }
   }
+}
+
+/** A server keeps cookies apart from the other fields. */
+const outgoingOf = (request: Known, fresh: Reuse.Fresh<CacheItem>): Outgoing | undefined => {
+  const outgoing = hitAtOnce(request, fresh)?.response
+  return outgoing === undefined || outgoing.cookies.lines.length > 0 ? undefined : outgoing
 }

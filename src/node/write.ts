@@ -4,10 +4,23 @@ import * as Body from "../engine/body.js"
 import type { Outgoing } from "../engine/origin.js"
 import { fieldsOf } from "../server/response.js"
 
-export const write = (response: Http.ServerResponse, outgoing: Outgoing, isHead: boolean): void => {
+/** A response as Node's server is given it. */
+export interface Message {
+  readonly status: number
+  /** Names and values in turn. */
+  readonly fields: Array<string>
+  readonly content: Uint8Array | undefined
+}
+
+export const messageOf = (outgoing: Outgoing, isHead: boolean): Message => {
   const { body, status } = outgoing
   const bytes = Body.isEmpty(body) ? undefined : Body.bytesOf(body)
-  response.writeHead(status, fieldsOf(outgoing, bytes?.byteLength))
-  if (isHead || bytes === undefined) response.end()
-  else response.end(bytes)
+  const fields = Object.entries(fieldsOf(outgoing, bytes?.byteLength)).flat()
+  return { status, fields, content: isHead ? undefined : bytes }
+}
+
+export const write = (response: Http.ServerResponse, { content, fields, status }: Message): void => {
+  response.writeHead(status, fields)
+  if (content === undefined) response.end()
+  else response.end(content)
 }

@@ -17,8 +17,15 @@ export interface Terms extends Freshness.Aged {
   readonly retainUntil: number
 }
 
+export interface Fresh<Stored extends Terms> {
+  readonly _tag: "Fresh"
+  readonly stored: Stored
+  readonly age: number
+  readonly ttl: number
+}
+
 export type Reuse<Stored extends Terms> =
-  | { readonly _tag: "Fresh"; readonly stored: Stored; readonly age: number; readonly ttl: number }
+  | Fresh<Stored>
   /** It answers, and is to be validated in the background. */
   | { readonly _tag: "Revalidate"; readonly stored: Stored; readonly age: number; readonly ttl: number }
   | Forward
