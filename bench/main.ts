@@ -1,11 +1,12 @@
 /**
  * Ratios of what a cache costs, each within one run: `npm run bench`, or `npm run bench -- --quick` in less than two minutes.
- * `--only process`, `sizes` or `port` is one part. With `--strict` the exit code is 1 when a limit does not hold; it is 1 in any case when something could not be measured.
+ * `--only decisions`, `process`, `sizes` or `port` is one part. With `--strict` the exit code is 1 when a limit does not hold; it is 1 in any case when something could not be measured.
  */
 import { availableParallelism, loadavg } from "node:os"
 import { relative } from "node:path"
 import { fileURLToPath } from "node:url"
 import { parseArgs } from "node:util"
+import { decisions } from "./decisions.js"
 import { inProcess } from "./inProcess.js"
 import { overPort } from "./overPort.js"
 import { sizes } from "./sizes.js"
@@ -39,6 +40,7 @@ const measured = relative(process.cwd(), fileURLToPath(import.meta.resolve("effe
 console.log(`${measured}, Node ${process.version}, ${availableParallelism()} cores, load ${load()}`)
 const results = new Results()
 const isWanted = (part: string) => flags.only === undefined || flags.only === part
+if (isWanted("decisions")) await decisions(results, 15)
 if (isWanted("process")) await inProcess(results, inside, warmUp)
 if (isWanted("sizes")) await sizes(results, between, flags.quick)
 if (isWanted("port")) await overPort(results, port)
