@@ -51,7 +51,7 @@ export const cached = <RP>(
       step(
         bypass !== undefined ? pass(request, bypass) : identified(request),
         (answered) => {
-          tell(Context.unsafeGet(context, HttpServerRequest).source, request, answered)
+          tell(Context.unsafeGet(context, HttpServerRequest), request, answered)
           return Exit.succeed(
             answered.outcome === undefined ? answered.response : sign(answered.response, request.above)
           )

@@ -14,9 +14,17 @@ export const comesBy = (message: object, own: Lane): void => {
   ;(message as { [lane]?: Lane })[lane] = own
 }
 
-/** Tells the lane that a request has come by, if there is one, that the outermost cache has answered a hit. */
-export const tell = (message: unknown, request: Asked, { outcome }: Answered<unknown>): void => {
-  if (!request.policy.lane || outcome?._tag !== "Hit" || request.above.depth >= 0 || request.view.isRewritten) return
-  const source = message as object & { readonly [lane]?: Lane }
-  source[lane]?.learn(source, request)
+/**
+ * Tells the lane that a request has come by, if there is one, that the outermost cache has answered a hit. The source of a
+ * request beneath would be something that its handler has read.
+ */
+export const tell = (
+  request: { readonly source: unknown },
+  asked: Asked,
+  { outcome }: Answered<unknown>
+): void => {
+  const { above, policy, view } = asked
+  if (!policy.lane || outcome?._tag !== "Hit" || above.depth >= 0 || view.isRewritten) return
+  const source = request.source as { readonly [lane]?: Lane }
+  source[lane]?.learn(source, asked)
 }
