@@ -25,6 +25,6 @@ export const tell = (
 ): void => {
   const { above, policy, view } = asked
   if (!policy.lane || outcome?._tag !== "Hit" || above.depth >= 0 || view.isRewritten) return
-  const source = request.source as { readonly [lane]?: Lane }
-  source[lane]?.learn(source, asked)
+  const source = request.source as { readonly [lane]?: Lane } | undefined
+  source?.[lane]?.learn(source, asked)
 }
