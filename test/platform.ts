@@ -23,7 +23,6 @@ import {
   MetricState,
   Random,
   type Scope,
-  TestClock,
   TestContext
 } from "effect"
 
@@ -122,9 +121,6 @@ export const isRunning = (fiber: Fiber.RuntimeFiber<unknown, unknown>): boolean 
 
 /** Whether it has ended by an interruption. */
 export const isInterrupted = (exit: Exit.Exit<unknown, unknown>): boolean => Exit.isInterrupted(exit)
-
-/** Whether somebody waits for the TestClock. */
-export const isWaitedFor = Effect.map(TestClock.sleeps(), (sleeping) => [...sleeping].length > 0)
 
 /** A clock that stands still until a test moves it. */
 export const testClock = TestContext.TestContext

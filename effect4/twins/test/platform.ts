@@ -93,9 +93,6 @@ export const isRunning = (fiber: Fiber.Fiber<unknown, unknown>): boolean => fibe
 
 export const isInterrupted = (exit: Exit.Exit<unknown, unknown>): boolean => Exit.hasInterrupts(exit)
 
-/** The TestClock does not say it: whoever asks moves the clock. */
-export const isWaitedFor = Effect.succeed(true)
-
 export const testClock = TestClock.layer()
 
 /** Effect 4 makes no spans where nobody has provided a tracer. */
