@@ -110,6 +110,7 @@ export class Lane implements Told {
 
   learn(message: object, request: Asked): void {
     const { above, cache, clock, identity, key, policy, runtime, selection, storage, view } = request
+    // It has come by `answer`.
     const incoming = message as Http.IncomingMessage
     const of = new MessageView({ ...view, host: view.fields["host"] ?? "" }, noFields)
     const known = {

@@ -2,7 +2,7 @@
 import type { CacheItem } from "../CacheItem.js"
 import type { Outgoing } from "../engine/origin.js"
 import type { Policy } from "../policy/policy.js"
-import type * as Fields from "../protocol/Fields.js"
+import * as Fields from "../protocol/Fields.js"
 import type * as Reuse from "../protocol/Reuse.js"
 import { type Message, messageOf } from "./write.js"
 
@@ -23,8 +23,7 @@ const conditional = new WeakMap<CacheItem, Ready>()
 
 /** No field is taken away by `Connection`; a time would be compared with the clock, unless there are tags (RFC 9110 §13.1.3). */
 const isTellable = ({ connection, "if-modified-since": time, "if-none-match": tags }: Fields.Fields): boolean =>
-  (connection === undefined || connection === "keep-alive" || connection === "close") &&
-  (tags !== undefined || time === undefined)
+  Fields.nominatesNone(connection) && (tags !== undefined || time === undefined)
 
 /** What was made for the same, or what is made now. `fields`: as the client has sent them. */
 export const ready = (

@@ -112,12 +112,14 @@ const hopByHop: ReadonlySet<string> = new Set([
 const connectionOptions = (fields: Fields): Array<string> =>
   members(get(fields, "connection") ?? "").map((name) => name.toLowerCase())
 
+/** Whether `Connection` says what most clients say, which nominates no field that there is. */
+export const nominatesNone = (connection: string | undefined): boolean =>
+  connection === undefined || connection === "keep-alive" || connection === "close"
+
 /** What may be stored and sent on: neither hop-by-hop nor listed in `Connection`, nor one of `withheld`. */
 export const endToEnd = (fields: Fields, withheld?: ReadonlySet<string>): { [name: string]: string } => {
   const connection = get(fields, "connection")
-  // What most clients say nominates no field that there is.
-  const isUsual = connection === undefined || connection === "keep-alive" || connection === "close"
-  const nominated = isUsual ? undefined : connectionOptions(fields)
+  const nominated = nominatesNone(connection) ? undefined : connectionOptions(fields)
   const kept: { [name: string]: string } = {}
   for (const name of Object.keys(fields)) {
     if (hopByHop.has(name) || nominated?.includes(name) === true || withheld?.has(name) === true) continue
