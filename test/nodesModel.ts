@@ -211,10 +211,12 @@ class Node {
   }
 }
 
+const pathOf = (key: string): string => new URL(key).pathname
+
 /** What a collect of these names makes out of date. */
 const pathsOf = ({ groups, keys }: CollectableCacheStorage.Names): ReadonlyArray<string> =>
   paths.filter((path) =>
-    keys.some((key) => new URL(key).pathname === path) || groups.some((group) => group.includes(`of ${path}`))
+    keys.some((key) => pathOf(key) === path) || groups.some((group) => group.includes(`of ${path}`))
   )
 
 const isStale = ({ initialAge, lifetime, responseTime }: CacheItem.CacheItem, now: number): boolean =>
@@ -232,9 +234,17 @@ const live = async (seed: number, number: number, count: number, tally: Tally): 
   const farTimeout = isCalm ? 3600 : dice.one([0.2, 3600])
   const scope = Effect.runSync(Scope.make())
 
+  /** The value of its path when a fill began, by what its storage knows it by. */
+  const begunAt = new Map<unknown, number>()
+
   /** The storage of a node, as the engine has it. */
   const watched = (node: Node, tiered: CollectableCacheStorage.Service): CollectableCacheStorage.Service => ({
     ...tiered,
+    begin: (lookup) =>
+      Effect.suspend(() => {
+        const value = site.values.get(pathOf(lookup.key))!
+        return Effect.tap(tiered.begin(lookup), (fill) => Effect.sync(() => begunAt.set(fill.since, value)))
+      }),
     get: (lookup) =>
       Effect.suspend(() => {
         const { asked } = node
@@ -250,7 +260,10 @@ const live = async (seed: number, number: number, count: number, tally: Tally): 
       }),
     collect: (names, style, own) =>
       Effect.suspend(() => {
-        const written = pathsOf(names).map((path): Written => [path, site.values.get(path)!])
+        // A fill that goes on is of what its own run has written, also where another has written since: that one collects later.
+        const most = (path: string) =>
+          own !== undefined && pathOf(own.lookup.key) === path ? begunAt.get(own.since)! + 1 : Infinity
+        const written = pathsOf(names).map((path): Written => [path, Math.min(site.values.get(path)!, most(path))])
         const name = `${names.keys} ${names.groups}`
         return Effect.onExit(tiered.collect(names, style, own), (exit) =>
           Effect.sync(() => {
@@ -259,6 +272,7 @@ const live = async (seed: number, number: number, count: number, tally: Tally): 
               node.undelivered.add(name)
               return
             }
+            if (own !== undefined && exit.value !== undefined) begunAt.set(exit.value.since, begunAt.get(own.since)!)
             if (node.undelivered.delete(name)) world.tell("delivered late")
             for (const other of far.nodes) if (other !== node) { for (const each of written) other.owe(each) }
           }))
