@@ -55,7 +55,7 @@ export const decisions = async (results: Results, rounds: number): Promise<void>
   const byOurs = () => {
     const reuse = Reuse.decide(item, Reuse.anybody, Date.now())
     if (reuse._tag !== "Fresh") return undefined
-    const told = CacheStatus.append(item.headers, { _tag: "Hit", ttl: reuse.ttl }, style, item.key)
+    const told = CacheStatus.append(item.headers, { _tag: "Hit", ttl: reuse.ttl, age: 0 }, style, item.key)
     return Fields.merged(item.headers, { ...Answers.ageOf(reuse.age), "cache-status": told })
   }
   head("decisions: times as fast as http-cache-semantics")

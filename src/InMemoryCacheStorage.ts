@@ -14,7 +14,9 @@ import { Collects } from "./memory/collects.js"
 import { type Bounds, boundsOf, defaults } from "./memory/bounds.js"
 import { Entry, itemBytes } from "./memory/entry.js"
 import { owned } from "./memory/ownTexts.js"
+import { UseOrder } from "./memory/useOrder.js"
 import { limitReached } from "./runtime/limits.js"
+import * as metrics from "./runtime/metrics.js"
 import { nameOfGroup, nameOfKey } from "./runtime/names.js"
 import { runtimeOf } from "./runtime/runtime.js"
 import { answered, type Force, forceOf, hard, spared } from "./storages/force.js"
@@ -45,10 +47,7 @@ class Memory implements CollectableCacheStorage.Service {
   private readonly maxItemsBytes: number
   private readonly collects: Collects
   private readonly entries = new Map<CacheStorage.CacheKey, Entry>()
-  private oldest: Entry | undefined
-  private newest: Entry | undefined
-  private bytes = 0
-  private size = 0
+  readonly order = new UseOrder()
 
   constructor(limits: Bounds) {
     this.limits = limits
@@ -61,7 +60,7 @@ class Memory implements CollectableCacheStorage.Service {
     if (first === undefined) return Exit.fail(new CacheMiss({ key: lookup.key, reason: "uri-miss" }))
     const found = this.find(first, lookup)
     if (found !== undefined) {
-      this.touch(found)
+      this.order.use(found)
       return Exit.succeed(this.answered(found))
     }
     const reason = this.inPlace(lookup).length > 0 ? "vary-miss" : "uri-miss"
@@ -89,7 +88,10 @@ class Memory implements CollectableCacheStorage.Service {
     const rest = new Set(after)
     for (const entry of before) if (!rest.has(entry.item)) this.remove(entry)
     // What the item replaces is out of date, also when it is too large to be kept itself.
-    if (!isKept) return refused
+    if (!isKept) {
+      this.order.measure()
+      return refused
+    }
     this.add(item, fill.since as number)
     return after.length > this.limits.maxVariants
       ? Effect.andThen(this.dropOldest(before.filter((entry) => rest.has(entry.item))), kept)
@@ -106,6 +108,7 @@ class Memory implements CollectableCacheStorage.Service {
     if (everything) this.collectEverything(force)
     for (const key of keys) this.collectKey(key, force)
     for (const group of groups) this.collects.add(nameOfGroup(group), force)
+    this.order.measure()
     return goesOn ? Exit.succeed({ lookup: own.lookup, item: undefined, since: this.collects.count }) : Exit.void
   }
 
@@ -120,7 +123,7 @@ class Memory implements CollectableCacheStorage.Service {
 
   private collectKey(key: CacheStorage.CacheKey, force: Force): void {
     for (let entry = this.entries.get(key); entry !== undefined; entry = entry.next) {
-      if (force === hard) this.leaveOrder(entry)
+      if (force === hard) this.order.leave(entry)
       else if (force > entry.force) entry.force = force
     }
     if (force === hard) this.entries.delete(key)
@@ -130,8 +133,7 @@ class Memory implements CollectableCacheStorage.Service {
   private collectEverything(force: Force): void {
     if (force === hard) {
       this.entries.clear()
-      this.oldest = this.newest = undefined
-      this.bytes = this.size = 0
+      this.order.clear()
     }
     this.collects.addEverything(force)
   }
@@ -180,8 +182,12 @@ class Memory implements CollectableCacheStorage.Service {
     const entry = new Entry(item, since)
     if (last === undefined) this.entries.set(item.key, entry)
     else last.next = entry
-    this.enterOrder(entry)
-    while (this.bytes > this.maxItemsBytes || this.size > this.limits.maxItems) this.remove(this.oldest!)
+    this.order.enter(entry)
+    while (this.order.bytes > this.maxItemsBytes || this.order.size > this.limits.maxItems) {
+      this.remove(this.order.oldest!)
+      metrics.evictions(1)
+    }
+    this.order.measure()
   }
 
   private lastOf(key: CacheStorage.CacheKey): Entry | undefined {
@@ -208,38 +214,20 @@ class Memory implements CollectableCacheStorage.Service {
       if (before === undefined) return
       before.next = entry.next
     }
-    this.leaveOrder(entry)
-  }
-
-  private touch(entry: Entry): void {
-    if (entry === this.newest) return
-    this.leaveOrder(entry)
-    this.enterOrder(entry)
-  }
-
-  private enterOrder(entry: Entry): void {
-    entry.older = this.newest
-    entry.newer = undefined
-    if (this.newest !== undefined) this.newest.newer = entry
-    this.newest = entry
-    this.oldest ??= entry
-    this.bytes += entry.bytes
-    this.size++
-  }
-
-  private leaveOrder(entry: Entry): void {
-    if (entry.older === undefined) this.oldest = entry.newer
-    else entry.older.newer = entry.newer
-    if (entry.newer === undefined) this.newest = entry.older
-    else entry.newer.older = entry.older
-    this.bytes -= entry.bytes
-    this.size--
+    this.order.leave(entry)
   }
 }
 
 const kept = Exit.succeed<CacheStorage.Kept>("kept")
 const overtaken = Exit.succeed<CacheStorage.Kept>("overtaken")
 const refused = Exit.succeed<CacheStorage.Kept>("refused")
+
+/** It is measured for as long as its layer is open. */
+const held = (bounds: Bounds) =>
+  Effect.acquireRelease(
+    Effect.sync(() => new Memory(bounds)),
+    (memory) => Effect.sync(() => memory.order.leaveMetrics())
+  )
 
 /**
  * The storage as a service, to wrap it or to compose it with others. Throws as `layerWith` does.
@@ -274,7 +262,7 @@ export const layerWith = (
   limits: Limits
 ): Layer.Layer<CacheStorage.CacheStorage | CollectableCacheStorage.CollectableCacheStorage> => {
   const bounds = boundsOf(limits)
-  return CollectableCacheStorage.layer(Effect.sync(() => new Memory(bounds)))
+  return CollectableCacheStorage.layer(held(bounds))
 }
 
 /**
@@ -294,5 +282,5 @@ export const layerCollectable: Layer.Layer<
  * @category layers
  */
 export const layer: Layer.Layer<CacheStorage.CacheStorage> = CacheStorage.layer(
-  Effect.sync(() => new Memory(defaults))
+  held(defaults)
 )

@@ -53,6 +53,7 @@ describe("the lane", () => {
       const { ask, hits } = yield* known(page())
       const answered = Effect.map(countsOf("effect_http_cache_lane_hits"), ({ [""]: count = 0 }) => count)
       const before = yield* answered
+      const { ["outcome=hit,route=/page"]: asked = 0 } = yield* countsOf("effect_http_cache_requests")
       const { headers: { etag } } = yield* ask("/page")
       yield* ask("/page", { method: "HEAD" })
       const head = yield* ask("/page", { method: "HEAD" })
@@ -60,6 +61,9 @@ describe("the lane", () => {
       expect((yield* ask("/page", { headers: { "if-none-match": etag } })).status).toBe(304)
       expect(hits.map(({ status }) => status)).toEqual([200, 200, 304])
       expect((yield* answered) - before).toBe(3)
+      // With those that the route has answered first.
+      const { ["outcome=hit,route=/page"]: requests = 0 } = yield* countsOf("effect_http_cache_requests")
+      expect(requests - asked).toBe(4)
     }))
 
   it.scoped("counts Age, and leaves a stale response to the route", () =>

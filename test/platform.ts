@@ -134,16 +134,18 @@ export const yieldingAfter = (operations: number) => Effect.withMaxOpsBeforeYiel
 /** Makes this number the next of all random ones. */
 export const byRandom = (number: number) => Effect.withRandom(Random.fixed([number]))
 
-/** What a counter has counted, by its tag as `key=value`. */
+/** What a counter has counted, how often a histogram was told, or what a gauge is at, by its tags as `key=value`, sorted. */
 export const countsOf = (name: string): Effect.Effect<{ readonly [tag: string]: number }> =>
   Effect.map(
     Metric.snapshot,
     (pairs) =>
-      Object.fromEntries(pairs.flatMap(({ metricKey, metricState }) =>
-        metricKey.name === name && MetricState.isCounterState(metricState)
-          ? [[Array.from(metricKey.tags, ({ key, value }) => `${key}=${value}`).join(), Number(metricState.count)]]
-          : []
-      ))
+      Object.fromEntries(pairs.flatMap(({ metricKey, metricState }) => {
+        if (metricKey.name !== name) return []
+        const number = MetricState.isGaugeState(metricState)
+          ? metricState.value
+          : (metricState as MetricState.MetricState.Counter<number> | MetricState.MetricState.Histogram).count
+        return [[Array.from(metricKey.tags, ({ key, value }) => `${key}=${value}`).sort().join(), Number(number)]]
+      }))
   )
 
 export interface Logged {

@@ -3,10 +3,10 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type * as CacheStatus from "../protocol/CacheStatus.js"
 import * as ClientFields from "../protocol/ClientFields.js"
-import { step } from "../runtime/effect.js"
+import { isInterrupted, step } from "../runtime/effect.js"
 import * as enclosing from "./enclosing.js"
 import type { OwnFill, Passed } from "./origin.js"
-import { type Answered, tellStatus } from "./report.js"
+import { type Answered, report, tellStatus } from "./report.js"
 import type { CacheRequest } from "./request.js"
 import { begin } from "./storageAccess.js"
 import { storeForGet } from "./store.js"
@@ -54,14 +54,19 @@ const passWith = <Res, E, R>(
   const { above, origin } = request
   const outcome = { _tag: "Forwarded", stored: false, ...bypass } as const
   const passing = origin.pass(
-    (cause) => origin.tellOfFailure(cause, (fields) => tellStatus(fields, request, outcome)),
+    (cause) =>
+      origin.tellOfFailure(
+        cause,
+        (fields) => tellStatus(fields, request, outcome),
+        () => isInterrupted(cause) ? undefined : report(request, outcome)
+      ),
     ownFill
   )
   return Effect.flatMap(passing, (passed): Effect.Effect<Answered<Res>> => {
     if (passed.isSent) return Exit.succeed({ response: passed.response, outcome: undefined })
     const kept = keep(passed)
     const answer = (): Answered<Res> => {
-      if (passed.isFromBeneath) return { response: passed.response, outcome }
+      if (passed.isFromBeneath) return { response: passed.response, outcome: undefined }
       const own: { [name: string]: string } = {}
       if (bypass.detail === "partition") {
         enclosing.tellPersonal(above, "")

@@ -51,7 +51,7 @@ export const flightPlan = <Res, E, R>(
   const { origin, policy } = plan.request
   return {
     key: flight,
-    ownTrace: origin.ownTrace,
+    span: origin.span,
     asker: origin.asker,
     deadline: policy.deadline,
     late: failedLate,

@@ -9,7 +9,8 @@ import type * as CollectableCacheStorage from "../CollectableCacheStorage.js"
 import { forkDetached, pushed, step, withFiber } from "../runtime/effect.js"
 import type { Soft } from "../protocol/Reuse.js"
 import { limitReached } from "../runtime/limits.js"
-import { everything, namedBy, nameOfGroup, nameOfKey, textOf } from "../runtime/names.js"
+import * as metrics from "../runtime/metrics.js"
+import { everything, kindOf, namedBy, nameOfGroup, nameOfKey, textOf } from "../runtime/names.js"
 import { runtimeOf } from "../runtime/runtime.js"
 import { call } from "../runtime/storageCall.js"
 import { IsDelivery, retryAfter } from "../runtime/undeliveredCollects.js"
@@ -116,6 +117,7 @@ const collectNow = (
     call(made, () => step(storage.collect(namedBy(name), style, fill), goOn)),
     (isDelivered) => {
       if (isDelivered !== true) return Exit.succeed(false)
+      metrics.collects(kindOf(name))(1)
       for (const tell of runtime.listeners) tell(name, style?.soft ?? false)
       return yes
     }

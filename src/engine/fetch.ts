@@ -8,11 +8,13 @@ import * as Reuse from "../protocol/Reuse.js"
 import * as Validation from "../protocol/Validation.js"
 import * as Vary from "../protocol/Vary.js"
 import { step } from "../runtime/effect.js"
+import * as metrics from "../runtime/metrics.js"
 import type { Handle } from "../runtime/singleFlight.js"
 import { ask, type Asked } from "./ask.js"
 import * as Body from "./body.js"
 import * as group from "./group.js"
 import type { Answer, Handled } from "./origin.js"
+import { routeOf } from "./report.js"
 import { type CacheRequest, now } from "./request.js"
 import type { SharedBody } from "./sharedBody.js"
 import * as spellings from "./spellings.js"
@@ -142,7 +144,9 @@ const failed = <Res, E, R>(
   cause: Cause.Cause<E>
 ): Effect.Effect<Failed<E>> =>
   Effect.flatMap(plan.request.origin.statusOf(cause), (status) => {
-    learn(plan, place, undefined, { status, vary: noVary }, now(plan.request))
+    const time = now(plan.request)
+    metrics.ofRoute(routeOf(plan.request)).handlerAnswered(time - place.since)
+    learn(plan, place, undefined, { status, vary: noVary }, time)
     const isOver = Validation.supersedes(plan.request.view.method, status)
     return Effect.as(isOver ? drop(place) : Effect.void, { _tag: "Failed", status, cause })
   })
@@ -157,6 +161,7 @@ const keep = <Res, E, R>(
   const { request, wanted } = plan
   const { item } = place
   const { responseTime } = handled
+  metrics.ofRoute(routeOf(request)).handlerAnswered(responseTime - place.since)
   const answered: Answered<Res> = { _tag: "Answered", status: own.status, handled, answer, place }
   if (handled.isSent) {
     learn(plan, place, undefined, { status: own.status, vary: Vary.inFields(own.fields) }, responseTime)

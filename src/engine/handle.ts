@@ -71,8 +71,8 @@ export const freshAtOnce = (access: Access): Reuse.Fresh<CacheItem> | undefined 
 /** Answers with what was found so. */
 export const hitAtOnce = <Res>(
   request: Answering<Res>,
-  { stored, ttl }: Reuse.Fresh<CacheItem>
-): Answered<Res> | undefined => valueOf(respondStored(request, stored, { _tag: "Hit", ttl }, now(request)))
+  { age, stored, ttl }: Reuse.Fresh<CacheItem>
+): Answered<Res> | undefined => valueOf(respondStored(request, stored, { _tag: "Hit", ttl, age }, now(request)))
 
 const valueOf = <A>(effect: Effect.Effect<A>): A | undefined =>
   Exit.isExit(effect) && Exit.isSuccess(effect) ? effect.value as A : undefined
@@ -101,9 +101,9 @@ const serve = <Res, E, R>(
   reuse: Exclude<Reuse.Reuse<CacheItem>, Reuse.Forward>,
   time: number
 ): Effect.Effect<Answered<Res>, never, R> => {
-  const { stored, ttl } = reuse
+  const { age, stored, ttl } = reuse
   if (stored.vary.length > 0) request.origin.countAsRead(stored.vary)
-  const outcome = { _tag: "Hit", ttl } as const
+  const outcome = { _tag: "Hit", ttl, age } as const
   const answered = Effect.suspend(() => respondStored(request, stored, outcome, time))
   if (reuse._tag === "Revalidate") return Effect.andThen(revalidate(request, found, stored), answered)
   if (stored.vary.length > request.policy.vary.length) {
@@ -114,7 +114,7 @@ const serve = <Res, E, R>(
 
 /** The answer to `only-if-cached` where nothing stored can be reused (RFC 9111 §5.2.1.7). */
 const onlyIfCached = <Res, E, R>({ origin }: CacheRequest<Res, E, R>): Effect.Effect<Answered<Res>> =>
-  Exit.succeed({ response: origin.gatewayTimeout(), outcome: undefined })
+  Exit.succeed({ response: origin.gatewayTimeout(), outcome: { _tag: "NotCached" } })
 
 const again = <Res, E, R>(request: CacheRequest<Res, E, R>, attempt: Collapsing.Attempt) =>
   handle(request, Collapsing.again(attempt))

@@ -1,15 +1,9 @@
 /** An error that nobody is answered with is told in the log: once for each run of the handler, with the cause, and counted. */
 import type * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
-import * as Metric from "effect/Metric"
-import { count } from "../runtime/effect.js"
+import * as metrics from "../runtime/metrics.js"
 import type { Fetched } from "./fetch.js"
 import type { Asked } from "./request.js"
-
-const counter = Metric.counter("effect_http_cache_errors_hidden", {
-  description: "How often an error of a handler was not what a request was answered with, by what was instead",
-  incremental: true
-})
 
 /** What is done instead. */
 const instead = {
@@ -47,9 +41,9 @@ export const tell = <Res, E>(
     const trouble = troubleOf(fetched)
     if (trouble === undefined) return Effect.void
     const { cause, what } = trouble
-    const counted = count(counter, "by", by)
-    if (told.has(fetched)) return counted
+    metrics.errorsHidden(by)(1)
+    if (told.has(fetched)) return Effect.void
     told.add(fetched)
     const line = `effect-http-cache: the handler of ${key} ${what}; ${instead[by]}`
-    return Effect.andThen(counted, cause === undefined ? Effect.logWarning(line) : Effect.logWarning(line, cause))
+    return cause === undefined ? Effect.logWarning(line) : Effect.logWarning(line, cause)
   })

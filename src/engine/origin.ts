@@ -4,6 +4,7 @@
  */
 import type * as Cause from "effect/Cause"
 import type * as Effect from "effect/Effect"
+import type * as Tracer from "effect/Tracer"
 import type * as CacheStorage from "../CacheStorage.js"
 import type { Said } from "../protocol/CacheControl.js"
 import type * as CacheKey from "../protocol/CacheKey.js"
@@ -11,7 +12,7 @@ import type * as Fields from "../protocol/Fields.js"
 import type * as Range from "../protocol/Range.js"
 import type { Reads } from "../protocol/Reads.js"
 import type * as Vary from "../protocol/Vary.js"
-import type { Trace } from "../runtime/singleFlight.js"
+import type { Trace } from "../runtime/trace.js"
 import type { Body } from "./body.js"
 import type { Policy } from "../policy/policy.js"
 
@@ -141,9 +142,9 @@ export interface Route {
 
 export interface Origin<Res, E, R> {
   readonly view: View
-  /** The span of the client's that the request says it is of, and the trace that the server has it in. */
+  /** The span of the client's that the request says it is of, and the one that the request is answered in. */
   readonly asker: Trace | undefined
-  readonly ownTrace: string | undefined
+  readonly span: Tracer.AnySpan | undefined
   /** The route's `bypass` says so, or the binding can't cache what its handler answers. */
   readonly isBypassed: boolean
   /** Whose response is wanted; `undefined` where that can't be told. */
@@ -176,11 +177,17 @@ export interface Origin<Res, E, R> {
   readonly amend: (response: Res, fields: Fields.Fields) => Res
   /** The status that a failure is answered with further outside. */
   readonly statusOf: (cause: Cause.Cause<E>) => Effect.Effect<number>
-  /** Gives the response that is made of a failure further outside the fields that `say` makes of its own. */
+  /**
+   * Gives the response that is made of a failure further outside the fields that `say` makes of its own, unless a cache
+   * beneath has; `report` is run where none has.
+   */
   readonly tellOfFailure: (
     cause: Cause.Cause<E>,
-    say: (fields: { [name: string]: string }) => void
+    say: (fields: { [name: string]: string }) => void,
+    report: () => void
   ) => Effect.Effect<void>
+  /** The pattern of the route, where there is one: `/users/:id`. */
+  readonly pattern: string | undefined
   /** What answers the request, once the handler has. */
   readonly route: Route
   /** Breaks the client's connection. */

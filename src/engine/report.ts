@@ -1,13 +1,15 @@
-/** The Outcome of a request, as the header that clients and operators read. */
+/** The Outcome of a request, as clients and operators read it: `Cache-Status`, the metrics, and what the span says. */
 import * as CacheStatus from "../protocol/CacheStatus.js"
 import type * as Fields from "../protocol/Fields.js"
+import * as metrics from "../runtime/metrics.js"
+import type { Origin } from "./origin.js"
 import type { Asked } from "./request.js"
 
 /** What the cache answers and what it did for it: each log, span and metric is made of the outcome. */
 export interface Answered<Res> {
   readonly response: Res
-  /** `undefined` where the response had been sent before the cache saw it. */
-  readonly outcome: CacheStatus.Outcome | undefined
+  /** `undefined` where the response had been sent before the cache saw it, or a cache beneath has told of its own. */
+  readonly outcome: CacheStatus.Outcome | CacheStatus.NotCached | undefined
 }
 
 /** Adds our member to the `Cache-Status` of `response`, in `fields`. */
@@ -18,4 +20,22 @@ export const tellStatus = (
   response: Fields.Fields = fields
 ): void => {
   if (cacheStatus !== undefined) CacheStatus.add(fields, response, outcome, cacheStatus, key)
+}
+
+/** Of which request something is reported. */
+export interface Reported extends Pick<Asked, "key" | "policy"> {
+  readonly origin: Pick<Origin<never, never, never>, "pattern" | "span">
+}
+
+/** By what its route is known to operators. */
+export const routeOf = ({ origin, policy }: Reported): string => origin.pattern ?? policy.name ?? "*"
+
+/** Counts a request that is answered, and tells its span. Each binding calls it once for each answer. */
+export const report = (request: Reported, outcome: Answered<unknown>["outcome"]): void => {
+  if (outcome === undefined) return
+  metrics.ofRoute(routeOf(request)).answered(outcome)
+  const { span } = request.origin
+  if (span?._tag !== "Span") return
+  for (const [name, value] of Object.entries(CacheStatus.attributes(outcome))) span.attribute(name, value)
+  if (request.policy.cacheStatus?.key === true) span.attribute("cache.key", request.key)
 }

@@ -15,13 +15,11 @@ import * as Body from "./body.js"
 import * as enclosing from "./enclosing.js"
 import type { Fetched } from "./fetch.js"
 import { type Answer, noCookies, type SetCookies } from "./origin.js"
-import { type Answered, tellStatus } from "./report.js"
+import { type Answered, report, tellStatus } from "./report.js"
 import { partOf, several } from "./parts.js"
 import { type Answering, type Asked, type CacheRequest, now } from "./request.js"
 import type { Reader } from "./sharedBody.js"
 import type { Judged } from "./store.js"
-
-type Forwarded = Extract<CacheStatus.Outcome, { readonly _tag: "Forwarded" }>
 
 /** What of a stored response is the same for each request: it is made when the response is first sent. */
 interface Ready {
@@ -103,18 +101,22 @@ const unjudged: Judged = { told: { private: true, expires: false }, isPersonal: 
 export const respondFetched = <Res, E, R>(
   request: CacheRequest<Res, E, R>,
   fetched: Exclude<Fetched<Res, E>, { readonly _tag: "Found" }>,
-  outcome: Forwarded
+  outcome: CacheStatus.Forwarded
 ): Effect.Effect<Answered<Res>, E> => {
   if (fetched._tag === "Failed") {
     const { cause, status } = fetched
     if (cause === undefined) return Exit.succeed(respondFailed(request, status, outcome))
-    const told = request.origin.tellOfFailure(cause, (fields) => tellStatus(fields, request, outcome))
+    const told = request.origin.tellOfFailure(
+      cause,
+      (fields) => tellStatus(fields, request, outcome),
+      () => report(request, outcome)
+    )
     return Effect.andThen(told, Effect.failCause(cause))
   }
   const { answer, handled, judged = unjudged, shared } = fetched
   if (handled.isSent) return Exit.succeed({ response: handled.response, outcome: undefined })
   tellAbove(request, judged.isPersonal, judged.groups)
-  if (handled.isFromBeneath) return respondFromBeneath(request, handled.response, handled.answer, judged.told, outcome)
+  if (handled.isFromBeneath) return respondFromBeneath(request, handled.response, handled.answer, judged.told)
   const { detail, item, told } = judged
   if (told.expires) Answers.withoutAge(answer.fields)
   ClientFields.tell(answer.fields, request.policy, told, request.identity.reads)
@@ -150,7 +152,7 @@ export const respondFetched = <Res, E, R>(
 export const respondFailed = <Res, E, R>(
   request: CacheRequest<Res, E, R>,
   status: number,
-  outcome: Forwarded
+  outcome: CacheStatus.Forwarded
 ): Answered<Res> => {
   const own: { [name: string]: string } = {}
   const said = { ...outcome, status }
@@ -171,22 +173,21 @@ const respondFromBeneath = <Res, E, R>(
   request: CacheRequest<Res, E, R>,
   response: Res,
   answer: Answer,
-  told: CacheControl.Answer,
-  outcome: Forwarded
+  told: CacheControl.Answer
 ): Effect.Effect<Answered<Res>> => {
   const { origin, policy, view } = request
   ClientFields.tellPrivate(answer.fields, policy, told)
   const rest = { ...answer, isStored: false, size: undefined, isDivisible: false, isComing: false }
   const needed = Answers.needed(rest, view, false, now(request))
   if (needed._tag === "All") {
-    return Exit.succeed({ response: origin.amend(response, ClientFields.changed(answer.fields)), outcome })
+    return Exit.succeed({ response: origin.amend(response, ClientFields.changed(answer.fields)), outcome: undefined })
   }
   const fields = needed._tag === "NotModified"
     ? Answers.fieldsOfNotModified(answer.fields)
     : Answers.fieldsOfFailed(answer.fields)
   const status = needed._tag === "NotModified" ? 304 : 412
   const own = origin.respond({ status, fields, own: {}, cookies: answer.cookies, body: Body.empty })
-  return Effect.as(Body.discard(answer.body), { response: own, outcome })
+  return Effect.as(Body.discard(answer.body), { response: own, outcome: undefined })
 }
 
 interface Sent extends Answer {

@@ -1,24 +1,19 @@
 /** Answers fresh hits of what it has seen before, with the same decisions as a route. */
-import * as Metric from "effect/Metric"
 import { LRUCache } from "lru-cache"
 import type * as Http from "node:http"
 import type { CacheItem } from "../CacheItem.js"
 import { freshAtOnce, hitAtOnce } from "../engine/handle.js"
 import type { Outgoing, View } from "../engine/origin.js"
 import { type Answering, type Asked, lookupOf } from "../engine/request.js"
+import { report, type Reported } from "../engine/report.js"
 import * as CacheControl from "../protocol/CacheControl.js"
 import type * as Fields from "../protocol/Fields.js"
 import type * as Reuse from "../protocol/Reuse.js"
-import { countNow } from "../runtime/effect.js"
+import * as metrics from "../runtime/metrics.js"
 import { comesBy, type Lane as Told } from "../server/lane.js"
 import { fieldsOf, isEncrypted, isLengthUnsaid } from "../server/request.js"
 import { ready } from "./ready.js"
 import { write } from "./write.js"
-
-const counter = Metric.counter("effect_http_cache_lane_hits", {
-  description: "Requests that the lane of effect-http-cache has answered",
-  incremental: true
-})
 
 /** What is remembered of targets, the least recently asked for first to go. Bytes. */
 const maxBytes = 16 * 1024 * 1024
@@ -49,7 +44,7 @@ const has = (fields: Fields.Fields, names: ReadonlyArray<string>): boolean => {
 const noFields: Fields.Fields = {}
 
 /** The answer is written by the lane itself. */
-const origin: Answering<Outgoing>["origin"] = { respond: (outgoing) => outgoing, breakConnection: () => {} }
+const origin = { respond: (outgoing: Outgoing) => outgoing, breakConnection: () => {}, span: undefined }
 
 /** The method and the target as the message has them: what that is a request for was found out when it was first answered. */
 const nameOf = (message: Http.IncomingMessage, fields: Fields.Fields): string => {
@@ -94,6 +89,7 @@ class MessageView implements View {
 /** A method and a target, and what answers them: nothing of the request that they were learnt from but what is the same for all. */
 interface Known extends Answering<Outgoing> {
   readonly view: MessageView
+  readonly origin: Answering<Outgoing>["origin"] & Reported["origin"]
 }
 
 /** What the lane has answered. */
@@ -108,8 +104,9 @@ export class Lane implements Told {
     sizeCalculation: (_, name) => overhead + 2 * name.length
   })
 
-  learn(message: object, request: Asked): void {
+  learn(message: object, request: Asked & Reported): void {
     const { above, cache, clock, identity, key, policy, runtime, selection, storage, view } = request
+    const { pattern } = request.origin
     // It has come by `answer`.
     const incoming = message as Http.IncomingMessage
     const of = new MessageView({ ...view, host: view.fields["host"] ?? "" }, noFields)
@@ -126,7 +123,12 @@ export class Lane implements Told {
       storage
     }
     const lookup = lookupOf(key, identity, of, selection)
-    this.learnt.set(nameOf(incoming, fieldsIn(incoming)), { ...known, lookup, origin, view: of })
+    this.learnt.set(nameOf(incoming, fieldsIn(incoming)), {
+      ...known,
+      lookup,
+      origin: { ...origin, pattern },
+      view: of
+    })
   }
 
   /** What was learnt is about handlers that are not there any more. */
@@ -138,7 +140,7 @@ export class Lane implements Told {
   answer(message: Http.IncomingMessage, response: Http.ServerResponse): Hit | undefined {
     const hit = this.hit(message, response)
     if (hit === undefined) comesBy(message, this)
-    else countNow(counter)
+    else metrics.laneHits(1)
     return hit
   }
 
@@ -158,6 +160,7 @@ export class Lane implements Told {
     const made = ready(fresh, known.policy, method, own, () => outgoingOf({ ...known, view }, fresh))
     if (made === undefined) return undefined
     write(response, made)
+    report(known, { ...fresh, _tag: "Hit" })
     return { status: made.status, ttl: fresh.ttl }
   }
 }

@@ -45,20 +45,31 @@ export const details = {
 
 export type Detail = keyof typeof details
 
+/** `only-if-cached`, and nothing that is stored can be reused: the request went nowhere. */
+export interface NotCached {
+  readonly _tag: "NotCached"
+}
+
+/** It was answered with what is stored. Milliseconds; what is stale has no `ttl` left. */
+export interface Hit {
+  readonly _tag: "Hit"
+  readonly ttl: number
+  readonly age: number
+}
+
+export interface Forwarded {
+  readonly _tag: "Forwarded"
+  readonly reason: ForwardReason
+  readonly stored: boolean
+  /** The handler's status, where another one is sent. */
+  readonly status?: number | undefined
+  readonly detail?: Detail | undefined
+  /** It waited for another request; whether that one's response answers it (RFC 9211 §2.6). */
+  readonly collapsed?: boolean | undefined
+}
+
 /** What left the cache for one request. */
-export type Outcome =
-  /** Milliseconds. */
-  | { readonly _tag: "Hit"; readonly ttl: number }
-  | {
-    readonly _tag: "Forwarded"
-    readonly reason: ForwardReason
-    readonly stored: boolean
-    /** The handler's status, where another one is sent. */
-    readonly status?: number | undefined
-    readonly detail?: Detail | undefined
-    /** It waited for another request; whether that one's response answers it (RFC 9211 §2.6). */
-    readonly collapsed?: boolean | undefined
-  }
+export type Outcome = Hit | Forwarded
 
 export interface Style {
   readonly name: string
@@ -96,6 +107,18 @@ const member = (outcome: Outcome, style: Style, key: string): string => {
     parts.push(`detail=${outcome.detail}`)
   }
   return parts.join("; ")
+}
+
+/** What a span says of it. A time is in seconds. */
+export const attributes = (outcome: Outcome | NotCached): { readonly [name: string]: string | number | boolean } => {
+  if (outcome._tag === "NotCached") return { "cache.hit": false }
+  if (outcome._tag === "Hit") {
+    const { age, ttl } = outcome
+    return { "cache.hit": true, "cache.ttl": Math.floor(ttl / 1000), "cache.age": Math.floor(age / 1000) }
+  }
+  const { collapsed = false, detail, reason, stored } = outcome
+  const said = { "cache.hit": false, "cache.reason": reason, "cache.stored": stored, "cache.collapsed": collapsed }
+  return detail === undefined ? said : { ...said, "cache.detail": detail }
 }
 
 /** Whether a cache of this name has said what it did. */

@@ -9,12 +9,12 @@ import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as FiberId from "effect/FiberId"
 import * as FiberRef from "effect/FiberRef"
-import * as Metric from "effect/Metric"
 import * as Option from "effect/Option"
 import { pipeArguments } from "effect/Pipeable"
 import * as Runtime from "effect/Runtime"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
+import type * as Tracer from "effect/Tracer"
 import type { YieldWrap } from "effect/Utils"
 
 /** Goes on at once with what an effect has already ended with. An `Exit` is an Effect that has ended. */
@@ -53,6 +53,9 @@ export const forkDetached = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Ef
 /** Epoch milliseconds. */
 export const millisOf = (clock: Clock.Clock): number => clock.unsafeCurrentTimeMillis()
 
+/** A time to measure how long something takes. Seconds. */
+export const secondsOf = (clock: Clock.Clock): number => Number(clock.unsafeCurrentTimeNanos()) / 1e9
+
 /** Runs an effect by this clock. */
 export const byClock = <A, E, R>(effect: Effect.Effect<A, E, R>, clock: Clock.Clock): Effect.Effect<A, E, R> =>
   Effect.withClock(effect, clock)
@@ -78,12 +81,10 @@ export const ended = <A>(deferred: Deferred.Deferred<A>): Effect.Effect<A> => De
 
 export const end = <A>(deferred: Deferred.Deferred<A>, exit: Exit.Exit<A>): void => Deferred.unsafeDone(deferred, exit)
 
-/** Adds one to the counter of this name and value. */
-export const count = (counter: Metric.Metric.Counter<number>, name: string, value: string): Effect.Effect<void> =>
-  Metric.increment(Metric.tagged(counter, name, value))
-
-/** The same outside of all fibers. */
-export const countNow = (counter: Metric.Metric.Counter<number>): void => counter.unsafeUpdate(1, [])
+/** Links a span to another one. */
+export const link = (span: Tracer.AnySpan | undefined, to: Tracer.AnySpan | undefined): void => {
+  if (span?._tag === "Span" && to !== undefined) span.addLinks([{ _tag: "SpanLink", span: to, attributes: {} }])
+}
 
 /** What `next` answers each time that it is asked, until that is `undefined`. */
 export const streamOf = <A, E>(next: Effect.Effect<A | undefined, E>): Stream.Stream<A, E> =>

@@ -9,6 +9,7 @@ import type * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
+import type * as Tracer from "effect/Tracer"
 import {
   type Caller,
   deferred,
@@ -18,11 +19,14 @@ import {
   ifNotSent,
   inheritReferences,
   interruptLater,
+  link,
   type Running,
   step,
   withFiber
 } from "./effect.js"
+import * as metrics from "./metrics.js"
 import type { Runtime } from "./runtime.js"
+import { isOwn, type Trace } from "./trace.js"
 
 /** What a run does with the flight that it is of. */
 export interface Handle<A> {
@@ -34,17 +38,11 @@ export interface Handle<A> {
   readonly began: (from: unknown) => void
 }
 
-/** The trace that a request is of, and the span of the client's that it says it is beneath. */
-export interface Trace {
-  readonly traceId: string
-  readonly spanId: string
-}
-
 export interface Plan<A, R> {
   /** What is asked for; requests with the same key join. */
   readonly key: string
-  /** The trace of the span that the request runs in. */
-  readonly ownTrace: string | undefined
+  /** The one that the request runs in. */
+  readonly span: Tracer.AnySpan | undefined
   /** What the request says of itself. */
   readonly asker: Trace | undefined
   readonly run: (handle: Handle<A>) => Effect.Effect<void, never, R>
@@ -85,7 +83,7 @@ interface Flight<A> {
   completed: { readonly value: A } | undefined
   /** From what the run began; `undefined` where it has not said that. */
   from: unknown
-  readonly trace: string | undefined
+  readonly span: Tracer.AnySpan | undefined
   readonly asker: Trace | undefined
   /** `undefined` until it has started. */
   fiber: Running<void> | undefined
@@ -144,7 +142,10 @@ export class SingleFlight {
           if (isOwn(running, plan.asker)) return Exit.succeed("own")
           if (running.waiters >= maxWaiters) return Exit.succeed("waiters")
           running.waiters++
-          return Effect.map(this.wait(running), (exit) => ({ exit, isJoined: true }))
+          metrics.waiters(1)
+          link(plan.span, running.span)
+          const waited = Effect.onExit(this.wait(running), () => Effect.sync(() => metrics.waiters(-1)))
+          return Effect.map(waited, (exit) => ({ exit, isJoined: true }))
         }
         if (this.flights.size >= maxFlights) return Exit.succeed("flights")
         const flight = this.claim(plan, true)
@@ -164,15 +165,19 @@ export class SingleFlight {
         if (this.flights.has(plan.key)) return Exit.succeed("running")
         if (this.background >= most) return Exit.succeed("full")
         this.background++
+        metrics.refreshes(1)
         const flight = this.claim(plan, false)
-        this.start(flight, plan, context, clock, caller).addObserver(() => this.background--)
+        this.start(flight, plan, context, clock, caller).addObserver(() => {
+          this.background--
+          metrics.refreshes(-1)
+        })
         return Effect.as(flight.hold, "started" as const)
       })
     )
   }
 
   /** Takes the key. What decides that nobody has it and this follow each other at once: a fiber may yield between two steps. */
-  private claim<A, R>({ asker, key, ownTrace }: Plan<A, R>, isLed: boolean): Flight<A> {
+  private claim<A, R>({ asker, key, span }: Plan<A, R>, isLed: boolean): Flight<A> {
     const flight: Flight<A> = {
       key,
       waiters: 1,
@@ -181,7 +186,7 @@ export class SingleFlight {
       arrival: undefined,
       completed: undefined,
       from: undefined,
-      trace: ownTrace,
+      span,
       asker,
       fiber: undefined,
       hold: Effect.void
@@ -222,6 +227,7 @@ export class SingleFlight {
     })
     flight.fiber = fiber
     flight.hold = hold
+    metrics.flights(1)
     if (flight.completed === undefined && exitOf(fiber) === undefined) {
       cancel = this.ground.timeouts.after(clock, deadline, () => {
         flight.isLed = false
@@ -231,6 +237,7 @@ export class SingleFlight {
     }
     fiber.addObserver((exit) => {
       cancel?.()
+      metrics.flights(-1)
       this.leave(flight)
       if (flight.arrived !== undefined) return
       arrive(flight, Exit.isSuccess(exit) ? Exit.die("the flight came to nothing") : Exit.failCause(exit.cause))
@@ -289,10 +296,3 @@ const arrive = <A>(flight: Flight<A>, exit: Exit.Exit<A>): void => {
   flight.arrived = exit
   if (flight.arrival !== undefined) end(flight.arrival, Exit.succeed(exit))
 }
-
-/**
- * Whether a request is one of the flight's own handler, which must not wait for itself: `HttpClient` sends the trace along.
- * It is of the flight's trace, and not of the span that the flight's own request is of.
- */
-const isOwn = ({ asker, trace }: Pick<Flight<never>, "asker" | "trace">, other: Trace | undefined): boolean =>
-  other !== undefined && other.traceId === trace && other.spanId !== asker?.spanId

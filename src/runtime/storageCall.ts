@@ -9,7 +9,8 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import { CacheStorageError } from "../CacheError.js"
 import { type CircuitBreaker, pause } from "./circuitBreaker.js"
-import { exitOf, fork, interruptLater, isInterruptedOnly, millisOf, withFiber } from "./effect.js"
+import { exitOf, fork, interruptLater, isInterruptedOnly, millisOf, secondsOf, withFiber } from "./effect.js"
+import * as metrics from "./metrics.js"
 import type { Runtime } from "./runtime.js"
 
 type Method = CacheStorageError["method"]
@@ -46,11 +47,15 @@ const slow = (timeout: number) => new Error(`no answer within ${timeout} ms (sto
  * At most so long, also for what can't be interrupted. What answers before it waits for something starts no timer, which
  * would cost ten times as much as the answer.
  */
-const within = <A, E>(effect: Effect.Effect<A, E>, { clock, runtime, timeout }: Call): Effect.Effect<A, E | Error> =>
+const within = <A, E>(
+  effect: Effect.Effect<A, E>,
+  { clock, method, runtime, timeout }: Call
+): Effect.Effect<A, E | Error> =>
   withFiber((context: Context.Context<never>, _, caller) => {
     const fiber = fork(caller, effect, context, true)
     const exit = exitOf(fiber)
     if (exit !== undefined) return exit
+    const began = secondsOf(clock)
     // Joined, it would leave its context behind in place of the caller's.
     return Effect.interruptible(Effect.async<A, E | Error>((resume) => {
       const cancel = runtime.timeouts.after(clock, timeout, () => {
@@ -58,6 +63,7 @@ const within = <A, E>(effect: Effect.Effect<A, E>, { clock, runtime, timeout }: 
       })
       fiber.addObserver((exit) => {
         cancel()
+        metrics.storageSeconds(method)(secondsOf(clock) - began)
         resume(exit)
       })
       return Effect.andThen(Effect.sync(cancel), interruptLater(fiber))
@@ -105,6 +111,7 @@ const evaluated = <A>(evaluate: () => Effect.Effect<A, CacheStorageError>): Effe
 const failed = (made: Call, breaker: CircuitBreaker, cause: Cause.Cause<unknown>): Effect.Effect<undefined> => {
   if (isInterruptedOnly(cause)) return unanswered
   const { clock, key, method } = made
+  metrics.storageFailures(method)(1)
   return Effect.flatMap(warn(made, cause), () => {
     const leftAlone = breaker.fail(key, millisOf(clock))
     if (leftAlone === undefined) return unanswered

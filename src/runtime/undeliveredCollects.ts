@@ -1,5 +1,6 @@
 /** The collects that a storage could not be told of yet: what they are of is not read before. */
 import { reference } from "./effect.js"
+import * as metrics from "./metrics.js"
 
 const maxNames = 10_000
 /** How long after undelivered collects were tried they are tried again. */
@@ -35,6 +36,7 @@ export class UndeliveredCollects {
   /** `false` where there are too many: nothing that was stored until `now` is believed any more. */
   add(name: string, now: number): boolean {
     if (this.byName.size < maxNames || this.byName.has(name)) {
+      if (!this.byName.has(name)) metrics.undelivered(1)
       this.byName.set(name, ++this.count)
       return true
     }
@@ -52,6 +54,7 @@ export class UndeliveredCollects {
       // Another one may have failed meanwhile.
       if (!isDelivered || this.byName.get(name) !== count) return
       this.byName.delete(name)
+      metrics.undelivered(-1)
       this.delivered++
     }
   }

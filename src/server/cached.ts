@@ -14,15 +14,16 @@ import { callSite } from "../engine/callSite.js"
 import { handle } from "../engine/handle.js"
 import * as invalidate from "../engine/invalidate.js"
 import { resolve } from "../engine/operations.js"
-import type { Answered } from "../engine/report.js"
+import { type Answered, report } from "../engine/report.js"
 import * as requests from "../engine/request.js"
 import { groupsOf } from "../policy/checks.js"
 import type { Policies } from "../policy/policy.js"
 import * as Invalidation from "../protocol/Invalidation.js"
 import { step, withFiber } from "../runtime/effect.js"
 import { tell } from "./lane.js"
-import { ServerOrigin, sign } from "./origin.js"
+import { ServerOrigin } from "./origin.js"
 import { type App, type Respondable, toResponse } from "./platform.js"
+import { sign } from "./response.js"
 
 type Response = HttpServerResponse.HttpServerResponse
 
@@ -52,9 +53,8 @@ export const cached = <RP>(
         bypass !== undefined ? pass(request, bypass) : identified(request),
         (answered) => {
           tell(Context.unsafeGet(context, HttpServerRequest), request, answered)
-          return Exit.succeed(
-            answered.outcome === undefined ? answered.response : sign(answered.response, request.above)
-          )
+          report(request, answered.outcome)
+          return Exit.succeed(sign(answered.response, request.above))
         }
       ))
   })
@@ -154,6 +154,9 @@ export const collecting =
       const passing = arrived<Response, E, R>(collects, plain, context, clock, () => "", handler)
       return Effect.map(
         pass(passing, { reason: "method" }),
-        ({ outcome, response }) => outcome === undefined ? response : sign(response, passing.above)
+        ({ outcome, response }) => {
+          report(passing, outcome)
+          return sign(response, passing.above)
+        }
       )
     })

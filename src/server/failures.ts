@@ -45,11 +45,12 @@ export const recovered = (fiber: Caller): Effect.Effect<void> => {
   return oursOf(handler) === undefined ? Effect.void : setPreResponseHandler(fiber, withoutOurs(handler))
 }
 
-/** The innermost cache that it came through says it. */
+/** The innermost cache that it came through says and reports it. */
 export const tell = <E>(
   cause: Cause.Cause<E>,
   style: CacheStatus.Style | undefined,
-  say: (fields: { [name: string]: string }) => void
+  say: (fields: { [name: string]: string }) => void,
+  report: () => void
 ): Effect.Effect<void> =>
   Effect.flatMap(statusOf(cause), (status) => {
     const error = Cause.squash(cause)
@@ -63,6 +64,7 @@ export const tell = <E>(
     return withFiber((_, __, fiber) => {
       const handler = preResponseHandlerOf(fiber)
       if (oursOf(handler)?.error === error) return Effect.void
+      report()
       const before = withoutOurs(handler)
       const saying: PreResponseHandler = before === undefined
         ? (_, response) => Effect.sync(() => said(response))

@@ -1,10 +1,10 @@
 /** What a lane before the server is told of: requests like which it may answer by itself. */
 import type { Asked } from "../engine/request.js"
-import type { Answered } from "../engine/report.js"
+import type { Answered, Reported } from "../engine/report.js"
 
 export interface Lane {
   /** A request that came by it was answered with a fresh response. */
-  readonly learn: (message: object, request: Asked) => void
+  readonly learn: (message: object, request: Asked & Reported) => void
 }
 
 const lane = Symbol.for("effect-http-cache/lane")
@@ -20,7 +20,7 @@ export const comesBy = (message: object, own: Lane): void => {
  */
 export const tell = (
   request: { readonly source: unknown },
-  asked: Asked,
+  asked: Asked & Reported,
   { outcome }: Answered<unknown>
 ): void => {
   const { above, policy, view } = asked

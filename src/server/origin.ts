@@ -22,7 +22,7 @@ import * as Fields from "../protocol/Fields.js"
 import type { Reads } from "../protocol/Reads.js"
 import type * as Vary from "../protocol/Vary.js"
 import { adding, isInterrupted, millisOf, type Next, serviceIn, withFiber, withServices } from "../runtime/effect.js"
-import type { Trace } from "../runtime/singleFlight.js"
+import type { Trace } from "../runtime/trace.js"
 import * as ServerBody from "./body.js"
 import * as failures from "./failures.js"
 import { handOver, takeBack } from "./handOver.js"
@@ -74,8 +74,12 @@ export class ServerOrigin<A extends Respondable, E, R> implements Origin<Respons
     return Option.getOrUndefined(HttpTraceContext.fromHeaders(Fields.only(fields, traceFields) as Headers.Headers))
   }
 
-  get ownTrace(): string | undefined {
-    return serviceIn(this.context, Tracer.ParentSpan)?.traceId
+  get span(): Tracer.AnySpan | undefined {
+    return serviceIn(this.context, Tracer.ParentSpan)
+  }
+
+  get pattern(): string | undefined {
+    return serviceIn(this.context, RouteContext)?.route.path
   }
 
   get isBypassed(): boolean {
@@ -256,15 +260,16 @@ export class ServerOrigin<A extends Respondable, E, R> implements Origin<Respons
 
   tellOfFailure(
     cause: Cause.Cause<E>,
-    say: (fields: { [name: string]: string }) => void
+    say: (fields: { [name: string]: string }) => void,
+    report: () => void
   ): Effect.Effect<void> {
-    return failures.tell(cause, this.policy.cacheStatus, say)
+    return failures.tell(cause, this.policy.cacheStatus, say, report)
   }
 
   /** A router has its routes once, but an `HttpApi` makes handlers for each request. */
   get route(): Route {
     const routed = serviceIn(this.context, RouteContext)
-    const span = serviceIn(this.context, Tracer.ParentSpan)
+    const { span } = this
     // The route of a router beneath is known by what the router tells the request's span; where there is none, its URIs
     // are told apart.
     const path = span?._tag === "Span" ? span.attributes.get("http.route") : undefined
@@ -289,11 +294,3 @@ const goingOn = <Answer extends { readonly body: Body.Body }>(answer: Answer, sa
   answer.body._tag === "Stream"
     ? { ...answer, body: Body.through(answer.body, (stream) => Stream.provideService(stream, EnclosingCache, said)) }
     : answer
-
-/** Tells a cache above that this response has been dealt with: a body stays the same through `setHeader` and `setStatus`. */
-export const sign = (response: Response, above: Run): Response => {
-  if (above.depth < 0) return response
-  const signed = responses.withOwnBody(response)
-  above.answeredWith = signed.body
-  return signed
-}

@@ -131,9 +131,17 @@ const withBody = ({ cookies, headers, status, statusText }: Response, body: Http
   make(status, statusText, headers, cookies, body)
 
 /** The platform has one empty body, which tells nothing of who answered with it. */
-export const withOwnBody = (response: Response): Response => {
+const withOwnBody = (response: Response): Response => {
   const { body } = response
   if (body._tag !== "Empty") return response
   const own = Object.create(Object.getPrototypeOf(body) as object, Object.getOwnPropertyDescriptors(body))
   return withBody(response, own as HttpBody.HttpBody)
+}
+
+/** Tells a cache above that this response has been dealt with: a body stays the same through `setHeader` and `setStatus`. */
+export const sign = (response: Response, above: Run): Response => {
+  if (above.depth < 0) return response
+  const signed = withOwnBody(response)
+  above.answeredWith = signed.body
+  return signed
 }

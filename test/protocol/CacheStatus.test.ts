@@ -6,7 +6,7 @@ import { text } from "./texts.js"
 const brief: CacheStatus.Style = { name: "cache", detail: false, key: false }
 const full: CacheStatus.Style = { name: "cache", detail: true, key: true }
 const key = "https://example.com/a?b=\"c\""
-const hit: CacheStatus.Outcome = { _tag: "Hit", ttl: 59_999 }
+const hit: CacheStatus.Outcome = { _tag: "Hit", ttl: 59_999, age: 0 }
 const forwarded = (more: Partial<Extract<CacheStatus.Outcome, { _tag: "Forwarded" }>> = {}): CacheStatus.Outcome => ({
   _tag: "Forwarded",
   reason: "uri-miss",
@@ -20,9 +20,9 @@ describe("CacheStatus.append", () => {
   it.each<[CacheStatus.Outcome, CacheStatus.Style, string]>([
     [hit, brief, "cache; hit; ttl=59"],
     [hit, full, "cache; hit; ttl=59; key=\"https://example.com/a?b=\\\"c\\\"\""],
-    [{ _tag: "Hit", ttl: 0 }, brief, "cache; hit; ttl=0"],
-    [{ _tag: "Hit", ttl: -1 }, brief, "cache; hit; ttl=-1"],
-    [{ _tag: "Hit", ttl: -1500 }, brief, "cache; hit; ttl=-2"],
+    [{ _tag: "Hit", ttl: 0, age: 0 }, brief, "cache; hit; ttl=0"],
+    [{ _tag: "Hit", ttl: -1, age: 0 }, brief, "cache; hit; ttl=-1"],
+    [{ _tag: "Hit", ttl: -1500, age: 0 }, brief, "cache; hit; ttl=-2"],
     [forwarded(), brief, "cache; fwd=uri-miss"],
     [forwarded({ stored: true }), brief, "cache; fwd=uri-miss; stored"],
     [forwarded({ status: 304 }), brief, "cache; fwd=uri-miss; fwd-status=304"],

@@ -107,11 +107,12 @@ export const countsOf = (name: string): Effect.Effect<{ readonly [tag: string]: 
   Effect.map(
     Metric.snapshot,
     (snapshots) =>
-      Object.fromEntries(snapshots.flatMap(({ attributes = {}, id, state, type }) =>
-        id === name && type === "Counter"
-          ? [[Object.entries(attributes).map((tag) => tag.join("=")).join(), Number(state.count)]]
-          : []
-      ))
+      Object.fromEntries(snapshots.flatMap((snapshot) => {
+        if (snapshot.id !== name) return []
+        const number = snapshot.type === "Gauge" ? snapshot.state.value : (snapshot.state as { count: number }).count
+        const tags = Object.entries(snapshot.attributes ?? {}).map((tag) => tag.join("=")).sort()
+        return [[tags.join(), Number(number)]]
+      }))
   )
 
 export interface Logged {

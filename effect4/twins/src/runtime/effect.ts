@@ -6,10 +6,10 @@ import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
-import * as Metric from "effect/Metric"
 import * as Queue from "effect/Queue"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
+import type * as Tracer from "effect/Tracer"
 
 export const step = <A, E, R, B, E2, R2>(
   effect: Effect.Effect<A, E, R>,
@@ -39,6 +39,8 @@ export const forkDetached = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Ef
 
 export const millisOf = (clock: Clock.Clock): number => clock.currentTimeMillisUnsafe()
 
+export const secondsOf = (clock: Clock.Clock): number => Number(clock.currentTimeNanosUnsafe()) / 1e9
+
 export const byClock = <A, E, R>(effect: Effect.Effect<A, E, R>, clock: Clock.Clock): Effect.Effect<A, E, R> =>
   Effect.provideService(effect, Clock.Clock, clock)
 
@@ -65,10 +67,9 @@ export const ended = <A>(deferred: Deferred.Deferred<A>): Effect.Effect<A> =>
 export const end = <A>(deferred: Deferred.Deferred<A>, exit: Exit.Exit<A>): void =>
   void Deferred.doneUnsafe(deferred, exit)
 
-export const count = (counter: Metric.Counter<number>, name: string, value: string): Effect.Effect<void> =>
-  Metric.update(Metric.withAttributes(counter, { [name]: value }), 1)
-
-export const countNow = (counter: Metric.Counter<number>): void => counter.updateUnsafe(1, Context.empty())
+export const link = (span: Tracer.AnySpan | undefined, to: Tracer.AnySpan | undefined): void => {
+  if (span?._tag === "Span" && to !== undefined) span.addLinks([{ span: to, attributes: {} }])
+}
 
 export const streamOf = <A, E>(next: Effect.Effect<A | undefined, E>): Stream.Stream<A, E> =>
   Stream.fromPull(
