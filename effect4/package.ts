@@ -27,12 +27,15 @@ const ofTexts = "it is about the texts of this repository, and not about what ru
 const ofKeyValueStore = "the stores of Effect 4 have another interface, and other schemas"
 const ofSql = "the clients of SQL know their transactions otherwise in Effect 4"
 const ofColons = "the server of Effect 4 shows no field whose name begins with a colon"
+const ofTelemetry = "the package for OpenTelemetry is of another line there, with other peers"
 const ofRouters = "it is about the routers and HttpApi of Effect 3"
 
 /** Files of those that are not carried, and why. */
 export const leftOut: { readonly [file: string]: string } = {
   "examples/key-value-storage.test.ts": ofKeyValueStore,
   "examples/key-value-storage.ts": ofKeyValueStore,
+  "examples/telemetry.ts": ofTelemetry,
+  "test/telemetry.test.ts": ofTelemetry,
   "bench/storages.ts": "it measures what clients and servers take, which is the same on both",
   "src/SqlCacheStorage.ts": ofSql,
   "src/sql.ts": ofSql,

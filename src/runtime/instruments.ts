@@ -1,6 +1,7 @@
 /** What numbers are told to. Effect 4 has another form of these. */
 import * as Metric from "effect/Metric"
 import * as MetricBoundaries from "effect/MetricBoundaries"
+import * as MetricKey from "effect/MetricKey"
 import * as MetricLabel from "effect/MetricLabel"
 
 /** Records a number at once, also outside of all fibers. */
@@ -10,11 +11,15 @@ interface Tags {
   readonly [name: string]: string
 }
 
-const tagsOf = (tags: Tags) => Object.entries(tags).map(([name, value]) => MetricLabel.make(name, value))
+/** Its tags are part of its key: tags that a metric has beside its key are put together again for each number. */
+const tagged = <Key extends MetricKey.MetricKey.Untyped>(key: Key, tags: Tags) =>
+  Metric.fromMetricKey(
+    MetricKey.taggedWithLabels(key, Object.entries(tags).map(([name, value]) => MetricLabel.make(name, value)))
+  )
 
 /** Adds to a number that only grows. */
 export const counter = (name: string, description: string, tags: Tags = {}): Instrument => {
-  const counter = Metric.taggedWithLabels(Metric.counter(name, { description, incremental: true }), tagsOf(tags))
+  const counter = tagged(MetricKey.counter(name, { description, incremental: true }), tags)
   return (by) => counter.unsafeUpdate(by, [])
 }
 
@@ -31,7 +36,6 @@ export const histogram = (
   boundaries: ReadonlyArray<number>,
   tags: Tags
 ): Instrument => {
-  const untagged = Metric.histogram(name, MetricBoundaries.fromIterable(boundaries), description)
-  const histogram = Metric.taggedWithLabels(untagged, tagsOf(tags))
+  const histogram = tagged(MetricKey.histogram(name, MetricBoundaries.fromIterable(boundaries), description), tags)
   return (value) => histogram.unsafeUpdate(value, [])
 }

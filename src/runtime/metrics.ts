@@ -7,14 +7,17 @@ const durations = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0
 /** Seconds, up to a week. */
 const ages = [1, 5, 10, 30, 60, 300, 600, 1800, 3600, 21_600, 86_400, 604_800]
 
+/** What is in a map, or is made and put there. */
+const entryOf = <K, A>(map: Map<K, A>, key: K, make: () => A): A => {
+  let one = map.get(key)
+  if (one === undefined) map.set(key, one = make())
+  return one
+}
+
 /** Makes one for each name, when it is first asked for. */
 const named = <A>(make: (name: string) => A) => {
   const made = new Map<string, A>()
-  return (name: string): A => {
-    let one = made.get(name)
-    if (one === undefined) made.set(name, one = make(name))
-    return one
-  }
+  return (name: string): A => entryOf(made, name, () => make(name))
 }
 
 /** What is recorded of one route. */
@@ -23,7 +26,10 @@ class OfRoute {
   private readonly fresh: Instrument
   private readonly stale: Instrument
   private readonly age: Instrument
-  private readonly forwarded = new Map<string, Instrument>()
+  private readonly forwarded = new Map<
+    CacheStatus.ForwardReason,
+    Map<CacheStatus.Detail | undefined, Array<Instrument>>
+  >()
   private readonly handled: Instrument
 
   constructor(route: string) {
@@ -59,19 +65,15 @@ class OfRoute {
   }
 
   private ofForwarded({ collapsed = false, detail, reason, stored }: CacheStatus.Forwarded): Instrument {
-    const name = `${reason} ${detail} ${stored} ${collapsed}`
-    let one = this.forwarded.get(name)
-    if (one === undefined) {
-      one = this.requests({
-        outcome: "forwarded",
-        reason,
-        detail: detail ?? "",
-        stored: `${stored}`,
-        collapsed: `${collapsed}`
-      })
-      this.forwarded.set(name, one)
-    }
-    return one
+    const byDetail = entryOf(this.forwarded, reason, () => new Map<CacheStatus.Detail | undefined, Array<Instrument>>())
+    const each = entryOf(byDetail, detail, () => [])
+    return each[(stored ? 2 : 0) + (collapsed ? 1 : 0)] ??= this.requests({
+      outcome: "forwarded",
+      reason,
+      detail: detail ?? "",
+      stored: `${stored}`,
+      collapsed: `${collapsed}`
+    })
   }
 }
 
