@@ -164,7 +164,10 @@ export interface DefaultOptions extends Omit<Options<HttpServerRequest>, "name" 
    * A deploy with another one is not answered with the old responses, and what it writes forgets them. Default: none.
    */
   readonly version?: string | undefined
-  /** How long a request waits for the storage, for each call; then the handler answers. Default 0.25 seconds. */
+  /**
+   * How long a request waits for the storage, for all its calls together; then it goes on without. A call that is not waited
+   * for any more goes on, and is given up after this time. A collect is waited for by itself. Default 0.25 seconds.
+   */
   readonly storageTimeout?: Seconds | undefined
   /** A switch: where it says `false`, or fails, every request passes by the cache. Default: on. */
   readonly enabled?: Effect.Effect<boolean, unknown> | undefined

@@ -1,7 +1,7 @@
 /** Storages that hang, fail, or answer garbage, over a real port; the numbers are those of the list of failures. */
 import { HttpServerRequest, HttpServerResponse } from "@effect/platform"
 import { beforeEach, describe, expect, it } from "@effect/vitest"
-import { Deferred, Effect, Fiber, Layer, TestClock } from "effect"
+import { Clock, Deferred, Effect, Fiber, Layer, TestClock } from "effect"
 import { CacheStorage, HttpCache, InMemoryCacheStorage, withCache, withCollect } from "effect-http-cache"
 import { activity, corruptions, Faults } from "effect-http-cache/testing"
 import * as Http from "node:http"
@@ -233,6 +233,30 @@ describe("a storage in trouble", () => {
       yield* eventually(() => activity(storage).waiters === 5)
       yield* TestClock.adjust("1 seconds")
       expect(new Set((yield* Fiber.join(asked)).map(({ text }) => text))).toEqual(new Set(["run 1"]))
+    }).pipe(Effect.provide(quiet)))
+})
+
+describe("a storage that is slow", () => {
+  it.scoped.each(
+    [
+      ["is waited for where its calls are done in time", 60, 180, "fwd=uri-miss; stored"],
+      ["is waited for by a request no longer for all calls than for one", 100, 250, "fwd=uri-miss"]
+    ] as const
+  )("%s", ([, each, whole, cacheStatus]) =>
+    Effect.gen(function*() {
+      const { ask, switchAll } = yield* world(counted())
+      yield* switchAll({ delay: `${each} millis` })
+      const began = yield* Clock.currentTimeMillis
+      const asked = yield* Effect.fork(ask("/a"))
+      while (yield* Effect.as(still(() => 0), isRunning(asked))) yield* TestClock.adjust("10 millis")
+      expect([(yield* Clock.currentTimeMillis) - began, (yield* Fiber.join(asked)).cacheStatus]).toEqual([
+        whole,
+        cacheStatus
+      ])
+      // A call that is not waited for any more goes on.
+      yield* TestClock.adjust("1 second")
+      yield* switchAll("work")
+      expect((yield* ask("/a")).cacheStatus).toMatch(/^hit/)
     }).pipe(Effect.provide(quiet)))
 })
 

@@ -8,6 +8,7 @@ import * as CacheKey from "../protocol/CacheKey.js"
 import * as Vary from "../protocol/Vary.js"
 import { millisOf } from "../runtime/effect.js"
 import { type Runtime, runtimeOf } from "../runtime/runtime.js"
+import type { Waited } from "../runtime/storageCall.js"
 import { EnclosingCache } from "./enclosing.js"
 import type { Identity, Origin, Run, View } from "./origin.js"
 
@@ -26,6 +27,7 @@ export interface Asked {
   readonly storage: Service
   readonly runtime: Runtime
   readonly clock: Clock.Clock
+  readonly waited: Waited
   /** The run of the cache above that this request is part of. */
   readonly above: Run
 }
@@ -70,6 +72,7 @@ export const make = <Res, E, R>(
     storage,
     runtime: runtimeOf(storage),
     clock,
+    waited: { millis: 0 },
     above
   }
 }
@@ -82,7 +85,9 @@ export interface Answering<Res> extends Asked {
 /** The request with another origin, view, selection or identity. */
 export const change = <Request extends Asked>(
   request: Request,
-  change: Partial<Pick<Request, Extract<keyof Request, "origin"> | "view" | "selection" | "identity" | "asks">>
+  change: Partial<
+    Pick<Request, Extract<keyof Request, "origin"> | "view" | "selection" | "identity" | "asks" | "waited">
+  >
 ): Request => {
   const changed = { ...request, ...change }
   return { ...changed, lookup: lookupOf(changed.key, changed.identity, changed.view, changed.selection) }

@@ -32,7 +32,8 @@ const onBehalfOfNobody = <Res, E, R>(request: CacheRequest<Res, E, R>, item: Cac
   return change(request, {
     origin: origin.forNobody(fields),
     view: { ...view, method: "GET", fields: Fields.copy(fields) },
-    asks: CacheControl.noRequestDirectives
+    asks: CacheControl.noRequestDirectives,
+    waited: { millis: 0 }
   })
 }
 

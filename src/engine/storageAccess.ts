@@ -9,7 +9,7 @@ import { type CacheItem, isItem } from "../CacheItem.js"
 import type * as CacheStorage from "../CacheStorage.js"
 import type { Detail } from "../protocol/CacheStatus.js"
 import { errorOf, step } from "../runtime/effect.js"
-import { call } from "../runtime/storageCall.js"
+import { call, type Waited } from "../runtime/storageCall.js"
 import { canCollect, isReadable, isUndelivered } from "./collecting.js"
 import type { Asked } from "./request.js"
 
@@ -27,6 +27,8 @@ export type Found =
 
 /** What an access needs of its request. */
 export interface Access extends Pick<Asked, "storage" | "runtime" | "clock" | "lookup" | "policy"> {
+  /** How long its request has waited for the storage; `undefined`: it makes one call. */
+  readonly waited?: Waited | undefined
   /** Which cache asks; `undefined`: what any cache has kept will do. */
   readonly cache: string | undefined
 }
@@ -37,6 +39,7 @@ const callOf = (access: Access, method: Method, key: string) => ({
   runtime: access.runtime,
   clock: access.clock,
   timeout: access.policy.storageTimeout,
+  waited: access.waited,
   method,
   key
 })

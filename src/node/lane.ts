@@ -120,7 +120,9 @@ export class Lane implements Told {
       policy,
       runtime,
       selection,
-      storage
+      storage,
+      // The lane never waits for one.
+      waited: { millis: 0 }
     }
     const lookup = lookupOf(key, identity, of, selection)
     this.learnt.set(nameOf(incoming, fieldsIn(incoming)), {

@@ -15,14 +15,21 @@ import type { Runtime } from "./runtime.js"
 
 type Method = CacheStorageError["method"]
 
+/** How long a request has waited for its storage. Milliseconds. */
+export interface Waited {
+  millis: number
+}
+
 /** A call: of which storage and method, about which key, and by which clock. */
 export interface Call {
   readonly runtime: Runtime
   readonly clock: Clock.Clock
-  /** Milliseconds. */
+  /** Of this call, and of how long its request waits for all of its calls. Milliseconds. */
   readonly timeout: number
   readonly method: Method
   readonly key: string
+  /** By the request that it is of; `undefined`: by nothing but this call. */
+  readonly waited?: Waited | undefined
 }
 
 const breakerOf = ({ method, runtime: { breakers } }: Call): CircuitBreaker =>
@@ -43,38 +50,63 @@ const warn = ({ key, method }: Call, cause: Cause.Cause<unknown>) => {
 
 const slow = (timeout: number) => new Error(`no answer within ${timeout} ms (storageTimeout of HttpCache.Defaults)`)
 
-/**
- * At most so long, also for what can't be interrupted. What answers before it waits for something starts no timer, which
- * would cost ten times as much as the answer.
- */
-const within = <A, E>(
-  effect: Effect.Effect<A, E>,
-  { clock, method, runtime, timeout }: Call
-): Effect.Effect<A, E | Error> =>
-  withFiber((context: Context.Context<never>, _, caller) => {
-    const fiber = fork(caller, effect, context, true)
-    const exit = exitOf(fiber)
-    if (exit !== undefined) return exit
-    const began = secondsOf(clock)
-    // Joined, it would leave its context behind in place of the caller's.
-    return Effect.interruptible(Effect.async<A, E | Error>((resume) => {
-      const cancel = runtime.timeouts.after(clock, timeout, () => {
-        resume(Effect.andThen(interruptLater(fiber), Effect.fail(slow(timeout))))
-      })
-      fiber.addObserver((exit) => {
-        cancel()
-        metrics.storageSeconds(method)(secondsOf(clock) - began)
-        resume(exit)
-      })
-      return Effect.andThen(Effect.sync(cancel), interruptLater(fiber))
-    }))
-  })
+/** How long the request still waits. It is in fifths of the whole, so that many timers are of the same length. */
+const leftOf = ({ timeout, waited }: Call): number =>
+  waited === undefined ? timeout : Math.max(0, Math.floor(5 - 5 * waited.millis / timeout) * (timeout / 5))
 
 const unanswered = Exit.succeed(undefined)
 
 /**
- * `undefined` when it failed, or is not made since others have failed. What has ended already, as an `Exit` has, is answered
- * in the same step.
+ * Goes on with what `judge` makes of the answer, or without an answer once the request has waited for its calls long enough:
+ * the call then goes on within its own time limit, and is judged by that. What answers before it waits for something starts
+ * no timer, which would cost ten times as much as the answer.
+ */
+const waiting = <A, E>(
+  effect: Effect.Effect<A, E>,
+  made: Call,
+  judge: (exit: Exit.Exit<A, E | Error>) => Effect.Effect<A | undefined>
+): Effect.Effect<A | undefined> =>
+  withFiber((context: Context.Context<never>, _, caller) => {
+    const fiber = fork(caller, effect, context, true)
+    const exit = exitOf(fiber)
+    if (exit !== undefined) return judge(exit)
+    const { clock, method, runtime: { timeouts }, timeout, waited = { millis: 0 } } = made
+    const began = secondsOf(clock)
+    const left = leftOf(made)
+    // Joined, the fiber would leave its context behind in place of the caller's.
+    return Effect.interruptible(Effect.async<A | undefined>((resume) => {
+      let isWaitedFor = true
+      let isEnded = false
+      const goOn = (next: Effect.Effect<A | undefined>) => {
+        isWaitedFor = false
+        waited.millis += 1000 * (secondsOf(clock) - began)
+        resume(next)
+      }
+      const end = (exit: Exit.Exit<A, E | Error>) => {
+        if (isEnded) return
+        isEnded = true
+        cancel()
+        metrics.storageSeconds(method)(secondsOf(clock) - began)
+        if (isWaitedFor) goOn(judge(exit))
+        else fork(caller, judge(exit), context, true)
+      }
+      const ends = timeouts.after(clock, timeout, () => {
+        Effect.runFork(interruptLater(fiber))
+        end(Exit.fail(slow(timeout)))
+      })
+      const leaves = left < timeout ? timeouts.after(clock, left, () => goOn(unanswered)) : () => {}
+      const cancel = () => {
+        ends()
+        leaves()
+      }
+      fiber.addObserver(end)
+      return Effect.andThen(Effect.sync(cancel), interruptLater(fiber))
+    }))
+  })
+
+/**
+ * `undefined` when it failed, is not waited for any more, or is not made since others have failed. What has ended already, as
+ * an `Exit` has, is answered in the same step.
  */
 export const call = <A extends {}>(
   made: Call,
@@ -88,16 +120,12 @@ export const call = <A extends {}>(
   if (isQuiet && Exit.isExit(answer) && Exit.isSuccess(answer as Exit.Exit<A, unknown>)) {
     return answer as Exit.Exit<A>
   }
-  return within(answer, made).pipe(
-    Effect.onInterrupt(() => Effect.sync(() => breaker.abandon(key))),
-    Effect.matchCauseEffect({
-      onSuccess: (answer) => {
-        breaker.succeed(key)
-        return Effect.succeed(answer)
-      },
-      onFailure: (cause) => failed(made, breaker, cause)
-    })
-  )
+  const judge = (exit: Exit.Exit<A, CacheStorageError | Error>) => {
+    if (Exit.isFailure(exit)) return failed(made, breaker, exit.cause)
+    breaker.succeed(key)
+    return Exit.succeed(exit.value)
+  }
+  return Effect.onInterrupt(waiting(answer, made, judge), () => Effect.sync(() => breaker.abandon(key)))
 }
 
 const evaluated = <A>(evaluate: () => Effect.Effect<A, CacheStorageError>): Effect.Effect<A, CacheStorageError> => {
