@@ -100,8 +100,9 @@ export interface Options<R = never> {
    */
   readonly partition?: Effect.Effect<string | undefined, unknown, R> | undefined
   /**
-   * Which search parameters are part of the key; a handler does not see the others. Each name is written out, as it reads
-   * after decoding; there are no patterns. Default `"all"`, in the order they were sent.
+   * Which search parameters are part of the key; a handler does not see the others. A name is written as it reads after
+   * decoding; `utm_*` is every name that begins with `utm_`. With `sort: true` they are sorted by name, for the handler too;
+   * those of one name stay in their order. Default `"all"`, in the order they were sent.
    */
   readonly query?: QuerySelection | undefined
   /** The `ETag` where the handler sets none: a digest of body, type and coding. Default `"strong"` with `expiry`. */

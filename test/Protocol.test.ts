@@ -213,7 +213,11 @@ describe("No-Vary-Search", () => {
         ["none", "params"],
         [{ except: ["utm", "ü"] }, "params=(\"utm\" \"%C3%BC\")"],
         [{ only: ["q"] }, "params, except=(\"q\")"],
-        [{ except: [] }, undefined]
+        [{ except: [] }, undefined],
+        [{ sort: true }, "key-order"],
+        [{ sort: true, except: ["utm_*", "q"] }, "key-order, params=(\"q\")"],
+        // It has no word for patterns: what they let through would be left out too.
+        [{ only: ["filter_*", "q"] }, undefined]
       ]
       const ask = yield* serve(routes(told.map(([query], index) =>
         [`GET /${index}`, Effect.succeed(HttpServerResponse.text("x")).pipe(withCache({ expiry: 10, query }))] as const

@@ -4,6 +4,7 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import { type Check, check, isRecord, show, unless } from "../runtime/givenValues.js"
 import { maxSeconds } from "../protocol/CacheControl.js"
+import type { QuerySelection } from "../protocol/CacheKey.js"
 import * as CacheGroups from "../protocol/CacheGroups.js"
 import * as Fields from "../protocol/Fields.js"
 import * as Vary from "../protocol/Vary.js"
@@ -55,18 +56,29 @@ const isOfStyle = ([name, value]: [string, unknown]): boolean =>
 /** Why a text is no name of a parameter: it would match nothing, and clients would be told of it. */
 const notAName = (name: string): string | undefined => {
   if (name === "" || name.trim() !== name) return "is no name"
-  if (name.includes("*")) return "is no pattern here; list each name"
+  if (name.indexOf("*") !== -1 && name.indexOf("*") !== name.length - 1) {
+    return "is no pattern; a * ends the beginning of names"
+  }
+  if (name === "*") return "is every name"
   if (/^[?#]|[&=]/.test(name)) return "is more than a name"
   return /%[0-9a-f]{2}/i.test(name) ? "is encoded; a name is written as it reads after decoding" : undefined
 }
 
+const isSelection = (value: unknown): value is Exclude<QuerySelection, string> => {
+  if (!isRecord(value)) return false
+  const { except, only, sort, ...others } = value
+  if (Object.keys(others).length > 0 || (except !== undefined && only !== undefined)) return false
+  const isAnything = except !== undefined || only !== undefined || sort !== undefined
+  return isAnything && [except, only].every((names) => names === undefined || listOf(isString)(names)) &&
+    (sort === undefined || isBoolean(sort))
+}
+
 const query: Check = (value) => {
   if (value === "all" || value === "none") return undefined
-  const [kind, names] = isRecord(value) && Object.keys(value).length === 1 ? Object.entries(value)[0]! : []
-  if ((kind !== "only" && kind !== "except") || !listOf(isString)(names)) {
-    return "\"all\", \"none\", { only: [names] } or { except: [names] }"
+  if (!isSelection(value)) {
+    return "\"all\", \"none\", { only: [names] } or { except: [names] }, with sort: true or without, or { sort: true }"
   }
-  const reasons = (names as ReadonlyArray<string>).map((name) => [name, notAName(name)] as const)
+  const reasons = (value.only ?? value.except ?? []).map((name) => [name, notAName(name)] as const)
   const wrong = reasons.find(([, reason]) => reason !== undefined)
   return wrong === undefined ? undefined : `made of names of search parameters; ${JSON.stringify(wrong[0])} ${wrong[1]}`
 }

@@ -14,12 +14,16 @@ export interface Target {
   readonly query: string | undefined
 }
 
-/** Which search parameters are part of the key; names as they read after decoding. The order stays as it was sent. */
+/**
+ * Which search parameters are part of the key. A name reads as it does after decoding; one that ends with `*` stands for all
+ * that begin so. They stay in the order in which they were sent, or are sorted by name, where those of one name stay in theirs.
+ */
 export type QuerySelection =
   | "all"
   | "none"
-  | { readonly only: ReadonlyArray<string> }
-  | { readonly except: ReadonlyArray<string> }
+  | { readonly sort?: boolean | undefined; readonly only?: undefined; readonly except?: undefined }
+  | { readonly sort?: boolean | undefined; readonly only: ReadonlyArray<string>; readonly except?: undefined }
+  | { readonly sort?: boolean | undefined; readonly only?: undefined; readonly except: ReadonlyArray<string> }
 
 const absolute = /^([a-z][a-z0-9+.-]*):\/\/([^/?#]*)([^#]*)/i
 
@@ -100,12 +104,27 @@ const decode = (name: string): string => {
   }
 }
 
+/** Whether a name stands for all that begin so. */
+export const isPattern = (name: string): boolean => name.endsWith("*")
+
+const isListed = (listed: ReadonlyArray<string>, name: string): boolean =>
+  listed.some((each) => isPattern(each) ? name.startsWith(each.slice(0, -1)) : name === each)
+
+const nameOf = (pair: string): string => decode(pair.split("=", 1)[0]!)
+
+/** By code units, as `URLSearchParams.sort` does. */
+const byName = (one: string, other: string): number => {
+  const [first, second] = [nameOf(one), nameOf(other)]
+  return first < second ? -1 : first > second ? 1 : 0
+}
+
 const select = (query: string | undefined, selection: QuerySelection): string | undefined => {
   if (query === undefined || selection === "none") return undefined
   if (selection === "all") return query
-  const listed = new Set("only" in selection ? selection.only : selection.except)
-  const keep = "only" in selection
-  const pairs = query.split("&").filter((pair) => listed.has(decode(pair.split("=", 1)[0]!)) === keep)
+  const { except = [], only, sort } = selection
+  const isKept = (name: string) => only === undefined ? !isListed(except, name) : isListed(only, name)
+  const pairs = query.split("&").filter((pair) => isKept(nameOf(pair)))
+  if (sort === true) pairs.sort(byName)
   return pairs.length === 0 ? undefined : pairs.join("&")
 }
 

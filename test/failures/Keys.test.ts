@@ -150,7 +150,8 @@ describe("keys and poisoning", () => {
         cachedRoute("/all", { expiry: 10 }),
         cachedRoute("/only", { expiry: 10, query: { only: ["q"] } }),
         cachedRoute("/except", { expiry: 10, query: { except: ["utm"] } }),
-        cachedRoute("/none", { expiry: 10, query: "none" })
+        cachedRoute("/none", { expiry: 10, query: "none" }),
+        cachedRoute("/sorted", { expiry: 10, query: { except: ["utm_*"], sort: true } })
       ]))
       const texts = (targets: ReadonlyArray<string>) =>
         Effect.map(Effect.forEach(targets, (target) => ask(target)), (replies) =>
@@ -172,6 +173,8 @@ describe("keys and poisoning", () => {
       expect(yield* texts(["/except?q=1&utm=1", "/except?q=1", "/except?q=1&utm", "/except?utm=1", "/except"]))
         .toEqual(["1", "1", "1", "2", "2"])
       expect(yield* texts(["/none", "/none?a=1"])).toEqual(["1", "1"])
+      expect(yield* texts(["/sorted?b=1&a=2", "/sorted?a=2&utm_x=3&b=1", "/sorted?a=2&a=1", "/sorted?a=1&a=2"]))
+        .toEqual(["1", "1", "2", "3"])
     }).pipe(Effect.provide(TestServer)))
 
   it.scoped("11: only the matched route's policy counts, not the extension of a path", () =>

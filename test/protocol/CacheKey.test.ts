@@ -139,7 +139,14 @@ describe("CacheKey", () => {
     [{ except: ["a"] }, "/p?b=2&a=1&c&a", "/p?b=2&c"],
     [{ except: ["a"] }, "/p?a=1", "/p"],
     [{ except: ["__proto__"] }, "/p?a=1&__proto__=3&constructor=2", "/p?a=1&constructor=2"],
-    [{ except: [] }, "/p?b=2&a=1", "/p?b=2&a=1"]
+    [{ except: [] }, "/p?b=2&a=1", "/p?b=2&a=1"],
+    [{ except: ["utm_*", "q"] }, "/p?utm_source=1&b=2&q=3&utm_=4&utm=5", "/p?b=2&utm=5"],
+    [{ only: ["filter[*"] }, "/p?filter[a]=1&b=2&filter%5Bb]=3&filter=4", "/p?filter[a]=1&filter%5Bb]=3"],
+    [{ sort: true }, "/p?b=2&a=2&%61=1&c&a=0", "/p?a=2&%61=1&a=0&b=2&c"],
+    [{ sort: true }, "/p?", "/p?"],
+    [{ sort: false }, "/p?b=2&a=1", "/p?b=2&a=1"],
+    [{ only: ["b", "a"], sort: true }, "/p?b=2&x=3&a=1", "/p?a=1&b=2"],
+    [{ except: ["utm_*"], sort: true }, "/p?b=2&utm_x=3&a=1", "/p?a=1&b=2"]
   ])("with the query selection %j the key of %s is that of %s", (selection, requestTarget, expected) => {
     expect(keyOf(requestTarget, selection)).toBe(keyOf(expected))
   })
@@ -157,11 +164,12 @@ describe("CacheKey", () => {
   })
 
   it("what a handler sees of a target is what the key has of it", () => {
-    const names = fc.array(fc.constantFrom("a", "b", "%61", "a b", "%zz"))
+    const names = fc.array(fc.constantFrom("a", "b", "%61", "a b", "%zz", "a*", "%*"))
     const selection = fc.oneof(
       fc.constantFrom<CacheKey.QuerySelection>("all", "none"),
-      fc.record({ only: names }),
-      fc.record({ except: names })
+      fc.record({ only: names, sort: fc.boolean() }),
+      fc.record({ except: names, sort: fc.boolean() }),
+      fc.record({ sort: fc.boolean() })
     )
     const part = fc.constantFrom("a", "b", "%61", "a+b", "%zz", "=", "&", "?", "#", ";", "/", "1")
     const requestTarget = fc.array(part).map((parts) => `/${parts.join("")}`)
