@@ -109,9 +109,10 @@ export interface Options<R = never> {
   readonly etag?: "strong" | "weak" | "none" | undefined
   /**
    * Statuses that `expiry` applies to; 429 and its kin never. Default 200, 203, 204, 300, 301, 308, and for negative caching
-   * 404 and 410.
+   * 404 and 410. `{ 404: 5 }` leaves these as they are, and gives a status an expiry of its own, also for clients; `expiry`
+   * is 0 then where it isn't set.
    */
-  readonly statuses?: ReadonlyArray<number> | undefined
+  readonly statuses?: ReadonlyArray<number> | { readonly [status: number]: Seconds } | undefined
   /** A response that sets cookies: `"refuse"` to store it, `"strip"` the cookies, or `"store"` their lines. Default `"refuse"`. */
   readonly cookies?: "refuse" | "strip" | "store" | undefined
   /** A client's `Cache-Control`. Default `"ignore"` with `expiry`, else `"honor"` (RFC 9111 §5.2.1). */

@@ -194,6 +194,29 @@ describe("statuses", () => {
       expect((yield* answering("/", { status: 304 })).text).toBe("run 3")
     }).pipe(Effect.provide(TestServer)))
 
+  it.scoped.each<[HttpCache.Options, number, string | undefined, string]>([
+    [{ expiry: 60 }, 404, "max-age=5", "hit; ttl=5"],
+    [{ expiry: 60 }, 410, "max-age=86400", "hit; ttl=86400"],
+    [{ expiry: 60 }, 503, "max-age=1", "hit; ttl=1"],
+    [{ expiry: 60 }, 200, "max-age=60", "hit; ttl=60"],
+    [{ expiry: 60 }, 500, undefined, "fwd=uri-miss"],
+    [{ expiry: 60, sharedExpiry: 600 }, 404, "max-age=5", "hit; ttl=5"],
+    [{ expiry: 60, sharedExpiry: 600 }, 301, "max-age=60, s-maxage=600", "hit; ttl=600"],
+    [{ expiry: 60, cacheControl: "public" }, 404, "public, max-age=5", "hit; ttl=5"],
+    [{}, 404, "max-age=5", "hit; ttl=5"],
+    [{}, 301, "max-age=0", "fwd=stale; stored"]
+  ])("may have an expiry of their own: %j, %s", ([options, status, control, again]) =>
+    Effect.gen(function*() {
+      const { answering } = yield* told({ ...options, statuses: { 404: 5, 410: "1 day", 503: 1, 429: 9 } })
+      yield* answering("/", { status })
+      const reply = yield* answering("/", { status })
+      expect([reply.headers["cache-control"], reply.cacheStatus]).toEqual([control, again])
+      // The handler's own word comes before.
+      const own = { status, "cache-control": "max-age=30" }
+      yield* answering("/own", own)
+      expect((yield* answering("/own", own)).cacheStatus).toBe("hit; ttl=30")
+    }).pipe(Effect.provide(TestServer)))
+
   it.scoped("76: those who waited for one are not given it", () =>
     Effect.gen(function*() {
       const storage = yield* CacheStorage.CacheStorage

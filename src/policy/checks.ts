@@ -129,7 +129,14 @@ const optionChecks: { readonly [Name in keyof Required<Options>]: Check } = {
   partition: unless(Effect.isEffect, "an Effect that names whose response it is"),
   query,
   etag: oneOf("strong", "weak", "none"),
-  statuses: unless(listOf(isStatus), "a list of statuses from 200 to 599 without 206 and 304"),
+  statuses: unless(
+    (value) =>
+      listOf(isStatus)(value) ||
+      (isRecord(value) && Object.entries(value).every(([status, expiry]) =>
+        isStatus(Number(status)) && expiry !== undefined && seconds(expiry) === undefined
+      )),
+    "a list of statuses from 200 to 599 without 206 and 304, or the expiry of some of them as in { 404: 5 }"
+  ),
   cookies: oneOf("refuse", "strip", "store"),
   requestDirectives: oneOf("honor", "ignore"),
   groups: unless(isFunction, "a function from the request and the response to a list of groups"),

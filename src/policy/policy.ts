@@ -38,6 +38,8 @@ export interface ServerPolicy<R> extends Policy {
 }
 
 const defaultStatuses = [200, 203, 204, 300, 301, 308, 404, 410]
+type Statuses = NonNullable<Options["statuses"]>
+
 const defaultMaxBodyBytes = 4 * 1024 * 1024
 const defaultDeadline = 60_000
 const defaultMaxWaiters = 10_000
@@ -46,9 +48,21 @@ const defaultName = "effect-http-cache"
 
 const millisOf = (input: Seconds | undefined) => input === undefined ? undefined : checks.toMillis(input)
 
+const isList = (statuses: Statuses): statuses is ReadonlyArray<number> => Array.isArray(statuses)
+
+const statusesOf = (given: Statuses): ReadonlyMap<number, number | undefined> =>
+  isList(given)
+    ? new Map(given.map((status) => [status, undefined]))
+    : new Map([
+      ...defaultStatuses.map((status) => [status, undefined] as const),
+      ...Object.entries(given).map(([status, expiry]) => [Number(status), millisOf(expiry)] as const)
+    ])
+
 const merge = <R>(route: Options<R>, defaults: DefaultOptions): ServerPolicy<R> => {
   const sharedExpiry = route.sharedExpiry ?? defaults.sharedExpiry
-  const expiry = route.expiry ?? defaults.expiry ?? (sharedExpiry === undefined ? undefined : 0)
+  const statuses = route.statuses ?? defaults.statuses ?? defaultStatuses
+  const isBySome = sharedExpiry !== undefined || !isList(statuses)
+  const expiry = route.expiry ?? defaults.expiry ?? (isBySome ? 0 : undefined)
   const partition = route.partition ?? defaults.partition
   const cacheStatus = route.cacheStatus ?? defaults.cacheStatus ?? {}
   const bypass = route.bypass ?? defaults.bypass
@@ -72,7 +86,7 @@ const merge = <R>(route: Options<R>, defaults: DefaultOptions): ServerPolicy<R> 
     isPartitioned: partition !== undefined,
     query: route.query ?? defaults.query ?? "all",
     etag: route.etag ?? defaults.etag ?? (expiry === undefined ? "none" : "strong"),
-    statuses: new Set(route.statuses ?? defaults.statuses ?? defaultStatuses),
+    statuses: statusesOf(statuses),
     cookies: route.cookies ?? defaults.cookies ?? "refuse",
     honorsRequest:
       (route.requestDirectives ?? defaults.requestDirectives ?? (expiry === undefined ? "honor" : "ignore")) ===

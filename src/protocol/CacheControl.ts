@@ -246,6 +246,8 @@ export interface Advice {
 export interface Answer {
   /** The route's `expiry` is its freshness. */
   readonly expires: boolean
+  /** That of its status, in place of the route's. Milliseconds. */
+  readonly ownExpiry?: number | undefined
   /** It must not be offered to shared caches. */
   readonly private: boolean
 }
@@ -273,8 +275,8 @@ export const forClients = (
   if (answer.expires && !isFresh && advice.expiry !== undefined && !noStore && !has(directives, "no-cache")) {
     if (advice.clients === "revalidate") say("no-cache")
     if (advice.clients === "expiry") {
-      say("max-age", inSeconds(advice.expiry))
-      if (mayBePublic && advice.sharedExpiry !== undefined) {
+      say("max-age", inSeconds(answer.ownExpiry ?? advice.expiry))
+      if (mayBePublic && advice.sharedExpiry !== undefined && answer.ownExpiry === undefined) {
         say("s-maxage", inSeconds(advice.sharedExpiry))
       }
     }

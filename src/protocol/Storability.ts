@@ -16,7 +16,8 @@ export interface Policy {
   readonly shared: boolean
   readonly expiry: number | undefined
   readonly sharedExpiry: number | undefined
-  readonly statuses: ReadonlySet<number>
+  /** With an expiry of their own, in milliseconds, where they have one. */
+  readonly statuses: ReadonlyMap<number, number | undefined>
   readonly cacheControl: "public" | "private" | undefined
   readonly maxBodyBytes: number
   readonly vary: Vary.Vary
@@ -171,7 +172,8 @@ export const answerOf = (
   const stated = Freshness.explicitLifetime(stored.headers, directives, isTargeted, stored)
   return {
     private: stored.partition !== "" && !isShareable(directives, policy),
-    expires: expiryApplies(stored.status, stated, policy)
+    expires: expiryApplies(stored.status, stated, policy),
+    ownExpiry: policy.statuses.get(stored.status)
   }
 }
 
@@ -186,7 +188,7 @@ export const decide = (exchange: Exchange, policy: Policy): Storability => {
   const times = policy.expiry === undefined ? exchange : { requestTime: responseTime, responseTime }
   const stated = Freshness.explicitLifetime(exchange.response, directives, isTargeted, times)
   const applies = expiryApplies(status, stated, policy)
-  const expiry = policy.sharedExpiry ?? policy.expiry ?? 0
+  const expiry = policy.statuses.get(status) ?? policy.sharedExpiry ?? policy.expiry ?? 0
   const lifetime = applies
     ? Math.ceil(expiry * (1 - policy.jitter * exchange.chance))
     : stated ?? (policy.expiry === undefined
@@ -201,7 +203,8 @@ export const decide = (exchange: Exchange, policy: Policy): Storability => {
   const answer = {
     private: (detail !== undefined && isOurs) || (exchange.partition !== "" && !shareable),
     expires: applies && !isLiveNow &&
-      (detail === undefined || (detail === "private" && policy.cacheControl === "private"))
+      (detail === undefined || (detail === "private" && policy.cacheControl === "private")),
+    ownExpiry: policy.statuses.get(status)
   }
   const isNotStored = directives.noStore && !directives.mustUnderstand
   const isPersonal = detail !== undefined || isNotStored || (exchange.partition !== "" && !shareable)

@@ -11,7 +11,7 @@ import { type Fields, type Pair, url } from "./pairs.js"
 type Verdict = "refused" | "stored" | "reusable"
 
 const unset = { expiry: undefined, sharedExpiry: undefined, cacheControl: undefined, staleIfError: undefined }
-const none = { statuses: new Set<number>(), vary: [], targets: [] }
+const none = { statuses: new Map<number, undefined>(), vary: [], targets: [] }
 /** What is stored is kept for ever, as theirs is. */
 const policy = {
   ...unset,

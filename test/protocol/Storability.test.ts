@@ -174,7 +174,7 @@ describe("Storability.decide: refusals", () => {
 
   it.each([412, 416, 417])("a %s answers this request only, whatever freshness it states", (status) => {
     expect(refusal({ ...control("public, max-age=60"), status })).toBe("status")
-    expect(refusal({ status }, { ...origin, statuses: new Set([status]) })).toBe("status")
+    expect(refusal({ status }, { ...origin, statuses: new Map([[status, undefined]]) })).toBe("status")
   })
 
   it.each<[string, number, Detail | undefined]>([

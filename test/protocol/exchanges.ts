@@ -8,7 +8,7 @@ export const proxy: Storability.Policy = {
   shared: true,
   expiry: undefined,
   sharedExpiry: undefined,
-  statuses: new Set([200, 404]),
+  statuses: new Map([[200, undefined], [404, undefined]]),
   cacheControl: undefined,
   maxBodyBytes: 100,
   vary: [],
