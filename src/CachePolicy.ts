@@ -52,6 +52,11 @@ export interface Options<R = never> {
    */
   readonly staleWhileRevalidate?: Seconds | undefined
   /**
+   * How long a request that finds something stale waits for the refresh, before it is answered with what is stale; the refresh
+   * goes on. Default 0: it does not wait.
+   */
+  readonly refreshWait?: Seconds | undefined
+  /**
    * How long after its expiry a stale response stands in for a `500`, `502`, `503` or `504`, answered or from a failure or a
    * defect of the handler (RFC 5861 §4); the error is logged. What forbids it is the same. Default: not at all.
    */

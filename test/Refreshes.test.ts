@@ -2,9 +2,9 @@
 import { HttpServerRequest, HttpServerResponse } from "@effect/platform"
 import { NodeHttpServerRequest } from "@effect/platform-node"
 import { describe, expect, it } from "@effect/vitest"
-import { Effect, TestClock } from "effect"
+import { Deferred, Effect, Fiber, TestClock } from "effect"
 import { withCache } from "effect-http-cache"
-import { QuietServer, routes, serve } from "./harness.js"
+import { eventually, isRunning, QuietServer, routes, serve } from "./harness.js"
 import { text, world } from "./runs.js"
 
 describe("stale-while-revalidate", () => {
@@ -143,5 +143,56 @@ describe("stale-while-revalidate", () => {
       yield* settled
       const hit = yield* ask("/", ada)
       expect([hit.text, hit.headers["x-for"], hit.cacheStatus]).toEqual(["run 2", "ada", "hit; ttl=10"])
+    }).pipe(Effect.provide(QuietServer)))
+})
+
+describe("refreshWait", () => {
+  /** The first run answers, and later ones once they may; how a request is answered in the meantime. */
+  const waiting = Effect.gen(function*() {
+    const gates = [yield* Deferred.make<void>(), yield* Deferred.make<void>()]
+    const { ask, ran, settled } = yield* world(
+      (run) => Effect.zipRight(run === 1 ? Effect.void : Deferred.await(gates[run - 2]!), text(run)),
+      { expiry: 10, staleWhileRevalidate: 60, refreshWait: 0.3 }
+    )
+    yield* ask("/")
+    yield* TestClock.adjust("11 seconds")
+    const asked = yield* Effect.fork(ask("/"))
+    yield* eventually(() => ran.times === 2)
+    yield* TestClock.adjust("299 millis")
+    expect(isRunning(asked)).toBe(true)
+    return { ask, asked, gates, ran, settled }
+  })
+
+  it.scoped("is answered with what a quick refresh brings", () =>
+    Effect.gen(function*() {
+      const { ask, asked, gates, ran } = yield* waiting
+      yield* Deferred.succeed(gates[0]!, undefined)
+      const reply = yield* Fiber.join(asked)
+      expect([reply.text, reply.cacheStatus]).toEqual(["run 2", "fwd=stale; collapsed"])
+      expect([(yield* ask("/")).cacheStatus, ran.times]).toEqual(["hit; ttl=10", 2])
+    }).pipe(Effect.provide(QuietServer)))
+
+  it.scoped("is answered with what is stale where the refresh is slow, which goes on and stores", () =>
+    Effect.gen(function*() {
+      const { ask, asked, gates, ran, settled } = yield* waiting
+      yield* TestClock.adjust("1 millis")
+      const reply = yield* Fiber.join(asked)
+      expect([reply.text, reply.cacheStatus, reply.headers["age"]]).toEqual(["run 1", "hit; ttl=-2", "11"])
+      // The next one waits for the same refresh.
+      const next = yield* Effect.fork(ask("/"))
+      yield* TestClock.adjust("100 millis")
+      yield* Deferred.succeed(gates[0]!, undefined)
+      yield* settled
+      expect([(yield* Fiber.join(next)).text, ran.times]).toEqual(["run 2", 2])
+    }).pipe(Effect.provide(QuietServer)))
+
+  it.scoped("is answered with nothing that was collected meanwhile", () =>
+    Effect.gen(function*() {
+      const { ask, asked, gates, ran } = yield* waiting
+      yield* ask.another.pipe(Effect.flatMap((ask) => ask("/", { method: "PATCH" })))
+      yield* TestClock.adjust("1 millis")
+      yield* eventually(() => ran.times === 3)
+      yield* Deferred.succeed(gates[1]!, undefined)
+      expect((yield* Fiber.join(asked)).text).toBe("run 3")
     }).pipe(Effect.provide(QuietServer)))
 })

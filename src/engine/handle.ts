@@ -17,7 +17,7 @@ import * as hiddenErrors from "./hiddenErrors.js"
 import type { Answered } from "./report.js"
 import { type Answering, type Asked, type CacheRequest, now } from "./request.js"
 import { respondFailed, respondFetched, respondStored } from "./respond.js"
-import { revalidate } from "./revalidate.js"
+import { refreshed, revalidate } from "./revalidate.js"
 import { type Access, type Found, lookup, lookupAgain } from "./storageAccess.js"
 import * as varyingWarning from "./varyingWarning.js"
 
@@ -35,7 +35,7 @@ export const handle = <Res, E, R>(
     const reuse = found.item === undefined ? Reuse.forward(found.reason) : Reuse.decide(found.item, wanted, time)
 
     // What is stored may be reused: the handler is not asked. If it is stale, it is revalidated in the background.
-    if (reuse._tag !== "Forward") return serve(request, found, reuse, time)
+    if (reuse._tag !== "Forward") return serve(request, found, reuse, time, attempt)
     // The client wants nothing that has to be fetched.
     if (request.asks.onlyIfCached) return onlyIfCached(request)
 
@@ -99,18 +99,39 @@ const serve = <Res, E, R>(
   request: CacheRequest<Res, E, R>,
   found: Found,
   reuse: Exclude<Reuse.Reuse<CacheItem>, Reuse.Forward>,
-  time: number
-): Effect.Effect<Answered<Res>, never, R> => {
+  time: number,
+  attempt: Collapsing.Attempt
+): Effect.Effect<Answered<Res>, E, R> => {
   const { age, stored, ttl } = reuse
   if (stored.vary.length > 0) request.origin.countAsRead(stored.vary)
   const outcome = { _tag: "Hit", ttl, age } as const
   const answered = Effect.suspend(() => respondStored(request, stored, outcome, time))
-  if (reuse._tag === "Revalidate") return Effect.andThen(revalidate(request, found, stored), answered)
+  if (reuse._tag === "Revalidate") {
+    const revalidating = revalidate(request, found, stored)
+    if (request.policy.refreshWait === 0) return Effect.andThen(revalidating, answered)
+    return step(Effect.andThen(revalidating, refreshed(request, stored)), () => afterRefresh(request, attempt))
+  }
   if (stored.vary.length > request.policy.vary.length) {
     return Effect.andThen(varyingWarning.hit(request, stored), answered)
   }
   return respondStored(request, stored, outcome, time)
 }
+
+/** Answers with what the refresh has stored, or with what is still stale; what was collected meanwhile is fetched. */
+const afterRefresh = <Res, E, R>(
+  request: CacheRequest<Res, E, R>,
+  attempt: Collapsing.Attempt
+): Effect.Effect<Answered<Res>, E, R> =>
+  step(lookup(request), ({ item }) => {
+    const time = now(request)
+    const reuse = item === undefined ? undefined : Reuse.decide(item, wantedOf(request, item, time), time)
+    if (reuse === undefined || reuse._tag === "Forward") return again(request, attempt)
+    const { age, stored, ttl } = reuse
+    const outcome = reuse._tag === "Fresh"
+      ? { ...forwarded("stale", attempt), collapsed: true }
+      : { _tag: "Hit", ttl, age } as const
+    return respondStored(request, stored, outcome, time)
+  })
 
 /** The answer to `only-if-cached` where nothing stored can be reused (RFC 9111 §5.2.1.7). */
 const onlyIfCached = <Res, E, R>({ origin }: CacheRequest<Res, E, R>): Effect.Effect<Answered<Res>> =>

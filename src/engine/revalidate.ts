@@ -44,6 +44,12 @@ const isAnswered = <Res, E>(fetched: Exclude<Fetched<Res, E>, { readonly _tag: "
   return Validation.saysWhatIs(status)
 }
 
+/** Waits for the revalidation of this item that runs, for as long as the route does. */
+export const refreshed = <Res, E, R>(request: CacheRequest<Res, E, R>, item: CacheItem): Effect.Effect<void> => {
+  const { clock, policy: { refreshWait }, runtime } = request
+  return runtime.singleFlight.watch(group.flightOf(request, item), clock, refreshWait)
+}
+
 /**
  * Starts a revalidation in the background, unless one is running for the same or the last one has failed a moment ago. It
  * ends at its deadline or when the storage's layer closes.

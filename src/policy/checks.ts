@@ -117,6 +117,7 @@ const optionChecks: { readonly [Name in keyof Required<Options>]: Check } = {
   expiry: seconds,
   sharedExpiry: seconds,
   staleWhileRevalidate: seconds,
+  refreshWait: seconds,
   staleIfError: seconds,
   retain: seconds,
   jitter: unless((value) => typeof value === "number" && value >= 0 && value <= 1, "a number from 0 to 1"),

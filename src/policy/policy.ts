@@ -22,6 +22,8 @@ export interface Policy extends Storability.Policy, Advice {
   readonly deadline: number
   readonly maxWaiters: number
   readonly storageTimeout: number
+  /** Milliseconds. */
+  readonly refreshWait: number
   readonly cacheStatus: Style | undefined
   readonly origin: string | undefined
   readonly version: string | undefined
@@ -72,6 +74,7 @@ const merge = <R>(route: Options<R>, defaults: DefaultOptions): ServerPolicy<R> 
     expiry: millisOf(expiry),
     sharedExpiry: millisOf(sharedExpiry),
     staleWhileRevalidate: millisOf(route.staleWhileRevalidate ?? defaults.staleWhileRevalidate),
+    refreshWait: millisOf(route.refreshWait ?? defaults.refreshWait) ?? 0,
     staleIfError: millisOf(route.staleIfError ?? defaults.staleIfError),
     jitter: route.jitter ?? defaults.jitter ?? 0,
     deadline: millisOf(route.deadline ?? defaults.deadline) ?? defaultDeadline,

@@ -5,7 +5,6 @@
 import type * as Cause from "effect/Cause"
 import type * as Clock from "effect/Clock"
 import type * as Context from "effect/Context"
-import type * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
@@ -13,7 +12,6 @@ import type * as Tracer from "effect/Tracer"
 import {
   type Caller,
   deferred,
-  end,
   ended,
   exitOf,
   ifNotSent,
@@ -24,6 +22,7 @@ import {
   step,
   withFiber
 } from "./effect.js"
+import { arrive, type Flight } from "./flight.js"
 import * as metrics from "./metrics.js"
 import type { Runtime } from "./runtime.js"
 import { isOwn, type Trace } from "./trace.js"
@@ -71,26 +70,6 @@ export type Refused = "flights" | "waiters" | "own"
 /** What became of a flight in the background. */
 export type Started = "started" | "running" | "full"
 
-interface Flight<A> {
-  readonly key: string
-  waiters: number
-  /** The request that started it waits for it. */
-  isLed: boolean
-  /** What it came to, for all who wait. */
-  arrived: Exit.Exit<A> | undefined
-  /** There is one where somebody waits. */
-  arrival: Deferred.Deferred<Exit.Exit<A>> | undefined
-  completed: { readonly value: A } | undefined
-  /** From what the run began; `undefined` where it has not said that. */
-  from: unknown
-  readonly span: Tracer.AnySpan | undefined
-  readonly asker: Trace | undefined
-  /** `undefined` until it has started. */
-  fiber: Running<void> | undefined
-  /** Run before the request that started it goes on without it. */
-  hold: Effect.Effect<void>
-}
-
 /** Where flights get their fibers and timers. */
 export type Ground = Pick<Runtime, "lend" | "timeouts">
 
@@ -121,6 +100,16 @@ export class SingleFlight {
 
   has(key: string): boolean {
     return this.flights.has(key)
+  }
+
+  /** Waits for what the flight of this key comes to, if there is one, for so many milliseconds at most. */
+  watch(key: string, clock: Clock.Clock, millis: number): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      const flight = this.flights.get(key)
+      if (flight === undefined || flight.arrived !== undefined) return Exit.void
+      const arrival = flight.arrival ??= deferred()
+      return Effect.raceFirst(Effect.asVoid(ended(arrival)), this.ground.timeouts.passing(clock, millis))
+    })
   }
 
   /** From what the run of the flight with this key began. */
@@ -288,11 +277,4 @@ export class SingleFlight {
       return steps.length === 0 ? Exit.succeed(exit) : Effect.as(Effect.all(steps, { discard: true }), exit)
     })
   }
-}
-
-/** Tells all who wait, once. */
-const arrive = <A>(flight: Flight<A>, exit: Exit.Exit<A>): void => {
-  if (flight.arrived !== undefined) return
-  flight.arrived = exit
-  if (flight.arrival !== undefined) end(flight.arrival, Exit.succeed(exit))
 }

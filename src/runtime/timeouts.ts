@@ -28,6 +28,14 @@ export class Timeouts {
     return () => void queue.timers.delete(timer)
   }
 
+  /** Ends in so many milliseconds. */
+  passing(clock: Clock.Clock, millis: number): Effect.Effect<void> {
+    return Effect.async((resume) => {
+      const cancel = this.after(clock, millis, () => resume(Effect.void))
+      return Effect.sync(cancel)
+    })
+  }
+
   /** Forgets all timers. */
   close(): void {
     for (const queues of this.queues.values()) {
