@@ -114,7 +114,7 @@ export const withCollect: {
   second: CollectOptions = {}
 ): never => {
   const options = isHandler(first) ? second : first
-  const collects = collecting(policies.resolveCollect(options), options, true)
+  const collects = collecting(policies.resolveCollect("withCollect", options), options, true)
   return (isHandler(first) ? collects(first) : collects) as never
 }
 

@@ -251,14 +251,14 @@ export class ServerOrigin<A extends Respondable, E, R> implements Origin<Respons
   }
 
   statusOf(cause: Cause.Cause<E>): Effect.Effect<number> {
-    return failures.statusOf(cause)
+    return failures.statusOf(cause, this.policy.statusOfError)
   }
 
   tellOfFailure(
     cause: Cause.Cause<E>,
     say: (fields: { [name: string]: string }) => void
   ): Effect.Effect<void> {
-    return failures.tell(cause, this.policy.cacheStatus, say)
+    return failures.tell(cause, this.policy, say)
   }
 
   /** A router has its routes once, but an `HttpApi` makes handlers for each request. */
