@@ -60,9 +60,8 @@ type EndpointContext<Groups extends HttpApiGroup.HttpApiGroup.Any> = HttpApiEndp
  * import { Effect, Layer, Schema } from "effect"
  * import { HttpApiCache, InMemoryCacheStorage } from "effect-http-cache"
  *
- * const products = HttpApiGroup.make("products").add(
- *   HttpApiEndpoint.get("list", "/products").addSuccess(Schema.Array(Schema.String)).annotate(HttpApiCache.Policy, { expiry: 60 })
- * )
+ * const list = HttpApiEndpoint.get("list", "/products").addSuccess(Schema.Array(Schema.String))
+ * const products = HttpApiGroup.make("products").add(list.annotate(HttpApiCache.Policy, { expiry: 60 }))
  * const api = HttpApi.make("shop").add(products)
  *
  * const ProductsLive = HttpApiBuilder.group(api, "products", (handlers) =>
@@ -99,9 +98,10 @@ export const cached = <Id extends string, Groups extends HttpApiGroup.HttpApiGro
 }
 
 /**
- * Has the document that OpenAPI makes of the api tell what clients see of the cache: response fields, `304` and `If-None-Match` of
- * endpoints that have a `Policy`, `Cache-Status` of those that collect, and `412` of either where `If-Match` or `If-Unmodified-Since`
- * is declared. It is the last that is done to the api; the api's own `OpenApi.Transform` gets what this makes.
+ * Has the OpenAPI document of the api tell what clients see of the cache: response fields, `304` and `If-None-Match` of
+ * endpoints that have a `Policy`, `Cache-Status` of those that collect, and `412` of either where `If-Match` or
+ * `If-Unmodified-Since` is declared. It is the last that is done to the api; the api's own `OpenApi.Transform` gets what this
+ * makes. Throws a `TypeError` where an annotation stands at an endpoint of the wrong method.
  *
  * @example
  * ```ts

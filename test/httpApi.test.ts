@@ -1,10 +1,10 @@
 /** A typed `HttpApi` that is cached by annotations, on each router, through a web handler and over a port. */
-import { HttpLayerRouter } from "@effect/platform"
+import { HttpApiBuilder, HttpLayerRouter, HttpServer } from "@effect/platform"
 import { NodeHttpServer } from "@effect/platform-node"
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Layer, TestClock } from "effect"
 import { InMemoryCacheStorage } from "effect-http-cache"
-import { type App, appOfApi, type Ask, serve, webHandler } from "./harness.js"
+import { type App, appOfApi, type Ask, client, portOf, serve, TestServer, webHandler } from "./harness.js"
 import * as shop from "./shop.js"
 
 const routers = {
@@ -49,11 +49,7 @@ const json = (body: unknown): Ask => ({
   body: JSON.stringify(body)
 })
 
-const Services = Layer.mergeAll(
-  InMemoryCacheStorage.layerCollectable,
-  NodeHttpServer.layerTest,
-  NodeHttpServer.layerContext
-)
+const Services = Layer.merge(TestServer, NodeHttpServer.layerContext)
 
 describe.each(Object.keys(routers) as Array<keyof typeof routers>)("a shop on %s", (router) => {
   describe.each(Object.keys(servers) as Array<keyof typeof servers>)("through %s", (server) => {
@@ -185,5 +181,32 @@ describe.each(Object.keys(routers) as Array<keyof typeof routers>)("a shop on %s
           expect([late.status, late.cacheStatus]).toEqual([503, "fwd=uri-miss"])
         })
       ))
+  })
+})
+
+describe("what the platform makes of an api", () => {
+  it.scoped("HttpApiBuilder.serve", () =>
+    Effect.gen(function*() {
+      yield* Layer.build(HttpApiBuilder.serve().pipe(Layer.provide(shop.ApiLive)))
+      const port = portOf(yield* HttpServer.HttpServer)
+      for (const outcome of ["fwd=uri-miss; stored", "hit; ttl=60"]) {
+        const { cacheStatus, status } = yield* Effect.promise(() => client(port, "/products/1").reply)
+        expect([status, cacheStatus]).toEqual([200, outcome])
+      }
+    }).pipe(Effect.provide(Services)))
+
+  it("HttpApiBuilder.toWebHandler", async () => {
+    const { dispose, handler } = HttpApiBuilder.toWebHandler(
+      Layer.provideMerge(shop.ApiLive, InMemoryCacheStorage.layerCollectable).pipe(
+        Layer.provideMerge(NodeHttpServer.layerContext)
+      )
+    )
+    const said: Array<string> = []
+    for (let i = 0; i < 2; i++) {
+      const response = await handler(new Request("http://localhost/products/1"))
+      said.push(own(response.headers.get("cache-status")).split(";")[0]!)
+    }
+    await dispose()
+    expect(said).toEqual(["fwd=uri-miss", "hit"])
   })
 })

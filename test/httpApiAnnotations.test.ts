@@ -13,13 +13,9 @@ import { NodeHttpServer } from "@effect/platform-node"
 import { describe, expect, it } from "@effect/vitest"
 import { Cause, Context, Effect, Exit, Layer, Redacted, Schema } from "effect"
 import { HttpApiCache, InMemoryCacheStorage, withCache } from "effect-http-cache"
-import { appOfApi, type Logged, logged, serve } from "./harness.js"
+import { appOfApi, type Logged, logged, serve, TestServer } from "./harness.js"
 
-const Services = Layer.mergeAll(
-  InMemoryCacheStorage.layerCollectable,
-  NodeHttpServer.layerTest,
-  NodeHttpServer.layerContext
-)
+const Services = Layer.merge(TestServer, NodeHttpServer.layerContext)
 
 class Account extends Context.Tag("Account")<Account, string>() {}
 

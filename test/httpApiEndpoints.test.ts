@@ -12,19 +12,15 @@ import {
 import { NodeHttpServer } from "@effect/platform-node"
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Layer, Schema, TestClock } from "effect"
-import { HttpApiCache, HttpCache, InMemoryCacheStorage } from "effect-http-cache"
-import { appOfApi, eventually, type Reply, serve } from "./harness.js"
+import { HttpApiCache, HttpCache } from "effect-http-cache"
+import { appOfApi, eventually, type Reply, serve, TestServer } from "./harness.js"
 
 const Optional = Schema.optional(Schema.String)
 
 class Gone extends Schema.TaggedError<Gone>()("Gone", {}, HttpApiSchema.annotations({ status: 410 })) {}
 class Full extends Schema.TaggedError<Full>()("Full", { left: Schema.NumberFromString }) {}
 
-const Services = Layer.mergeAll(
-  InMemoryCacheStorage.layerCollectable,
-  NodeHttpServer.layerTest,
-  NodeHttpServer.layerContext
-)
+const Services = Layer.merge(TestServer, NodeHttpServer.layerContext)
 
 const asking = <E, R>(api: Layer.Layer<HttpApi.Api, E, R>) => Effect.flatMap(appOfApi(api), serve)
 

@@ -12,8 +12,8 @@ import {
 import { NodeHttpServer } from "@effect/platform-node"
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Layer, Schema } from "effect"
-import { HttpApiCache, InMemoryCacheStorage } from "effect-http-cache"
-import { appOfApi, serve } from "./harness.js"
+import { HttpApiCache } from "effect-http-cache"
+import { appOfApi, serve, TestServer } from "./harness.js"
 
 const id = Schema.Struct({ id: Schema.NumberFromString })
 
@@ -142,11 +142,7 @@ describe("Swagger", () => {
       HttpApiSwagger.layerHttpLayerRouter({ api, path: "/docs" })
     ))
   }
-  const Services = Layer.mergeAll(
-    InMemoryCacheStorage.layerCollectable,
-    NodeHttpServer.layerTest,
-    NodeHttpServer.layerContext
-  )
+  const Services = Layer.merge(TestServer, NodeHttpServer.layerContext)
   const specIn = (html: string) =>
     JSON.parse(
       /<script id="swagger-spec" type="application\/json">([\s\S]*?)<\/script>/.exec(html)![1]!

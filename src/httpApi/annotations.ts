@@ -45,8 +45,8 @@ export class Policy extends Context.Tag("effect-http-cache/HttpApiCache/Policy")
 
 /**
  * What unsafe endpoints collect when they succeed, as an annotation on an endpoint, a group or an api: the options of
- * `withCollect`, or `true` for none of them. The nearest counts, and `false` switches it off. The default of `query` is that of the
- * endpoint that is cached at the same path.
+ * `withCollect`, or `true` for none of them. The nearest counts, and `false` switches it off. The default of `query` is that
+ * of the endpoint that is cached at the same path.
  *
  * @example
  * ```ts
@@ -98,7 +98,7 @@ const annotated = <I, S>(
 const nearest = <I, S>({ api, endpoint, group }: Place, tag: Context.Tag<I, S>): S | undefined =>
   annotated(endpoint, tag) ?? annotated(group, tag) ?? annotated(api, tag)
 
-/** Throws where an endpoint has an annotation itself that is not for its method: what is at a group or an api is for others too. */
+/** Throws where an annotation stands at an endpoint of the wrong method; at a group or an api it is for others too. */
 const refuse = (place: Place, name: "Policy" | "Collects", own: unknown): void => {
   if (own === undefined || own === false) return
   const { method } = place.endpoint

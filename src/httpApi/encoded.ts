@@ -33,7 +33,7 @@ const responseOf = (ast: AST.AST, status: number, data: unknown): Effect.Effect<
 
 type Encode = (value: unknown) => Effect.Effect<Response, ParseResult.ParseError>
 
-/** The first schema that a value is of says how it is answered: the order is that of the platform. What schemas need is there. */
+/** The first schema that a value is of says how it is answered, in the platform's order. What schemas need is in the context. */
 const encoderOf = (given: Iterable<Schema.Schema.Any>, statusOf: (ast: AST.AST) => number): Encode => {
   const schemas = new Set<Schema.Schema.Any>()
   for (const schema of given) HttpApiSchema.deunionize(schemas, schema)

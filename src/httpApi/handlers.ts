@@ -14,38 +14,38 @@ type Item<R> = HttpApiBuilder.Handlers.Item<unknown, R>
 /** Handlers that a `cached` has had: another one around would collect twice. */
 const around = new WeakSet<object>()
 
-/** What an api has of endpoints whose annotations take effect. */
+/** By name, the endpoints of an api at which something is annotated, and those where that takes effect. */
 interface Known {
-  readonly names: Set<string>
+  readonly annotated: ReadonlyArray<string>
+  readonly effective: Set<string>
   isTold: boolean
 }
 
 const apis = new WeakMap<annotations.Api, Known>()
 
 const knownOf = (api: annotations.Api): Known => {
-  const known = apis.get(api) ?? { names: new Set(), isTold: false }
-  apis.set(api, known)
-  return known
+  const known = apis.get(api)
+  if (known !== undefined) return known
+  const places = annotations.placesOf(api).filter((place) => {
+    const { collects, policy } = annotations.settingsOf(place)
+    return (collects ?? policy) !== undefined
+  })
+  const made = { annotated: places.map(annotations.nameOf), effective: new Set<string>(), isTold: false }
+  apis.set(api, made)
+  return made
 }
 
 /** Handlers are all made when the first request comes: what has no effect by then never has. */
-const tellOfOthers = (api: annotations.Api): Effect.Effect<void> =>
-  Effect.suspend(() => {
-    const known = knownOf(api)
-    if (known.isTold) return Effect.void
-    known.isTold = true
-    const others = annotations.placesOf(api).filter((place) => {
-      const { collects, policy } = annotations.settingsOf(place)
-      return (collects ?? policy) !== undefined && !known.names.has(annotations.nameOf(place))
-    })
-    if (others.length === 0) return Effect.void
-    return Effect.logWarning(
-      `effect-http-cache: what is annotated has no effect at ${
-        others.map(annotations.nameOf).join(", ")
-      }; pipe the handlers ` +
-        "of the group through HttpApiCache.cached, or annotate it with false"
-    )
-  })
+const tellingOfOthers = <A, E, R>(known: Known, app: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> => {
+  if (known.isTold) return app
+  known.isTold = true
+  const others = known.annotated.filter((name) => !known.effective.has(name))
+  if (others.length === 0) return app
+  const warning =
+    `effect-http-cache: what is annotated has no effect at ${others.join(", ")}; pipe the handlers of the ` +
+    "group through HttpApiCache.cached, or annotate it with false"
+  return Effect.andThen(Effect.logWarning(warning), app)
+}
 
 /** The handler as the annotations want it; `undefined`: as it is. */
 const handlerOf = <R>(
@@ -55,6 +55,7 @@ const handlerOf = <R>(
   partition: Options<R>["partition"]
 ) => {
   const { api, endpoint } = place
+  const known = knownOf(api)
   const { collects, policy } = annotations.settingsOf(place)
   if (policy !== undefined) {
     const options = { ...annotations.cacheOptions(place, policy), partition }
@@ -66,13 +67,13 @@ const handlerOf = <R>(
     )
     const cache = cached(resolved, { made: () => name, isPlaced: true })
     const answer = answeringErrors(answering(endpoint, handler, true), errors, policy.statuses ?? [])
-    return (given: Given) => Effect.andThen(tellOfOthers(api), cache(answer(given)))
+    return (given: Given) => tellingOfOthers(known, cache(answer(given)))
   }
   if (collects !== undefined) {
     const options = annotations.collectOptions(place, collects)
     const collect = collecting(policies.resolveCollect("HttpApiCache.Collects", options), options, true)
     const answer = answering(endpoint, handler, false)
-    return (given: Given) => Effect.andThen(tellOfOthers(api), collect(answer(given)))
+    return (given: Given) => tellingOfOthers(known, collect(answer(given)))
   }
   return undefined
 }
@@ -88,11 +89,11 @@ export const wrapped = <R>(
   return Chunk.map(handlers, (item): Item<unknown> => {
     if (around.has(item)) return item
     const place = { api, group, endpoint: item.endpoint as annotations.Endpoint }
-    knownOf(api).names.add(annotations.nameOf(place))
     const handler = handlerOf(place, item.handler as never, errors, partition)
     if (handler === undefined) return item
     const made = { ...item, handler: handler as Item<unknown>["handler"] }
     around.add(made)
+    knownOf(api).effective.add(annotations.nameOf(place))
     return made
   })
 }
