@@ -10,6 +10,7 @@ import type * as HttpApiGroup from "@effect/platform/HttpApiGroup"
 import type * as HttpApiMiddleware from "@effect/platform/HttpApiMiddleware"
 import type * as HttpRouter from "@effect/platform/HttpRouter"
 import * as OpenApi from "@effect/platform/OpenApi"
+import * as Chunk from "effect/Chunk"
 import * as Context from "effect/Context"
 import * as Option from "effect/Option"
 import { type Api, placesOf, settingsOf } from "./httpApi/annotations.js"
@@ -52,7 +53,7 @@ type EndpointContext<Groups extends HttpApiGroup.HttpApiGroup.Any> = HttpApiEndp
  *
  * Throws a `TypeError`, so that the application does not start, where an annotation is wrong: an option, a `Policy` at an
  * endpoint that is no `GET`, `Collects` at one that is safe, a `query` that leaves out a declared search parameter, a `lane`
- * where there is security.
+ * where there is security; and where no handler is before it.
  *
  * @example
  * ```ts
@@ -89,6 +90,11 @@ export const cached = <Id extends string, Groups extends HttpApiGroup.HttpApiGro
   if (all.groups[group.identifier] !== group) {
     throw new TypeError(
       `HttpApiCache.cached: this api has another group ${group.identifier}; give the api that HttpApiBuilder.group has`
+    )
+  }
+  if (Chunk.isEmpty(handlers.handlers)) {
+    throw new TypeError(
+      `HttpApiCache.cached: no handler of the group ${group.identifier} is before it; put it after the last handle`
     )
   }
   return Object.assign(Object.create(Object.getPrototypeOf(handlers) as object), {

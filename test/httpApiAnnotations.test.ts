@@ -106,6 +106,18 @@ describe("an annotation that is wrong", () => {
       expect(yield* messageOf(HttpApi.make("api").add(group))).toContain(`TypeError: ${message}`)
     }))
 
+  it.scoped("what stands before the handlers does not start either", () =>
+    Effect.gen(function*() {
+      const api = HttpApi.make("api").add(of(get))
+      const layer = HttpApiBuilder.group(api, "group", (handlers) =>
+        handlers.pipe(HttpApiCache.cached(api)).handle("get", () =>
+          Effect.succeed("")))
+      const exit = yield* Effect.exit(Layer.build(Layer.provide(layer, InMemoryCacheStorage.layerCollectable)))
+      expect(Exit.isFailure(exit) && String(Cause.squash(exit.cause))).toBe(
+        "TypeError: HttpApiCache.cached: no handler of the group group is before it; put it after the last handle"
+      )
+    }))
+
   it.scoped("another api does not start either", () =>
     Effect.gen(function*() {
       const api = HttpApi.make("api").add(of(get))

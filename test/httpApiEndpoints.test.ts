@@ -155,6 +155,17 @@ describe("what selects a response", () => {
     Schema.Union(Schema.Struct({ a: Schema.String }), Schema.Struct({ b: Schema.String }))
   )
   const none = HttpApiEndpoint.get("none", "/none")
+  const renamed = HttpApiEndpoint.get("renamed", "/renamed")
+    .setUrlParams(
+      Schema.Struct({ page: Schema.propertySignature(Schema.NumberFromString).pipe(Schema.fromKey("p")) }).pipe(
+        Schema.filter(({ page }) => page > 0)
+      )
+    )
+    .setHeaders(
+      Schema.Struct({
+        language: Schema.optionalWith(Schema.String, { default: () => "en" }).pipe(Schema.fromKey("x-language"))
+      })
+    )
   const more = HttpApiEndpoint.get("more", "/more").setUrlParams(Schema.Struct({ a: Optional }))
     .annotate(HttpApiCache.Policy, { ...expiry, query: { except: ["x"] } })
   const tenant = HttpApiEndpoint.get("tenant", "/tenant").setHeaders(Schema.Struct({ "x-tenant": Schema.String }))
@@ -166,7 +177,9 @@ describe("what selects a response", () => {
   const token = HttpApiEndpoint.get("token", "/token").setHeaders(Schema.Struct({ authorization: Optional }))
   const cookie = HttpApiEndpoint.get("cookie", "/cookie").setHeaders(Schema.Struct({ cookie: Optional }))
   const api = HttpApi.make("api").add(
-    HttpApiGroup.make("group").add(payload).add(any).add(either).add(none).add(more).add(tenant).add(traced).add(token)
+    HttpApiGroup.make("group").add(payload).add(any).add(either).add(none).add(more).add(renamed).add(tenant).add(
+      traced
+    ).add(token)
       .add(cookie).annotate(HttpApiCache.Policy, expiry)
   )
   let runs = 0
@@ -180,7 +193,7 @@ describe("what selects a response", () => {
       handlers.handle("payload", echo).handle("any", echo).handle("either", echo).handle("none", echo).handle(
         "more",
         echo
-      )
+      ).handle("renamed", echo)
         .handle("tenant", echo).handle("traced", echo).handle("token", echo).handle("cookie", echo)
         .pipe(HttpApiCache.cached(api))
   )
@@ -202,6 +215,8 @@ describe("what selects a response", () => {
           ["/either?a=1", miss],
           ["/none?x=1", miss],
           ["/none?x=2", miss],
+          ["/renamed?p=1&page=1", miss],
+          ["/renamed?p=1&page=2", hit],
           ["/more?a=1&x=1&y=1", miss],
           ["/more?a=1&y=1", hit],
           ["/more?a=1&y=2", miss]
@@ -209,6 +224,9 @@ describe("what selects a response", () => {
       ) {
         expect([path, (yield* ask(path)).cacheStatus]).toEqual([path, outcome])
       }
+      const german = yield* ask("/renamed?p=2", { headers: { "x-language": "de" } })
+      expect(german.headers["vary"]).toBe("x-language")
+      expect(JSON.parse(german.text)).toMatchObject({ urlParams: { page: 2 }, headers: { language: "de" } })
       expect(JSON.parse((yield* ask("/payload?x=3&q=3&y=3")).text)).toMatchObject({
         url: "/payload?q=3",
         payload: { q: "3" }
