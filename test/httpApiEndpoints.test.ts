@@ -175,11 +175,14 @@ describe("what selects a response", () => {
   )
     .annotate(HttpApiCache.Policy, { ...expiry, vary: ["x-a"], unkeyed: "ignore" })
   const token = HttpApiEndpoint.get("token", "/token").setHeaders(Schema.Struct({ authorization: Optional }))
+  const tag = HttpApiEndpoint.get("tag", "/tag").setHeaders(
+    Schema.Struct({ "if-none-match": Optional, "if-match": Optional })
+  )
   const cookie = HttpApiEndpoint.get("cookie", "/cookie").setHeaders(Schema.Struct({ cookie: Optional }))
   const api = HttpApi.make("api").add(
     HttpApiGroup.make("group").add(payload).add(any).add(either).add(none).add(more).add(renamed).add(tenant).add(
       traced
-    ).add(token)
+    ).add(token).add(tag)
       .add(cookie).annotate(HttpApiCache.Policy, expiry)
   )
   let runs = 0
@@ -194,7 +197,7 @@ describe("what selects a response", () => {
         "more",
         echo
       ).handle("renamed", echo)
-        .handle("tenant", echo).handle("traced", echo).handle("token", echo).handle("cookie", echo)
+        .handle("tenant", echo).handle("traced", echo).handle("token", echo).handle("tag", echo).handle("cookie", echo)
         .pipe(HttpApiCache.cached(api))
   )
   const live = HttpApiBuilder.api(api).pipe(Layer.provide(group))
@@ -273,6 +276,18 @@ describe("what selects a response", () => {
           expect(cacheStatus).not.toContain("stored")
         }
       }
+    }).pipe(Effect.provide(Services)))
+
+  it.scoped("a declared precondition selects nothing: it is evaluated", () =>
+    Effect.gen(function*() {
+      const ask = yield* asking(live)
+      const { headers } = yield* ask("/tag")
+      expect(headers["vary"]).toBeUndefined()
+      const conditional = (field: string, value: string) =>
+        Effect.map(ask("/tag", { headers: { [field]: value } }), ({ cacheStatus, status }) => [status, cacheStatus])
+      expect(yield* conditional("if-none-match", "\"other\"")).toEqual([200, hit])
+      expect(yield* conditional("if-none-match", String(headers["etag"]))).toEqual([304, hit])
+      expect((yield* conditional("if-match", "\"other\""))[0]).toBe(412)
     }).pipe(Effect.provide(Services)))
 
   it.scoped("a name of its own in the storage, which stays through a deploy", () =>

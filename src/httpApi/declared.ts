@@ -4,6 +4,7 @@ import * as Option from "effect/Option"
 import type * as Schema from "effect/Schema"
 import * as AST from "effect/SchemaAST"
 import type { QuerySelection } from "../protocol/CacheKey.js"
+import { uncounted } from "../protocol/Reads.js"
 import * as Vary from "../protocol/Vary.js"
 
 type Endpoint = HttpApiEndpoint.HttpApiEndpoint.AnyWithProps
@@ -42,10 +43,11 @@ export const isKeyed = (selection: QuerySelection, declared: QuerySelection | un
     : !declared.only.some((name) => selection.except.includes(name))
 }
 
-/** The request fields that an endpoint declares, but for those that say who is asking. */
+/** The request fields that an endpoint declares, but for those that say who is asking and those that HTTP evaluates itself. */
 export const fieldsOf = ({ headersSchema }: Endpoint): Vary.Vary => {
   const names = namesIn(headersSchema)
-  return names === "all" ? [] : Vary.of(names.filter((name) => !Vary.isPersonal([name.toLowerCase()])))
+  if (names === "all") return []
+  return Vary.of(names).filter((name) => !Vary.isPersonal([name]) && !uncounted.has(name))
 }
 
 /** Whether an endpoint declares one of these request fields, by their lower-case names. */
