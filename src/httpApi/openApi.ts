@@ -28,7 +28,7 @@ interface Document {
 const text = { type: "string" }
 
 const cacheStatus = {
-  "Cache-Status": { description: "What the cache did: a hit, or why it asked the handler (RFC 9211)", schema: text }
+  "Cache-Status": { description: "What the cache did, where the request came that far (RFC 9211)", schema: text }
 }
 
 const ofCached = {
