@@ -172,31 +172,10 @@ export const passages: ReadonlyArray<{ readonly file: string; readonly from: str
     to: "NodeStream.fromReadable({ evaluate: () => response, onError: (error) => error })"
   },
   {
-    file: "examples/http-api.ts",
-    from: `  HttpApiSchema,
+    file: "src/index.ts",
+    from: `export * as HttpApiCache from "./HttpApiCache.js"
 `,
     to: ""
-  },
-  {
-    file: "examples/http-api.ts",
-    from: `HttpApiMiddleware.Tag<ApiKey>()("ApiKey", {
-  failure: Unauthorized,
-  provides: Account,
-`,
-    to: `HttpApiMiddleware.Service<ApiKey, { provides: Account }>()("ApiKey", {
-  error: Unauthorized,
-`
-  },
-  {
-    file: "examples/http-api.ts",
-    from:
-      `  apiKey: (key) => Effect.mapError(Effect.fromNullable(accounts.get(Redacted.value(key))), () => new Unauthorized())
-`,
-    to: `  apiKey: (endpoint, { credential }) => {
-    const account = accounts.get(Redacted.value(credential))
-    return account === undefined ? new Unauthorized() : Effect.provideService(endpoint, Account, account)
-  }
-`
   },
   // What a request says of itself is read of fewer fields there, and a schema keeps no properties that it does not name.
   {

@@ -1,9 +1,8 @@
 /**
  * `HttpApi` with its security, and the cache inside of it.
  *
- * A cache answers without running what is inside of it, so that authentication must be outside. The security of an
- * endpoint runs around its handler: `handleRaw` and `withCache` put the cache within. `HttpCache.make` around the whole
- * api would be outside, and is only for an api that everybody may read.
+ * A cache answers without running what is inside of it, so that authentication must be outside. The security of an endpoint
+ * runs around its handler, and `HttpApiCache.cached` puts the cache between the two, where an annotation wants one.
  */
 import {
   HttpApi,
@@ -12,11 +11,10 @@ import {
   HttpApiGroup,
   HttpApiMiddleware,
   HttpApiSchema,
-  HttpApiSecurity,
-  HttpServerResponse
+  HttpApiSecurity
 } from "@effect/platform"
 import { Context, Effect, Layer, Redacted, Schema } from "effect"
-import { withCache } from "effect-http-cache"
+import { HttpApiCache } from "effect-http-cache"
 
 class Unauthorized extends Schema.TaggedError<Unauthorized>()(
   "Unauthorized",
@@ -38,26 +36,28 @@ const ApiKeyLive = Layer.succeed(ApiKey, {
   apiKey: (key) => Effect.mapError(Effect.fromNullable(accounts.get(Redacted.value(key))), () => new Unauthorized())
 })
 
-const api = HttpApi.make("reports").add(
-  HttpApiGroup.make("reports")
-    .add(HttpApiEndpoint.get("prices", "/prices").addSuccess(Schema.Struct({ run: Schema.Number })))
-    .add(HttpApiEndpoint.get("mine", "/mine").addSuccess(Schema.Struct({ name: Schema.String, run: Schema.Number })))
-    .middleware(ApiKey)
-)
+const reports = HttpApiGroup.make("reports")
+  .add(HttpApiEndpoint.get("prices", "/prices").addSuccess(Schema.Struct({ run: Schema.Number })))
+  .add(HttpApiEndpoint.get("mine", "/mine").addSuccess(Schema.Struct({ name: Schema.String, run: Schema.Number })))
+  .add(HttpApiEndpoint.post("reprice", "/prices").annotate(HttpApiCache.Collects, true))
+  .middleware(ApiKey)
+  .annotate(HttpApiCache.Policy, { expiry: 60 })
+
+const api = HttpApi.make("reports").add(reports).pipe(HttpApiCache.openApi)
 
 let runs = 0
 
-/** The same for all who may see it. */
-const prices = Effect.suspend(() => HttpServerResponse.json({ run: ++runs }))
-
-/** A copy for each account. */
-const mine = Effect.flatMap(Account, ({ name }) => HttpServerResponse.json({ name, run: ++runs }))
 const account = Effect.map(Account, ({ name }) => name)
 
 const ReportsLive = HttpApiBuilder.group(api, "reports", (handlers) =>
   handlers
-    .handleRaw("prices", () => Effect.orDie(prices).pipe(withCache({ expiry: 60 })))
-    .handleRaw("mine", () => Effect.orDie(mine).pipe(withCache({ expiry: 60, partition: account }))))
+    .handle("prices", () => Effect.sync(() => ({ run: ++runs })))
+    .handle("reprice", () => Effect.void)
+    // The same for all who may see it.
+    .pipe(HttpApiCache.cached(api))
+    .handle("mine", () => Effect.map(account, (name) => ({ name, run: ++runs })))
+    // A copy for each account.
+    .pipe(HttpApiCache.cached(api, { partition: account })))
 
 /** `HttpApiBuilder.serve()` and a storage make a server of it. */
 export const ApiLive = HttpApiBuilder.api(api).pipe(Layer.provide(ReportsLive), Layer.provide(ApiKeyLive))

@@ -114,7 +114,7 @@ export const withCollect: {
   second: CollectOptions = {}
 ): never => {
   const options = isHandler(first) ? second : first
-  const collects = collecting(policies.resolveCollect(options), options, true)
+  const collects = collecting(policies.resolveCollect("withCollect", options), options, true)
   return (isHandler(first) ? collects(first) : collects) as never
 }
 
@@ -207,7 +207,7 @@ export const group = (...groups: ReadonlyArray<string>): Effect.Effect<void> =>
 
 /**
  * `middleware` with its services resolved now, for `HttpApiBuilder.middleware`. It runs outside the security of the
- * endpoints: a hit skips it. Where there is any, use `handleRaw` and `withCache` instead.
+ * endpoints: a hit skips it. Where there is any, use `HttpApiCache`, or `handleRaw` and `withCache`.
  *
  * @example
  * ```ts

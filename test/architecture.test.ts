@@ -41,7 +41,7 @@ const rooms: ReadonlyArray<readonly [name: string, includes: (file: string) => b
   ["engine", (file) => file.startsWith("engine/")],
   ["server", (file) => file.startsWith("server/")],
   ["node", (file) => /^(?:HttpCacheLane|node)\.ts$/.test(file) || file.startsWith("node/")],
-  ["HttpCache", (file) => file === "HttpCache.ts"],
+  ["HttpCache", (file) => /^Http(?:Api)?Cache\.ts$/.test(file) || file.startsWith("httpApi/")],
   ["index", (file) => file === "index.ts"],
   ["testing", (file) => file === "testing.ts" || file.startsWith("testing/")]
 ]

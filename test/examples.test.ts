@@ -204,7 +204,7 @@ describe("HttpApi", () => {
       expect(yield* as("key-of-ada", "/mine")).toEqual([200, "{\"name\":\"Ada\",\"run\":2}", "hit"])
       expect(yield* as("wrong", "/mine")).toEqual([401, "", ""])
     }).pipe(
-      Effect.provide(InMemoryCacheStorage.layer),
+      Effect.provide(InMemoryCacheStorage.layerCollectable),
       Effect.provide(NodeHttpServer.layerTest)
     ))
 })

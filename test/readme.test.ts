@@ -28,9 +28,12 @@ const rowsUnder = (document: string, heading: string): ReadonlyArray<ReadonlyArr
 
 /** What a reader takes for granted. */
 const prelude = `
+import {
+  HttpApi, HttpApiBuilder, HttpApiEndpoint, HttpApiError, HttpApiGroup, HttpApiMiddleware, HttpApiSecurity
+} from "@effect/platform"
 import { type HttpApp, HttpRouter, HttpServerRequest, HttpServerResponse } from "@effect/platform"
-import { Context, Effect, Layer, TestClock } from "effect"
-import { HttpCache, InMemoryCacheStorage, withCache, withCollect } from "effect-http-cache"
+import { Context, Effect, Layer, Schema, TestClock } from "effect"
+import { HttpApiCache, HttpCache, InMemoryCacheStorage, withCache, withCollect } from "effect-http-cache"
 import { expectCacheStatus, Faults, layerFaulty } from "effect-http-cache/testing"
 declare const router: HttpRouter.HttpRouter
 declare const app: HttpApp.Default
@@ -67,6 +70,7 @@ describe("README and guides", () => {
       const document of [
         "README.md",
         "docs/groups.md",
+        "docs/http-api.md",
         "docs/options.md",
         "docs/privacy.md",
         "docs/operations.md",

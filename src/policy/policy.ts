@@ -1,5 +1,6 @@
 /** The policy that the options of a route and of the application come to. */
 import type { HttpServerRequest } from "@effect/platform/HttpServerRequest"
+import type * as Cause from "effect/Cause"
 import type * as Effect from "effect/Effect"
 import type { DefaultOptions, GroupsOf, Options, Seconds } from "../CachePolicy.js"
 import type { Advice } from "../protocol/CacheControl.js"
@@ -37,7 +38,11 @@ export interface ServerPolicy<R> extends Policy {
   readonly partition: Effect.Effect<string | undefined, unknown, R | HttpServerRequest> | undefined
   readonly bypass: ((request: HttpServerRequest) => boolean) | undefined
   readonly groups: ReadonlyArray<GroupsOf>
+  readonly statusOfError: StatusOfError | undefined
 }
+
+/** The status that a failure is answered with further outside; `undefined`: as the platform answers it. */
+export type StatusOfError = (cause: Cause.Cause<unknown>) => Effect.Effect<number | undefined>
 
 const defaultStatuses = [200, 203, 204, 300, 301, 308, 404, 410]
 type Statuses = NonNullable<Options["statuses"]>
@@ -52,6 +57,10 @@ const millisOf = (input: Seconds | undefined) => input === undefined ? undefined
 
 const isList = (statuses: Statuses): statuses is ReadonlyArray<number> => Array.isArray(statuses)
 
+/** The statuses that a route names. */
+export const namedIn = (statuses: Statuses): ReadonlyArray<number> =>
+  isList(statuses) ? statuses : Object.keys(statuses).map(Number)
+
 const statusesOf = (given: Statuses): ReadonlyMap<number, number | undefined> =>
   isList(given)
     ? new Map(given.map((status) => [status, undefined]))
@@ -60,7 +69,11 @@ const statusesOf = (given: Statuses): ReadonlyMap<number, number | undefined> =>
       ...Object.entries(given).map(([status, expiry]) => [Number(status), millisOf(expiry)] as const)
     ])
 
-const merge = <R>(route: Options<R>, defaults: DefaultOptions): ServerPolicy<R> => {
+const merge = <R>(
+  route: Options<R>,
+  defaults: DefaultOptions,
+  statusOfError: StatusOfError | undefined
+): ServerPolicy<R> => {
   const sharedExpiry = route.sharedExpiry ?? defaults.sharedExpiry
   const statuses = route.statuses ?? defaults.statuses ?? defaultStatuses
   const isBySome = sharedExpiry !== undefined || !isList(statuses)
@@ -102,6 +115,7 @@ const merge = <R>(route: Options<R>, defaults: DefaultOptions): ServerPolicy<R> 
       key: cacheStatus.key ?? false
     },
     groups: [route.groups, defaults.groups].filter((groups) => groups !== undefined),
+    statusOfError,
     targets: route.targets ?? defaults.targets ?? [],
     origin: defaults.origin === "request" ? undefined : defaults.origin,
     version: defaults.version,
@@ -116,14 +130,14 @@ export type Policies<R> = (defaults: DefaultOptions) => ServerPolicy<R>
  * Checks the route's options now, and gives the policy under the `Defaults` of a request; those are checked when they
  * are first seen.
  */
-export const resolve = <R>(where: string, route: Options<R>): Policies<R> => {
+export const resolve = <R>(where: string, route: Options<R>, statusOfError?: StatusOfError): Policies<R> => {
   checks.route(where, route)
   let seen: DefaultOptions | undefined
   let policy: ServerPolicy<R> | undefined
   return (defaults) => {
     if (policy === undefined || seen !== defaults) {
       checks.defaults("HttpCache.Defaults", defaults)
-      policy = merge(route, defaults)
+      policy = merge(route, defaults, statusOfError)
       seen = defaults
     }
     return policy
@@ -131,7 +145,7 @@ export const resolve = <R>(where: string, route: Options<R>): Policies<R> => {
 }
 
 /** The same for `withCollect`, which has options of its own. */
-export const resolveCollect = (options: Pick<Options<never>, "query">): Policies<never> => {
-  checks.collect("withCollect", options)
-  return resolve("withCollect", { query: options.query })
+export const resolveCollect = (where: string, options: Pick<Options<never>, "query">): Policies<never> => {
+  checks.collect(where, options)
+  return resolve(where, { query: options.query })
 }

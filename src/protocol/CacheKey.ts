@@ -110,6 +110,13 @@ export const isPattern = (name: string): boolean => name.endsWith("*")
 const isListed = (listed: ReadonlyArray<string>, name: string): boolean =>
   listed.some((each) => isPattern(each) ? name.startsWith(each.slice(0, -1)) : name === each)
 
+/** Whether the parameters of this name are part of the key. */
+export const isSelected = (name: string, selection: QuerySelection): boolean => {
+  if (typeof selection === "string") return selection === "all"
+  const { except = [], only } = selection
+  return only === undefined ? !isListed(except, name) : isListed(only, name)
+}
+
 const nameOf = (pair: string): string => decode(pair.split("=", 1)[0]!)
 
 /** By code units, as `URLSearchParams.sort` does. */
@@ -121,10 +128,8 @@ const byName = (one: string, other: string): number => {
 const select = (query: string | undefined, selection: QuerySelection): string | undefined => {
   if (query === undefined || selection === "none") return undefined
   if (selection === "all") return query
-  const { except = [], only, sort } = selection
-  const isKept = (name: string) => only === undefined ? !isListed(except, name) : isListed(only, name)
-  const pairs = query.split("&").filter((pair) => isKept(nameOf(pair)))
-  if (sort === true) pairs.sort(byName)
+  const pairs = query.split("&").filter((pair) => isSelected(nameOf(pair), selection))
+  if (selection.sort === true) pairs.sort(byName)
   return pairs.length === 0 ? undefined : pairs.join("&")
 }
 

@@ -3,13 +3,25 @@ import { causeResponse } from "@effect/platform/HttpServerError"
 import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
+import type { ServerPolicy } from "../policy/policy.js"
 import * as CacheStatus from "../protocol/CacheStatus.js"
 import * as Fields from "../protocol/Fields.js"
 import { type Caller, withFiber } from "../runtime/effect.js"
 import { type PreResponseHandler, preResponseHandlerOf, setPreResponseHandler, statusOfApiError } from "./platform.js"
 
+type StatusOfError = ServerPolicy<never>["statusOfError"]
+
 /** As the platform would answer it, also for the errors of an `HttpApi`, which it answers further outside. */
-export const statusOf = <E>(cause: Cause.Cause<E>): Effect.Effect<number> =>
+export const statusOf = <E>(cause: Cause.Cause<E>, statusOfError: StatusOfError): Effect.Effect<number> =>
+  statusOfError === undefined
+    ? statusOfResponse(cause)
+    : Effect.flatMap(
+      statusOfError(cause),
+      (status) => status === undefined ? statusOfResponse(cause) : Effect.succeed(status)
+    )
+
+/** Of an error of an `HttpApi` only its class is known here. */
+const statusOfResponse = <E>(cause: Cause.Cause<E>): Effect.Effect<number> =>
   Effect.map(
     causeResponse(cause),
     ([{ status }]) => status === 500 ? statusOfApiError(cause) ?? status : status
@@ -48,11 +60,11 @@ export const recovered = (fiber: Caller): Effect.Effect<void> => {
 /** The innermost cache that it came through says and reports it. */
 export const tell = <E>(
   cause: Cause.Cause<E>,
-  style: CacheStatus.Style | undefined,
+  { cacheStatus: style, statusOfError }: Pick<ServerPolicy<never>, "cacheStatus" | "statusOfError">,
   say: (fields: { [name: string]: string }) => void,
   report: () => void
 ): Effect.Effect<void> =>
-  Effect.flatMap(statusOf(cause), (status) => {
+  Effect.flatMap(statusOf(cause, statusOfError), (status) => {
     const error = Cause.squash(cause)
     const said = (response: HttpServerResponse.HttpServerResponse): HttpServerResponse.HttpServerResponse => {
       const fields = Fields.copy(response.headers)

@@ -255,7 +255,7 @@ export class ServerOrigin<A extends Respondable, E, R> implements Origin<Respons
   }
 
   statusOf(cause: Cause.Cause<E>): Effect.Effect<number> {
-    return failures.statusOf(cause)
+    return failures.statusOf(cause, this.policy.statusOfError)
   }
 
   tellOfFailure(
@@ -263,7 +263,7 @@ export class ServerOrigin<A extends Respondable, E, R> implements Origin<Respons
     say: (fields: { [name: string]: string }) => void,
     report: () => void
   ): Effect.Effect<void> {
-    return failures.tell(cause, this.policy.cacheStatus, say, report)
+    return failures.tell(cause, this.policy, say, report)
   }
 
   /** A router has its routes once, but an `HttpApi` makes handlers for each request. */

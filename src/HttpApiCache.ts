@@ -1,0 +1,136 @@
+/**
+ * Caching for the endpoints of an `HttpApi`, by annotations. The cache stands inside the security of each endpoint.
+ *
+ * @since 0.1.0
+ */
+import type * as HttpApi from "@effect/platform/HttpApi"
+import type * as HttpApiBuilder from "@effect/platform/HttpApiBuilder"
+import type * as HttpApiEndpoint from "@effect/platform/HttpApiEndpoint"
+import type * as HttpApiGroup from "@effect/platform/HttpApiGroup"
+import type * as HttpApiMiddleware from "@effect/platform/HttpApiMiddleware"
+import type * as HttpRouter from "@effect/platform/HttpRouter"
+import * as OpenApi from "@effect/platform/OpenApi"
+import * as Chunk from "effect/Chunk"
+import * as Context from "effect/Context"
+import * as Option from "effect/Option"
+import { type Api, placesOf, settingsOf } from "./httpApi/annotations.js"
+import { wrapped } from "./httpApi/handlers.js"
+import { documented } from "./httpApi/openApi.js"
+import type { Options } from "./CachePolicy.js"
+import type { CacheStorage } from "./CacheStorage.js"
+import type { CollectableCacheStorage } from "./CollectableCacheStorage.js"
+
+export { Collects, Policy, type PolicyOptions } from "./httpApi/annotations.js"
+
+/**
+ * What `cached` takes beside the annotations, since it requires services.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface CachedOptions<R = never> {
+  /**
+   * As `partition` of `withCache`, for each endpoint that has a `Policy`: it may ask for what the security of the endpoint
+   * provides. Where that is not provided, the request passes by the cache. Default: none.
+   */
+  readonly partition?: Options<R>["partition"]
+}
+
+type Provided<Groups extends HttpApiGroup.HttpApiGroup.Any, ApiR> =
+  | HttpRouter.HttpRouter.Provided
+  | HttpRouter.HttpRouter.DefaultServices
+  | HttpApiMiddleware.HttpApiMiddleware.ExtractProvides<
+    ApiR | HttpApiGroup.HttpApiGroup.Middleware<Groups> | EndpointContext<Groups>
+  >
+
+type EndpointContext<Groups extends HttpApiGroup.HttpApiGroup.Any> = HttpApiEndpoint.HttpApiEndpoint.Context<
+  HttpApiGroup.HttpApiGroup.Endpoints<Groups>
+>
+
+/**
+ * Has the annotations of the api take effect for the handlers before it, each within the security of its endpoint. Handlers
+ * that come later, or that another `cached` has had before, are left as they are.
+ *
+ * Throws a `TypeError`, so that the application does not start, where an annotation is wrong: an option, a `Policy` at an
+ * endpoint that is no `GET`, `Collects` at one that is safe, a `query` that leaves out a declared search parameter, a `lane`
+ * where there is security; and where no handler is before it.
+ *
+ * @example
+ * ```ts
+ * import { HttpApi, HttpApiBuilder, HttpApiEndpoint, HttpApiGroup } from "@effect/platform"
+ * import { Effect, Layer, Schema } from "effect"
+ * import { HttpApiCache, InMemoryCacheStorage } from "effect-http-cache"
+ *
+ * const list = HttpApiEndpoint.get("list", "/products").addSuccess(Schema.Array(Schema.String))
+ * const products = HttpApiGroup.make("products").add(list.annotate(HttpApiCache.Policy, { expiry: 60 }))
+ * const api = HttpApi.make("shop").add(products)
+ *
+ * const ProductsLive = HttpApiBuilder.group(api, "products", (handlers) =>
+ *   handlers.handle("list", () => Effect.succeed(["chair"])).pipe(HttpApiCache.cached(api))
+ * ).pipe(Layer.provide(InMemoryCacheStorage.layerCollectable))
+ * ```
+ *
+ * @since 0.1.0
+ * @category handlers
+ */
+export const cached = <Id extends string, Groups extends HttpApiGroup.HttpApiGroup.Any, ApiE, ApiR, RP = never>(
+  api: HttpApi.HttpApi<Id, Groups, ApiE, ApiR>,
+  options: CachedOptions<RP> = {}
+) =>
+<E, Provides, R, Endpoints extends HttpApiEndpoint.HttpApiEndpoint.Any>(
+  handlers: HttpApiBuilder.Handlers<E, Provides, R, Endpoints>
+): HttpApiBuilder.Handlers<
+  E,
+  Provides,
+  R | CacheStorage | CollectableCacheStorage | Exclude<RP, Provided<Groups, ApiR>>,
+  Endpoints
+> => {
+  const all = api as unknown as Api
+  const { group } = handlers
+  if (all.groups[group.identifier] !== group) {
+    throw new TypeError(
+      `HttpApiCache.cached: this api has another group ${group.identifier}; give the api that HttpApiBuilder.group has`
+    )
+  }
+  if (Chunk.isEmpty(handlers.handlers)) {
+    throw new TypeError(
+      `HttpApiCache.cached: no handler of the group ${group.identifier} is before it; put it after the last handle`
+    )
+  }
+  return Object.assign(Object.create(Object.getPrototypeOf(handlers) as object), {
+    group,
+    handlers: wrapped(all, group, handlers.handlers, options.partition as Options<never>["partition"])
+  })
+}
+
+/**
+ * Has the OpenAPI document of the api tell what clients see of the cache: response fields, `304` and `If-None-Match` of
+ * endpoints that have a `Policy`, `Cache-Status` of those that collect, and `412` of either where `If-Match` or
+ * `If-Unmodified-Since` is declared. It is the last that is done to the api; the api's own `OpenApi.Transform` gets what this
+ * makes. Throws a `TypeError` where an annotation stands at an endpoint of the wrong method.
+ *
+ * @example
+ * ```ts
+ * import { HttpApi, HttpApiEndpoint, HttpApiGroup } from "@effect/platform"
+ * import { HttpApiCache } from "effect-http-cache"
+ *
+ * const products = HttpApiGroup.make("products").add(HttpApiEndpoint.get("list", "/products"))
+ * const api = HttpApi.make("shop").add(products).annotate(HttpApiCache.Policy, { expiry: 60 }).pipe(HttpApiCache.openApi)
+ * ```
+ *
+ * @since 0.1.0
+ * @category OpenAPI
+ */
+export const openApi = <A extends HttpApi.HttpApi.Any>(api: A): A => {
+  const all = api as unknown as Api
+  const own = Option.getOrUndefined(Context.getOption(all.annotations, OpenApi.Transform))
+  const endpoints = placesOf(all).flatMap((place) => {
+    const { collects, policy } = settingsOf(place)
+    if (policy === undefined && collects === undefined) return []
+    return [{ endpoint: place.endpoint, isCached: policy !== undefined, saysStatus: policy?.cacheStatus !== false }]
+  })
+  return all.annotate(OpenApi.Transform, (document) => {
+    const made = documented(document, endpoints)
+    return own === undefined ? made : own(made)
+  }) as never
+}

@@ -1,0 +1,167 @@
+/** What is annotated at an endpoint of an `HttpApi`, its group and its api, and what that comes to. */
+import type * as HttpApi from "@effect/platform/HttpApi"
+import type * as HttpApiEndpoint from "@effect/platform/HttpApiEndpoint"
+import type * as HttpApiGroup from "@effect/platform/HttpApiGroup"
+import * as HttpApiMiddleware from "@effect/platform/HttpApiMiddleware"
+import * as Context from "effect/Context"
+import * as Option from "effect/Option"
+import type { Options } from "../CachePolicy.js"
+import type { CollectOptions } from "../HttpCache.js"
+import * as checks from "../policy/checks.js"
+import * as Invalidation from "../protocol/Invalidation.js"
+import { show } from "../runtime/givenValues.js"
+import * as declared from "./declared.js"
+
+/**
+ * What an endpoint is cached by: the options of `withCache`. Two defaults differ: `query` has the search parameters that the
+ * endpoint declares, and `vary` the request fields. `name` is made of the names of group and endpoint, and `partition` is given
+ * to `cached`. An error is stored only where `statuses` names its status.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface PolicyOptions extends Omit<Options, "name" | "partition"> {}
+
+/**
+ * What `GET` endpoints are cached by, as an annotation on an endpoint, a group or an api: the nearest counts, all of it, and
+ * `false` says that the endpoint is not cached. It takes effect where the handlers are made, by `cached`.
+ *
+ * @example
+ * ```ts
+ * import { HttpApiEndpoint, HttpApiGroup } from "@effect/platform"
+ * import { Schema } from "effect"
+ * import { HttpApiCache } from "effect-http-cache"
+ *
+ * const products = HttpApiGroup.make("products")
+ *   .add(HttpApiEndpoint.get("list", "/products").addSuccess(Schema.Array(Schema.String)))
+ *   .add(HttpApiEndpoint.get("stock", "/stock").addSuccess(Schema.Number).annotate(HttpApiCache.Policy, false))
+ *   .annotate(HttpApiCache.Policy, { expiry: "1 minute" })
+ * ```
+ *
+ * @since 0.1.0
+ * @category annotations
+ */
+export class Policy extends Context.Tag("effect-http-cache/HttpApiCache/Policy")<Policy, PolicyOptions | false>() {}
+
+/**
+ * What unsafe endpoints collect when they succeed, as an annotation on an endpoint, a group or an api: the options of
+ * `withCollect`, or `true` for none of them. The nearest counts, and `false` switches it off. The default of `query` is that
+ * of the endpoint that is cached at the same path.
+ *
+ * @example
+ * ```ts
+ * import { HttpApiEndpoint } from "@effect/platform"
+ * import { HttpApiCache } from "effect-http-cache"
+ *
+ * const restock = HttpApiEndpoint.post("restock", "/products/1/restock")
+ *   .annotate(HttpApiCache.Collects, { also: () => ["/products"] })
+ * ```
+ *
+ * @since 0.1.0
+ * @category annotations
+ */
+export class Collects extends Context.Tag("effect-http-cache/HttpApiCache/Collects")<
+  Collects,
+  CollectOptions | boolean
+>() {}
+
+export type Api = HttpApi.HttpApi.AnyWithProps
+
+export type Endpoint = HttpApiEndpoint.HttpApiEndpoint.AnyWithProps
+
+/** An endpoint of an api, in a group of it. */
+export interface Place {
+  readonly api: Api
+  readonly group: HttpApiGroup.HttpApiGroup.AnyWithProps
+  readonly endpoint: Endpoint
+}
+
+export const placesOf = (api: Api): ReadonlyArray<Place> =>
+  Object.values(api.groups).flatMap((group) =>
+    Object.values(group.endpoints).map((endpoint): Place => ({ api, group, endpoint }))
+  )
+
+/** The name that a place has in the storage, after a deploy too. An api has no name when it runs. */
+export const nameOf = ({ endpoint, group }: Place): string => `${group.identifier}.${endpoint.name}`
+
+/** What is done at an endpoint: it is cached, it collects, or neither. */
+export interface Settings {
+  readonly policy?: PolicyOptions
+  readonly collects?: CollectOptions
+}
+
+const annotated = <I, S>(
+  { annotations }: { readonly annotations: Context.Context<never> },
+  tag: Context.Tag<I, S>
+): S | undefined => Option.getOrUndefined(Context.getOption(annotations, tag))
+
+const nearest = <I, S>({ api, endpoint, group }: Place, tag: Context.Tag<I, S>): S | undefined =>
+  annotated(endpoint, tag) ?? annotated(group, tag) ?? annotated(api, tag)
+
+/** Throws where an annotation stands at an endpoint of the wrong method; at a group or an api it is for others too. */
+const refuse = (place: Place, name: "Policy" | "Collects", own: unknown): void => {
+  if (own === undefined || own === false) return
+  const { method } = place.endpoint
+  const expected = name === "Policy" ? "GET" : "methods that write, such as POST"
+  throw new TypeError(
+    `HttpApiCache.${name} of ${nameOf(place)}: the endpoint is a ${method}; ${name} is for ${expected}`
+  )
+}
+
+export const settingsOf = (place: Place): Settings => {
+  const { endpoint } = place
+  const isCacheable = endpoint.method === "GET"
+  const isSafe = Invalidation.isSafe(endpoint.method)
+  if (!isCacheable) refuse(place, "Policy", annotated(endpoint, Policy))
+  if (isSafe) refuse(place, "Collects", annotated(endpoint, Collects))
+  const policy = isCacheable ? nearest(place, Policy) ?? false : false
+  const collects = isSafe ? false : nearest(place, Collects) ?? false
+  if (policy !== false) return { policy }
+  return collects === false ? {} : { collects: collects === true ? {} : collects }
+}
+
+const whereOf = (name: "Policy" | "Collects", place: Place): string => `HttpApiCache.${name} of ${nameOf(place)}`
+
+const hasSecurity = ({ api, endpoint, group }: Place): boolean =>
+  [api, group, endpoint].some(({ middlewares }) => [...middlewares].some(HttpApiMiddleware.isSecurity))
+
+/** The options of the cache at an endpoint: what it declares selects the response. */
+export const cacheOptions = (place: Place, policy: PolicyOptions): Options => {
+  const where = whereOf("Policy", place)
+  checks.route(where, policy)
+  const query = declared.queryOf(place.endpoint)
+  if (policy.query !== undefined && !declared.isKeyed(policy.query, query)) {
+    throw new TypeError(
+      `${where}: query is ${
+        show(policy.query)
+      }, which leaves out search parameters that the endpoint declares; its handler ` +
+        `gets ${show(query)}, so leave query out, or have it name them`
+    )
+  }
+  if (policy.lane === true && hasSecurity(place)) {
+    throw new TypeError(
+      `${where}: lane is true, and the endpoint has security, which the lane passes by; leave lane out`
+    )
+  }
+  return {
+    ...policy,
+    name: nameOf(place),
+    query: policy.query ?? query,
+    vary: policy.vary ?? declared.fieldsOf(place.endpoint)
+  }
+}
+
+/** Paths are the same whatever their parameters are called. */
+const patternOf = ({ path }: Endpoint): string => path.replace(/:\w+/g, ":")
+
+/** The options of the collect at an endpoint: its key is that of the endpoint that is cached at its path. */
+export const collectOptions = (place: Place, collects: CollectOptions): CollectOptions => {
+  checks.collect(whereOf("Collects", place), collects)
+  if (collects.query !== undefined) return collects
+  const pattern = patternOf(place.endpoint)
+  const [query] = placesOf(place.api).flatMap((other) => {
+    const { policy } = settingsOf(other)
+    return policy !== undefined && patternOf(other.endpoint) === pattern ? [cacheOptions(other, policy).query] : []
+  })
+  return { ...collects, query }
+}

@@ -1,0 +1,99 @@
+/** Puts the cache around the handlers of a group of an `HttpApi`, or has them collect. */
+import type * as HttpApiBuilder from "@effect/platform/HttpApiBuilder"
+import * as Chunk from "effect/Chunk"
+import * as Effect from "effect/Effect"
+import type { Options } from "../CachePolicy.js"
+import * as policies from "../policy/policy.js"
+import { cached, collecting } from "../server/cached.js"
+import * as annotations from "./annotations.js"
+import * as encoded from "./encoded.js"
+import { answering, answeringErrors, type Given } from "./endpoint.js"
+
+type Item<R> = HttpApiBuilder.Handlers.Item<unknown, R>
+
+/** Handlers that a `cached` has had: another one around would collect twice. */
+const around = new WeakSet<object>()
+
+/** By name, the endpoints of an api at which something is annotated, and those where that takes effect. */
+interface Known {
+  readonly annotated: ReadonlyArray<string>
+  readonly effective: Set<string>
+  isTold: boolean
+}
+
+const apis = new WeakMap<annotations.Api, Known>()
+
+const knownOf = (api: annotations.Api): Known => {
+  const known = apis.get(api)
+  if (known !== undefined) return known
+  const places = annotations.placesOf(api).filter((place) => {
+    const { collects, policy } = annotations.settingsOf(place)
+    return (collects ?? policy) !== undefined
+  })
+  const made = { annotated: places.map(annotations.nameOf), effective: new Set<string>(), isTold: false }
+  apis.set(api, made)
+  return made
+}
+
+/** Handlers are all made when the first request comes: what has no effect by then never has. */
+const tellingOfOthers = <A, E, R>(known: Known, app: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> => {
+  if (known.isTold) return app
+  known.isTold = true
+  const others = known.annotated.filter((name) => !known.effective.has(name))
+  if (others.length === 0) return app
+  const warning =
+    `effect-http-cache: what is annotated has no effect at ${others.join(", ")}; pipe the handlers of the ` +
+    "group through HttpApiCache.cached, or annotate it with false"
+  return Effect.andThen(Effect.logWarning(warning), app)
+}
+
+/** The handler as the annotations want it; `undefined`: as it is. */
+const handlerOf = <R>(
+  place: annotations.Place,
+  handler: (given: Given) => Effect.Effect<unknown, unknown, R>,
+  errors: encoded.Errors,
+  partition: Options<R>["partition"]
+) => {
+  const { api, endpoint } = place
+  const known = knownOf(api)
+  const { collects, policy } = annotations.settingsOf(place)
+  if (policy !== undefined) {
+    const options = { ...annotations.cacheOptions(place, policy), partition }
+    const name = annotations.nameOf(place)
+    const resolved = policies.resolve(
+      `HttpApiCache.cached of ${name}`,
+      options,
+      (cause) => Effect.map(errors(cause), (response) => response?.status)
+    )
+    const cache = cached(resolved, { made: () => name, isPlaced: true })
+    const answer = answeringErrors(answering(endpoint, handler, true), errors, policies.namedIn(policy.statuses ?? []))
+    return (given: Given) => tellingOfOthers(known, cache(answer(given)))
+  }
+  if (collects !== undefined) {
+    const options = annotations.collectOptions(place, collects)
+    const collect = collecting(policies.resolveCollect("HttpApiCache.Collects", options), options, true)
+    const answer = answering(endpoint, handler, false)
+    return (given: Given) => tellingOfOthers(known, collect(answer(given)))
+  }
+  return undefined
+}
+
+/** The handlers with what the annotations of the api want around each. */
+export const wrapped = <R>(
+  api: annotations.Api,
+  group: annotations.Place["group"],
+  handlers: Chunk.Chunk<Item<R>>,
+  partition: Options<R>["partition"]
+): Chunk.Chunk<Item<unknown>> => {
+  const errors = encoded.errorsOf(api)
+  return Chunk.map(handlers, (item): Item<unknown> => {
+    if (around.has(item)) return item
+    const place = { api, group, endpoint: item.endpoint as annotations.Endpoint }
+    const handler = handlerOf(place, item.handler as never, errors, partition)
+    if (handler === undefined) return item
+    const made = { ...item, handler: handler as Item<unknown>["handler"] }
+    around.add(made)
+    knownOf(api).effective.add(annotations.nameOf(place))
+    return made
+  })
+}
