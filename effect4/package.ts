@@ -10,6 +10,7 @@ export const carried = [
   "checks/conformance.ts",
   "checks/faults.ts",
   "checks/fuzz.ts",
+  "checks/heap.ts",
   "checks/soak.ts",
   "checks/soakChart.ts",
   "checks/webHandler.ts",
