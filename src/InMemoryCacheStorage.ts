@@ -1,5 +1,5 @@
 /**
- * A storage in the memory of the process, bounded by bytes; the least recently used is evicted first.
+ * A storage in the memory of the process, bounded by bytes; what nobody has asked for is evicted first.
  *
  * @since 0.1.0
  */
@@ -13,6 +13,7 @@ import * as CollectableCacheStorage from "./CollectableCacheStorage.js"
 import { Collects } from "./memory/collects.js"
 import { type Bounds, boundsOf, defaults } from "./memory/bounds.js"
 import { Entry, itemBytes } from "./memory/entry.js"
+import { Order } from "./memory/order.js"
 import { owned } from "./memory/ownTexts.js"
 import { limitReached } from "./runtime/limits.js"
 import { nameOfGroup, nameOfKey } from "./runtime/names.js"
@@ -45,10 +46,7 @@ class Memory implements CollectableCacheStorage.Service {
   private readonly maxItemsBytes: number
   private readonly collects: Collects
   private readonly entries = new Map<CacheStorage.CacheKey, Entry>()
-  private oldest: Entry | undefined
-  private newest: Entry | undefined
-  private bytes = 0
-  private size = 0
+  private order = new Order()
 
   constructor(limits: Bounds) {
     this.limits = limits
@@ -61,7 +59,7 @@ class Memory implements CollectableCacheStorage.Service {
     if (first === undefined) return Exit.fail(new CacheMiss({ key: lookup.key, reason: "uri-miss" }))
     const found = this.find(first, lookup)
     if (found !== undefined) {
-      this.touch(found)
+      found.isAskedFor = true
       return Exit.succeed(this.answered(found))
     }
     const reason = this.inPlace(lookup).length > 0 ? "vary-miss" : "uri-miss"
@@ -90,7 +88,8 @@ class Memory implements CollectableCacheStorage.Service {
     for (const entry of before) if (!rest.has(entry.item)) this.remove(entry)
     // What the item replaces is out of date, also when it is too large to be kept itself.
     if (!isKept) return refused
-    this.add(item, fill.since as number)
+    // Who asks for what replaces another has asked for that, too.
+    this.add(item, fill.since as number, after.length <= before.length)
     return after.length > this.limits.maxVariants
       ? Effect.andThen(this.dropOldest(before.filter((entry) => rest.has(entry.item))), kept)
       : kept
@@ -120,7 +119,7 @@ class Memory implements CollectableCacheStorage.Service {
 
   private collectKey(key: CacheStorage.CacheKey, force: Force): void {
     for (let entry = this.entries.get(key); entry !== undefined; entry = entry.next) {
-      if (force === hard) this.leaveOrder(entry)
+      if (force === hard) this.order.leave(entry)
       else if (force > entry.force) entry.force = force
     }
     if (force === hard) this.entries.delete(key)
@@ -130,8 +129,7 @@ class Memory implements CollectableCacheStorage.Service {
   private collectEverything(force: Force): void {
     if (force === hard) {
       this.entries.clear()
-      this.oldest = this.newest = undefined
-      this.bytes = this.size = 0
+      this.order = new Order()
     }
     this.collects.addEverything(force)
   }
@@ -175,13 +173,16 @@ class Memory implements CollectableCacheStorage.Service {
     return answered(entry.item, this.forceOn(entry))
   }
 
-  private add(item: CacheItem, since: number): void {
+  private add(item: CacheItem, since: number, isAskedFor: boolean): void {
+    const entry = new Entry(item, since, isAskedFor)
+    const { order } = this
+    while (order.bytes + entry.bytes > this.maxItemsBytes || order.size >= this.limits.maxItems) {
+      this.remove(order.next())
+    }
     const last = this.lastOf(item.key)
-    const entry = new Entry(item, since)
     if (last === undefined) this.entries.set(item.key, entry)
     else last.next = entry
-    this.enterOrder(entry)
-    while (this.bytes > this.maxItemsBytes || this.size > this.limits.maxItems) this.remove(this.oldest!)
+    order.enter(entry)
   }
 
   private lastOf(key: CacheStorage.CacheKey): Entry | undefined {
@@ -208,32 +209,7 @@ class Memory implements CollectableCacheStorage.Service {
       if (before === undefined) return
       before.next = entry.next
     }
-    this.leaveOrder(entry)
-  }
-
-  private touch(entry: Entry): void {
-    if (entry === this.newest) return
-    this.leaveOrder(entry)
-    this.enterOrder(entry)
-  }
-
-  private enterOrder(entry: Entry): void {
-    entry.older = this.newest
-    entry.newer = undefined
-    if (this.newest !== undefined) this.newest.newer = entry
-    this.newest = entry
-    this.oldest ??= entry
-    this.bytes += entry.bytes
-    this.size++
-  }
-
-  private leaveOrder(entry: Entry): void {
-    if (entry.older === undefined) this.oldest = entry.newer
-    else entry.older.newer = entry.newer
-    if (entry.newer === undefined) this.newest = entry.older
-    else entry.newer.older = entry.older
-    this.bytes -= entry.bytes
-    this.size--
+    this.order.leave(entry)
   }
 }
 
