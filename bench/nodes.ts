@@ -5,11 +5,12 @@
  */
 import { LRUCache } from "lru-cache"
 import { Dice } from "../test/simulation.js"
+import { zipf } from "./zipf.js"
 
 /** All nodes together. */
 const perSecond = 1000
 const uris = 100_000
-/** The exponent of the trace: the URI in place `n` is asked `n ** -exponent` as often as the first. */
+/** Of the trace. */
 const exponent = 0.9
 /** How long a response is fresh. Seconds. */
 const expiry = 60
@@ -20,23 +21,6 @@ const warmUp = 150_000
 const nodeCounts = [1, 3, 10, 30, 100, 300]
 /** How many responses the near storage of a node holds. */
 const nearSizes = [1000, 10_000, 100_000]
-
-/** Which URI is asked next: from how often each is, added up. */
-const zipf = (dice: Dice): () => number => {
-  const sums = new Float64Array(uris)
-  let sum = 0
-  for (let at = 0; at < uris; at++) sums[at] = sum += (at + 1) ** -exponent
-  return () => {
-    const wanted = dice.next() * sum
-    let [low, high] = [0, uris - 1]
-    while (low < high) {
-      const middle = (low + high) >>> 1
-      if (sums[middle]! < wanted) low = middle + 1
-      else high = middle
-    }
-    return low
-  }
-}
 
 interface Shares {
   /** Of all requests, those that a node answers by itself. */
@@ -51,7 +35,7 @@ type Storage = LRUCache<number, number>
 
 const simulate = (nodes: number, nearSize: number): Shares => {
   const dice = new Dice(1)
-  const next = zipf(dice)
+  const next = zipf(dice, uris, exponent)
   const storages = () => Array.from({ length: nodes }, (): Storage => new LRUCache({ max: nearSize }))
   const nears = storages()
   const alones = storages()

@@ -1,5 +1,5 @@
 /** Requests a second of a route with a cache by those of the same route without one: Node's server, and `wrk`. */
-import { connections, hasClient, isPinned, load, type Server, startServer } from "./processes.js"
+import { connections, hasClient, isPinned, load, type Server, startServer, unique } from "./processes.js"
 import { head, type Limit, type Results, skip } from "./table.js"
 
 export interface PortEffort {
@@ -118,7 +118,7 @@ const window = async ({ ports }: Server, target: Target, seconds: number): Promi
   for (const _ of name === undefined ? [1, 2] : []) await (await fetch(url)).arrayBuffer()
   await look(name === undefined ? "" : `${name}-before`)
   const before = await runsNow()
-  const { perSecond, requests } = await load({ url, seconds, name, fields })
+  const { perSecond, requests } = await load({ url, seconds, fields, script: name === undefined ? [] : unique(name) })
   const ran = await runsNow() - before
   await look(name === undefined ? "" : `${name}-after`)
   if (runs ? ran < requests || ran > requests + underWay : ran !== 0) {

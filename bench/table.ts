@@ -11,7 +11,7 @@ export interface Row {
 }
 
 /** How far the control may be from 1. */
-const tolerance = 0.1
+export const tolerance = 0.1
 
 const width = 58
 /** Of ratio, limit, holds, middle half and rounds. */

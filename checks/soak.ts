@@ -13,6 +13,7 @@ import { setTimeout as sleep } from "node:timers/promises"
 import { parseArgs } from "node:util"
 import { type App, logged, portOf, routes } from "../test/harness.js"
 import { countedFibers } from "../test/steps.js"
+import { mean, slope, used } from "./heap.js"
 import { draw, type Sample } from "./soakChart.js"
 
 const { values: flags } = parseArgs({
@@ -252,13 +253,6 @@ const work = async (port: number, number: number, isOver: () => boolean): Promis
 
 // What is measured
 
-const used = (): number => {
-  // What the first one frees of buffers is counted until the second.
-  for (let i = 0; i < 2; i++) globalThis.gc!()
-  const { arrayBuffers, heapUsed } = process.memoryUsage()
-  return heapUsed + arrayBuffers
-}
-
 /** Each second the heap, and the fibers at the quietest of ten moments. */
 const measure = async (countFibers: () => number): Promise<ReadonlyArray<Sample>> => {
   const samples: Array<Sample> = []
@@ -280,15 +274,6 @@ const quietest = (samples: ReadonlyArray<Sample>): ReadonlyArray<Sample> =>
     { length: Math.floor(samples.length / 3) },
     (_, index) => samples.slice(3 * index, 3 * index + 3).reduce((a, b) => b.heap < a.heap ? b : a)
   )
-
-const mean = (values: ReadonlyArray<number>): number => values.reduce((sum, value) => sum + value, 0) / values.length
-
-/** Of the line with the least squares, per second. */
-const slope = (samples: ReadonlyArray<Sample>, of: (sample: Sample) => number): number => {
-  const [at, value] = [mean(samples.map((sample) => sample.at)), mean(samples.map(of))]
-  const covariance = mean(samples.map((sample) => (sample.at - at) * (of(sample) - value)))
-  return covariance / mean(samples.map((sample) => (sample.at - at) ** 2))
-}
 
 // The run
 

@@ -22,7 +22,9 @@ interface Differing {
 }
 
 const filesIn = (path: string): ReadonlyArray<string> =>
-  statSync(path).isFile() ? [path] : readdirSync(path).flatMap((name) => filesIn(join(path, name)))
+  statSync(path).isFile()
+    ? [path]
+    : readdirSync(path).filter((name) => name !== "node_modules").flatMap((name) => filesIn(join(path, name)))
 
 const isTwin = (file: string): boolean => existsSync(join(twins, file))
 

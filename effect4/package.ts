@@ -10,6 +10,7 @@ export const carried = [
   "checks/conformance.ts",
   "checks/faults.ts",
   "checks/fuzz.ts",
+  "checks/heap.ts",
   "checks/soak.ts",
   "checks/soakChart.ts",
   "checks/webHandler.ts",
@@ -24,6 +25,8 @@ export const carried = [
 ]
 
 const ofTexts = "it is about the texts of this repository, and not about what runs"
+const ofOthers = "it is run from this repository, with the packages of others"
+const ofPolicies = "the storage in memory evicts the same on both"
 const ofKeyValueStore = "the stores of Effect 4 have another interface, and other schemas"
 const ofSql = "the clients of SQL know their transactions otherwise in Effect 4"
 const ofColons = "the server of Effect 4 shows no field whose name begins with a colon"
@@ -37,6 +40,16 @@ export const leftOut: { readonly [file: string]: string } = {
   "examples/key-value-storage.ts": ofKeyValueStore,
   "examples/telemetry.ts": ofTelemetry,
   "test/telemetry.test.ts": ofTelemetry,
+  "bench/bareServer.ts": ofOthers,
+  "bench/contestants.ts": ofOthers,
+  "bench/evictions.ts": ofPolicies,
+  "bench/peers.ts": ofOthers,
+  "bench/peersChart.ts": ofOthers,
+  "bench/peersTable.ts": ofOthers,
+  "bench/peers/package-lock.json": ofOthers,
+  "bench/peers/package.json": ofOthers,
+  "bench/peers/servers.mjs": ofOthers,
+  "bench/policies.ts": ofPolicies,
   "bench/storages.ts": "it measures what clients and servers take, which is the same on both",
   "src/HttpApiCache.ts": ofHandlers,
   "src/httpApi/annotations.ts": ofHandlers,

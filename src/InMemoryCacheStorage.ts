@@ -1,5 +1,5 @@
 /**
- * A storage in the memory of the process, bounded by bytes; the least recently used is evicted first.
+ * A storage in the memory of the process, bounded by bytes; what nobody has asked for is evicted first.
  *
  * @since 0.1.0
  */
@@ -13,8 +13,8 @@ import * as CollectableCacheStorage from "./CollectableCacheStorage.js"
 import { Collects } from "./memory/collects.js"
 import { type Bounds, boundsOf, defaults } from "./memory/bounds.js"
 import { Entry, itemBytes } from "./memory/entry.js"
+import { Order } from "./memory/order.js"
 import { owned } from "./memory/ownTexts.js"
-import { UseOrder } from "./memory/useOrder.js"
 import { limitReached } from "./runtime/limits.js"
 import * as metrics from "./runtime/metrics.js"
 import { nameOfGroup, nameOfKey } from "./runtime/names.js"
@@ -47,7 +47,7 @@ class Memory implements CollectableCacheStorage.Service {
   private readonly maxItemsBytes: number
   private readonly collects: Collects
   private readonly entries = new Map<CacheStorage.CacheKey, Entry>()
-  readonly order = new UseOrder()
+  readonly order = new Order()
 
   constructor(limits: Bounds) {
     this.limits = limits
@@ -60,7 +60,7 @@ class Memory implements CollectableCacheStorage.Service {
     if (first === undefined) return Exit.fail(new CacheMiss({ key: lookup.key, reason: "uri-miss" }))
     const found = this.find(first, lookup)
     if (found !== undefined) {
-      this.order.use(found)
+      found.isAskedFor = true
       return Exit.succeed(this.answered(found))
     }
     const reason = this.inPlace(lookup).length > 0 ? "vary-miss" : "uri-miss"
@@ -88,11 +88,9 @@ class Memory implements CollectableCacheStorage.Service {
     const rest = new Set(after)
     for (const entry of before) if (!rest.has(entry.item)) this.remove(entry)
     // What the item replaces is out of date, also when it is too large to be kept itself.
-    if (!isKept) {
-      this.order.measure()
-      return refused
-    }
-    this.add(item, fill.since as number)
+    if (!isKept) return refused
+    // Who asks for what replaces another has asked for that, too.
+    this.add(item, fill.since as number, after.length <= before.length)
     return after.length > this.limits.maxVariants
       ? Effect.andThen(this.dropOldest(before.filter((entry) => rest.has(entry.item))), kept)
       : kept
@@ -108,7 +106,6 @@ class Memory implements CollectableCacheStorage.Service {
     if (everything) this.collectEverything(force)
     for (const key of keys) this.collectKey(key, force)
     for (const group of groups) this.collects.add(nameOfGroup(group), force)
-    this.order.measure()
     return goesOn ? Exit.succeed({ lookup: own.lookup, item: undefined, since: this.collects.count }) : Exit.void
   }
 
@@ -177,17 +174,17 @@ class Memory implements CollectableCacheStorage.Service {
     return answered(entry.item, this.forceOn(entry))
   }
 
-  private add(item: CacheItem, since: number): void {
-    const last = this.lastOf(item.key)
-    const entry = new Entry(item, since)
-    if (last === undefined) this.entries.set(item.key, entry)
-    else last.next = entry
-    this.order.enter(entry)
-    while (this.order.bytes > this.maxItemsBytes || this.order.size > this.limits.maxItems) {
-      this.remove(this.order.oldest!)
+  private add(item: CacheItem, since: number, isAskedFor: boolean): void {
+    const entry = new Entry(item, since, isAskedFor)
+    const { order } = this
+    while (order.bytes + entry.bytes > this.maxItemsBytes || order.size >= this.limits.maxItems) {
+      this.remove(order.next(item.responseTime))
       metrics.evictions(1)
     }
-    this.order.measure()
+    const last = this.lastOf(item.key)
+    if (last === undefined) this.entries.set(item.key, entry)
+    else last.next = entry
+    order.enter(entry)
   }
 
   private lastOf(key: CacheStorage.CacheKey): Entry | undefined {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "@effect/vitest"
-import { Effect } from "effect"
+import { Effect, Layer } from "effect"
 import { type CacheItem, CacheStorage, CollectableCacheStorage, InMemoryCacheStorage } from "effect-http-cache"
 import { collectableLaws, fillOf, itemOf, laws, lookupOf } from "effect-http-cache/testing"
 import * as fc from "fast-check"
@@ -85,19 +85,60 @@ describe("bounds", () => {
       { numRuns: 60 }
     ))
 
-  it.effect("the least recently used goes first", () =>
+  /** Which of the keys are there, after each of these was set, or was asked for where a sign says so. */
+  const keptAfter = (maxItems: number, operations: ReadonlyArray<string>) =>
     Effect.gen(function*() {
       const storage = yield* CacheStorage.CacheStorage
-      const lookups = keys.slice(0, 3).map((key) => lookupOf({}, { key }))
-      const set = (text: string, lookup: CacheStorage.Lookup) =>
-        Effect.flatMap(storage.begin(lookup), (fill) => storage.set(itemOf(text, lookup), fill))
-      yield* set("1", lookups[0]!)
-      yield* set("2", lookups[1]!)
-      yield* storage.get(lookups[0]!)
-      yield* set("3", lookups[2]!)
-      const kept = yield* Effect.forEach(lookups, (lookup) => Effect.isSuccess(storage.get(lookup)))
-      expect(kept).toEqual([true, false, true])
+      const at = (key: string) => lookupOf({}, { key: `http://localhost/${key}` })
+      for (const operation of operations) {
+        const lookup = at(operation.replace("?", ""))
+        if (operation.startsWith("?")) yield* Effect.exit(storage.get(lookup))
+        else yield* storage.set(itemOf("", lookup), yield* storage.begin(lookup))
+      }
+      const names = [...new Set(operations.filter((operation) => !operation.startsWith("?")))]
+      return yield* Effect.filter(names, (name) => Effect.isSuccess(storage.get(at(name))))
+    }).pipe(Effect.provide(Layer.fresh(InMemoryCacheStorage.layerWith({ maxItems }))))
+
+  it.effect("what nobody has asked for goes first", () =>
+    Effect.gen(function*() {
+      expect(yield* keptAfter(2, ["a", "b", "?a", "c"])).toEqual(["a", "c"])
+      expect(yield* keptAfter(2, ["a", "?a", "b", "?b", "c"])).toEqual(["b", "c"])
+    }))
+
+  it.effect("what is asked for once doesn't take the place of what is asked for again", () =>
+    Effect.gen(function*() {
+      const rounds = Array.from({ length: 30 }, (_, at) => ["?a", "?b", `1-${at}`, `2-${at}`, `3-${at}`])
+      expect(yield* keptAfter(4, ["a", "b", ...rounds.flat()])).toEqual(["a", "b", "2-29", "3-29"])
+    }))
+
+  it.effect("what was replaced counts as asked for", () =>
+    Effect.gen(function*() {
+      expect(yield* keptAfter(2, ["a", "a", "b", "c"])).toEqual(["a", "c"])
+    }))
+
+  it.effect("what has expired goes also where it was asked for", () =>
+    Effect.gen(function*() {
+      const storage = yield* CacheStorage.CacheStorage
+      const kept = (key: string, times: Partial<CacheItem.CacheItem>) =>
+        Effect.gen(function*() {
+          const lookup = lookupOf({}, { key })
+          yield* storage.set({ ...itemOf("", lookup), ...times }, yield* storage.begin(lookup))
+          yield* storage.get(lookup)
+        })
+      yield* kept(keys[0]!, { responseTime: 0, retainUntil: 1000 })
+      yield* kept(keys[1]!, { responseTime: 0, retainUntil: 10 })
+      yield* kept(keys[2]!, { responseTime: 10, retainUntil: 1000 })
+      const [one, other] = [lookupOf({}, { key: keys[0]! }), lookupOf({}, { key: keys[1]! })]
+      expect(yield* Effect.isSuccess(storage.get(one))).toBe(true)
+      expect(yield* Effect.isSuccess(storage.get(other))).toBe(false)
     }).pipe(Effect.provide(InMemoryCacheStorage.layerWith({ maxItems: 2 }))))
+
+  it.effect("where all were asked for, one goes after a few of them were looked at", () =>
+    Effect.gen(function*() {
+      const names = Array.from({ length: 1000 }, (_, at) => String(at))
+      const kept = yield* keptAfter(1000, [...names, ...names.map((name) => `?${name}`), "more"])
+      expect([...names, "more"].filter((name) => !kept.includes(name))).toEqual(["256"])
+    }))
 
   it.effect("a collect that was forgotten to stay within them overtakes what is older, of any key", () =>
     Effect.gen(function*() {

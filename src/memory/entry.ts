@@ -22,7 +22,7 @@ export const itemBytes = (item: CacheItem): number => {
 
 const none: ReadonlyArray<string> = []
 
-/** A stored item, in the order of use, and beside the others of its key. */
+/** A stored item, in the order of storing, and beside the others of its key. */
 export class Entry {
   readonly item: CacheItem
   /** Its groups, as collects name them. */
@@ -32,13 +32,16 @@ export class Entry {
   checked: number
   /** What collects have done to it; one that has forgotten its key, or everything, has removed it. */
   force: Force = spared
+  /** Since the hand came by that looks for what to evict. */
+  isAskedFor: boolean
   older: Entry | undefined = undefined
   newer: Entry | undefined = undefined
   /** Another item of the same key: another partition or variant. */
   next: Entry | undefined = undefined
 
-  constructor(item: CacheItem, since: number) {
+  constructor(item: CacheItem, since: number, isAskedFor: boolean) {
     this.item = item
+    this.isAskedFor = isAskedFor
     this.checked = since
     this.groups = item.groups.length === 0 ? none : item.groups.map(nameOfGroup)
     this.bytes = itemBytes(item)

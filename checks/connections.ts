@@ -1,0 +1,91 @@
+/**
+ * 512 connections for a minute, while items are collected and evicted: no request fails, the slowest hundredth of them takes no
+ * more than twice as long as with a bare server of Node, and the heap stays level. `npm run check:connections -- --seconds 60`
+ */
+import { fileURLToPath } from "node:url"
+import { parseArgs } from "node:util"
+import { hasClient, isPinned, load, type Started, startScript } from "../bench/processes.js"
+import { median } from "../bench/table.js"
+import type { Look, Told } from "./connectionsServer.js"
+import { mean, slope } from "./heap.js"
+
+const { values: flags } = parseArgs({ options: { seconds: { type: "string", default: "60" } } })
+const seconds = Number(flags.seconds)
+if (!(Number.isInteger(seconds) && seconds >= 30)) {
+  throw new TypeError(`--seconds is ${flags.seconds}; it must be a whole number, 30 or more`)
+}
+if (!hasClient()) throw new Error("There is no wrk here: apt-get install wrk, or brew install wrk")
+
+const connections = 512
+/** Milliseconds between two requests of a connection: 1,280 requests a second, which a server has to answer in time. */
+const pause = 400
+/** How often all stands still and the heap is looked at; the other server has its turn then. */
+const pieces = 6
+/** Of the slowest hundredth, by those of the bare server. */
+const maxRatio = 2
+/** Bytes per second; of a short run the noise is a larger part. */
+const maxHeapSlope = 20 * 1024 * Math.max(1, 120 / seconds)
+
+const start = (which: "ours" | "bare"): Promise<Started<Told>> =>
+  startScript<Told>(new URL("connectionsServer.ts", import.meta.url).href, which)
+
+const look = async ({ told }: Started<Told>): Promise<Look> =>
+  await (await fetch(`http://127.0.0.1:${told.control}`)).json() as Look
+
+const under = ({ told }: Started<Told>, seconds: number, count = connections, wait = pause) =>
+  load({
+    url: `http://127.0.0.1:${told.port}`,
+    seconds,
+    connections: count,
+    script: [fileURLToPath(new URL("connections.lua", import.meta.url)), String(wait)]
+  })
+
+const kibibytes = (bytes: number): string => (bytes / 1024).toFixed(1)
+const milliseconds = (values: ReadonlyArray<number>): string => values.map((value) => value.toFixed(1)).join(", ")
+
+const [bare, ours] = await Promise.all([start("bare"), start("ours")])
+try {
+  // They are compiled, and the storage is full.
+  for (const server of [ours, bare]) await under(server, 10, 32, 2)
+  const begun = await look(ours)
+  const piece = Math.ceil(seconds / pieces)
+  const looks: Array<Look & { readonly at: number }> = []
+  const p99 = { ours: [] as Array<number>, bare: [] as Array<number> }
+  let requests = 0
+  for (let at = piece; at <= pieces * piece; at += piece) {
+    const counted = await under(ours, piece)
+    requests += counted.requests
+    p99.ours.push(counted.p99)
+    looks.push({ ...await look(ours), at })
+    p99.bare.push((await under(bare, Math.min(5, piece))).p99)
+  }
+  const last = looks.at(-1)!
+  const since = (count: Exclude<keyof Look, "heap">): number => last[count] - begun[count]
+  const ratio = median(p99.ours) / median(p99.bare)
+  const growth = slope(looks, ({ heap }) => heap)
+  console.log(
+    `${requests} requests by ${connections} connections in ${pieces * piece} s, none failed: ${
+      since("byLane")
+    } by the lane, ` +
+      `${since("runs") + since("rare")} runs, ${since("collects")} collects, ` +
+      `${since("turnovers").toFixed(1)} times as much stored as there is room for`
+  )
+  console.log(
+    `the slowest hundredth takes ${milliseconds(p99.ours)} ms, with a bare server ${milliseconds(p99.bare)} ms`
+  )
+  console.log(`heap ${kibibytes(mean(looks.map(({ heap }) => heap)))} KiB, ${kibibytes(growth)} KiB/s`)
+  if (!isPinned) console.log("There is no taskset here, or one core only: server and client were not kept apart.")
+  const problems = [
+    ...(ratio > maxRatio
+      ? [`the slowest hundredth takes ${ratio.toFixed(1)} times as long as with a bare server`]
+      : []),
+    ...(growth > maxHeapSlope ? [`the heap grows by ${kibibytes(growth)} KiB a second`] : []),
+    ...(since("byLane") < requests / 2 ? ["the lane has not answered half of them"] : []),
+    ...(since("collects") === 0 ? ["nothing was collected"] : []),
+    ...(since("turnovers") < 1 ? ["little was evicted"] : [])
+  ]
+  for (const problem of problems) console.error(`connections: ${problem}`)
+  if (problems.length > 0) process.exitCode = 1
+} finally {
+  await Promise.all([bare.close(), ours.close()])
+}
