@@ -8,6 +8,7 @@ export * as CachePolicy from "./CachePolicy.js"
 export * as CacheStorage from "./CacheStorage.js"
 export * as CollectableCacheStorage from "./CollectableCacheStorage.js"
 export * as HttpCache from "./HttpCache.js"
+export * as HttpClientCache from "./HttpClientCache.js"
 export * as InMemoryCacheStorage from "./InMemoryCacheStorage.js"
 export * as TieredCacheStorage from "./TieredCacheStorage.js"
 

@@ -118,3 +118,24 @@ export const resolveCollect = (options: Pick<Options<never>, "query">): Policies
   checks.collect("withCollect", options)
   return resolve("withCollect", { query: options.query })
 }
+
+/** The options of the cache of a client. */
+export interface ClientOptions extends Pick<Options, "staleWhileRevalidate" | "staleIfError" | "maxBodyBytes"> {
+  readonly shared?: boolean | undefined
+}
+
+/** Some wait for long for the head of a response, as `fetch` does. */
+const clientDeadline = "5 minutes"
+
+/** That of a client's cache, which is the origin of nothing. It is kept apart from the caches of servers, and a shared one from others. */
+export const resolveClient = (where: string, options: ClientOptions): Policy => {
+  checks.client(where, options)
+  const { shared = false, ...route } = options
+  const name = shared ? "HttpClientCache, shared" : "HttpClientCache"
+  const cacheStatus = { name: "HttpClientCache" }
+  return {
+    ...merge<never>({ ...route, name, cacheStatus, clients: "nothing", deadline: clientDeadline }, {}),
+    shared,
+    isPartitioned: !shared
+  }
+}
