@@ -16,10 +16,11 @@ export interface Sent {
 export const scripted = (answer: (sent: Sent, count: number) => Reply | Effect.Effect<Reply>) => {
   const sent: Array<Sent> = []
   const client = HttpClient.make((request, url) => {
+    const { b3: _, traceparent: __, ...headers } = request.headers
     const asked = {
       method: request.method,
       path: url.pathname + url.search,
-      headers: { ...request.headers }
+      headers
     }
     sent.push(asked)
     const answered = answer(asked, sent.length)

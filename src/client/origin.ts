@@ -104,12 +104,13 @@ export class ClientOrigin<E, R> implements Origin<Response, E, R> {
   ask(fields: Fields.Fields): Effect.Effect<Handled<Response>, E, R> {
     const asked = this.isReload ? Fields.only(fields, Object.keys(this.view.fields)) : fields
     const request = requests.sending(this.arrived, asked)
-    return Effect.map(this.sent(request), ({ close, response }) => {
+    return Effect.flatMap(this.sent(request), ({ close, response }) => {
       const responseTime = millisOf(this.clock)
       const answer = responses.toAnswer(response, request, responseTime)
-      return {
+      const { body } = answer
+      const handled = {
         response,
-        answer: { ...answer, body: closing(answer.body, close) },
+        answer: { ...answer, body: closing(body, close) },
         isFromBeneath: false,
         isSent: false,
         said: newRun(above, this.view.target.origin, undefined),
@@ -118,6 +119,10 @@ export class ClientOrigin<E, R> implements Origin<Response, E, R> {
         responseTime,
         shown: fields
       }
+      if (body._tag !== "Bytes") return Effect.succeed(handled)
+      // A connection is free again once its response was read, also where that has no content.
+      const read = Effect.ignore(Stream.runDrain(responses.contentOf(response).stream))
+      return Effect.as(Effect.ensuring(read, close), handled)
     })
   }
 
@@ -198,13 +203,9 @@ export class ClientOrigin<E, R> implements Origin<Response, E, R> {
   }
 }
 
-/** The body, which closes this with its end. */
+/** The body, with whose end this is closed. */
 const closing = (body: Body.Body, close: Effect.Effect<void>): Body.Body => {
-  if (body._tag === "Stream") {
-    return {
-      ...Body.through(body, (stream) => Stream.ensuring(stream, close)),
-      close: Effect.ensuring(body.close, close)
-    }
-  }
-  return body
+  if (body._tag === "Bytes") return body
+  const closed = { ...body, close: Effect.ensuring(body.close, close) }
+  return closed._tag === "Stream" ? Body.through(closed, (stream) => Stream.ensuring(stream, close)) : closed
 }

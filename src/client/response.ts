@@ -16,7 +16,7 @@ import * as HttpDate from "../protocol/HttpDate.js"
 import { BareResponse, isFetched, isRedirected, type ReadError, saysEmpty, unreadable } from "./platform.js"
 
 /** The content of a response as it comes; there may be none. */
-const contentOf = (response: HttpClientResponse): Body.Streamed => {
+export const contentOf = (response: HttpClientResponse): Body.Streamed => {
   const stream: Body.ByteStream = Stream.catchAll(
     response.stream as Body.ByteStream,
     (error) => saysEmpty(error) ? Stream.empty : Stream.fail(error)
@@ -34,6 +34,7 @@ export const toAnswer = (response: HttpClientResponse, request: HttpClientReques
   const isHandedOn = own === undefined || isRedirected(response, request)
   const fields = own ?? Fields.copy(response.headers)
   if (Fields.get(fields, "date") === undefined) fields["date"] = HttpDate.format(now)
+  delete fields["set-cookie"]
   const hasNoContent = request.method === "HEAD" || Answers.hasNoContent(status)
   const content = contentOf(response)
   return {
@@ -86,8 +87,10 @@ class CachedResponse extends BareResponse implements HttpClientResponse {
   ) {
     super(request)
     this.status = status
-    this.headers = Headers.unsafeFromRecord(Fields.merged(fields, own))
-    this.cookies = (cookies.native as Cookies.Cookies | undefined) ?? Cookies.fromSetCookie(cookies.lines)
+    const { lines } = cookies
+    const told = lines.length === 0 ? own : { ...own, "set-cookie": lines.join(", ") }
+    this.headers = Headers.unsafeFromRecord(Fields.merged(fields, told))
+    this.cookies = (cookies.native as Cookies.Cookies | undefined) ?? Cookies.fromSetCookie(lines)
     this.content = content
     this.keeps = keeps
     if (content._tag === "Bytes") this.whole = content.bytes

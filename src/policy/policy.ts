@@ -124,8 +124,8 @@ export interface ClientOptions extends Pick<Options, "staleWhileRevalidate" | "s
   readonly shared?: boolean | undefined
 }
 
-/** Some wait for long for the head of a response, as `fetch` does. */
-const clientDeadline = "5 minutes"
+/** A head is waited for as long as `fetch` waits, and what is stale is there to be validated, or to be answered `only-if-cached`. */
+const ofClients = { clients: "nothing", deadline: "5 minutes", retain: "1 day" } as const
 
 /** That of a client's cache, which is the origin of nothing. It is kept apart from the caches of servers, and a shared one from others. */
 export const resolveClient = (where: string, options: ClientOptions): Policy => {
@@ -134,7 +134,7 @@ export const resolveClient = (where: string, options: ClientOptions): Policy => 
   const name = shared ? "HttpClientCache, shared" : "HttpClientCache"
   const cacheStatus = { name: "HttpClientCache" }
   return {
-    ...merge<never>({ ...route, name, cacheStatus, clients: "nothing", deadline: clientDeadline }, {}),
+    ...merge<never>({ ...route, ...ofClients, name, cacheStatus }, {}),
     shared,
     isPartitioned: !shared
   }
