@@ -1,7 +1,8 @@
 /** A client with a cache around it, over an origin that a test writes; under the TestClock. */
-import { HttpClient, HttpClientError, type HttpClientRequest, HttpClientResponse } from "@effect/platform"
+import { HttpClient, HttpClientResponse } from "@effect/platform"
 import { Effect } from "effect"
 import { HttpClientCache } from "effect-http-cache"
+import { noConnection } from "./platform.js"
 
 /** What the origin answers: a response of the web's, or that there is none. */
 export type Reply = Response | "no connection"
@@ -33,9 +34,6 @@ export const scripted = (answer: (sent: Sent, count: number) => Reply | Effect.E
   })
   return { client, sent }
 }
-
-const noConnection = (request: HttpClientRequest.HttpClientRequest) =>
-  Effect.fail(new HttpClientError.RequestError({ request, reason: "Transport", cause: new Error("no connection") }))
 
 /** The same with a cache around it. */
 export const caching = (

@@ -1,4 +1,5 @@
 /** What differs between the clients of Effect 3 and Effect 4 and is more than a name: the rest of this room calls these. */
+import type { Headers } from "@effect/platform/Headers"
 import type { HttpClient } from "@effect/platform/HttpClient"
 import { isHttpClientError, RequestError, ResponseError } from "@effect/platform/HttpClientError"
 import * as HttpClientRequest from "@effect/platform/HttpClientRequest"
@@ -14,6 +15,9 @@ type Response = HttpClientResponse.HttpClientResponse
 /** With what a client fails by itself, and where content can't be read. */
 export type ClientError = RequestError
 export type ReadError = ResponseError
+
+/** What content in JSON is read as. */
+export type Json = unknown
 
 /** What is done to a request before it is sent, such as adding credentials to it, and what sends it. */
 export interface Parts<E, R> {
@@ -34,6 +38,9 @@ export const failed = (request: Request, description: string): ClientError =>
 /** The content can't be read as what it was asked for. */
 export const unreadable = (response: Response, cause: unknown): ReadError =>
   new ResponseError({ request: response.request, response, reason: "Decode", cause })
+
+/** The fields as they may be logged. */
+export const redacted = (headers: Headers): unknown => Inspectable.redact(headers)
 
 /** The platform's word for content of no bytes. */
 export const saysEmpty = (error: unknown): boolean => error instanceof ResponseError && error.reason === "EmptyBody"

@@ -5,7 +5,6 @@ import type { HttpClientRequest } from "@effect/platform/HttpClientRequest"
 import type { HttpClientResponse } from "@effect/platform/HttpClientResponse"
 import * as UrlParams from "@effect/platform/UrlParams"
 import * as Effect from "effect/Effect"
-import * as Inspectable from "effect/Inspectable"
 import * as Stream from "effect/Stream"
 import * as Body from "../engine/body.js"
 import type { Answer, Outgoing } from "../engine/origin.js"
@@ -13,7 +12,16 @@ import * as Answers from "../protocol/Answer.js"
 import * as Decoding from "../protocol/Decoding.js"
 import * as Fields from "../protocol/Fields.js"
 import * as HttpDate from "../protocol/HttpDate.js"
-import { BareResponse, isFetched, isRedirected, type ReadError, saysEmpty, unreadable } from "./platform.js"
+import {
+  BareResponse,
+  isFetched,
+  isRedirected,
+  type Json,
+  type ReadError,
+  redacted,
+  saysEmpty,
+  unreadable
+} from "./platform.js"
 
 /** The content of a response as it comes; there may be none. */
 export const contentOf = (response: HttpClientResponse): Body.Streamed => {
@@ -144,10 +152,8 @@ class CachedResponse extends BareResponse implements HttpClientResponse {
     return this.reading((bytes) => new TextDecoder().decode(bytes))
   }
 
-  get json(): Effect.Effect<unknown, ReadError> {
-    return this.reading((bytes) =>
-      bytes.byteLength === 0 ? null : JSON.parse(new TextDecoder().decode(bytes)) as unknown
-    )
+  get json(): Effect.Effect<Json, ReadError> {
+    return this.reading((bytes) => bytes.byteLength === 0 ? null : JSON.parse(new TextDecoder().decode(bytes)) as Json)
   }
 
   get urlParamsBody(): Effect.Effect<UrlParams.UrlParams, ReadError> {
@@ -171,7 +177,7 @@ class CachedResponse extends BareResponse implements HttpClientResponse {
 
   toJSON(): unknown {
     const { headers, request, status } = this
-    return { _id: "HttpClientResponse", request: request.toJSON(), status, headers: Inspectable.redact(headers) }
+    return { _id: "HttpClientResponse", request: request.toJSON(), status, headers: redacted(headers) }
   }
 }
 
