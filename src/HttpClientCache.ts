@@ -40,7 +40,7 @@ export interface Options {
    * where there is no connection (RFC 5861 §4); the error is logged. What forbids it is the same. Default: as the response says.
    */
   readonly staleIfError?: Seconds | undefined
-  /** A larger body is not stored, and can be read only once. Bytes. Default 4 MiB. */
+  /** A larger body is not stored, and what is read of it as a stream can't be read again. Bytes. Default 4 MiB. */
   readonly maxBodyBytes?: number | undefined
 }
 

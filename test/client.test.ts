@@ -123,10 +123,14 @@ describe("a client with a cache", () => {
 
   it.scoped("what is no JSON fails as with the platform", () =>
     Effect.gen(function*() {
-      const { client } = yield* caching(({ path }) => path === "/none" ? fresh("") : fresh("{"))
+      const none = new Response(null, { headers: { "cache-control": "max-age=60" } })
+      const { client } = yield* caching(({ path }) => path === "/none" ? none : fresh("{"))
       const response = yield* client.get(url("/a"))
       expect(troubleOf(yield* Effect.flip(response.json))).toBe("Decode 200")
-      expect(yield* (yield* client.get(url("/none"))).json).toBe(null)
+      for (const word of ["fwd=uri-miss", "hit; ttl=60"]) {
+        const response = yield* client.get(url("/none"))
+        expect([said(response), yield* response.json]).toEqual([word, null])
+      }
     }).pipe(Effect.provide(storage)))
 
   it.scoped("of a hundred concurrent equal requests one goes out", () =>

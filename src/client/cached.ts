@@ -107,9 +107,9 @@ const answered = <E, R>(
     (answered) => isAnswered(answered) ? Effect.succeed(answered.response) : Effect.fail(unanswered(given, answered))
   )
 
-/** Every answer of the client's has a date: what has none is the engine's word for a request that was not answered. */
-const isAnswered = ({ outcome, response }: Answered<Response>): boolean =>
-  outcome === undefined || response.headers["date"] !== undefined
+/** What an origin has answered has a date: an error without one is the engine's word for a request that was not answered. */
+const isAnswered = ({ outcome, response: { headers, status } }: Answered<Response>): boolean =>
+  outcome?._tag !== "Forwarded" || outcome.status !== status || headers["date"] !== undefined
 
 const unanswered = (
   request: HttpClientRequest.HttpClientRequest,
@@ -120,6 +120,6 @@ const unanswered = (
     status === 504
       ? "it took too long"
       : status === 503
-      ? "the storage of the cache has closed"
-      : "the request for the same that it waited for has failed; the log has the cause"
+      ? "what it waited for was unavailable, or the storage of the cache has closed"
+      : `the request for the same that it waited for came to ${status}; the log has the cause`
   )
