@@ -7,7 +7,7 @@ import * as UrlParams from "@effect/platform/UrlParams"
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 import * as Body from "../engine/body.js"
-import type { Answer, Outgoing } from "../engine/origin.js"
+import type { Answer, Outgoing, SetCookies } from "../engine/origin.js"
 import * as Answers from "../protocol/Answer.js"
 import * as Decoding from "../protocol/Decoding.js"
 import * as Fields from "../protocol/Fields.js"
@@ -32,6 +32,14 @@ export const contentOf = (response: HttpClientResponse): Body.Streamed => {
   return Body.closable(stream, undefined, Body.openedAndClosed(stream))
 }
 
+/** Taken out of the fields. What the platform can't read as a cookie is one nonetheless, to who stores responses. */
+const cookiesOf = ({ cookies }: HttpClientResponse, fields: { [name: string]: string }): SetCookies => {
+  const field = Fields.get(fields, "set-cookie")
+  delete fields["set-cookie"]
+  const lines = Cookies.toSetCookieHeaders(cookies)
+  return { lines: lines.length === 0 && field !== undefined ? [field] : lines, native: cookies }
+}
+
 /**
  * With a `Date`, and the fields of the content as it is now. What can't be kept, since it is of another URI or nobody can tell
  * what it is, is handed on as it came.
@@ -42,14 +50,13 @@ export const toAnswer = (response: HttpClientResponse, request: HttpClientReques
   const isHandedOn = own === undefined || isRedirected(response, request)
   const fields = own ?? Fields.copy(response.headers)
   if (Fields.get(fields, "date") === undefined) fields["date"] = HttpDate.format(now)
-  delete fields["set-cookie"]
   const hasNoContent = request.method === "HEAD" || Answers.hasNoContent(status)
   const content = contentOf(response)
   return {
     status,
     statusText: undefined,
     fields,
-    cookies: { lines: Cookies.toSetCookieHeaders(response.cookies), native: response.cookies },
+    cookies: cookiesOf(response, fields),
     body: isHandedOn
       ? { _tag: "Opaque", native: response, close: content.close }
       : hasNoContent
