@@ -1,9 +1,10 @@
 /**
- * The public suite of HTTP cache tests against the reverse proxy: `npm run conformance`.
+ * The public suite of HTTP cache tests against the reverse proxy, and as for a browser against a client with a cache around it:
+ * `npm run conformance` and `npm run conformance:client`.
  *
  * Starts the suite's own origin and the proxy, runs each case, and holds the results against `conformance/expected.json`:
  * whoever fails is named there with a reason. What the suite has no cases for is in `conformance/*.mjs`. `npm run conformance -- ID` runs one case and shows what was on the wire.
- * With `STORAGE=redis://host:port`, or another one of `examples/storage.ts`, the proxy stores there.
+ * Of a client there is no proxy, and what differs is in `conformance/expected.client.json`. With `STORAGE=redis://host:port`, or another one of `examples/storage.ts`, the proxy stores there.
  */
 import { type ChildProcess, spawn } from "node:child_process"
 import { once } from "node:events"
@@ -13,11 +14,13 @@ import { tmpdir } from "node:os"
 import { dirname, join } from "node:path"
 import { fileURLToPath, pathToFileURL } from "node:url"
 import { freePort } from "../test/freePort.js"
+import { clientFetch } from "./clientFetch.js"
 
 interface Case {
   readonly id: string
   readonly kind?: "required" | "optimal" | "check"
   readonly browser_only?: boolean
+  readonly browser_skip?: boolean
   dump?: boolean
 }
 interface Group {
@@ -36,11 +39,24 @@ const load = (path: string) => import(pathToFileURL(join(suite, path)).href)
 const ownCases = new URL("../conformance/", import.meta.url)
 const ownGroups = readdirSync(ownCases).filter((name) => name.endsWith(".mjs"))
 
+const isOfClient = process.argv[2] === "client"
+const only = process.argv[isOfClient ? 3 : 2]
+
+/** Browsers leave these out, since they put conditions and redirections out of sight. */
+const forClients = new Set(["conditional-etag", "conditional-lm", "status"])
+
 /** Each exception with its reason, and our answer to each check with why. */
-const expected: {
+interface Expected {
   readonly exceptions: { readonly [id: string]: string }
   readonly checks: { readonly [id: string]: string }
-} = JSON.parse(readFileSync(join(root, "conformance/expected.json"), "utf8"))
+}
+const read = (name: string) => JSON.parse(readFileSync(join(root, `conformance/${name}.json`), "utf8")) as Expected
+const ofProxy = read("expected")
+const ofClient = isOfClient ? read("expected.client") : { exceptions: {}, checks: {} }
+const expected: Expected = {
+  exceptions: { ...ofProxy.exceptions, ...ofClient.exceptions },
+  checks: { ...ofProxy.checks, ...ofClient.checks }
+}
 
 const cell = ([passed, all]: ReadonlyArray<number>) => `${passed}/${all}`.padStart(10)
 
@@ -67,41 +83,51 @@ await start([join(suite, "server/server.mjs")], {
   npm_config_port: String(originPort),
   npm_config_pidfile: join(tmpdir(), `http-cache-tests-${process.pid}.pid`)
 }, /Listening/)
-console.log("COOKIES=store: the suite wants responses that set cookies to be stored, as RFC 9111 §7.3 permits")
-await start(["--import", "tsx", "examples/reverse-proxy.ts"], {
-  ORIGIN: `http://127.0.0.1:${originPort}`,
-  PORT: String(proxyPort),
-  COOKIES: "store",
-  // A hundred cases begin at once: a storage that is asked over a socket is not left alone for that.
-  STORAGE_TIMEOUT: "10 seconds"
-}, /Listening/)
+const startProxy = async () => {
+  console.log("COOKIES=store: the suite wants responses that set cookies to be stored, as RFC 9111 §7.3 permits")
+  await start(["--import", "tsx", "examples/reverse-proxy.ts"], {
+    ORIGIN: `http://127.0.0.1:${originPort}`,
+    PORT: String(proxyPort),
+    COOKIES: "store",
+    // A hundred cases begin at once: a storage that is asked over a socket is not left alone for that.
+    STORAGE_TIMEOUT: "10 seconds"
+  }, /Listening/)
+}
+if (!isOfClient) await startProxy()
 
 try {
-  const groups: ReadonlyArray<Group> = [
+  const all: ReadonlyArray<Group> = [
     ...(await load("tests/index.mjs")).default,
     ...(await Promise.all(ownGroups.map((file) => import(new URL(file, ownCases).href)))).map((module) =>
       module.default
     )
   ]
+  const isLeftOut = ({ browser_only = false, browser_skip = false }: Case) => isOfClient ? browser_skip : browser_only
+  const groups = all.map((group) => ({
+    ...group,
+    tests: group.tests.map((test) => isOfClient && forClients.has(group.id) ? { ...test, browser_skip: false } : test)
+      .filter((test) => !isLeftOut(test))
+  }))
   const { runTests, getResults } = await load("client/runner.mjs")
   const { determineTestResult } = await load("lib/display.mjs")
-  const fetch =
-    (await import(pathToFileURL(createRequire(join(suite, "package.json")).resolve("node-fetch")).href)).default
+  const client = isOfClient ? clientFetch() : undefined
+  const fetch = client !== undefined
+    ? client.fetch
+    : (await import(pathToFileURL(createRequire(join(suite, "package.json")).resolve("node-fetch")).href)).default
 
-  const only = process.argv[2]
   const chosen = only === undefined ? groups : groups.map((group) => ({
     ...group,
     tests: group.tests.filter(({ id }) => id === only).map((test) => ({ ...test, dump: true }))
   }))
-  await runTests(chosen, fetch, false, `http://127.0.0.1:${proxyPort}`)
+  await runTests(chosen, fetch, isOfClient, `http://127.0.0.1:${isOfClient ? originPort : proxyPort}`)
+  await client?.dispose()
   const results: Results = getResults()
 
   const wrong: Array<string> = []
   const table: Array<readonly [string, { [K in Kind]: [passed: number, all: number] }]> = []
   for (const group of chosen) {
     const counts: { [K in Kind]: [number, number] } = { required: [0, 0], optimal: [0, 0], check: [0, 0] }
-    for (const { browser_only, id, kind = "required" } of group.tests) {
-      if (browser_only === true) continue
+    for (const { id, kind = "required" } of group.tests) {
       const symbol: string = determineTestResult(groups, id, results)[2]
       const isPass = symbol === "✅" || symbol === "Y"
       counts[kind][0] += Number(isPass)

@@ -7,6 +7,7 @@ export const carried = [
   "examples",
   "conformance",
   "bench",
+  "checks/clientFetch.ts",
   "checks/conformance.ts",
   "checks/faults.ts",
   "checks/fuzz.ts",

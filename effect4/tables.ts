@@ -5,6 +5,10 @@ export interface Lookup {
 }
 
 const http = [
+  "HttpClient",
+  "HttpClientError",
+  "HttpClientRequest",
+  "HttpClientResponse",
   "Cookies",
   "Headers",
   "HttpBody",
@@ -75,6 +79,7 @@ export const members: Lookup = {
   "HttpApiMiddleware.Tag": "Service",
   "NodeHttpClient.layer": "layerNodeHttp",
   "NodeHttpServer.layerContext": "layerHttpServices",
+  "Stream.catchAll": "catch",
   "Stream.repeatEffect": "fromEffectRepeat",
   "Stream.unwrapScoped": "unwrap",
   "Layer.unwrapEffect": "unwrap",

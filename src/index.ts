@@ -9,6 +9,7 @@ export * as CacheStorage from "./CacheStorage.js"
 export * as CollectableCacheStorage from "./CollectableCacheStorage.js"
 export * as HttpApiCache from "./HttpApiCache.js"
 export * as HttpCache from "./HttpCache.js"
+export * as HttpClientCache from "./HttpClientCache.js"
 export * as InMemoryCacheStorage from "./InMemoryCacheStorage.js"
 export * as TieredCacheStorage from "./TieredCacheStorage.js"
 

@@ -39,6 +39,7 @@ const rooms: ReadonlyArray<readonly [name: string, includes: (file: string) => b
   ],
   ["policy", (file) => file === "CachePolicy.ts" || file.startsWith("policy/")],
   ["engine", (file) => file.startsWith("engine/")],
+  ["client", (file) => file === "HttpClientCache.ts" || file.startsWith("client/")],
   ["server", (file) => file.startsWith("server/")],
   ["node", (file) => /^(?:HttpCacheLane|node)\.ts$/.test(file) || file.startsWith("node/")],
   ["HttpCache", (file) => /^Http(?:Api)?Cache\.ts$/.test(file) || file.startsWith("httpApi/")],

@@ -4,6 +4,7 @@ import { describe, expect, it } from "@effect/vitest"
 import { Deferred, Effect, Fiber, TestClock, type Tracer } from "effect"
 import { HttpCache, InMemoryCacheStorage, withCache, withCollect } from "effect-http-cache"
 import { Faults, layerFaulty } from "effect-http-cache/testing"
+import { caching, fresh, url } from "./client.js"
 import { counted, countsOf, eventually, routes, serve, TestServer } from "./harness.js"
 import { layerWaiting } from "./waiting.js"
 
@@ -84,6 +85,22 @@ describe("requests are counted", () => {
       })
       expect(yield* handlers).toEqual({ "route=*": 1 })
       expect([yield* waiters, yield* flights]).toEqual([{}, {}])
+    }).pipe(Effect.provide(TestServer)))
+
+  it.scoped("of a client too, also where there is no answer", () =>
+    Effect.gen(function*() {
+      const changes = yield* changesOf("requests")
+      const { client } = yield* caching(({ path }) => path === "/down" ? "no connection" : fresh("one"))
+      const read = Effect.flatMap(client.get(url("/a")), ({ text }) => text)
+      yield* read
+      yield* read
+      yield* client.post(url("/a"))
+      yield* Effect.flip(client.get(url("/down")))
+      expect(yield* changes).toEqual({
+        [forwarded("HttpClientCache", "uri-miss", false)]: 2,
+        [at("HttpClientCache", "hit")]: 1,
+        [forwarded("HttpClientCache", "method", false)]: 1
+      })
     }).pipe(Effect.provide(TestServer)))
 
   it.scoped.each(

@@ -3,6 +3,8 @@ import {
   type HttpApi,
   HttpApiBuilder,
   HttpApp,
+  HttpClientError,
+  type HttpClientRequest,
   type HttpMiddleware,
   HttpRouter,
   type HttpServer,
@@ -168,3 +170,15 @@ export const logged = (list: Pick<Array<Logged>, "push">) =>
       })
     })
   )
+
+/** A request of a client that was not answered. */
+export const noConnection = (request: HttpClientRequest.HttpClientRequest) =>
+  Effect.fail(new HttpClientError.RequestError({ request, reason: "Transport", cause: new Error("no connection") }))
+
+/** Why a client has failed, with the status of the response that it is of, or with what it says. */
+export const troubleOf = (error: unknown): string =>
+  error instanceof HttpClientError.ResponseError
+    ? `${error.reason} ${error.response.status}`
+    : error instanceof HttpClientError.RequestError
+    ? error.description === undefined ? error.reason : `${error.reason}: ${error.description}`
+    : String(error)

@@ -2,6 +2,7 @@
 import { describe, expect, it } from "@effect/vitest"
 import { existsSync, readdirSync, readFileSync } from "node:fs"
 import { posix } from "node:path"
+import { meanings } from "../src/client/modes.js"
 import { details } from "../src/protocol/CacheStatus.js"
 import { problemsOf, root } from "./compiling.js"
 
@@ -69,6 +70,7 @@ describe("README and guides", () => {
     for (
       const document of [
         "README.md",
+        "docs/client.md",
         "docs/groups.md",
         "docs/http-api.md",
         "docs/options.md",
@@ -103,6 +105,16 @@ describe("README and guides", () => {
     const options = [...interfaces.matchAll(/^ {2}readonly (\w+)\?:/gm)].map(([, name]) => name)
     expect(options).toHaveLength(30)
     expect(rowsUnder("docs/options.md", "option").map(([name]) => name)).toEqual(options)
+  })
+
+  it("have a row for each option of a client's cache, and each mode", () => {
+    const [options] = /export interface Options[\s\S]*?\n}/.exec(read("src/HttpClientCache.ts"))!
+    const names = [...options.matchAll(/^ {2}readonly (\w+)\?:/gm)].map(([, name]) => name)
+    expect(names).toHaveLength(4)
+    expect(rowsUnder("docs/client.md", "option").map(([name]) => name)).toEqual(names)
+    expect(rowsUnder("docs/client.md", "mode").map(([mode]) => JSON.parse(mode!)).sort()).toEqual(
+      Object.keys(meanings).sort()
+    )
   })
 
   it("have a row for each limit of the storage in memory", () => {

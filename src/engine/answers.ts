@@ -11,7 +11,7 @@ import * as Body from "./body.js"
 import { type Answer, noCookies } from "./origin.js"
 
 /** One call where Node has it, from 20.12. */
-const digest = (content: Uint8Array | string): string =>
+export const digest = (content: Uint8Array | string): string =>
   typeof hash === "function"
     ? hash("sha256", content, "base64url")
     : createHash("sha256").update(content).digest("base64url")

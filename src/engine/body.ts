@@ -1,8 +1,11 @@
 /** The content of a response: bytes, a stream of them, or what only the binding knows how to send. */
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as Option from "effect/Option"
+import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import type * as Range from "../protocol/Range.js"
-import { onStreamFailure } from "../runtime/effect.js"
+import { forkDetached, onStreamFailure } from "../runtime/effect.js"
 
 export type ByteStream = Stream.Stream<Uint8Array, unknown>
 
@@ -55,6 +58,24 @@ export const closable = (
     })
   }
 }
+
+/** Chunks that may come before the one that something was opened for. */
+const maxFirstChunks = 8
+
+/** The fibers of the stream have started by then. */
+const nextTurn = Effect.promise(() => new Promise<void>((resolve) => setImmediate(resolve)))
+
+/**
+ * Closes what a stream holds that was opened for it before, as a connection to an origin was. A finalizer runs only in a
+ * stream that has begun: it is run until it waits, and interrupted.
+ */
+export const openedAndClosed = (stream: ByteStream): Effect.Effect<void> =>
+  Effect.uninterruptible(Effect.gen(function*() {
+    const opened = Effect.exit(Stream.runDrain(Stream.take(stream, maxFirstChunks)))
+    const fiber = yield* forkDetached(Effect.interruptible(Effect.raceFirst(opened, nextTurn)))
+    const scope = yield* Effect.serviceOption(Scope.Scope)
+    if (Option.isSome(scope)) yield* Scope.addFinalizer(scope.value, Fiber.await(fiber))
+  }))
 
 /** The same body with its stream changed. */
 export const through = (

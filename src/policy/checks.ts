@@ -169,6 +169,13 @@ const defaultsChecks: { readonly [Name in keyof Required<DefaultOptions>]: Check
   enabled: unless(Effect.isEffect, "an Effect that answers a boolean")
 }
 
+const clientChecks: { readonly [name: string]: Check } = {
+  shared: oneOf(true, false),
+  staleWhileRevalidate: optionChecks.staleWhileRevalidate,
+  staleIfError: optionChecks.staleIfError,
+  maxBodyBytes: optionChecks.maxBodyBytes
+}
+
 const collectChecks: { readonly [name: string]: Check } = {
   query: optionChecks.query,
   also: unless(isFunction, "a function from the request and the response to a list of URIs"),
@@ -194,3 +201,6 @@ export const defaults = (where: string, options: unknown): void => check(where, 
 
 /** `withCollect` has options of its own. */
 export const collect = (where: string, options: unknown): void => check(where, "option", options, collectChecks)
+
+/** The cache of a client has few. */
+export const client = (where: string, options: unknown): void => check(where, "option", options, clientChecks)

@@ -149,3 +149,24 @@ export const resolveCollect = (where: string, options: Pick<Options<never>, "que
   checks.collect(where, options)
   return resolve(where, { query: options.query })
 }
+
+/** The options of the cache of a client. */
+export interface ClientOptions extends Pick<Options, "staleWhileRevalidate" | "staleIfError" | "maxBodyBytes"> {
+  readonly shared?: boolean | undefined
+}
+
+/** A head is waited for as long as `fetch` waits, and what is stale is there to be validated, or to be answered `only-if-cached`. */
+const ofClients = { clients: "nothing", deadline: "5 minutes", retain: "1 day" } as const
+
+/** That of a client's cache, which is the origin of nothing. It is kept apart from the caches of servers, and a shared one from others. */
+export const resolveClient = (where: string, options: ClientOptions): Policy => {
+  checks.client(where, options)
+  const { shared = false, ...route } = options
+  const name = shared ? "HttpClientCache, shared" : "HttpClientCache"
+  const cacheStatus = { name: "HttpClientCache" }
+  return {
+    ...merge<never>({ ...route, ...ofClients, name, cacheStatus }, {}, undefined),
+    shared,
+    isPartitioned: !shared
+  }
+}

@@ -62,16 +62,16 @@ export const decide = <Stored extends Terms>(
   const isStale = ttl <= 0
   // stale-while-revalidate (RFC 5861 §3)
   const isInWindow = isStale && request.isRepeatable && now < stored.staleWhileRevalidateUntil
-  if (isStale) {
-    // RFC 9111 §5.2.1.2, §4.2.4
-    const isAccepted = request.maxStale !== undefined && -ttl <= request.maxStale * 1000
-    if (!(isAccepted || isInWindow) || stored.staleForbidden) return forward("stale")
-  }
+  // RFC 9111 §5.2.1.2, §4.2.4
+  const isAccepted = request.maxStale !== undefined && -ttl <= request.maxStale * 1000
+  if (isStale && (!(isAccepted || isInWindow) || stored.staleForbidden)) return forward("stale")
   // RFC 9111 §4.3.2, §5.2.1: what the client asks of it
   if (request.forOrigin || request.noCache) return forward("request")
   if (request.maxAge !== undefined && age > request.maxAge * 1000) return forward("request")
   if (request.minFresh !== undefined && ttl < request.minFresh * 1000) return forward("request")
-  return { _tag: isInWindow ? "Revalidate" : "Fresh", stored, age, ttl }
+  // Who takes it as it is, and wants nothing fetched, has nothing fetched.
+  const isLeft = isAccepted && request.onlyIfCached
+  return { _tag: isInWindow && !isLeft ? "Revalidate" : "Fresh", stored, age, ttl }
 }
 
 /** Errors that a stale response may stand in for; another status is an answer (RFC 5861 §4). */

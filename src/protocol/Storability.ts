@@ -171,7 +171,7 @@ export const answerOf = (
   const { directives, isTargeted } = bindingOf(stored.headers, policy)
   const stated = Freshness.explicitLifetime(stored.headers, directives, isTargeted, stored)
   return {
-    private: stored.partition !== "" && !isShareable(directives, policy),
+    private: policy.shared && stored.partition !== "" && !isShareable(directives, policy),
     expires: expiryApplies(stored.status, stated, policy),
     ownExpiry: policy.statuses.get(stored.status)
   }
@@ -201,7 +201,7 @@ export const decide = (exchange: Exchange, policy: Policy): Storability => {
   // The directives of an origin that is not us are passed on as they are (RFC 9111 §5.2).
   const isOurs = policy.expiry !== undefined || policy.cacheControl === "private"
   const answer = {
-    private: (detail !== undefined && isOurs) || (exchange.partition !== "" && !shareable),
+    private: (detail !== undefined && isOurs) || (policy.shared && exchange.partition !== "" && !shareable),
     expires: applies && !isLiveNow &&
       (detail === undefined || (detail === "private" && policy.cacheControl === "private")),
     ownExpiry: policy.statuses.get(status)

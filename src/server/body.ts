@@ -1,36 +1,14 @@
 /** The platform's bodies, as the engine has them and back. */
 import * as HttpBody from "@effect/platform/HttpBody"
 import * as Effect from "effect/Effect"
-import * as Fiber from "effect/Fiber"
-import * as Option from "effect/Option"
-import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as Body from "../engine/body.js"
-import { forkDetached } from "../runtime/effect.js"
 
 const asBytes = (chunk: unknown): Uint8Array =>
   chunk instanceof Uint8Array ? chunk : new TextEncoder().encode(String(chunk))
 
 const isAsyncIterable = (value: unknown): value is AsyncIterable<unknown> =>
   typeof value === "object" && value !== null && Symbol.asyncIterator in value
-
-/** Chunks that may come before the one that something was opened for. */
-const maxFirstChunks = 8
-
-/** The fibers of the stream have started by then. */
-const nextTurn = Effect.promise(() => new Promise<void>((resolve) => setImmediate(resolve)))
-
-/**
- * Closes what a stream holds that was opened for it before, as a connection to an origin was. A finalizer runs only in a
- * stream that has begun: it is run until it waits, and interrupted.
- */
-const openedAndClosed = (stream: Body.ByteStream): Effect.Effect<void> =>
-  Effect.uninterruptible(Effect.gen(function*() {
-    const opened = Effect.exit(Stream.runDrain(Stream.take(stream, maxFirstChunks)))
-    const fiber = yield* forkDetached(Effect.interruptible(Effect.raceFirst(opened, nextTurn)))
-    const scope = yield* Effect.serviceOption(Scope.Scope)
-    if (Option.isSome(scope)) yield* Scope.addFinalizer(scope.value, Fiber.await(fiber))
-  }))
 
 /** Who reads it already ends it. */
 const cancel = (web: ReadableStream) => () => web.cancel().catch(() => {})
@@ -47,7 +25,7 @@ export const fromPlatform = (body: HttpBody.HttpBody, fields: { [name: string]: 
   const streamed = (stream: Body.ByteStream, close?: () => unknown) =>
     Body.closable(stream, body.contentLength, Effect.sync(() => void close?.()))
   if (body._tag === "Uint8Array") return Body.ofBytes(body.body)
-  if (body._tag === "Stream") return Body.closable(body.stream, body.contentLength, openedAndClosed(body.stream))
+  if (body._tag === "Stream") return Body.closable(body.stream, body.contentLength, Body.openedAndClosed(body.stream))
   if (body._tag === "FormData") {
     const form = new Response(body.formData)
     fields["content-type"] = form.headers.get("content-type") ?? "multipart/form-data"

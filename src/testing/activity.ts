@@ -21,7 +21,7 @@ export interface Activity {
 }
 
 /**
- * What goes on in a storage at this moment; all is 0 when every request has been answered and nothing is revalidated.
+ * What goes on in a storage at this moment; all is 0 when every request has been answered and nothing is refreshed.
  *
  * @example
  * ```ts

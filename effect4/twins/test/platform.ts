@@ -1,6 +1,8 @@
 /** The twin of `test/platform.ts` for Effect 4. */
 import { Cause, Effect, Exit, type Fiber, Layer, Logger, Metric, Random, References, type Scope, Tracer } from "effect"
 import {
+  HttpClientError,
+  type HttpClientRequest,
   HttpEffect,
   HttpRouter,
   type HttpServer,
@@ -133,3 +135,18 @@ export const logged = (list: Pick<Array<Logged>, "push">) =>
       })
     })
   ])
+
+export const noConnection = (request: HttpClientRequest.HttpClientRequest) =>
+  Effect.fail(
+    new HttpClientError.HttpClientError({
+      reason: new HttpClientError.TransportError({ request, cause: new Error("no connection") })
+    })
+  )
+
+export const troubleOf = (error: unknown): string => {
+  if (!HttpClientError.isHttpClientError(error)) return String(error)
+  const { reason } = error
+  const name = reason._tag.replace(/Error$/, "")
+  if ("response" in reason) return `${name} ${reason.response.status}`
+  return reason.description === undefined ? name : `${name}: ${reason.description}`
+}

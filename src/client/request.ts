@@ -1,0 +1,76 @@
+/** `HttpClientRequest` to the protocol's view of a request, and the request that is sent. */
+import * as Headers from "@effect/platform/Headers"
+import * as HttpClientRequest from "@effect/platform/HttpClientRequest"
+import * as Option from "effect/Option"
+import { digest } from "../engine/answers.js"
+import type { View } from "../engine/origin.js"
+import * as CacheKey from "../protocol/CacheKey.js"
+import * as Fields from "../protocol/Fields.js"
+import * as Reads from "../protocol/Reads.js"
+import * as Vary from "../protocol/Vary.js"
+
+type Request = HttpClientRequest.HttpClientRequest
+
+const credentials = ["authorization", "cookie"]
+
+/** A request as it was given to the client. */
+export interface Arrived {
+  readonly request: Request
+  /** Credentials are digests in it: no storage gets to know them. */
+  readonly view: View
+  /** A digest of all credentials; `""` where there are none. */
+  readonly user: string
+  /** What is sent beside the fields that the engine asks by. */
+  readonly beside: Fields.Fields
+}
+
+/** `undefined` where its URL is none. */
+export const arrived = (request: Request): Arrived | undefined => {
+  const url = Option.getOrUndefined(HttpClientRequest.toUrl(request))
+  if (url === undefined) return undefined
+  const origin = CacheKey.origin(url.protocol.slice(0, -1), url.host)
+  const target = CacheKey.target(url.pathname + url.search, origin)
+  const own = Vary.spelled(Fields.endToEnd(request.headers))
+  const known = Fields.only(own, credentials)
+  const isNobody = Object.keys(known).length === 0 && url.username === "" && url.password === ""
+  const host = Fields.get(own, "host")
+  return {
+    request,
+    view: {
+      method: request.method,
+      fields: Fields.merged(own, Fields.copy(known, digest)),
+      target,
+      ownOrigin: origin,
+      url: CacheKey.pathOf(target),
+      isRewritten: false,
+      hasBody: request.body._tag !== "Empty",
+      isAmbiguous: !/^https?:$/.test(url.protocol) || (host !== undefined && host.toLowerCase() !== url.host),
+      asksToUpgrade: Fields.asksToUpgrade(request.headers)
+    },
+    user: isNobody
+      ? ""
+      : digest(JSON.stringify([url.username, url.password, ...credentials.map((name) => known[name])])),
+    beside: Fields.without(request.headers, new Set(Object.keys(own)))
+  }
+}
+
+type Mutable = { -readonly [Name in keyof Request]: Request[Name] }
+
+/** The request to send: with these fields instead of its own, and with the credentials themselves. */
+export const sending = ({ beside, request, view }: Arrived, fields: Fields.Fields): Request => {
+  const named = credentials.filter((name) => Fields.get(fields, name) !== undefined)
+  const sent = Object.assign(Object.create(Object.getPrototypeOf(request) as object), request) as Mutable
+  sent.method = view.method as Request["method"]
+  sent.headers = Headers.unsafeFromRecord({ ...beside, ...fields, ...Fields.only(request.headers, named) })
+  return sent
+}
+
+/**
+ * A `GET` of the same target with these fields, to refresh what is stored. A user's own cache sends all that was sent, but what
+ * was about the copy that one client had.
+ */
+export const refreshing = (arrived: Arrived, fields: Fields.Fields, isShared: boolean): Arrived => ({
+  ...arrived,
+  view: { ...arrived.view, method: "GET", fields },
+  beside: isShared ? {} : Fields.merged(arrived.beside, Fields.without(arrived.view.fields, Reads.uncounted))
+})
