@@ -62,6 +62,11 @@ export interface Options<R = never> {
    */
   readonly staleIfError?: Seconds | undefined
   /**
+   * For how long after an error for which something stale stood in that is answered at once, and the handler is not asked;
+   * what is to be validated always, and what was collected, is. Default 0: each request asks.
+   */
+  readonly errorBackOff?: Seconds | undefined
+  /**
    * How long a stale response is kept to be validated; never shorter than its windows. Default: the largest of the two
    * windows and of the lifetime up to a day; a day where all are 0.
    */

@@ -238,6 +238,36 @@ describe("stale-if-error", () => {
       }).pipe(Effect.provide(QuietServer))
   )
 
+  it.scoped("56: with errorBackOff the handler is not asked again for a while, but by who wants it asked", () =>
+    Effect.gen(function*() {
+      const { ask, ran } = yield* world(
+        (run) => run === 1 ? text(run) : Effect.fail("down"),
+        { expiry: 10, staleIfError: 60, errorBackOff: 5, requestDirectives: "honor" }
+      )
+      const outcomes: Array<readonly [status: number, cacheStatus: string, runs: number]> = []
+      const asks = (headers: Record<string, string> = {}) =>
+        Effect.map(ask("/", { headers }), ({ cacheStatus, status }) => outcomes.push([status, cacheStatus, ran.times]))
+      yield* ask("/")
+      yield* TestClock.adjust("10 seconds")
+      yield* asks()
+      yield* TestClock.adjust("4999 millis")
+      yield* asks()
+      yield* asks({ "cache-control": "no-cache" })
+      yield* TestClock.adjust("1 millis")
+      yield* asks()
+      yield* asks()
+      yield* ask("/", { method: "PATCH" })
+      yield* asks()
+      expect(outcomes).toEqual([
+        [200, "fwd=stale; fwd-status=500", 2],
+        [200, "hit; ttl=-5", 2],
+        [500, "fwd=request", 3],
+        [200, "fwd=stale; fwd-status=500", 4],
+        [200, "hit; ttl=-5", 4],
+        [500, "fwd=uri-miss", 5]
+      ])
+    }).pipe(Effect.provide(QuietServer)))
+
   it.scoped("31: what was collected while the handler ran does not stand in for its error", () =>
     Effect.gen(function*() {
       const gate = yield* Deferred.make<void>()

@@ -37,6 +37,19 @@ const groupOf = (asked: Asked, found: CacheItem | undefined): string =>
 /** Milliseconds. */
 const unsharedFor = 60_000
 
+/** Whether the handler has failed for such requests, and is not to be asked again yet. */
+export const isBackedOff = (asked: Asked, found: CacheItem | undefined, now: number): boolean => {
+  const { policy: { errorBackOff }, runtime: { memory: { failedUntil } } } = asked
+  if (errorBackOff === 0 || found === undefined) return false
+  return isAhead(failedUntil.get(flightOf(asked, found)) ?? 0, now, errorBackOff)
+}
+
+/** The handler has failed, and what was found stands in for that. */
+export const backOff = (asked: Asked, found: CacheItem, now: number): void => {
+  const { policy: { errorBackOff }, runtime: { memory: { failedUntil } } } = asked
+  if (errorBackOff > 0) failedUntil.set(flightOf(asked, found), now + errorBackOff)
+}
+
 /** Whether the responses to requests of the group could not be shared a minute ago or less: they don't wait for each other. */
 export const isUnshared = (asked: Asked, found: CacheItem | undefined, now: number): boolean => {
   const { unsharedUntil } = asked.runtime.memory

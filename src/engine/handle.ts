@@ -13,6 +13,7 @@ import * as Reuse from "../protocol/Reuse.js"
 import { step } from "../runtime/effect.js"
 import { fetchOnce, planOf, sharedBy, storedBy } from "./collapse.js"
 import { discard, type Fetched } from "./fetch.js"
+import * as group from "./group.js"
 import * as hiddenErrors from "./hiddenErrors.js"
 import type { Answered } from "./report.js"
 import { type Answering, type Asked, type CacheRequest, now } from "./request.js"
@@ -78,21 +79,21 @@ const valueOf = <A>(effect: Effect.Effect<A>): A | undefined =>
   Exit.isExit(effect) && Exit.isSuccess(effect) ? effect.value as A : undefined
 
 /** What a request asks of a stored response, once it is known which one that is. */
-const wantedOf = (
-  { asks, view }: Asked,
-  stored: CacheItem | undefined,
-  time: number
-): Reuse.Request => ({
-  noCache: asks.noCache,
-  noStore: asks.noStore,
-  onlyIfCached: asks.onlyIfCached,
-  maxAge: asks.maxAge,
-  maxStale: asks.maxStale,
-  minFresh: asks.minFresh,
-  forOrigin: Preconditions.isForOrigin(view.fields),
-  isHeld: stored === undefined || Range.isHeld(stored, view, time),
-  isRepeatable: view.method !== "QUERY"
-})
+const wantedOf = (asked: Asked, stored: CacheItem | undefined, time: number): Reuse.Request => {
+  const { asks, view } = asked
+  return {
+    noCache: asks.noCache,
+    noStore: asks.noStore,
+    onlyIfCached: asks.onlyIfCached,
+    maxAge: asks.maxAge,
+    maxStale: asks.maxStale,
+    minFresh: asks.minFresh,
+    forOrigin: Preconditions.isForOrigin(view.fields),
+    isHeld: stored === undefined || Range.isHeld(stored, view, time),
+    isRepeatable: view.method !== "QUERY",
+    isBackedOff: group.isBackedOff(asked, stored, time)
+  }
+}
 
 /** Answers with what is stored. */
 const serve = <Res, E, R>(
@@ -167,11 +168,13 @@ const stand = <Res, E, R>(
   isJoined: boolean,
   outcome: ReturnType<typeof forwarded>,
   time: number
-): Effect.Effect<Answered<Res>> =>
-  Effect.andThen(
+): Effect.Effect<Answered<Res>> => {
+  group.backOff(request, standIn, time)
+  return Effect.andThen(
     isJoined ? Effect.void : discard(fetched),
     Effect.suspend(() => respondStored(request, standIn, { ...outcome, status: fetched.status }, time))
   )
+}
 
 /** Answers with another request's response, if it is this one's too; starts over, or gives up, if it is not. */
 const share = <Res, E, R>(

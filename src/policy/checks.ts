@@ -119,6 +119,7 @@ const optionChecks: { readonly [Name in keyof Required<Options>]: Check } = {
   staleWhileRevalidate: seconds,
   refreshWait: seconds,
   staleIfError: seconds,
+  errorBackOff: seconds,
   retain: seconds,
   jitter: unless((value) => typeof value === "number" && value >= 0 && value <= 1, "a number from 0 to 1"),
   deadline: seconds,

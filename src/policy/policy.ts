@@ -25,6 +25,8 @@ export interface Policy extends Storability.Policy, Advice {
   readonly storageTimeout: number
   /** Milliseconds. */
   readonly refreshWait: number
+  /** Milliseconds. */
+  readonly errorBackOff: number
   readonly cacheStatus: Style | undefined
   readonly origin: string | undefined
   readonly version: string | undefined
@@ -89,6 +91,7 @@ const merge = <R>(
     staleWhileRevalidate: millisOf(route.staleWhileRevalidate ?? defaults.staleWhileRevalidate),
     refreshWait: millisOf(route.refreshWait ?? defaults.refreshWait) ?? 0,
     staleIfError: millisOf(route.staleIfError ?? defaults.staleIfError),
+    errorBackOff: millisOf(route.errorBackOff ?? defaults.errorBackOff) ?? 0,
     jitter: route.jitter ?? defaults.jitter ?? 0,
     deadline: millisOf(route.deadline ?? defaults.deadline) ?? defaultDeadline,
     maxWaiters: route.maxWaiters ?? defaults.maxWaiters ?? defaultMaxWaiters,

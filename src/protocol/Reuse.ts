@@ -44,10 +44,18 @@ export interface Request extends RequestDirectives {
   readonly isHeld: boolean
   /** It can be asked again without its client: it has no content. */
   readonly isRepeatable: boolean
+  /** The handler has failed a moment ago, and is not asked yet for what may stand in for its errors. */
+  readonly isBackedOff: boolean
 }
 
 /** A request with nothing of its own, and no client who could have it asked again. */
-export const anybody: Request = { ...noRequestDirectives, forOrigin: false, isHeld: true, isRepeatable: false }
+export const anybody: Request = {
+  ...noRequestDirectives,
+  forOrigin: false,
+  isHeld: true,
+  isRepeatable: false,
+  isBackedOff: false
+}
 
 export const decide = <Stored extends Terms>(
   stored: Stored,
@@ -64,7 +72,8 @@ export const decide = <Stored extends Terms>(
   const isInWindow = isStale && request.isRepeatable && now < stored.staleWhileRevalidateUntil
   // RFC 9111 §5.2.1.2, §4.2.4
   const isAccepted = request.maxStale !== undefined && -ttl <= request.maxStale * 1000
-  if (isStale && (!(isAccepted || isInWindow) || stored.staleForbidden)) return forward("stale")
+  const standsIn = request.isBackedOff && now < stored.staleIfErrorUntil
+  if (isStale && (!(isAccepted || isInWindow || standsIn) || stored.staleForbidden)) return forward("stale")
   // RFC 9111 §4.3.2, §5.2.1: what the client asks of it
   if (request.forOrigin || request.noCache) return forward("request")
   if (request.maxAge !== undefined && age > request.maxAge * 1000) return forward("request")

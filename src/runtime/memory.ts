@@ -25,6 +25,8 @@ export class Memory {
   readonly unsharedUntil = table<number>()
   /** By flight: how often a refresh has failed, and when the next may begin. */
   readonly failedRefreshes = table<Failures>()
+  /** By flight: until when the handler is not asked, since it has failed. Epoch milliseconds. */
+  readonly failedUntil = table<number>()
   /** By key: the lists of fields that responses were read by. */
   readonly fieldLists = table<ReadonlyArray<string>>((lists) => lists.join().length)
   /** By lenient key: other keys that the same route may answer. */

@@ -48,7 +48,8 @@ export const ours = (
     ...CacheControl.request(nextRequest),
     forOrigin: Preconditions.isForOrigin(nextRequest),
     isHeld: true,
-    isRepeatable: false
+    isRepeatable: false,
+    isBackedOff: false
   }
   const variant = (fields: Fields) => Vary.variant(kept.vary, fields, { depth: 0 })
   const isFresh = Reuse.decide(kept, asks, askedAt)._tag === "Fresh"

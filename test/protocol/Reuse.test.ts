@@ -20,7 +20,7 @@ const stored: Reuse.Terms = {
 const decide = (now: number, asked: Asked = {}, terms: Partial<Reuse.Terms> = {}) =>
   Reuse.decide(
     { ...stored, ...terms },
-    { ...noRequestDirectives, forOrigin: false, isHeld: true, isRepeatable: true, ...asked },
+    { ...noRequestDirectives, forOrigin: false, isHeld: true, isRepeatable: true, isBackedOff: false, ...asked },
     received + now
   )
 
@@ -116,6 +116,7 @@ describe("Reuse.decide", () => {
       forOrigin: fc.boolean(),
       isHeld: fc.constant(true),
       isRepeatable: fc.boolean(),
+      isBackedOff: fc.constant(false),
       maxAge: seconds,
       minFresh: seconds,
       maxStale: seconds
@@ -146,7 +147,7 @@ describe("Reuse.insteadOfError", () => {
     Reuse.insteadOfError(
       { ...stored, staleIfErrorUntil },
       status,
-      { ...noRequestDirectives, forOrigin: false, isHeld: true, isRepeatable: true, ...asked },
+      { ...noRequestDirectives, forOrigin: false, isHeld: true, isRepeatable: true, isBackedOff: false, ...asked },
       received + later
     )
 
