@@ -137,9 +137,9 @@ describe("faults through the door", () => {
   it.effect("a delay is the request's", () =>
     Effect.gen(function*() {
       const faults = yield* Kit.Faults
-      yield* faults.switch({ get: { delay: "100 millis" }, set: { delay: 50 } })
+      yield* faults.switch({ get: { delay: "100 millis" }, set: { delay: 40 } })
       const request = yield* Effect.fork(door().get)
-      yield* TestClock.adjust("249 millis")
+      yield* TestClock.adjust("239 millis")
       expect(isRunning(request)).toBe(true)
       yield* TestClock.adjust("1 millis")
       Kit.expectCacheStatus(yield* Fiber.join(request), { fwd: "uri-miss", stored: true })

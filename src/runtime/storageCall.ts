@@ -72,6 +72,7 @@ const waiting = <A, E>(
     if (exit !== undefined) return judge(exit)
     const { clock, method, runtime: { timeouts }, timeout, waited = { millis: 0 } } = made
     const began = secondsOf(clock)
+    const since = millisOf(clock)
     const left = leftOf(made)
     // Joined, the fiber would leave its context behind in place of the caller's.
     return Effect.interruptible(Effect.async<A | undefined>((resume) => {
@@ -79,7 +80,7 @@ const waiting = <A, E>(
       let isEnded = false
       const goOn = (next: Effect.Effect<A | undefined>) => {
         isWaitedFor = false
-        waited.millis += 1000 * (secondsOf(clock) - began)
+        waited.millis += millisOf(clock) - since
         resume(next)
       }
       const end = (exit: Exit.Exit<A, E | Error>) => {
