@@ -54,7 +54,11 @@ export const negations: ReadonlyArray<Mutation> = [
     ["4-fresh", "ttl <= 0", "ttl < 0"],
     ["4.2.4-permitted", " && -ttl <= request.maxStale * 1000", ""],
     ["4.3.2-semantics", "if (request.forOrigin || request.noCache)", "if (request.noCache)"],
-    ["5.2.2.2-must-revalidate", "!(isAccepted || isInWindow) || stored.staleForbidden", "!(isAccepted || isInWindow)"]
+    [
+      "5.2.2.2-must-revalidate",
+      "!(isAccepted || isInWindow || standsIn) || stored.staleForbidden",
+      "!(isAccepted || isInWindow || standsIn)"
+    ]
   ]),
   ...negate("Freshness.heuristicLifetime", [
     ["4.2.2-status", "!heuristicallyCacheable.has(status) && !directives.public", "false"]
@@ -207,7 +211,7 @@ export const negations: ReadonlyArray<Mutation> = [
   ...negate("Answer.ageOf", [
     ["4-age", "{ age: String(inSeconds(age)) }", "{}"]
   ]),
-  ...negate("response.toAnswer", [
+  ...negate("server/response.toAnswer", [
     ["4.3.2-received", "fields[\"date\"] = HttpDate.format(now)", "void now"]
   ]),
   ...negate("server/body.toPlatform", [
