@@ -182,6 +182,9 @@ const without = <A>(entries: Entries<A>, isOut: (name: string) => boolean): Entr
 
 const isOfEffect = (name: string): boolean => name.startsWith("@effect/")
 
+/** The telemetry of the examples is left out. */
+const isLeftOut = (name: string): boolean => isOfEffect(name) || name.startsWith("@opentelemetry/")
+
 /** What Effect 3's own packages are replaced by. */
 const ofEffect = {
   "@effect/platform-node": "4.1.0",
@@ -200,7 +203,7 @@ export const manifestOf = (text: string): string => {
     exports: without(manifest.exports, (path) => path === "./sql" || path === "./HttpApiCache"),
     version: manifest.version.replace(/^\d+/, "2"),
     description: manifest.description.replace("Effect 3 and @effect/platform", "Effect 4"),
-    devDependencies: { ...without(manifest.devDependencies, isOfEffect), ...ofEffect },
+    devDependencies: { ...without(manifest.devDependencies, isLeftOut), ...ofEffect },
     // Before 4.0.6 nothing tells what is set to change a response on its way out, as CORS is.
     peerDependencies: { ...without(manifest.peerDependencies, isOfEffect), effect: ">=4.0.6 <4.2" },
     peerDependenciesMeta: without(manifest.peerDependenciesMeta, isOfEffect),
