@@ -40,6 +40,7 @@ const parsers: { readonly [name: string]: (text: string) => unknown } = {
   "Vary.variant": (text) => Vary.variant(["accept"], { accept: text }),
   "CacheKey.target": (text) => CacheKey.target(text, base.origin),
   "CacheKey.make": (text) => CacheKey.make({ ...base, query: text }, { except: ["a"] }),
+  "CacheKey.make, sorted": (text) => CacheKey.make({ ...base, query: text }, { sort: true }),
   "CacheKey.resolve": (text) => CacheKey.resolve(text, base),
   "Preconditions.evaluate": (text) =>
     Preconditions.evaluate("GET", { "if-match": text, "if-none-match": text }, current, { now, isOrigin: true }),

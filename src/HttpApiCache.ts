@@ -13,7 +13,7 @@ import * as OpenApi from "@effect/platform/OpenApi"
 import * as Chunk from "effect/Chunk"
 import * as Context from "effect/Context"
 import * as Option from "effect/Option"
-import { type Api, placesOf, settingsOf } from "./httpApi/annotations.js"
+import { apiOf, placesOf, settingsOf } from "./httpApi/annotations.js"
 import { wrapped } from "./httpApi/handlers.js"
 import { documented } from "./httpApi/openApi.js"
 import type { Options } from "./CachePolicy.js"
@@ -85,7 +85,7 @@ export const cached = <Id extends string, Groups extends HttpApiGroup.HttpApiGro
   R | CacheStorage | CollectableCacheStorage | Exclude<RP, Provided<Groups, ApiR>>,
   Endpoints
 > => {
-  const all = api as unknown as Api
+  const all = apiOf(api)
   const { group } = handlers
   if (all.groups[group.identifier] !== group) {
     throw new TypeError(
@@ -122,7 +122,7 @@ export const cached = <Id extends string, Groups extends HttpApiGroup.HttpApiGro
  * @category OpenAPI
  */
 export const openApi = <A extends HttpApi.HttpApi.Any>(api: A): A => {
-  const all = api as unknown as Api
+  const all = apiOf(api)
   const own = Option.getOrUndefined(Context.getOption(all.annotations, OpenApi.Transform))
   const endpoints = placesOf(all).flatMap((place) => {
     const { collects, policy } = settingsOf(place)

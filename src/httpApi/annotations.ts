@@ -67,6 +67,9 @@ export class Collects extends Context.Tag("effect-http-cache/HttpApiCache/Collec
 
 export type Api = HttpApi.HttpApi.AnyWithProps
 
+/** An api has groups and annotations, also where its type does not say so. */
+export const apiOf = (api: HttpApi.HttpApi.Any): Api => api as Api
+
 export type Endpoint = HttpApiEndpoint.HttpApiEndpoint.AnyWithProps
 
 /** An endpoint of an api, in a group of it. */

@@ -83,6 +83,7 @@ export const documented = (
   document: Record<string, unknown>,
   endpoints: ReadonlyArray<Documented>
 ): Record<string, unknown> => {
+  // Its type says nothing of what OpenAPI makes of an api.
   const paths = { ...(document as unknown as Document).paths }
   for (const each of endpoints) {
     const path = each.endpoint.path.replace(/:(\w+)\??/g, "{$1}")

@@ -117,20 +117,22 @@ export const isSelected = (name: string, selection: QuerySelection): boolean => 
   return only === undefined ? !isListed(except, name) : isListed(only, name)
 }
 
-const nameOf = (pair: string): string => decode(pair.split("=", 1)[0]!)
+interface Parameter {
+  readonly pair: string
+  readonly name: string
+}
+
+const parameterOf = (pair: string): Parameter => ({ pair, name: decode(pair.split("=", 1)[0]!) })
 
 /** By code units, as `URLSearchParams.sort` does. */
-const byName = (one: string, other: string): number => {
-  const [first, second] = [nameOf(one), nameOf(other)]
-  return first < second ? -1 : first > second ? 1 : 0
-}
+const byName = (one: Parameter, other: Parameter): number => one.name < other.name ? -1 : one.name > other.name ? 1 : 0
 
 const select = (query: string | undefined, selection: QuerySelection): string | undefined => {
   if (query === undefined || selection === "none") return undefined
   if (selection === "all") return query
-  const pairs = query.split("&").filter((pair) => isSelected(nameOf(pair), selection))
-  if (selection.sort === true) pairs.sort(byName)
-  return pairs.length === 0 ? undefined : pairs.join("&")
+  const parameters = query.split("&").map(parameterOf).filter(({ name }) => isSelected(name, selection))
+  if (selection.sort === true) parameters.sort(byName)
+  return parameters.length === 0 ? undefined : parameters.map(({ pair }) => pair).join("&")
 }
 
 /** The path and query of a request target as far as they are part of the key: only the selected parameters, no fragment. */
