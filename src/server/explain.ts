@@ -15,6 +15,7 @@ import type { Run } from "../engine/origin.js"
 import type { Answered } from "../engine/report.js"
 import type { CacheRequest } from "../engine/request.js"
 import * as Explaining from "../protocol/Explaining.js"
+import { catchCause } from "../runtime/effect.js"
 import type { App } from "./platform.js"
 
 type Response = HttpServerResponse.HttpServerResponse
@@ -117,8 +118,9 @@ export const explain: {
       }
       let explanation: Explanation | undefined
       Object.assign(source, { [way]: onPaper((told) => explanation ??= told) })
-      return app.pipe(
-        Effect.catchAllCause((cause) => Effect.map(HttpServerError.causeResponse(cause), ([response]) => response)),
+      const answered = catchCause(app, (cause) =>
+        Effect.map(HttpServerError.causeResponse(cause), ([response]) => response))
+      return answered.pipe(
         Effect.map(({ status }) =>
           explanation ?? ofNoCache(uri, { outcome: undefined, status, sentences: Explaining.noCache(status) })
         ),
