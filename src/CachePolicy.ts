@@ -82,7 +82,10 @@ export interface Options<R = never> {
    * seconds.
    */
   readonly deadline?: Seconds | undefined
-  /** How many may wait for one run of the handler; further requests run it for themselves. Default 10,000. */
+  /**
+   * How many may wait for one run of the handler; further requests run it for themselves, or are answered with what is stale
+   * where they would wait for a refresh. Default 10,000.
+   */
   readonly maxWaiters?: number | undefined
   /**
    * Said to clients, and binding here: a private response is stored only with a `partition`, of whose responses `"public"`
