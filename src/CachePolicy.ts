@@ -62,8 +62,9 @@ export interface Options<R = never> {
    */
   readonly staleIfError?: Seconds | undefined
   /**
-   * For how long after an error for which something stale stood in that is answered at once, and the handler is not asked;
-   * what is to be validated always, and what was collected, is. Default 0: each request asks.
+   * For how long after an error for which something stale stood in that is answered at once, and the handler is not asked,
+   * not even where it would now answer, as with a `404`; what is to be validated always, and what was collected, is. Default 0:
+   * each request asks.
    */
   readonly errorBackOff?: Seconds | undefined
   /**
