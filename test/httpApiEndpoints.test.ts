@@ -12,7 +12,7 @@ import {
 import { NodeHttpServer } from "@effect/platform-node"
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Layer, Schema, TestClock } from "effect"
-import { HttpApiCache, HttpCache } from "effect-http-cache"
+import { CachePolicy, HttpApiCache, HttpCache } from "effect-http-cache"
 import { appOfApi, eventually, type Reply, serve, TestServer } from "./harness.js"
 
 const Optional = Schema.optional(Schema.String)
@@ -298,5 +298,30 @@ describe("what selects a response", () => {
       const { cache } = yield* HttpCache.lookup(uri, { name: "group.either" })
       expect(cache).toBe("group.either")
       expect(yield* Effect.flip(HttpCache.lookup(uri))).toMatchObject({ _tag: "CacheMiss" })
+    }).pipe(Effect.provide(Services)))
+})
+
+describe("a request field that the policy of an endpoint normalises", () => {
+  const hello = HttpApiEndpoint.get("hello", "/")
+    .setHeaders(Schema.Struct({ "accept-language": Schema.String, "x-a": Optional }))
+    .addSuccess(Schema.String)
+    .annotate(HttpApiCache.Policy, { ...expiry, vary: [CachePolicy.acceptLanguage(["en", "de"])] })
+  const api = HttpApi.make("api").add(HttpApiGroup.make("group").add(hello))
+
+  it.scoped("is given to its handler so, beside what it reads of the others", () =>
+    Effect.gen(function*() {
+      let runs = 0
+      const live = HttpApiBuilder.group(api, "group", (handlers) =>
+        handlers.handle("hello", ({ headers }) =>
+          Effect.sync(() =>
+            `${headers["accept-language"]} ${headers["x-a"]} ${++runs}`
+          )).pipe(HttpApiCache.cached(api)))
+      const ask = yield* asking(Layer.provide(HttpApiBuilder.api(api), live))
+      const asks = (headers: Record<string, string>) =>
+        Effect.map(ask("/", { headers }), ({ text }): unknown =>
+          JSON.parse(text))
+      expect(yield* asks({ "accept-language": "de-CH, en;q=0.5" })).toBe("de undefined 1")
+      expect(yield* asks({ "accept-language": "de" })).toBe("de undefined 1")
+      expect(yield* asks({ "accept-language": "de", "x-a": "1" })).toBe("de 1 2")
     }).pipe(Effect.provide(Services)))
 })

@@ -34,7 +34,7 @@ import {
 } from "@effect/platform"
 import { type HttpApp, HttpRouter, HttpServerRequest, HttpServerResponse } from "@effect/platform"
 import { Context, Effect, Layer, Schema, TestClock } from "effect"
-import { HttpApiCache, HttpCache, InMemoryCacheStorage, withCache, withCollect } from "effect-http-cache"
+import { CachePolicy, HttpApiCache, HttpCache, InMemoryCacheStorage, withCache, withCollect } from "effect-http-cache"
 import { expectCacheStatus, Faults, layerFaulty } from "effect-http-cache/testing"
 declare const router: HttpRouter.HttpRouter
 declare const app: HttpApp.Default
