@@ -117,11 +117,14 @@ describe("what a cached endpoint answers", () => {
       )
     }))
 
-  it.scoped("an error is stored where statuses names its status, and no other one is", () => {
+  it.scoped.each<[string, HttpCache.Options, number]>([
+    ["in a list", { ...expiry, statuses: [200, 404] }, 60],
+    ["with an expiry of its own", { ...expiry, statuses: { 404: 5 } }, 5]
+  ])("an error is stored where statuses names its status %s, and no other one is", ([, policy, ttl]) => {
     const endpoint = HttpApiEndpoint.get("get", "/").addError(HttpApiError.NotFound).addError(Full, { status: 409 })
       .setUrlParams(Schema.Struct({ full: Optional }))
     const api = HttpApi.make("api").add(
-      HttpApiGroup.make("group").add(endpoint.annotate(HttpApiCache.Policy, { ...expiry, statuses: [200, 404] }))
+      HttpApiGroup.make("group").add(endpoint.annotate(HttpApiCache.Policy, policy))
     )
     const group = HttpApiBuilder.group(
       api,
@@ -134,7 +137,7 @@ describe("what a cached endpoint answers", () => {
     )
     return Effect.gen(function*() {
       const ask = yield* asking(HttpApiBuilder.api(api).pipe(Layer.provide(group)))
-      for (const outcome of ["fwd=uri-miss; stored", "hit; ttl=60"]) {
+      for (const outcome of ["fwd=uri-miss; stored", `hit; ttl=${ttl}`]) {
         const { cacheStatus, status } = yield* ask("/")
         expect([status, cacheStatus]).toEqual([404, outcome])
       }
