@@ -114,7 +114,7 @@ describe("acceptEncoding", () => {
     ]))
 })
 
-describe("what is made of a field", () => {
+describe("60: what is made of a field", () => {
   it.scoped("selects: thirty spellings of a preference are two runs, and one collect forgets both", () =>
     Effect.gen(function*() {
       const dice = new Dice(1)
