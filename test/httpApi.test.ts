@@ -1,18 +1,13 @@
 /** A typed `HttpApi` that is cached by annotations, on each router, through a web handler and over a port. */
-import { HttpApiBuilder, HttpLayerRouter, HttpServer } from "@effect/platform"
+import { HttpApiBuilder, HttpServer } from "@effect/platform"
 import { NodeHttpServer } from "@effect/platform-node"
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Layer, TestClock } from "effect"
 import { InMemoryCacheStorage } from "effect-http-cache"
-import { type App, appOfApi, type Ask, client, portOf, serve, TestServer, webHandler } from "./harness.js"
+import { type App, appsOfApi, type Ask, client, portOf, serve, TestServer, webHandler } from "./harness.js"
 import * as shop from "./shop.js"
 
-const routers = {
-  "HttpRouter": appOfApi(shop.ApiLive),
-  "HttpLayerRouter": HttpLayerRouter.toHttpEffect(
-    HttpLayerRouter.addHttpApi(shop.api).pipe(Layer.provide(shop.GroupsLive))
-  )
-} as const
+const routers = appsOfApi(shop.api, shop.GroupsLive)
 
 interface Said {
   readonly status: number
@@ -168,7 +163,7 @@ describe.each(Object.keys(routers) as Array<keyof typeof routers>)("a shop on %s
         Effect.gen(function*() {
           for (let i = 0; i < 2; i++) {
             const { cacheStatus, status, text } = yield* ask("/products/9")
-            expect([status, cacheStatus, text]).toEqual([404, "fwd=uri-miss", "{\"id\":9,\"_tag\":\"NoProduct\"}"])
+            expect([status, cacheStatus, JSON.parse(text)]).toEqual([404, "fwd=uri-miss", { id: 9, _tag: "NoProduct" }])
           }
           yield* ask("/hours")
           yield* ask("/close", { method: "POST" })
@@ -187,7 +182,9 @@ describe.each(Object.keys(routers) as Array<keyof typeof routers>)("a shop on %s
 describe("what the platform makes of an api", () => {
   it.scoped("HttpApiBuilder.serve", () =>
     Effect.gen(function*() {
-      yield* Layer.build(HttpApiBuilder.serve().pipe(Layer.provide(shop.ApiLive)))
+      yield* Layer.build(
+        HttpApiBuilder.serve().pipe(Layer.provide(HttpApiBuilder.api(shop.api)), Layer.provide(shop.GroupsLive))
+      )
       const port = portOf(yield* HttpServer.HttpServer)
       for (const outcome of ["fwd=uri-miss; stored", "hit; ttl=60"]) {
         const { cacheStatus, status } = yield* Effect.promise(() => client(port, "/products/1").reply)
@@ -197,7 +194,10 @@ describe("what the platform makes of an api", () => {
 
   it("HttpApiBuilder.toWebHandler", async () => {
     const { dispose, handler } = HttpApiBuilder.toWebHandler(
-      Layer.provideMerge(shop.ApiLive, InMemoryCacheStorage.layerCollectable).pipe(
+      Layer.provideMerge(
+        Layer.provide(HttpApiBuilder.api(shop.api), shop.GroupsLive),
+        InMemoryCacheStorage.layerCollectable
+      ).pipe(
         Layer.provideMerge(NodeHttpServer.layerContext)
       )
     )
