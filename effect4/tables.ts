@@ -59,6 +59,7 @@ export const members: Lookup = {
   "Cause.isDie": "hasDies",
   "Config.duration": "Duration",
   "Config.number": "Number",
+  "Config.port": "Port",
   "Config.redacted": "Redacted",
   "Config.string": "String",
   "Context.Tag": "Service",
