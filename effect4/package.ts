@@ -29,8 +29,8 @@ const ofTexts = "it is about the texts of this repository, and not about what ru
 const ofOthers = "it is run from this repository, with the packages of others"
 const ofPolicies = "the storage in memory evicts the same on both"
 const ofKeyValueStore = "the stores of Effect 4 have another interface, and other schemas"
-const ofSql = "the clients of SQL know their transactions otherwise in Effect 4"
 const ofColons = "the server of Effect 4 shows no field whose name begins with a colon"
+const ofSqlite = "the client of SQLite is a beta there, of an effect before 4.0, and the examples have no other"
 const ofRouters = "it is about the routers and HttpApi of Effect 3"
 
 /** Files of those that are not carried, and why. */
@@ -48,18 +48,6 @@ export const leftOut: { readonly [file: string]: string } = {
   "bench/peers/servers.mjs": ofOthers,
   "bench/policies.ts": ofPolicies,
   "bench/storages.ts": "it measures what clients and servers take, which is the same on both",
-  "src/SqlCacheStorage.ts": ofSql,
-  "src/sql.ts": ofSql,
-  "src/sql/database.ts": ofSql,
-  "src/sql/dialect.ts": ofSql,
-  "src/sql/listening.ts": ofSql,
-  "src/sql/rows.ts": ofSql,
-  "src/sql/schema.ts": ofSql,
-  "src/sql/settings.ts": ofSql,
-  "src/sql/statements.ts": ofSql,
-  "src/sql/storage.ts": ofSql,
-  "src/sql/sweeper.ts": ofSql,
-  "test/SqlCacheStorage.test.ts": ofSql,
   "test/HttpCache.test-d.ts": ofRouters,
   "test/architecture.test.ts": ofTexts,
   "test/bareResponses.test.ts": "a response is no Effect there",
@@ -67,19 +55,10 @@ export const leftOut: { readonly [file: string]: string } = {
   "test/examplesInDocs.test.ts": ofTexts,
   "test/keyValueStorage.test.ts": ofKeyValueStore,
   "test/map.test.ts": ofTexts,
+  "test/examplesOnSqlite.test.ts": ofSqlite,
   "test/oneView.test.ts": ofRouters,
   "test/oneViewApps.ts": ofRouters,
-  "test/readme.test.ts": ofTexts,
-  "test/examplesOnSqlite.test.ts": ofSql,
-  "test/sqlLayer.ts": ofSql,
-  "test/sqlFull.test.ts": ofSql,
-  "test/sqlNodes.test.ts": ofSql,
-  "test/sqlProcess.ts": ofSql,
-  "test/sqlProcesses.test.ts": ofSql,
-  "test/sqlStorage.test.ts": ofSql,
-  "test/sqlSweeps.test.ts": ofSql,
-  "test/sqlTiers.test.ts": ofSql,
-  "test/sqlTransactions.test.ts": ofSql
+  "test/readme.test.ts": ofTexts
 }
 
 /** Tests of those that are carried, and not run: their titles begin so. */
@@ -179,6 +158,7 @@ const isOfEffect = (name: string): boolean => name.startsWith("@effect/")
 const ofEffect = {
   "@effect/opentelemetry": "4.1.0",
   "@effect/platform-node": "4.1.0",
+  "@effect/sql-pg": "4.0.5",
   "@effect/vitest": "^4.0.5",
   // What the package for OpenTelemetry has for optional peers.
   "@opentelemetry/api-logs": "0.223.0",
@@ -195,7 +175,6 @@ export const manifestOf = (text: string): string => {
   const manifest = JSON.parse(text) as Manifest
   const made = {
     ...manifest,
-    exports: without(manifest.exports, (path) => path === "./sql"),
     version: manifest.version.replace(/^\d+/, "2"),
     description: manifest.description.replace("Effect 3 and @effect/platform", "Effect 4"),
     devDependencies: { ...without(manifest.devDependencies, isOfEffect), ...ofEffect },

@@ -139,9 +139,16 @@ const tagOf = (node: ts.CallExpression, source: ts.SourceFile): ReadonlyArray<Ed
   }
 }
 
+/** `Effect.gen(this, function*() {})` is `Effect.gen({ self: this }, function*() {})`. */
+const generatorOf = (node: ts.CallExpression, source: ts.SourceFile): ReadonlyArray<Edit> => {
+  const [first] = node.arguments
+  if (node.expression.getText(source) !== "Effect.gen" || first?.kind !== ts.SyntaxKind.ThisKeyword) return []
+  return [{ start: first.getStart(source), end: first.end, text: "{ self: this }" }]
+}
+
 export const editsOfShape = (node: ts.Node, source: ts.SourceFile): ReadonlyArray<Edit> =>
   ts.isCallExpression(node)
-    ? [routerOf, endpointOf, handlerOf, encodingOf, schemaOf, annotationOf, tagOf].flatMap((shape) =>
+    ? [routerOf, endpointOf, handlerOf, encodingOf, schemaOf, annotationOf, tagOf, generatorOf].flatMap((shape) =>
       shape(node, source)
     )
     : []

@@ -38,6 +38,10 @@ export const modules: Lookup = {
   ...Object.fromEntries(http.map((name) => [`@effect/platform/${name}`, `effect/http/${name}`])),
   "@effect/platform": "effect/http",
   "@effect/platform/OpenApi": "effect/http-api/OpenApi",
+  ...Object.fromEntries(
+    ["SqlClient", "SqlConnection", "SqlError"].map((name) => [`@effect/sql/${name}`, `effect/sql/${name}`])
+  ),
+  "@effect/sql": "effect/sql",
   "effect/ConfigError": "effect/Config",
   "@effect/platform/HttpLayerRouter": "effect/http/HttpRouter"
 }
@@ -69,7 +73,9 @@ export const members: Lookup = {
   "Duration.decodeUnknown": "fromInput",
   "Effect.async": "callback",
   "Effect.catchAll": "catch",
+  "Effect.catchAllCause": "catchCause",
   "Effect.catchAllDefect": "catchDefect",
+  "Effect.contextWithEffect": "contextWith",
   "Effect.fork": "forkChild",
   "Effect.yieldNow()": "yieldNow",
   "Effect.zipLeft": "tap",

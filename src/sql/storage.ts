@@ -7,6 +7,7 @@ import { CacheMiss, CacheStorageError } from "../CacheError.js"
 import type { CacheItem } from "../CacheItem.js"
 import * as CacheStorage from "../CacheStorage.js"
 import type * as CollectableCacheStorage from "../CollectableCacheStorage.js"
+import { isInterruptedOnly } from "../runtime/effect.js"
 import { limitReached } from "../runtime/limits.js"
 import { runtimeOf } from "../runtime/runtime.js"
 import { answered, forceOf, hard } from "../storages/force.js"
@@ -116,7 +117,7 @@ export class SqlStorage implements CollectableCacheStorage.SharedService {
   /** What dies in the client is a failure of the storage too, such as a transaction that can't be ended. */
   private trying<A>(method: CacheStorageError["method"], key: string, effect: Effect.Effect<A, SqlError>) {
     return Effect.catchAllCause(effect, (cause) =>
-      Cause.isInterruptedOnly(cause)
+      isInterruptedOnly(cause)
         ? Effect.failCause(cause as Cause.Cause<never>)
         : new CacheStorageError({ storage: "SqlCacheStorage", method, key, cause: Cause.squash(cause) }))
   }
