@@ -192,9 +192,13 @@ export const fork = <A, E, R>(
 /** Seconds of the machine's own clock: with a `TestClock` a layer would never close that a reader keeps waiting. */
 const patience = Effect.withClock(Effect.sleep("5 seconds"), Clock.make())
 
+/** Who waits for it and is interrupted leaves behind what can't be. */
+export const disconnected = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+  Effect.disconnect(effect)
+
 /** Waits for a few seconds, and leaves behind what can't be interrupted. */
 export const patiently = <A>(effect: Effect.Effect<A>): Effect.Effect<A | void> =>
-  Effect.raceFirst(Effect.interruptible(Effect.disconnect(effect)), Effect.interruptible(patience))
+  Effect.raceFirst(Effect.interruptible(disconnected(effect)), Effect.interruptible(patience))
 
 /** What each fiber has of its own. */
 const ownReferences: ReadonlySet<unknown> = new Set([FiberRef.currentContext, FiberRef.currentRuntimeFlags])

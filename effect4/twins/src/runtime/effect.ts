@@ -190,12 +190,16 @@ export const inheritReferences = (fiber: Running<unknown, unknown>): Effect.Effe
 const patience = Effect.suspend(() => byClock(Effect.sleep("5 seconds"), Clock.Clock.defaultValue()))
 
 /** There is no `Effect.disconnect`: what can't be interrupted goes on in a fiber of its own. */
+export const disconnected = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+  Effect.uninterruptibleMask((restore) =>
+    Effect.flatMap(
+      Effect.forkDetach(restore(effect)),
+      (fiber) => Effect.onInterrupt(restore(Effect.flatten(Fiber.await(fiber))), () => interruptLater(fiber))
+    )
+  )
+
 export const patiently = <A>(effect: Effect.Effect<A>): Effect.Effect<A | void> =>
-  Effect.flatMap(Effect.forkDetach(effect), (fiber) =>
-    Effect.raceFirst(
-      Effect.interruptible(Effect.flatten(Fiber.await(fiber))),
-      Effect.interruptible(Effect.andThen(patience, interruptLater(fiber)))
-    ))
+  Effect.raceFirst(Effect.interruptible(disconnected(effect)), Effect.interruptible(patience))
 
 export const ifNotSent = (untaken: Effect.Effect<void>): Effect.Effect<void> =>
   untaken === Effect.void ? Effect.void : withFiber((context) => {
