@@ -1,5 +1,4 @@
 /** Answers fresh hits of what it has seen before, with the same decisions as a route. */
-import { LRUCache } from "lru-cache"
 import type * as Http from "node:http"
 import type { CacheItem } from "../CacheItem.js"
 import { freshAtOnce, hitAtOnce } from "../engine/handle.js"
@@ -11,14 +10,10 @@ import type * as Fields from "../protocol/Fields.js"
 import type * as Reuse from "../protocol/Reuse.js"
 import * as metrics from "../runtime/metrics.js"
 import { comesBy, type Lane as Told } from "../server/lane.js"
-import { fieldsOf, isEncrypted, isLengthUnsaid } from "../server/request.js"
-import { ready } from "./ready.js"
+import { fieldsOf, isLengthUnsaid } from "../server/request.js"
+import { Learnt } from "./learnt.js"
+import { Ready } from "./ready.js"
 import { write } from "./write.js"
-
-/** What is remembered of targets, the least recently asked for first to go. Bytes. */
-const maxBytes = 16 * 1024 * 1024
-/** Of a target beside its text. Bytes. */
-const overhead = 512
 
 /** Who sends one of these asks for more than a fresh response. */
 const unusual = [
@@ -45,13 +40,6 @@ const noFields: Fields.Fields = {}
 
 /** The answer is written by the lane itself. */
 const origin = { respond: (outgoing: Outgoing) => outgoing, breakConnection: () => {}, span: undefined }
-
-/** The method and the target as the message has them: what that is a request for was found out when it was first answered. */
-const nameOf = (message: Http.IncomingMessage, fields: Fields.Fields): string => {
-  const { method = "", url = "" } = message
-  const host = fields["host"] ?? fields[":authority"] ?? ""
-  return `${method} ${isEncrypted(message) ? "https" : "http"} ${host} ${url}`
-}
 
 const fieldsIn = ({ headers }: Http.IncomingMessage): Fields.Fields => headers as Fields.Fields
 
@@ -86,7 +74,7 @@ class MessageView implements View {
   }
 }
 
-/** A method and a target, and what answers them: nothing of the request that they were learnt from but what is the same for all. */
+/** What answers a method and a target: nothing of the request that it was learnt from but what is the same for all. */
 interface Known extends Answering<Outgoing> {
   readonly view: MessageView
   readonly origin: Answering<Outgoing>["origin"] & Reported["origin"]
@@ -99,10 +87,8 @@ export interface Hit {
 }
 
 export class Lane implements Told {
-  private readonly learnt = new LRUCache<string, Known>({
-    maxSize: maxBytes,
-    sizeCalculation: (_, name) => overhead + 2 * name.length
-  })
+  private readonly learnt = new Learnt<Known>()
+  private readonly ready = new Ready()
 
   learn(message: object, request: Asked & Reported): void {
     const { above, cache, clock, identity, key, policy, runtime, selection, storage, view } = request
@@ -125,7 +111,7 @@ export class Lane implements Told {
       waited: { millis: 0 }
     }
     const lookup = lookupOf(key, identity, of, selection)
-    this.learnt.set(nameOf(incoming, fieldsIn(incoming)), {
+    this.learnt.set(incoming, fieldsIn(incoming), {
       ...known,
       lookup,
       origin: { ...origin, pattern },
@@ -150,7 +136,7 @@ export class Lane implements Told {
     const { method } = message
     if (method !== "GET" && method !== "HEAD") return undefined
     const own = fieldsIn(message)
-    const known = this.learnt.get(nameOf(message, own))
+    const known = this.learnt.get(message, own)
     if (known === undefined) return undefined
     if (has(own, unusual) || (known.policy.honorsRequest && has(own, directives))) return undefined
     if ((own["content-length"] ?? "0") !== "0" || isLengthUnsaid(own, message)) return undefined
@@ -159,9 +145,9 @@ export class Lane implements Told {
     const lookup = lookupOf(known.key, known.identity, view, known.selection)
     const fresh = freshAtOnce({ cache, clock, lookup, policy, runtime, storage })
     if (fresh === undefined) return undefined
-    const made = ready(fresh, known.policy, method, own, () => outgoingOf({ ...known, view }, fresh))
+    const made = this.ready.messageFor(fresh, known.policy, method, own, () => outgoingOf({ ...known, view }, fresh))
     if (made === undefined) return undefined
-    write(response, made)
+    write(message, response, made)
     report(known, { ...fresh, _tag: "Hit" })
     return { status: made.status, ttl: fresh.ttl }
   }
