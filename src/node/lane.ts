@@ -148,7 +148,7 @@ export class Lane implements Told {
     const made = this.ready.messageFor(fresh, known.policy, method, own, () => outgoingOf({ ...known, view }, fresh))
     if (made === undefined) return undefined
     write(message, response, made)
-    report(known, { ...fresh, _tag: "Hit" })
+    report(known, { _tag: "Hit", ttl: fresh.ttl, age: fresh.age })
     return { status: made.status, ttl: fresh.ttl }
   }
 }
