@@ -1,4 +1,8 @@
 /** Answers fresh hits of what it has seen before, with the same decisions as a route. */
+import * as HttpTraceContext from "@effect/platform/HttpTraceContext"
+import type * as Headers from "@effect/platform/Headers"
+import * as Option from "effect/Option"
+import type * as Tracer from "effect/Tracer"
 import type * as Http from "node:http"
 import type { CacheItem } from "../CacheItem.js"
 import { freshAtOnce, hitAtOnce } from "../engine/handle.js"
@@ -8,6 +12,7 @@ import { report, type Reported } from "../engine/report.js"
 import * as CacheControl from "../protocol/CacheControl.js"
 import type * as Fields from "../protocol/Fields.js"
 import type * as Reuse from "../protocol/Reuse.js"
+import { spanned } from "../runtime/effect.js"
 import * as metrics from "../runtime/metrics.js"
 import { comesBy, type Lane as Told } from "../server/lane.js"
 import { fieldsOf, isLengthUnsaid } from "../server/request.js"
@@ -76,6 +81,7 @@ class MessageView implements View {
 
 /** What answers a method and a target: nothing of the request that it was learnt from but what is the same for all. */
 interface Known extends Answering<Outgoing> {
+  readonly tracer: Tracer.Tracer
   readonly view: MessageView
   readonly origin: Answering<Outgoing>["origin"] & Reported["origin"]
 }
@@ -89,8 +95,14 @@ export interface Hit {
 export class Lane implements Told {
   private readonly learnt = new Learnt<Known>()
   private readonly ready = new Ready()
+  private readonly isTraced: boolean
 
-  learn(message: object, request: Asked & Reported): void {
+  /** `isTraced`: each request that it answers has a span. */
+  constructor(isTraced: boolean) {
+    this.isTraced = isTraced
+  }
+
+  learn(message: object, request: Asked & Reported, tracer: Tracer.Tracer): void {
     const { above, cache, clock, identity, key, policy, runtime, selection, storage, view } = request
     const { pattern } = request.origin
     // It has come by `answer`.
@@ -107,6 +119,7 @@ export class Lane implements Told {
       runtime,
       selection,
       storage,
+      tracer,
       // The lane never waits for one.
       waited: { millis: 0 }
     }
@@ -147,8 +160,13 @@ export class Lane implements Told {
     if (fresh === undefined) return undefined
     const made = this.ready.messageFor(fresh, known.policy, method, own, () => outgoingOf({ ...known, view }, fresh))
     if (made === undefined) return undefined
-    write(message, response, made)
-    report(known, { _tag: "Hit", ttl: fresh.ttl, age: fresh.age })
+    const outcome = { _tag: "Hit", ttl: fresh.ttl, age: fresh.age } as const
+    const answer = (span: Tracer.Span | undefined) => {
+      write(message, response, made)
+      report(span === undefined ? known : { ...known, origin: { ...known.origin, span } }, outcome)
+    }
+    if (this.isTraced) traced(known, message, made.status, answer)
+    else answer(undefined)
     return { status: made.status, ttl: fresh.ttl }
   }
 }
@@ -157,4 +175,23 @@ export class Lane implements Told {
 const outgoingOf = (request: Known, fresh: Reuse.Fresh<CacheItem>): Outgoing | undefined => {
   const outgoing = hitAtOnce(request, fresh)?.response
   return outgoing === undefined || outgoing.cookies.lines.length > 0 ? undefined : outgoing
+}
+
+/** Answers within a span like that of the platform, which has the name, the parent and the attributes that tell requests apart. */
+const traced = (
+  { clock, origin: { pattern }, tracer }: Known,
+  message: Http.IncomingMessage,
+  status: number,
+  answer: (span: Tracer.Span) => void
+): void => {
+  const { method = "", url = "" } = message
+  // It reads the fields of tracing by their names, and nothing else.
+  const parent = Option.getOrUndefined(HttpTraceContext.fromHeaders(fieldsIn(message) as Headers.Headers))
+  spanned(tracer, clock, `http.server ${method}`, parent, (span) => {
+    span.attribute("http.request.method", method)
+    span.attribute("url.path", url.split("?", 1)[0])
+    if (pattern !== undefined) span.attribute("http.route", pattern)
+    span.attribute("http.response.status_code", status)
+    answer(span)
+  })
 }

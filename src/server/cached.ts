@@ -46,13 +46,13 @@ export const cached = <RP>(
   const placed = isPlaced ? made : callSite(handler)
   let site: string | undefined
   const cache = () => site ??= placed() || made()
-  return withFiber((context, clock) => {
+  return withFiber((context, clock, caller) => {
     const request = arrived<A, E, R | RP>(handler, policies as Policies<R | RP>, context, clock, cache)
     return step(bypassOf(request), (bypass) =>
       step(
         bypass !== undefined ? pass(request, bypass) : identified(request),
         (answered) => {
-          tell(Context.unsafeGet(context, HttpServerRequest), request, answered)
+          tell(Context.unsafeGet(context, HttpServerRequest), request, answered, caller)
           report(request, answered.outcome)
           return Exit.succeed(sign(answered.response, request.above))
         }
