@@ -190,6 +190,22 @@ describe("what is not for everybody, or not any more, never leaves by the lane",
       for (const _ of [1, 2]) expect((yield* ask("/page")).text).toBe("x-evil: undefined")
     }))
 
+  it.scoped("within the application only: a target that a middleware has written into Node's message", () =>
+    Effect.gen(function*() {
+      const router = routes({ "GET /inside": counted().pipe(withCache(lane)) })
+      const app = Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) => {
+        if (request.url !== "/page") return Effect.succeed(HttpServerResponse.empty({ status: 403 }))
+        const inside = { url: "/inside" }
+        Object.assign(request.source as object, inside)
+        return Effect.provideService(router, HttpServerRequest.HttpServerRequest, request.modify(inside))
+      })
+      const hits: Array<unknown> = []
+      const ask = yield* Effect.provide(serve(app), yield* Layer.build(laneServer((hit) => hits.push(hit))))
+      for (const _ of [1, 2, 3]) expect((yield* ask("/page")).text).toBe("run 1")
+      expect((yield* ask("/inside")).status).toBe(403)
+      expect(hits).toEqual([])
+    }))
+
   it.scoped("private, or not to be stored, from now on", () =>
     Effect.gen(function*() {
       let control = "max-age=5"

@@ -14,9 +14,9 @@ import type * as Fields from "../protocol/Fields.js"
 import type * as Reuse from "../protocol/Reuse.js"
 import { spanned } from "../runtime/effect.js"
 import * as metrics from "../runtime/metrics.js"
-import { comesBy, type Lane as Told } from "../server/lane.js"
+import { comesBy } from "../server/lane.js"
 import { fieldsOf, isLengthUnsaid } from "../server/request.js"
-import { Learnt } from "./learnt.js"
+import { hostIn, Learnt } from "./learnt.js"
 import { Ready } from "./ready.js"
 import { write } from "./write.js"
 
@@ -92,7 +92,7 @@ export interface Hit {
   readonly ttl: number
 }
 
-export class Lane implements Told {
+export class Lane {
   private readonly learnt = new Learnt<Known>()
   private readonly ready = new Ready()
   private readonly isTraced: boolean
@@ -102,11 +102,9 @@ export class Lane implements Told {
     this.isTraced = isTraced
   }
 
-  learn(message: object, request: Asked & Reported, tracer: Tracer.Tracer): void {
+  private learn(message: Http.IncomingMessage, request: Asked & Reported, tracer: Tracer.Tracer): void {
     const { above, cache, clock, identity, key, policy, runtime, selection, storage, view } = request
     const { pattern } = request.origin
-    // It has come by `answer`.
-    const incoming = message as Http.IncomingMessage
     const of = new MessageView({ ...view, host: view.fields["host"] ?? "" }, noFields)
     const known = {
       above,
@@ -124,7 +122,7 @@ export class Lane implements Told {
       waited: { millis: 0 }
     }
     const lookup = lookupOf(key, identity, of, selection)
-    this.learnt.set(incoming, fieldsIn(incoming), {
+    this.learnt.set(message, fieldsIn(message), {
       ...known,
       lookup,
       origin: { ...origin, pattern },
@@ -140,9 +138,21 @@ export class Lane implements Told {
   /** `undefined`: the request goes the usual way, and what comes of it may be learnt. */
   answer(message: Http.IncomingMessage, response: Http.ServerResponse): Hit | undefined {
     const hit = this.hit(message, response)
-    if (hit === undefined) comesBy(message, this)
+    if (hit === undefined) this.letBy(message)
     else metrics.laneHits(1)
     return hit
+  }
+
+  /** What a handler has written into the message is not what other requests come with. */
+  private letBy(message: Http.IncomingMessage): void {
+    const { method, url } = message
+    const host = hostIn(fieldsIn(message))
+    comesBy(message, {
+      learn: (request, tracer) => {
+        const isAsItCame = message.method === method && message.url === url && hostIn(fieldsIn(message)) === host
+        if (isAsItCame) this.learn(message, request, tracer)
+      }
+    })
   }
 
   private hit(message: Http.IncomingMessage, response: Http.ServerResponse): Hit | undefined {

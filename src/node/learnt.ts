@@ -16,7 +16,7 @@ interface OfTarget<Known> {
 }
 
 /** A client that speaks HTTP/2 names the host so. */
-const hostIn = (fields: Fields.Fields): string => fields["host"] ?? fields[":authority"] ?? ""
+export const hostIn = (fields: Fields.Fields): string => fields["host"] ?? fields[":authority"] ?? ""
 
 const placeOf = (message: Http.IncomingMessage): number =>
   (message.method === "HEAD" ? 1 : 0) + (isEncrypted(message) ? 2 : 0)
