@@ -81,6 +81,24 @@ export const ended = <A>(deferred: Deferred.Deferred<A>): Effect.Effect<A> => De
 
 export const end = <A>(deferred: Deferred.Deferred<A>, exit: Exit.Exit<A>): void => Deferred.unsafeDone(deferred, exit)
 
+/** What spans are made by. */
+export const tracerOf = ({ currentTracer }: Caller): Tracer.Tracer => currentTracer
+
+/** A span of a server that is over as soon as `answer` is: for what no fiber does. */
+export const spanned = <A>(
+  tracer: Tracer.Tracer,
+  clock: Clock.Clock,
+  name: string,
+  parent: Tracer.AnySpan | undefined,
+  answer: (span: Tracer.Span) => A
+): A => {
+  const now = () => clock.unsafeCurrentTimeNanos()
+  const span = tracer.span(name, Option.fromNullable(parent), Context.empty(), [], now(), "server")
+  const answered = answer(span)
+  span.end(now(), Exit.void)
+  return answered
+}
+
 /** Links a span to another one. */
 export const link = (span: Tracer.AnySpan | undefined, to: Tracer.AnySpan | undefined): void => {
   if (span?._tag === "Span" && to !== undefined) span.addLinks([{ _tag: "SpanLink", span: to, attributes: {} }])
