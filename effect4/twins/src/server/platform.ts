@@ -1,6 +1,8 @@
 /** The twin of `src/server/platform.ts` for Effect 4. */
 import * as Cause from "effect/Cause"
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import * as Headers from "effect/http/Headers"
 import type { PreResponseHandler } from "effect/http/HttpEffect"
 import * as HttpServerError from "effect/http/HttpServerError"
 import type { HttpServerRequest } from "effect/http/HttpServerRequest"
@@ -74,6 +76,9 @@ export const failedAs = (request: HttpServerRequest, error: unknown): unknown =>
   const Reason = reason.constructor as new(reason: object) => HttpServerError.HttpServerErrorReason
   return new HttpServerError.HttpServerError({ reason: new Reason({ ...reason, request }) })
 }
+
+export const redactedNames = ({ context }: Caller): ReadonlyArray<string | RegExp> =>
+  Context.get(context, Headers.CurrentRedactedNames)
 
 export const unreadable = (request: HttpServerRequest, cause: unknown) =>
   new HttpServerError.HttpServerError({ reason: new HttpServerError.RequestParseError({ request, cause }) })

@@ -1,0 +1,51 @@
+/** A shop that has been asked for a while, for the inspector to look at. */
+import { HttpServerRequest, HttpServerResponse } from "@effect/platform"
+import { Effect, TestClock } from "effect"
+import { HttpCache, HttpCacheInspector, withCache, withCollect } from "effect-http-cache"
+import { routes, webHandler } from "./harness.js"
+
+const sized = (kib: number, headers: { readonly [name: string]: string } = {}) =>
+  Effect.sync(() => HttpServerResponse.uint8Array(new Uint8Array(kib * 1024), { headers, contentType: "application/json" }))
+
+const field = (name: string) =>
+  Effect.map(HttpServerRequest.HttpServerRequest, ({ headers }) => headers[name])
+
+const shop = routes({
+  "GET /products/:id": Effect.andThen(HttpCache.group("products", "it's <b>\"sold\"</b>"), sized(12)).pipe(
+    withCache({ expiry: 90, staleWhileRevalidate: 60, staleIfError: 600 })
+  ),
+  "GET /products": sized(48, { "x-api-key": "a key of theirs" }).pipe(withCache({ expiry: 30, vary: ["accept-language"] })),
+  "GET /search": Effect.andThen(field("x-request-id"), sized(3)).pipe(withCache({ expiry: 60 })),
+  "GET /basket": sized(2).pipe(withCache({ expiry: 60, partition: field("x-user") })),
+  "GET /account": sized(1, { "cache-control": "private" }).pipe(withCache({ expiry: 60 })),
+  "GET /assets/:name": sized(420).pipe(withCache({ expiry: 3600 })),
+  "PATCH /products/:id": HttpServerResponse.empty().pipe(withCollect())
+})
+
+/** Forty minutes of requests, and the way to ask for more. */
+export const busyShop = Effect.gen(function*() {
+  const app = shop.pipe(HttpCacheInspector.middleware({ path: "/inspector", unguarded: true }))
+  const handler = yield* webHandler(app)
+  const ask = (path: string, init: RequestInit = {}) =>
+    Effect.promise(async () => {
+      const response = await handler(new Request(`http://127.0.0.1${path}`, init))
+      await response.arrayBuffer()
+      return response
+    })
+  const get = (path: string, headers: { readonly [name: string]: string } = {}) => ask(path, { headers })
+  for (let minute = 0; minute < 40; minute++) {
+    const busy = 4 + Math.round(3 * Math.sin(minute / 5)) + minute % 3
+    for (let turn = 0; turn < busy; turn++) {
+      yield* get(`/products/${turn % 5}`)
+      yield* get("/products", { "accept-language": turn % 2 === 0 ? "en" : "fr" })
+      yield* get(`/assets/${turn % 3 === 0 ? "app.js" : "a-font-with-quite-a-long-name-that-has-to-break.woff2?v=20260101120000"}`)
+    }
+    yield* get("/search?q=chair&utm_source=newsletter", { "x-request-id": `${minute}` })
+    yield* get("/basket", { "x-user": `${minute % 4}` })
+    if (minute % 4 === 0) yield* get("/account")
+    if (minute % 10 === 9) yield* ask("/products/1", { method: "PATCH" })
+    yield* TestClock.adjust("1 minute")
+  }
+  yield* get("/products/1?<script>alert(1)</script>")
+  return { app, ask, get, handler }
+})
