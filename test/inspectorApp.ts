@@ -5,16 +5,19 @@ import { HttpCache, HttpCacheInspector, withCache, withCollect } from "effect-ht
 import { routes, webHandler } from "./harness.js"
 
 const sized = (kib: number, headers: { readonly [name: string]: string } = {}) =>
-  Effect.sync(() => HttpServerResponse.uint8Array(new Uint8Array(kib * 1024), { headers, contentType: "application/json" }))
+  Effect.sync(() =>
+    HttpServerResponse.uint8Array(new Uint8Array(kib * 1024), { headers, contentType: "application/json" })
+  )
 
-const field = (name: string) =>
-  Effect.map(HttpServerRequest.HttpServerRequest, ({ headers }) => headers[name])
+const field = (name: string) => Effect.map(HttpServerRequest.HttpServerRequest, ({ headers }) => headers[name])
 
 const shop = routes({
   "GET /products/:id": Effect.andThen(HttpCache.group("products", "it's <b>\"sold\"</b>"), sized(12)).pipe(
     withCache({ expiry: 90, staleWhileRevalidate: 60, staleIfError: 600 })
   ),
-  "GET /products": sized(48, { "x-api-key": "a key of theirs" }).pipe(withCache({ expiry: 30, vary: ["accept-language"] })),
+  "GET /products": sized(48, { "x-api-key": "a key of theirs" }).pipe(
+    withCache({ expiry: 30, vary: ["accept-language"] })
+  ),
   "GET /search": Effect.andThen(field("x-request-id"), sized(3)).pipe(withCache({ expiry: 60 })),
   "GET /basket": sized(2).pipe(withCache({ expiry: 60, partition: field("x-user") })),
   "GET /account": sized(1, { "cache-control": "private" }).pipe(withCache({ expiry: 60 })),
@@ -38,7 +41,11 @@ export const busyShop = Effect.gen(function*() {
     for (let turn = 0; turn < busy; turn++) {
       yield* get(`/products/${turn % 5}`)
       yield* get("/products", { "accept-language": turn % 2 === 0 ? "en" : "fr" })
-      yield* get(`/assets/${turn % 3 === 0 ? "app.js" : "a-font-with-quite-a-long-name-that-has-to-break.woff2?v=20260101120000"}`)
+      yield* get(
+        `/assets/${
+          turn % 3 === 0 ? "app.js" : "a-font-with-quite-a-long-name-that-has-to-break.woff2?v=20260101120000"
+        }`
+      )
     }
     yield* get("/search?q=chair&utm_source=newsletter", { "x-request-id": `${minute}` })
     yield* get("/basket", { "x-user": `${minute % 4}` })

@@ -8,7 +8,7 @@ export const labels: { readonly [A in Kind]: string } = {
   hit: "Hit",
   stale: "Stale hit",
   shared: "Shared a run",
-  miss: "Handler ran",
+  miss: "Miss",
   passed: "Passed by"
 }
 

@@ -8,6 +8,7 @@ import type { Service } from "../CacheStorage.js"
 import * as collecting from "../engine/collecting.js"
 import { EnclosingCache } from "../engine/enclosing.js"
 import * as operations from "../engine/operations.js"
+import * as CacheKey from "../protocol/CacheKey.js"
 import * as Fields from "../protocol/Fields.js"
 import { catchCause, millisOf, withFiber } from "../runtime/effect.js"
 import { nameOfKey } from "../runtime/names.js"
@@ -53,10 +54,11 @@ interface Asked {
   readonly now: number
 }
 
-const lookedOf = ({ links, now, observation, storage }: Asked): overview.Looked => ({
+const lookedOf = ({ links, now, observation, operation, storage }: Asked): overview.Looked => ({
   observation,
   holding: runtimeOf(storage).holding?.(),
   links,
+  prefix: operation.base === undefined ? undefined : CacheKey.prefixOf(operation.base.origin),
   now
 })
 

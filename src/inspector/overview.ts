@@ -13,14 +13,21 @@ export interface Looked {
   /** `undefined`: the storage is not one in memory. */
   readonly holding: Holding | undefined
   readonly links: Links
+  /** How the keys of the server's own origin begin. */
+  readonly prefix: string | undefined
   /** Epoch milliseconds. */
   readonly now: number
 }
 
 const mostShown = 10
 
-export const itemLink = ({ item }: Links, key: string): Html =>
-  html`<a class="wrap" href="${item}?uri=${encodeURIComponent(key)}"><code>${key}</code></a>`
+/** What is of the server's own origin is named by its path. */
+const itemLink = ({ links, prefix }: Looked, key: string): Html => {
+  const isOwn = prefix !== undefined && key.startsWith(`${prefix}/`)
+  return html`<a class="wrap" href="${links.item}?uri=${encodeURIComponent(key)}"><code>${
+    isOwn ? key.slice(prefix.length) : key
+  }</code></a>`
+}
 
 /** `undefined` where no request has come yet. */
 const nothing = (what: string): Html => html`<p class="empty">${what}</p>`
@@ -64,8 +71,10 @@ const routes = ({ observation }: Looked): Html => {
 <p class="note">What became of the requests of each route.</p>${nothing("Routes appear when they are asked for.")}`
   }
   const rows = known.map(([route, counts]) =>
-    html`<tr><th scope="row"><code>${route}</code></th><td class="n">${format.count(total(counts))}</td>
-<td class="n">${percentOf(counts)}${share(ratio(counts) ?? 0)}</td><td class="n wide">${format.count(counts.hit)}</td>
+    html`<tr><th scope="row"><code>${route}</code>${share(ratio(counts) ?? 0)}</th><td class="n">${
+      format.count(total(counts))
+    }</td>
+<td class="n">${percentOf(counts)}</td><td class="n wide">${format.count(counts.hit)}</td>
 <td class="n wide">${format.count(counts.stale)}</td><td class="n wide">${format.count(counts.shared)}</td>
 <td class="n">${format.count(counts.miss)}</td><td class="n wide">${format.count(counts.passed)}</td></tr>`
   )
@@ -76,28 +85,39 @@ const routes = ({ observation }: Looked): Html => {
 <th scope="col" class="n">Misses</th><th scope="col" class="n wide">Passed by</th></tr></thead><tbody>${rows}</tbody></table>`
 }
 
-const adviceOf = (links: Links, { counts, key, values, vary }: Row): Html =>
-  html`<tr><th scope="row">Many variants<span class="why">${itemLink(links, key)} varies by ${
-    vary.map((name, at) => html`${at > 0 && ", "}<code>${name}</code>`)
-  }: ${format.count(values)} values, ${
-    format.count(counts.hit + counts.stale)
-  } hits. Read less of the request, or name with vary
-only what the response depends on.</span></th><td class="n">${format.count(counts.miss)}</td></tr>`
+const reason = (name: Html, why: Html, last: Html | undefined, count: number): Html =>
+  html`<tr><th scope="row">${name}</th><td><p>${why}</p>${
+    last !== undefined && html`<p>Last: ${last}</p>`
+  }</td><td class="n">${format.count(count)}</td></tr>`
 
-const misses = ({ links, observation }: Looked, rows: ReadonlyArray<Row>): Html => {
-  const known = [...observation.missed.values()].sort((one, other) => other.count - one.count)
+const variants = (looked: Looked, { counts, key, values, vary }: Row): Html =>
+  reason(
+    html`many variants`,
+    html`${itemLink(looked, key)} varies by ${vary.map((name, at) => html`${at > 0 && ", "}<code>${name}</code>`)}: ${
+      format.count(values)
+    } values, ${
+      format.count(counts.hit + counts.stale)
+    } hits. Read less of the request, or name with vary only what the response
+depends on.`,
+    undefined,
+    counts.miss
+  )
+
+const misses = (looked: Looked, rows: ReadonlyArray<Row>): Html => {
+  const known = [...looked.observation.missed.values()].sort((one, other) => other.count - one.count)
   const head = html`<h2>Why the handler ran</h2>
 <p class="note">The reasons of the requests that were not answered with what is stored, and what to do about them.</p>`
   if (known.length === 0) return html`${head}${nothing("The handler has not run yet.")}`
-  return html`${head}<table><thead><tr><th scope="col">Reason</th><th scope="col" class="n">Requests</th></tr></thead><tbody>${
-    varying(rows).slice(0, 5).map((row) => adviceOf(links, row))
+  return html`${head}<table class="reasons"><thead><tr><th scope="col">Reason</th><th scope="col">What to do</th><th scope="col" class="n">Requests</th></tr></thead><tbody>${
+    varying(rows).slice(0, 5).map((row) => variants(looked, row))
   }${
-    known.slice(0, 2 * mostShown).map(({ count, detail, key, reason }) =>
-      html`<tr><th scope="row"><code>${
-        detail === undefined ? reason : `${reason}, ${detail}`
-      }</code><span class="why">${sentence(reason, detail)} Last: ${itemLink(links, key)}</span></th><td class="n">${
-        format.count(count)
-      }</td></tr>`
+    known.slice(0, 2 * mostShown).map((missed) =>
+      reason(
+        html`<code>${missed.detail === undefined ? missed.reason : `${missed.reason}, ${missed.detail}`}</code>`,
+        html`${sentence(missed.reason, missed.detail)}`,
+        itemLink(looked, missed.key),
+        missed.count
+      )
     )
   }</tbody></table>`
 }
@@ -130,7 +150,7 @@ ${
   }`
 }
 
-const hottest = ({ links }: Looked, rows: ReadonlyArray<Row>): Html => {
+const hottest = (looked: Looked, rows: ReadonlyArray<Row>): Html => {
   const known = rows.filter(({ counts }) => total(counts) > 0)
     .sort((one, other) => total(other.counts) - total(one.counts)).slice(0, mostShown)
   return html`<h2>Hottest URIs</h2>
@@ -141,7 +161,7 @@ ${
       : html`<table><thead><tr><th scope="col">URI</th><th scope="col" class="n">Requests</th><th scope="col" class="n">Hit ratio</th></tr></thead>
 <tbody>${
         known.map(({ counts, key }) =>
-          html`<tr><th scope="row">${itemLink(links, key)}</th><td class="n">${
+          html`<tr><th scope="row">${itemLink(looked, key)}</th><td class="n">${
             format.count(total(counts))
           }</td><td class="n">${percentOf(counts)}</td></tr>`
         )
@@ -149,7 +169,7 @@ ${
   }`
 }
 
-const heaviest = ({ links }: Looked, rows: ReadonlyArray<Row>): Html => {
+const heaviest = (looked: Looked, rows: ReadonlyArray<Row>): Html => {
   const known = rows.filter(({ bytes }) => bytes > 0).sort((one, other) => other.bytes - one.bytes).slice(0, mostShown)
   return html`<h2>Largest URIs</h2>
 <p class="note">Those with the most content, of all variants together.</p>
@@ -159,7 +179,7 @@ ${
       : html`<table><thead><tr><th scope="col">URI</th><th scope="col" class="n">Variants</th><th scope="col" class="n">Content</th></tr></thead>
 <tbody>${
         known.map(({ bytes, key, places }) =>
-          html`<tr><th scope="row">${itemLink(links, key)}</th><td class="n">${
+          html`<tr><th scope="row">${itemLink(looked, key)}</th><td class="n">${
             format.count(places.size)
           }</td><td class="n">${format.bytes(bytes)}</td></tr>`
         )

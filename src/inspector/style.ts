@@ -2,10 +2,10 @@
 export const style = `
 :root{color-scheme:light dark;
 --page:#f6f7f9;--card:#fff;--text:#1b1f27;--soft:#565e6c;--line:#e1e4ea;--track:#e9ecf1;--link:#0b57b8;--on-link:#fff;
---hit:#1a7f64;--stale:#b7791f;--shared:#3b6fd4;--miss:#c2453a;--passed:#9aa3b2;--good:#e4f4ee;--good-text:#0d5a45}
+--hit:#15609f;--stale:#5596d0;--shared:#8062bd;--miss:#d5602a;--passed:#949dac;--on:#1a7f64;--good:#e4f4ee;--good-text:#0d5a45}
 @media (prefers-color-scheme:dark){:root{
 --page:#111418;--card:#191d23;--text:#e7eaf0;--soft:#a3acba;--line:#2b313a;--track:#2b313a;--link:#85b8ff;--on-link:#0c1524;
---hit:#3fb68b;--stale:#d9a441;--shared:#6f9df2;--miss:#e5776c;--passed:#6d7685;--good:#15352b;--good-text:#9fe3c9}}
+--hit:#4f9fe6;--stale:#9cc9f3;--shared:#a98be0;--miss:#f08a52;--passed:#727c8c;--on:#3fb68b;--good:#15352b;--good-text:#9fe3c9}}
 *{box-sizing:border-box}
 body{margin:0;background:var(--page);color:var(--text);font:15px/1.55 system-ui,-apple-system,"Segoe UI",Roboto,"DejaVu Sans",sans-serif;
 -webkit-text-size-adjust:100%}
@@ -19,7 +19,7 @@ a{color:var(--link);text-underline-offset:.2em;text-decoration-thickness:1px}
 nav{display:flex;gap:1.25rem;margin-right:auto}
 nav a{text-decoration:none;color:var(--soft);padding:.35rem 0;border-bottom:2px solid transparent}
 nav a:hover{color:var(--text)}
-nav a[aria-current]{color:var(--text);border-color:var(--hit)}
+nav a[aria-current]{color:var(--text);border-color:var(--link)}
 :focus-visible{outline:2px solid var(--link);outline-offset:2px;border-radius:4px}
 .skip{position:absolute;left:-99rem}.skip:focus{left:1rem;top:1rem;background:var(--card);padding:.5rem 1rem;z-index:1}
 main{display:grid;gap:1.25rem;grid-template-columns:repeat(2,minmax(0,1fr))}
@@ -39,11 +39,11 @@ th,td{text-align:left;padding:.5rem .75rem;border-top:1px solid var(--line);vert
 th:first-child,td:first-child{padding-left:0}th:last-child,td:last-child{padding-right:0}
 thead th{border-top:0;color:var(--soft);font-weight:500;font-size:.8125rem;padding-top:0;white-space:nowrap;vertical-align:bottom}
 tbody th{font-weight:400}
-.n{text-align:right;white-space:nowrap}
-td .share{margin-top:.3rem}
+.n{text-align:right;white-space:nowrap;width:1%}
+th .share{margin-top:.45rem;max-width:22rem}
 .wrap,code{overflow-wrap:anywhere;unicode-bidi:isolate}
 code{font:.8125rem/1.5 ui-monospace,SFMono-Regular,Menlo,Consolas,"DejaVu Sans Mono",monospace}
-.why{color:var(--soft);max-width:40rem;display:block}
+.reasons th{width:16rem}.reasons td p{margin:0;max-width:44rem}.reasons td p+p{margin-top:.2rem;color:var(--soft);font-size:.875rem}
 .share{display:block;width:100%;min-width:3rem;height:5px;border-radius:3px}
 .track{fill:var(--track)}
 .hit{fill:var(--hit)}.stale{fill:var(--stale)}.shared{fill:var(--shared)}.miss{fill:var(--miss)}.passed{fill:var(--passed)}
@@ -75,7 +75,7 @@ button:hover{filter:brightness(.96)}
 .live{display:inline-flex;align-items:center;gap:.5rem;font-size:.875rem;padding:.35rem .85rem}
 .live[hidden]{display:none}
 .live::before{content:"";width:.55rem;height:.55rem;border-radius:50%;background:var(--passed)}
-.live[aria-pressed=true]::before{background:var(--hit)}
+.live[aria-pressed=true]::before{background:var(--on)}
 .done{background:var(--good);color:var(--good-text);border-color:transparent;padding:.85rem 1.5rem}
 .facts{display:grid;grid-template-columns:max-content minmax(0,1fr);gap:.35rem 1.5rem;margin:.75rem 0 0}
 .tags{list-style:none;display:flex;flex-wrap:wrap;gap:.5rem;padding:0;margin:.5rem 0 0}
@@ -95,6 +95,9 @@ section{padding:1.125rem 1rem 1.25rem;border-radius:10px}
 .figures div{padding:1rem}.figures div:nth-child(odd){border-left:0}.figures div:nth-child(n+3){border-top:1px solid var(--line)}
 .figures dd{font-size:1.5rem}
 .wide{display:none}
+.reasons tbody tr{display:grid;grid-template-columns:minmax(0,1fr) max-content;border-top:1px solid var(--line);padding:.7rem 0}
+.reasons thead{display:none}.reasons th,.reasons td{border:0;padding:0;width:auto}
+.reasons td:nth-child(2){grid-row:2;grid-column:1/-1;padding-top:.25rem}
 th,td{padding:.5rem .4rem}
 .facts{grid-template-columns:minmax(0,1fr);gap:0}.facts dd{margin-bottom:.5rem}
 }
