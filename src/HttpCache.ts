@@ -21,6 +21,7 @@ import { cached, collecting } from "./server/cached.js"
 import type { App, Respondable, Unhandled } from "./server/platform.js"
 
 export { type DefaultOptions, Defaults, defaults, type Options } from "./CachePolicy.js"
+export type { Explanation } from "./engine/explain.js"
 
 /**
  * Caches a route: `handler.pipe(withCache({ expiry: 10 }))`. It goes innermost; authentication, `cors` and what else
@@ -259,6 +260,7 @@ export const routerMiddleware = <RP = never>(options: Options<RP> = {}) =>
     Effect.map(make(options), (around) => (app: App<Unhandled, never>) => around(app))
   )
 
+export { explain } from "./server/explain.js"
 export {
   collect,
   collectAll,

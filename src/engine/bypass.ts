@@ -81,7 +81,7 @@ const passWith = <Res, E, R>(
 }
 
 /** A `POST` may answer later requests with `GET`, where it says so (RFC 9110 §9.3.3) and the origin's fields decide. */
-const mayAnswerGet = <Res, E, R>({ policy, view }: CacheRequest<Res, E, R>): boolean =>
+export const mayAnswerGet = <Res, E, R>({ policy, view }: CacheRequest<Res, E, R>): boolean =>
   view.method === "POST" && policy.expiry === undefined && !policy.isPartitioned && policy.enabled === undefined
 
 /** The fill begins before the handler runs: of the collects, only those of its own run may lie between. */

@@ -6,6 +6,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type { ForwardReason } from "../CacheError.js"
 import type { CacheItem } from "../CacheItem.js"
+import * as CacheStatus from "../protocol/CacheStatus.js"
 import * as Collapsing from "../protocol/Collapsing.js"
 import * as Preconditions from "../protocol/Preconditions.js"
 import * as Range from "../protocol/Range.js"
@@ -33,7 +34,7 @@ export const handle = <Res, E, R>(
   step(lookup(request), (found) => {
     const time = now(request)
     const wanted = wantedOf(request, found.item, time)
-    const reuse = found.item === undefined ? Reuse.forward(found.reason) : Reuse.decide(found.item, wanted, time)
+    const reuse = reuseOf(found, wanted, time)
 
     // What is stored may be reused: the handler is not asked. If it is stale, it is revalidated in the background.
     if (reuse._tag !== "Forward") return serve(request, found, reuse, time, attempt)
@@ -72,14 +73,18 @@ export const freshAtOnce = (access: Access): Reuse.Fresh<CacheItem> | undefined 
 /** Answers with what was found so. */
 export const hitAtOnce = <Res>(
   request: Answering<Res>,
-  { age, stored, ttl }: Reuse.Fresh<CacheItem>
-): Answered<Res> | undefined => valueOf(respondStored(request, stored, { _tag: "Hit", ttl, age }, now(request)))
+  reuse: Reuse.Fresh<CacheItem>
+): Answered<Res> | undefined => valueOf(respondStored(request, reuse.stored, CacheStatus.hit(reuse), now(request)))
 
 const valueOf = <A>(effect: Effect.Effect<A>): A | undefined =>
   Exit.isExit(effect) && Exit.isSuccess(effect) ? effect.value as A : undefined
 
+/** Whether what was found may be answered. */
+export const reuseOf = (found: Found, wanted: Reuse.Request, time: number): Reuse.Reuse<CacheItem> =>
+  found.item === undefined ? Reuse.forward(found.reason) : Reuse.decide(found.item, wanted, time)
+
 /** What a request asks of a stored response, once it is known which one that is. */
-const wantedOf = (asked: Asked, stored: CacheItem | undefined, time: number): Reuse.Request => {
+export const wantedOf = (asked: Asked, stored: CacheItem | undefined, time: number): Reuse.Request => {
   const { asks, view } = asked
   return {
     noCache: asks.noCache,
@@ -103,9 +108,9 @@ const serve = <Res, E, R>(
   time: number,
   attempt: Collapsing.Attempt
 ): Effect.Effect<Answered<Res>, E, R> => {
-  const { age, stored, ttl } = reuse
+  const { stored } = reuse
   if (stored.vary.length > 0) request.origin.countAsRead(stored.vary)
-  const outcome = { _tag: "Hit", ttl, age } as const
+  const outcome = CacheStatus.hit(reuse)
   const answered = Effect.suspend(() => respondStored(request, stored, outcome, time))
   if (reuse._tag === "Revalidate") {
     const revalidating = revalidate(request, found, stored)
@@ -127,11 +132,10 @@ const afterRefresh = <Res, E, R>(
     const time = now(request)
     const reuse = item === undefined ? undefined : Reuse.decide(item, wantedOf(request, item, time), time)
     if (reuse === undefined || reuse._tag === "Forward") return again(request, attempt)
-    const { age, stored, ttl } = reuse
     const outcome = reuse._tag === "Fresh"
       ? { ...forwarded("stale", attempt), collapsed: true }
-      : { _tag: "Hit", ttl, age } as const
-    return respondStored(request, stored, outcome, time)
+      : CacheStatus.hit(reuse)
+    return respondStored(request, reuse.stored, outcome, time)
   })
 
 /** The answer to `only-if-cached` where nothing stored can be reused (RFC 9111 §5.2.1.7). */

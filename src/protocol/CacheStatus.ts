@@ -57,6 +57,8 @@ export interface Hit {
   readonly age: number
 }
 
+export const hit = ({ age, ttl }: Pick<Hit, "age" | "ttl">): Hit => ({ _tag: "Hit", ttl, age })
+
 export interface Forwarded {
   readonly _tag: "Forwarded"
   readonly reason: ForwardReason

@@ -11,7 +11,6 @@ import { CacheStorage } from "../CacheStorage.js"
 import { CollectableCacheStorage, type CollectStyle } from "../CollectableCacheStorage.js"
 import { bypassOf, pass } from "../engine/bypass.js"
 import { callSite } from "../engine/callSite.js"
-import { handle } from "../engine/handle.js"
 import * as invalidate from "../engine/invalidate.js"
 import { resolve } from "../engine/operations.js"
 import { type Answered, report } from "../engine/report.js"
@@ -20,6 +19,7 @@ import { groupsOf } from "../policy/checks.js"
 import type { Policies } from "../policy/policy.js"
 import * as Invalidation from "../protocol/Invalidation.js"
 import { step, withFiber } from "../runtime/effect.js"
+import { type Way, wayOf } from "./explain.js"
 import { tell } from "./lane.js"
 import { ServerOrigin } from "./origin.js"
 import { type App, type Respondable, toResponse } from "./platform.js"
@@ -47,12 +47,14 @@ export const cached = <RP>(
   let site: string | undefined
   const cache = () => site ??= placed() || made()
   return withFiber((context, clock) => {
+    const native = Context.unsafeGet(context, HttpServerRequest)
+    const way = wayOf(native)
     const request = arrived<A, E, R | RP>(handler, policies as Policies<R | RP>, context, clock, cache)
     return step(bypassOf(request), (bypass) =>
       step(
-        bypass !== undefined ? pass(request, bypass) : identified(request),
+        bypass !== undefined ? way.pass(request, bypass) : identified(request, way),
         (answered) => {
-          tell(Context.unsafeGet(context, HttpServerRequest), request, answered)
+          tell(native, request, answered)
           report(request, answered.outcome)
           return Exit.succeed(sign(answered.response, request.above))
         }
@@ -76,26 +78,27 @@ const arrived = <A extends Respondable, E, R>(
 }
 
 /** Answers the request, once it is known what it asks by and for whom. */
-const identified = <E, R>(request: Request<E, R>): Effect.Effect<Answered<Response>, E, R> => {
+const identified = <E, R>(request: Request<E, R>, way: Way): Effect.Effect<Answered<Response>, E, R> => {
   if (request.view.method === "QUERY") {
     return Effect.flatMap(request.origin.readContent, (read) =>
       read === undefined
-        ? pass(request, { reason: "bypass", detail: "body" })
+        ? way.pass(request, { reason: "bypass", detail: "body" })
         : forWhom(
           requests.change(request, {
             origin: read.origin,
             selection: requests.selectionWith(request, read.content)
-          })
+          }),
+          way
         ))
   }
-  return request.policy.isPartitioned ? forWhom(request) : handle(request)
+  return request.policy.isPartitioned ? forWhom(request, way) : way.handle(request)
 }
 
-const forWhom = <E, R>(request: Request<E, R>): Effect.Effect<Answered<Response>, E, R> =>
+const forWhom = <E, R>(request: Request<E, R>, way: Way): Effect.Effect<Answered<Response>, E, R> =>
   Effect.flatMap(request.origin.identify, (identity) =>
     identity === undefined
-      ? pass(request, { reason: "bypass", detail: "partition" })
-      : handle(requests.change(request, { identity })))
+      ? way.pass(request, { reason: "bypass", detail: "partition" })
+      : way.handle(requests.change(request, { identity })))
 
 type NamesOf = ((request: HttpServerRequest, response: Response) => Iterable<string>) | undefined
 
