@@ -15,6 +15,7 @@ import { observationOf } from "./inspector/observation.js"
 import { checked } from "./inspector/options.js"
 import { millisOf, withFiber } from "./runtime/effect.js"
 import { runtimeOf } from "./runtime/runtime.js"
+import { explain } from "./server/explain.js"
 import type { App } from "./server/platform.js"
 
 interface Placed {
@@ -76,7 +77,8 @@ export const layer = <R = never>(options: Options<R>) => {
       observationOf(runtimeOf(storage), yield* withFiber((_, clock) => Effect.succeed(millisOf(clock))))
       const handler = Effect.flatMap(
         HttpServerRequest,
-        ({ url }) => answer(given, storage, beneath(path, url) ?? "")
+        ({ url }) =>
+          answer(given, storage, (request) => explain(router.asHttpEffect(), request), beneath(path, url) ?? "")
       )
       yield* router.add("*", path as HttpLayerRouter.PathInput, handler)
       yield* router.add("*", `${path}/*` as HttpLayerRouter.PathInput, handler)
@@ -112,7 +114,7 @@ export const middleware = <R = never>(options: Options<R>): <E, R2>(
       const storage = Context.unsafeGet(context, CacheStorage)
       if (seen !== storage) observationOf(runtimeOf(seen = storage), millisOf(clock))
       const sub = beneath(given.path, Context.unsafeGet(context, HttpServerRequest).url)
-      return sub === undefined ? app : answer(given, storage, sub)
+      return sub === undefined ? app : answer(given, storage, (request: Request) => explain(app, request), sub)
     })
   }
 }

@@ -26,6 +26,10 @@ it.scoped("looks", () =>
           `http://127.0.0.1:${port}/inspector/item?uri=` + encodeURIComponent("http://127.0.0.1/products/0")
         )
         await page.screenshot({ path: `/tmp/shot-item-${name}.png`, fullPage: true })
+        await page.goto(
+          `http://127.0.0.1:${port}/inspector/explain?url=/products?page=2&method=GET&headers=accept-language:+fr`
+        )
+        await page.screenshot({ path: `/tmp/shot-explain-${name}.png`, fullPage: true })
         await page.close()
       }
       await browser.close()

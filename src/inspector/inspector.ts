@@ -7,6 +7,7 @@ import * as Effect from "effect/Effect"
 import type { Service } from "../CacheStorage.js"
 import * as collecting from "../engine/collecting.js"
 import { EnclosingCache } from "../engine/enclosing.js"
+import type { Explanation } from "../engine/explain.js"
 import * as operations from "../engine/operations.js"
 import * as CacheKey from "../protocol/CacheKey.js"
 import * as Fields from "../protocol/Fields.js"
@@ -16,10 +17,11 @@ import { runtimeOf } from "../runtime/runtime.js"
 import { operation } from "../server/operation.js"
 import { redactedNames } from "../server/platform.js"
 import { sign } from "../server/response.js"
+import * as explaining from "./explain.js"
 import { frame, type Links, linksOf } from "./frame.js"
 import { isAllowed, isSameOrigin } from "./guard.js"
 import { html } from "./html.js"
-import * as item from "./item.js"
+import * as items from "./item.js"
 import { live } from "./live.js"
 import { keysOf, lookUp } from "./lookups.js"
 import { type Observation, observationOf } from "./observation.js"
@@ -28,6 +30,9 @@ import * as overview from "./overview.js"
 import * as responses from "./responses.js"
 
 type Response = HttpServerResponse
+
+/** Says what would happen to a request of the app. */
+export type Explain<R> = (request: Request) => Effect.Effect<Explanation, never, R>
 
 /** What is beneath the path of an inspector: `""` is the path itself; `undefined`: the request is not for it. */
 export const beneath = (path: string, url: string): string | undefined => {
@@ -49,7 +54,7 @@ interface Asked {
   readonly operation: operations.Operation
   readonly links: Links
   readonly params: URLSearchParams
-  readonly isShown: item.IsShown
+  readonly isShown: items.IsShown
   /** Epoch milliseconds. */
   readonly now: number
 }
@@ -78,13 +83,13 @@ const home = (asked: Asked): Response => {
 const itemPage = (asked: Asked): Effect.Effect<Response> => {
   const { isShown, links, now, observation, operation, params, storage } = asked
   const uri = params.get("uri") ?? ""
-  if (uri === "") return Effect.succeed(responses.page(frame(links, "item", item.emptySearch(links))))
+  if (uri === "") return Effect.succeed(responses.page(frame(links, "item", items.emptySearch(links))))
   const keys = keysOf(uri, observation, operation)
   return Effect.map(lookUp(storage, keys, observation, operation), (looked) => {
     const rows = keys.flatMap((key) => observation.uri(key) ?? [])
     const canCollect = collecting.canCollect(storage)
     return responses.page(
-      frame(links, "item", item.page({ canCollect, isShown, links, looked, now, rows, uri }))
+      frame(links, "item", items.page({ canCollect, isShown, links, looked, now, rows, uri }))
     )
   })
 }
@@ -94,6 +99,30 @@ const events = (asked: Asked): Response =>
     () => asked.observation.revision,
     Effect.sync(() => overview.parts({ ...lookedOf(asked), now: millisOf(asked.operation.clock) }))
   ))
+
+const explainPage = <R>(asked: Asked, explain: Explain<R>): Effect.Effect<Response, never, R> => {
+  const { isShown, links, now, operation, params, request, storage } = asked
+  const given = explaining.givenBy(params)
+  const wantsJson = (Fields.get(request.headers, "accept") ?? "").includes("application/json")
+  const answered = (answer: Explanation | string): Response => {
+    const status = typeof answer === "string" ? 400 : 200
+    if (wantsJson) {
+      return responses.json(typeof answer === "string" ? { error: answer } : explaining.jsonOf(answer), status)
+    }
+    const item = typeof answer === "string" ? undefined : answer.item
+    const shown = item === undefined
+      ? undefined
+      : item.partition !== ""
+      ? html`<section class="full"><p class="empty">What is stored is kept for one user, and not shown.</p></section>`
+      : items.shown(item, links, collecting.canCollect(storage), isShown, now)
+    return responses.page(frame(links, "explain", explaining.page(links, given, answer, shown)), status)
+  }
+  if (given.url === "" && !wantsJson) {
+    return Effect.succeed(responses.page(frame(links, "explain", explaining.page(links, given, undefined))))
+  }
+  const made = explaining.requestOf(given, operation.base?.origin)
+  return typeof made === "string" ? Effect.succeed(answered(made)) : Effect.map(explain(made), answered)
+}
 
 /** Bytes; a form of this page is shorter. */
 const longestForm = 32 * 1024
@@ -147,56 +176,61 @@ scheme and host, or a group of at most 256 characters. Where the storage has fai
   )
 }
 
-type Method = "GET" | "POST"
+type Page<R> = readonly [
+  method: "GET" | "POST",
+  answer: (asked: Asked, explain: Explain<R>) => Effect.Effect<Response, never, R>
+]
 
-const pages: {
-  readonly [sub: string]: readonly [method: Method, answer: (asked: Asked) => Response | Effect.Effect<Response>]
-} = {
-  "": ["GET", home],
-  item: ["GET", itemPage],
-  events: ["GET", events],
-  collect: ["POST", collect]
-}
+const pageOf = <R>(sub: string): Page<R> | undefined =>
+  sub === ""
+    ? ["GET", (asked) => Effect.succeed(home(asked))]
+    : sub === "item"
+    ? ["GET", itemPage]
+    : sub === "explain"
+    ? ["GET", explainPage]
+    : sub === "events"
+    ? ["GET", (asked) => Effect.succeed(events(asked))]
+    : sub === "collect"
+    ? ["POST", collect]
+    : undefined
 
-const routed = (sub: string, asked: Asked): Effect.Effect<Response> => {
-  const page = Object.hasOwn(pages, sub) ? pages[sub] : undefined
+const routed = <R>(sub: string, asked: Asked, explain: Explain<R>): Effect.Effect<Response, never, R> => {
+  const page = pageOf<R>(sub)
   if (page === undefined) return Effect.succeed(responses.text(404, "The inspector has no such page"))
   const [method, answer] = page
   const asks = asked.request.method === "HEAD" ? "GET" : asked.request.method
-  if (asks !== method) return Effect.succeed(responses.text(405, `This is for ${method}`, { allow: method }))
-  const response = answer(asked)
-  return Effect.isEffect(response) ? response as Effect.Effect<Response> : Effect.succeed(response)
+  return asks === method
+    ? answer(asked, explain)
+    : Effect.succeed(responses.text(405, `This is for ${method}`, { allow: method }))
 }
 
 /** `sub`: what is beneath the path. */
-export const answer = <R>(
+export const answer = <R, RE>(
   { authorize, path }: Checked<R>,
   storage: Service,
+  explain: Explain<RE>,
   sub: string
-): Effect.Effect<Response, never, R | HttpServerRequest> =>
-  Effect.flatMap(
-    isAllowed(authorize),
-    (isAllowed) =>
-      operation<Response, never, never>((operation, context) =>
-        withFiber((_, clock, fiber) => {
-          // A cache above leaves the response alone, and does not count it.
-          const above = Context.get(context, EnclosingCache)
-          const request = Context.unsafeGet(context as Context.Context<HttpServerRequest>, HttpServerRequest)
-          if (!isAllowed) return Effect.succeed(sign(responses.text(403, "authorize says no"), above))
-          const now = millisOf(clock)
-          return Effect.map(
-            routed(sub, {
-              request,
-              storage,
-              observation: observationOf(runtimeOf(storage), now),
-              operation,
-              links: linksOf(path.slice(path.lastIndexOf("/") + 1), sub === "" && !request.url.startsWith(`${path}/`)),
-              params: paramsOf(request.url),
-              isShown: item.shownBut(redactedNames(fiber)),
-              now
-            }),
-            (response) => sign(response, above)
-          )
-        })
+): Effect.Effect<Response, never, R | RE | HttpServerRequest> =>
+  operation<Response, never, R | RE | HttpServerRequest>((operation, context) =>
+    withFiber<Response, never, R | RE | HttpServerRequest>((_, clock, fiber) => {
+      const request = Context.unsafeGet(context, HttpServerRequest)
+      const now = millisOf(clock)
+      const asked: Asked = {
+        request,
+        storage,
+        observation: observationOf(runtimeOf(storage), now),
+        operation,
+        links: linksOf(path.slice(path.lastIndexOf("/") + 1), sub === "" && !request.url.startsWith(`${path}/`)),
+        params: paramsOf(request.url),
+        isShown: items.shownBut(redactedNames(fiber)),
+        now
+      }
+      const answered = Effect.flatMap(
+        isAllowed(authorize),
+        (isAllowed) =>
+          isAllowed ? routed(sub, asked, explain) : Effect.succeed(responses.text(403, "authorize says no"))
       )
+      // A cache above leaves the response alone, and does not count it.
+      return Effect.map(answered, (response) => sign(response, Context.get(context, EnclosingCache)))
+    })
   )

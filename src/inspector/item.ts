@@ -50,7 +50,8 @@ const groupsOf = ({ groups }: CacheItem, { collect }: Links, canCollect: boolean
     })
   }</ul>`
 
-const shown = (item: CacheItem, links: Links, canCollect: boolean, isShown: IsShown, now: number): Html => {
+/** One item, as far as it is everybody's. */
+export const shown = (item: CacheItem, links: Links, canCollect: boolean, isShown: IsShown, now: number): Html => {
   const left = Reuse.remaining(item, now)
   const selected = Vary.fieldsOf(item.variant)
   const { cookies, headers, range, status } = item
@@ -64,14 +65,14 @@ const shown = (item: CacheItem, links: Links, canCollect: boolean, isShown: IsSh
   }</dl>
 ${
     selected.length > 0 &&
-    html`<h3>Variant</h3><table><thead><tr><th scope="col">Request field</th><th scope="col">Value</th></tr></thead><tbody>${
+    html`<h3>Variant</h3><table class="pairs"><thead><tr><th scope="col">Request field</th><th scope="col">Value</th></tr></thead><tbody>${
       selected.map(([name, value]) =>
         html`<tr><th scope="row"><code>${name}</code></th><td>${valueOf(name, value, isShown)}</td></tr>`
       )
     }</tbody></table>`
   }
 ${groupsOf(item, links, canCollect)}
-<h3>Response fields</h3><table><thead><tr><th scope="col">Field</th><th scope="col">Value</th></tr></thead><tbody>${
+<h3>Response fields</h3><table class="pairs"><thead><tr><th scope="col">Field</th><th scope="col">Value</th></tr></thead><tbody>${
     Object.entries(headers).map(([name, value]) =>
       html`<tr><th scope="row"><code>${name}</code></th><td>${valueOf(name, value, isShown)}</td></tr>`
     )

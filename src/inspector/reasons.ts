@@ -1,24 +1,18 @@
 /** Why requests go to the handler, with the sentence that says what to do about it. */
 import * as CacheStatus from "../protocol/CacheStatus.js"
+import { reasons } from "../protocol/Explaining.js"
 import type { Row } from "./observation.js"
 
-/** What a reason means (RFC 9211 §2.2), and what to do about it. */
-const reasons: { readonly [Reason in CacheStatus.ForwardReason]: string } = {
-  "uri-miss": "Nothing was stored for the URI. That is so once for each; where it is often, the URIs are too many, " +
-    "as with search parameters that change nothing (name those that count with query), or expiry is too short.",
-  "vary-miss":
-    "Something is stored, but not for these request fields. Read, or name with vary, fewer fields, or those of " +
-    "which there are few values.",
+/** What to do about a reason, where something can be done. */
+const advice: { readonly [Reason in CacheStatus.ForwardReason]?: string } = {
+  "uri-miss":
+    "That is so once for each URI; where it is often, the URIs are too many, as with search parameters that change " +
+    "nothing (name those that count with query), or expiry is too short",
+  "vary-miss": "Read, or name with vary, fewer fields, or those of which there are few values",
   "stale":
-    "What is stored was no longer fresh. A longer expiry makes these hits, and so does a window in which what is stale is " +
-    "served while it is refreshed.",
-  "partial": "Only a part is stored, and more was asked for.",
-  "request":
-    "Something fresh is stored, and the client asked for more, as a reload does. requestDirectives: \"ignore\" " +
-    "does not obey clients.",
-  "method": "Only GET, HEAD and QUERY are answered from a cache.",
-  "bypass": "The route, or a switch, leaves these requests alone.",
-  "miss": "The storage has failed or took too long; the log says why."
+    "A longer expiry makes these hits, and so does a window in which what is stale is served while it is refreshed",
+  "request": "requestDirectives: \"ignore\" does not obey clients",
+  "miss": "The log says why"
 }
 
 /** What to do where a response is not stored. */
@@ -37,7 +31,11 @@ const remedies: { readonly [Detail in CacheStatus.Detail]?: string } = {
 }
 
 export const sentence = (reason: CacheStatus.ForwardReason, detail: CacheStatus.Detail | undefined): string => {
-  if (detail === undefined) return reasons[reason]
+  if (detail === undefined) {
+    const text = reasons[reason]
+    const meaning = `${text[0]!.toUpperCase()}${text.slice(1)}.`
+    return advice[reason] === undefined ? meaning : `${meaning} ${advice[reason]}.`
+  }
   const remedy = remedies[detail]
   return `Not stored: ${CacheStatus.details[detail]}${remedy === undefined ? "" : `; ${remedy}`}.`
 }

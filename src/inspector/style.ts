@@ -25,7 +25,7 @@ nav a[aria-current]{color:var(--text);border-color:var(--link)}
 main{display:grid;gap:1.25rem;grid-template-columns:repeat(2,minmax(0,1fr))}
 section{background:var(--card);border:1px solid var(--line);border-radius:12px;padding:1.375rem 1.5rem 1.5rem;min-width:0}
 .full{grid-column:1/-1}
-.note{color:var(--soft);margin:.125rem 0 1rem;max-width:46rem}
+.note{color:var(--soft);margin:.125rem 0 1rem;max-width:52rem}
 .empty{color:var(--soft);margin:0;padding:1.75rem 1rem;text-align:center;border:1px dashed var(--line);border-radius:8px}
 .figures{padding:0}
 .figures dl{display:grid;grid-template-columns:repeat(4,minmax(0,1fr))}
@@ -43,7 +43,7 @@ tbody th{font-weight:400}
 th .share{margin-top:.45rem;max-width:22rem}
 .wrap,code{overflow-wrap:anywhere;unicode-bidi:isolate}
 code{font:.8125rem/1.5 ui-monospace,SFMono-Regular,Menlo,Consolas,"DejaVu Sans Mono",monospace}
-.reasons th{width:16rem}.reasons td p{margin:0;max-width:44rem}.reasons td p+p{margin-top:.2rem;color:var(--soft);font-size:.875rem}
+.reasons,.pairs{table-layout:fixed}.reasons th:first-child,.pairs th:first-child{width:14rem}.reasons .n{width:6rem}.reasons td p{margin:0;max-width:44rem}.reasons td p+p{margin-top:.2rem;color:var(--soft);font-size:.875rem}
 .share{display:block;width:100%;min-width:3rem;height:5px;border-radius:3px}
 .track{fill:var(--track)}
 .hit{fill:var(--hit)}.stale{fill:var(--stale)}.shared{fill:var(--shared)}.miss{fill:var(--miss)}.passed{fill:var(--passed)}
@@ -62,9 +62,10 @@ details summary{cursor:pointer;color:var(--soft);font-size:.875rem}
 details .scroll{margin-top:.75rem}
 .scroll{overflow:auto;max-height:18rem}
 form{display:grid;gap:.875rem;margin:.75rem 0 0}
+.request{display:grid;grid-template-columns:7rem minmax(0,1fr);gap:.75rem}
 form.line{display:flex;gap:.625rem;align-items:end}form.line label{flex:1;min-width:0}
 label{display:grid;gap:.3rem;font-size:.875rem;color:var(--soft)}
-label.check{display:flex;align-items:baseline;gap:.55rem}
+form.line label.check{padding:.5rem 0}label.check{display:flex;align-items:baseline;gap:.55rem}
 input,select,textarea,button{font:inherit;color:var(--text)}
 input:not([type=checkbox]),select,textarea{width:100%;background:var(--page);border:1px solid var(--passed);border-radius:8px;padding:.5rem .7rem}
 textarea{min-height:5.5rem;resize:vertical}
@@ -99,6 +100,7 @@ section{padding:1.125rem 1rem 1.25rem;border-radius:10px}
 .reasons thead{display:none}.reasons th,.reasons td{border:0;padding:0;width:auto}
 .reasons td:nth-child(2){grid-row:2;grid-column:1/-1;padding-top:.25rem}
 th,td{padding:.5rem .4rem}
+.pairs th:first-child{width:9rem}
 .facts{grid-template-columns:minmax(0,1fr);gap:0}.facts dd{margin-bottom:.5rem}
 }
 @media (prefers-reduced-motion:no-preference){button,nav a{transition:color .12s,filter .12s}}

@@ -19,7 +19,7 @@ const ofNoRoute = policies.resolve<never>("HttpCache", {})
 
 /** A path is of the present request's origin, or of the one in `Defaults`. */
 export const operation = <A, E, R>(
-  use: (operation: operations.Operation, context: Context.Context<R>) => Effect.Effect<A, E>
+  use: (operation: operations.Operation, context: Context.Context<R>) => Effect.Effect<A, E, R>
 ): Effect.Effect<A, E, R> =>
   withFiber<A, E, R>((context, clock) => {
     const policy = ofNoRoute(Context.get(context, Defaults))
