@@ -74,7 +74,7 @@ export const layer = <R = never>(options: Options<R>) => {
   return HttpLayerRouter.use((router) =>
     Effect.gen(function*() {
       const storage = yield* CacheStorage
-      observationOf(runtimeOf(storage), yield* withFiber((_, clock) => Effect.succeed(millisOf(clock))))
+      observationOf(runtimeOf(storage), yield* Effect.clockWith((clock) => Effect.succeed(millisOf(clock))))
       const handler = Effect.flatMap(
         HttpServerRequest,
         ({ url }) =>

@@ -1,8 +1,29 @@
-/** A shop that has been asked for a while, for the inspector to look at. */
+/** Ways to ask an app with an inspector, and a shop that has been asked for a while. */
 import { HttpServerRequest, HttpServerResponse } from "@effect/platform"
 import { Effect, TestClock } from "effect"
 import { HttpCache, HttpCacheInspector, withCache, withCollect } from "effect-http-cache"
-import { routes, webHandler } from "./harness.js"
+import { type App, routes, webHandler } from "./harness.js"
+
+/** Asks an app as a browser does. `path`: that of the inspector. */
+export const asking = <E, R>(app: App<E, R>, path = "/inspector") =>
+  Effect.map(webHandler(app), (handler) => {
+    const ask = (target: string, init: RequestInit = {}) =>
+      Effect.promise(() => handler(new Request(new URL(target, "http://localhost"), init)))
+    const get = (target: string, headers: { readonly [name: string]: string } = {}) => ask(target, { headers })
+    const text = (target: string) => Effect.flatMap(get(target), (response) => Effect.promise(() => response.text()))
+    /** What `Cache-Status` says, without the name. */
+    const status = (target: string) =>
+      Effect.map(get(target), ({ headers }) => headers.get("cache-status")?.replace("effect-http-cache; ", ""))
+    const collect = (
+      form: { readonly [name: string]: string },
+      headers: { readonly [name: string]: string } = { "sec-fetch-site": "same-origin" }
+    ) => {
+      const body = new URLSearchParams(form).toString()
+      const own = { "content-type": "application/x-www-form-urlencoded", "content-length": `${body.length}` }
+      return ask(`${path}/collect`, { method: "POST", body, headers: { ...own, ...headers } })
+    }
+    return { ask, collect, get, status, text }
+  })
 
 const sized = (kib: number, headers: { readonly [name: string]: string } = {}) =>
   Effect.sync(() =>

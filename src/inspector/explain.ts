@@ -24,7 +24,7 @@ export const givenBy = (params: URLSearchParams): Given => ({
 /** The request, or why it is none. `origin`: that of a path. */
 export const requestOf = ({ lines, method, url }: Given, origin: string | undefined): Request | string => {
   if (!methods.includes(method)) return `The method is ${method}; it must be GET or HEAD.`
-  if (!URL.canParse(url, origin)) {
+  if (url === "" || !URL.canParse(url, origin)) {
     return `${
       JSON.stringify(url)
     } is no URL; give a path such as /users/1, or a URL such as https://api.example.com/users/1.`

@@ -167,16 +167,12 @@ export class Observation implements Observer {
       for (const place of row?.places ?? []) this.items.delete(place)
       return
     }
-    for (const [place, { groups }] of [...this.items.entries()]) {
-      if (groups.some((group) => nameOfGroup(group) === name)) this.items.delete(place)
-    }
+    this.drop(({ groups }) => groups.some((group) => nameOfGroup(group) === name))
   }
 
   /** All that is known, after what has expired is out of it. */
   uris(now: number): ReadonlyArray<Row> {
-    for (const [place, { retainUntil }] of [...this.items.entries()]) {
-      if (retainUntil <= now) this.items.delete(place)
-    }
+    this.drop(({ retainUntil }) => retainUntil <= now)
     return [...this.rows.values()]
   }
 
@@ -196,6 +192,11 @@ export class Observation implements Observer {
       const at = last - span + 1 + back
       return this.byMinute.get(at) ?? { at, counts: none() }
     })
+  }
+
+  private drop(isGone: (seen: Seen) => boolean): void {
+    const gone = [...this.items].filter(([, seen]) => isGone(seen))
+    for (const [place] of gone) this.items.delete(place)
   }
 
   /** `undefined`: the key is too long to be kept. */

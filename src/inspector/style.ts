@@ -78,7 +78,7 @@ button:hover{filter:brightness(.96)}
 .live::before{content:"";width:.55rem;height:.55rem;border-radius:50%;background:var(--passed)}
 .live[aria-pressed=true]::before{background:var(--on)}
 .done{background:var(--good);color:var(--good-text);border-color:transparent;padding:.85rem 1.5rem}
-.facts{display:grid;grid-template-columns:max-content minmax(0,1fr);gap:.35rem 1.5rem;margin:.75rem 0 0}
+.facts{display:grid;align-items:baseline;grid-template-columns:max-content minmax(0,1fr);gap:.35rem 1.5rem;margin:.75rem 0 0}
 .tags{list-style:none;display:flex;flex-wrap:wrap;gap:.5rem;padding:0;margin:.5rem 0 0}
 .tags form{margin:0}.tags button{padding:.2rem .7rem;font-size:.8125rem;white-space:normal;overflow-wrap:anywhere;text-align:left}
 .sentences{padding-left:1.25rem;margin:.75rem 0}.sentences li{margin:.35rem 0}
