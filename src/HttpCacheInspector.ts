@@ -74,7 +74,10 @@ export const layer = <R = never>(options: Options<R>) => {
   return HttpLayerRouter.use((router) =>
     Effect.gen(function*() {
       const storage = yield* CacheStorage
-      observationOf(runtimeOf(storage), yield* Effect.clockWith((clock) => Effect.succeed(millisOf(clock))))
+      observationOf(
+        runtimeOf(storage),
+        yield* withFiber<number, never, never>((_, clock) => Effect.succeed(millisOf(clock)))
+      )
       const handler = Effect.flatMap(
         HttpServerRequest,
         ({ url }) =>

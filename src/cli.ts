@@ -64,7 +64,7 @@ const asked = async (address: URL, headers: ReadonlyArray<[string, string]>): Pr
   const text = await response.text()
   if (!(response.headers.get("content-type") ?? "").startsWith("application/json")) {
     throw new Problem(
-      `${where} answered ${response.status}, and is no HttpCacheInspector or lets you not in: ${
+      `${where} answered ${response.status}, and is no HttpCacheInspector or does not let you in: ${
         text.slice(0, 200).trim()
       }`
     )

@@ -99,7 +99,7 @@ describe.each(hows)("over a storage that answers %s", (how) => {
       expect(yield* status("/b")).toBe("fwd=uri-miss; stored")
       yield* collect({ uri: "http://localhost/a", soft: "yes" })
       expect(yield* status("/a")).toBe("fwd=stale; stored")
-      expect((yield* collect({ uri: "no uri" })).status).toBe(400)
+      expect((yield* collect({ uri: "http://" })).status).toBe(400)
       expect((yield* collect({ group: "g".repeat(300) })).status).toBe(400)
       expect(words(yield* text("/inspector?done=uri"))).toContain("The URI was collected.")
       expect(yield* text("/inspector?done=constructor")).not.toContain("role=\"status\"")

@@ -46,34 +46,36 @@ const shop = routes({
   "PATCH /products/:id": HttpServerResponse.empty().pipe(withCollect())
 })
 
-/** Forty minutes of requests, and the way to ask for more. */
-export const busyShop = Effect.gen(function*() {
-  const app = shop.pipe(HttpCacheInspector.middleware({ path: "/inspector", unguarded: true }))
-  const handler = yield* webHandler(app)
-  const ask = (path: string, init: RequestInit = {}) =>
-    Effect.promise(async () => {
-      const response = await handler(new Request(`http://127.0.0.1${path}`, init))
-      await response.arrayBuffer()
-      return response
+/** The shop with an inspector, and forty minutes of requests to it, as to this origin. */
+export const busyShop = (path: string) => {
+  const app = shop.pipe(HttpCacheInspector.middleware({ path, unguarded: true }))
+  const fill = (origin: string) =>
+    Effect.gen(function*() {
+      const handler = yield* webHandler(app)
+      const get = (path: string, headers: { readonly [name: string]: string } = {}, method = "GET") =>
+        Effect.promise(async () => {
+          const response = await handler(new Request(`${origin}${path}`, { method, headers }))
+          await response.arrayBuffer()
+        })
+      for (let minute = 0; minute < 40; minute++) {
+        const busy = 4 + Math.round(3 * Math.sin(minute / 5)) + minute % 3
+        for (let turn = 0; turn < busy; turn++) {
+          yield* get(`/products/${turn % 5}`)
+          yield* get("/products", { "accept-language": turn % 2 === 0 ? "en" : "fr" })
+          yield* get(
+            `/assets/${turn % 3 === 0 ? "app.js" : "a-font-with-a-long-name-that-has-to-break.woff2?v=20260101"}`
+          )
+        }
+        yield* get("/search?q=chair&utm_source=newsletter", { "x-request-id": `${minute}` })
+        yield* get("/basket", { "x-user": `${minute % 4}` })
+        if (minute % 4 === 0) yield* get("/account")
+        if (minute % 10 === 9) yield* get("/products/1", {}, "PATCH")
+        yield* TestClock.adjust("1 minute")
+      }
+      for (let turn = 0; turn < 12; turn++) {
+        yield* get("/products", { "accept-language": "fr" })
+        yield* get("/products/1?<script>alert(1)</script>")
+      }
     })
-  const get = (path: string, headers: { readonly [name: string]: string } = {}) => ask(path, { headers })
-  for (let minute = 0; minute < 40; minute++) {
-    const busy = 4 + Math.round(3 * Math.sin(minute / 5)) + minute % 3
-    for (let turn = 0; turn < busy; turn++) {
-      yield* get(`/products/${turn % 5}`)
-      yield* get("/products", { "accept-language": turn % 2 === 0 ? "en" : "fr" })
-      yield* get(
-        `/assets/${
-          turn % 3 === 0 ? "app.js" : "a-font-with-quite-a-long-name-that-has-to-break.woff2?v=20260101120000"
-        }`
-      )
-    }
-    yield* get("/search?q=chair&utm_source=newsletter", { "x-request-id": `${minute}` })
-    yield* get("/basket", { "x-user": `${minute % 4}` })
-    if (minute % 4 === 0) yield* get("/account")
-    if (minute % 10 === 9) yield* ask("/products/1", { method: "PATCH" })
-    yield* TestClock.adjust("1 minute")
-  }
-  yield* get("/products/1?<script>alert(1)</script>")
-  return { app, ask, get, handler }
-})
+  return { app, fill }
+}

@@ -1,6 +1,7 @@
 /** The twin of `test/platform.ts` for Effect 4. */
 import { Cause, Effect, Exit, type Fiber, Layer, Logger, Metric, Random, References, type Scope, Tracer } from "effect"
 import {
+  Headers,
   HttpClientError,
   type HttpClientRequest,
   HttpEffect,
@@ -135,6 +136,9 @@ export const logged = (list: Pick<Array<Logged>, "push">) =>
       })
     })
   ])
+
+export const redacting = (names: ReadonlyArray<string | RegExp>) =>
+  Effect.provideService(Headers.CurrentRedactedNames, names)
 
 export const noConnection = (request: HttpClientRequest.HttpClientRequest) =>
   Effect.fail(
