@@ -8,9 +8,9 @@ const path = ["/usr/bin/chromium", "/usr/bin/chromium-browser"].find((path) => e
 
 /** Without Chromium the suite is left out, and its title says what to do; with `CI` it fails. */
 export const describeBrowser = (title: string, tests: () => void): void =>
-  path === undefined && process.env["CI"] === undefined
+  void (path === undefined && process.env["CI"] === undefined
     ? describe.skip(`${title} (left out without Chromium: apt-get install -y chromium)`, tests)
-    : describe(title, tests)
+    : describe(title, tests))
 
 /** A browser that is closed with the scope. */
 export const browser = Effect.acquireRelease(

@@ -7,7 +7,7 @@ import axe from "axe-core"
 import { Effect, TestClock } from "effect"
 import type { Browser, Page } from "playwright-core"
 import { browser, describeBrowser } from "./chromium.js"
-import { eventually, serve, TestServer } from "./harness.js"
+import { serve, TestServer } from "./harness.js"
 import { busyShop } from "./inspectorApp.js"
 
 const looks = {
@@ -19,12 +19,15 @@ const looks = {
 
 const uri = (port: number, path: string) => encodeURIComponent(`http://127.0.0.1:${port}${path}`)
 
+/** The pages, and those of them that are looked at in one light only. */
 const targets = (port: number) => ({
   overview: "",
   item: `/item?uri=${uri(port, "/products")}`,
+  explain: "/explain?url=/products&headers=Accept-Language:+fr"
+})
+const others = (port: number) => ({
   private: `/item?uri=${uri(port, "/basket")}`,
   unknown: "/item?uri=/nothing/is/here",
-  explain: "/explain?url=/products&headers=Accept-Language:+fr",
   problem: "/explain?url=/products&headers=nothing",
   done: "?done=uri"
 })
@@ -66,7 +69,7 @@ const look = async (browser: Browser, port: number, name: keyof typeof looks): P
   const page = await browser.newPage(looks[name])
   const origin = `http://127.0.0.1:${port}`
   const complaints = complaintsOf(page, origin)
-  for (const [what, target] of Object.entries(targets(port))) {
+  for (const [what, target] of Object.entries({ ...targets(port), ...(name === "light" ? others(port) : {}) })) {
     await page.goto(`${origin}/inspector${target}`)
     const where = `${name} ${what}`
     // A sentence that asks for a better field is answered with a status that the console repeats.
@@ -107,6 +110,7 @@ describeBrowser("the inspector in Chromium", () => {
       const origin = `http://127.0.0.1:${ask.port}`
       const opened = yield* browser
       const page = yield* Effect.promise(() => opened.newPage(looks.light))
+      page.setDefaultTimeout(5000)
       const complaints = complaintsOf(page, origin)
       const requests = Effect.promise(() => page.locator("#figures div").nth(1).locator("dd").innerText())
       /** Gives turns and time, until the page says so. */

@@ -28,8 +28,14 @@ export type Where = "home" | "item" | "explain"
 
 const titles: { readonly [Page in Where]: string } = { home: "Overview", item: "Look up", explain: "Explain" }
 
-/** `done`: what a form has done. */
-export const frame = (links: Links, where: Where, content: Html, done?: string): Html =>
+interface More {
+  /** What a form has done. */
+  readonly done?: string | undefined
+  /** What is shown; `undefined`: it does not change. */
+  readonly revision?: number
+}
+
+export const frame = (links: Links, where: Where, content: Html, { done, revision }: More = {}): Html =>
   html`<!doctype html>
 <html lang="en">
 <head>
@@ -49,8 +55,8 @@ export const frame = (links: Links, where: Where, content: Html, done?: string):
     )
   }</nav>
 ${
-    where === "home" &&
-    html`<button class="live" type="button" data-events="${links.events}" aria-pressed="false" hidden>Live</button>`
+    revision !== undefined &&
+    html`<button class="live" type="button" data-events="${links.events}?since=${revision}" aria-pressed="false" hidden>Live</button>`
   }
 </header>
 <main id="content">

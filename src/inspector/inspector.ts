@@ -74,10 +74,13 @@ const done: { readonly [what: string]: string } = {
 }
 
 const home = (asked: Asked): Response => {
-  const { links, params, storage } = asked
+  const { links, observation, params, storage } = asked
   const what = params.get("done") ?? ""
   const content = overview.overview(lookedOf(asked), collecting.canCollect(storage))
-  return responses.page(frame(links, "home", content, Object.hasOwn(done, what) ? done[what] : undefined))
+  const { revision } = observation
+  return responses.page(
+    frame(links, "home", content, { done: Object.hasOwn(done, what) ? done[what] : undefined, revision })
+  )
 }
 
 const itemPage = (asked: Asked): Effect.Effect<Response> => {
@@ -97,6 +100,7 @@ const itemPage = (asked: Asked): Effect.Effect<Response> => {
 const events = (asked: Asked): Response =>
   responses.events(live(
     () => asked.observation.revision,
+    Number(asked.params.get("since") ?? -1),
     Effect.sync(() => overview.parts({ ...lookedOf(asked), now: millisOf(asked.operation.clock) }))
   ))
 

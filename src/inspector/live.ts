@@ -21,13 +21,14 @@ const event = (parts: { readonly [id: string]: Html }): Uint8Array =>
 /** Tells a proxy, or a server whose client has gone, that somebody is there. */
 const nothing = encoder.encode(":\n\n")
 
-/** `revision`: goes up with each change. */
+/** `revision`: goes up with each change. `since`: that of the page. */
 export const live = (
   revision: () => number,
+  since: number,
   parts: Effect.Effect<{ readonly [id: string]: Html }>
 ): Stream.Stream<Uint8Array> => {
   let turn = 0
-  let sent = -1
+  let sent = since
   return streamOf(Effect.suspend(() => {
     if (turn === mostTurns) return Effect.succeed(undefined)
     const waited = turn++ === 0 ? Effect.void : Effect.interruptible(Effect.sleep(pause))

@@ -3,7 +3,7 @@ export const script = `
 (() => {
   const button = document.querySelector("button.live")
   let source
-  const isInUse = (part) => part.contains(document.activeElement) ||
+  const isInUse = (part) => part.contains(document.activeElement) || part.querySelector("a:hover") !== null ||
     (!getSelection().isCollapsed && getSelection().containsNode(part, true))
   const show = ({ data }) => {
     for (const [id, text] of Object.entries(JSON.parse(data))) {
