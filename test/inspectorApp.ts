@@ -58,7 +58,7 @@ export const busyShop = (path: string) => {
           await response.arrayBuffer()
         })
       for (let minute = 0; minute < 40; minute++) {
-        const busy = 4 + Math.round(3 * Math.sin(minute / 5)) + minute % 3
+        const busy = 3 + Math.round(2 * Math.sin(minute / 5)) + minute % 2
         for (let turn = 0; turn < busy; turn++) {
           yield* get(`/products/${turn % 5}`)
           yield* get("/products", { "accept-language": turn % 2 === 0 ? "en" : "fr" })
