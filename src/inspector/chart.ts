@@ -17,7 +17,7 @@ const height = 100
 /** A number at least as large that reads well, to which a chart goes up. */
 const top = (most: number): number => {
   const power = 10 ** Math.floor(Math.log10(Math.max(1, most)))
-  return [1, 2, 5, 10].map((step) => step * power).find((step) => step >= most) ?? most
+  return [1, 2, 3, 4, 5, 6, 8, 10].map((step) => step * power).find((step) => step >= most) ?? most
 }
 
 const sentenceOf = (counts: Counts): string =>

@@ -106,7 +106,7 @@ export interface Page {
 }
 
 const collect = ({ collect }: Links, uri: string): Html =>
-  html`<section class="full"><form class="line" method="post" action="${collect}"><input type="hidden" name="uri" value="${uri}">
+  html`<section class="full"><h2>Collect</h2><form class="line" method="post" action="${collect}"><input type="hidden" name="uri" value="${uri}">
 <label class="check"><input type="checkbox" name="soft" value="yes">Keep it, and ask the handler before it is used again</label>
 <button>Forget this URI</button></form></section>`
 
