@@ -140,10 +140,17 @@ const compare = async (server: Server, { baseline, contender }: Case, { rounds, 
   return ratios
 }
 
-export const overPort = async (results: Results, effort: PortEffort): Promise<void> => {
-  head("over a port: requests a second by those without a cache")
+/** `args`: of the server. */
+const rows = async (
+  what: string,
+  cases: ReadonlyArray<Case>,
+  results: Results,
+  effort: PortEffort,
+  args: ReadonlyArray<string> = []
+): Promise<void> => {
+  head(`over a port: requests a second by those ${what}`)
   if (!hasClient()) return skip("all of it", "there is no wrk here; apt-get install wrk, or brew install wrk")
-  const server = await startServer()
+  const server = await startServer(...args)
   try {
     for (const kind of cases) await results.row(kind.name, kind.limit, () => compare(server, kind, effort))
   } finally {
@@ -151,3 +158,25 @@ export const overPort = async (results: Results, effort: PortEffort): Promise<vo
   }
   if (!isPinned) console.log("There is no taskset here, or one core only: server and client were not kept apart.")
 }
+
+export const overPort = (results: Results, effort: PortEffort): Promise<void> =>
+  rows("without a cache", cases, results, effort)
+
+const farCases: ReadonlyArray<Case> = [
+  {
+    name: "hit in Redis, 1 KiB",
+    limit: { least: 0.85 },
+    contender: hit("/cached/small", "redis"),
+    baseline: hit("/cached/small")
+  },
+  {
+    name: "hit near, with Redis behind, 1 KiB",
+    limit: { least: 0.9 },
+    contender: hit("/cached/small", "tiered"),
+    baseline: hit("/cached/small")
+  }
+]
+
+/** Hits of routes over the Redis of a port, and over a near storage before it. */
+export const overPortFar = (redisPort: number, results: Results, effort: PortEffort): Promise<void> =>
+  rows("of a hit in memory", farCases, results, effort, [String(redisPort)])

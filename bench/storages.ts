@@ -20,6 +20,7 @@ import { itemOf, lookupOf } from "effect-http-cache/testing"
 import { bareClient, type ClientName, clientNames, clients, freshPrefix } from "../test/redisLayer.js"
 import { redisServer } from "../test/redisServer.js"
 import { clientOf, sqliteFile } from "../test/sqliteLayer.js"
+import { overPortFar } from "./overPort.js"
 import { head, type Limit, Results } from "./table.js"
 
 const rounds = 15
@@ -232,6 +233,7 @@ const parts = {
   redis: Effect.gen(function*() {
     const { port } = yield* redisServer()
     for (const name of clientNames) yield* Effect.scoped(measureClient(port, name))
+    yield* Effect.promise(() => overPortFar(port, results, { seconds: 1, rounds: 5 }))
   }),
   sqlite: Effect.flatMap(sqliteFile, (filename) => Effect.provide(sqlite, clientOf(filename))),
   memory: Effect.provide(memory, Layer.fresh(InMemoryCacheStorage.layerWith({ maxBytes: 2 ** 30 }))),

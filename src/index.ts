@@ -12,6 +12,7 @@ export * as HttpCache from "./HttpCache.js"
 export * as HttpCacheInspector from "./HttpCacheInspector.js"
 export * as HttpClientCache from "./HttpClientCache.js"
 export * as InMemoryCacheStorage from "./InMemoryCacheStorage.js"
+export * as SharedFlights from "./SharedFlights.js"
 export * as TieredCacheStorage from "./TieredCacheStorage.js"
 
 export { withCache, withCollect } from "./HttpCache.js"

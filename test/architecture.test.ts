@@ -31,11 +31,12 @@ const rooms: ReadonlyArray<readonly [name: string, includes: (file: string) => b
   ["protocol", (file) => file.startsWith("protocol/")],
   ["items and errors", (file) => file === "CacheItem.ts" || file === "CacheError.ts"],
   ["runtime", (file) => file.startsWith("runtime/")],
-  ["tags", (file) => file === "CacheStorage.ts" || file === "CollectableCacheStorage.ts"],
+  ["tags", (file) => /^(?:CacheStorage|CollectableCacheStorage|SharedFlights)\.ts$/.test(file)],
   [
     "storages",
     (file) =>
-      /^(?:InMemory|Redis|Sql|Tiered)CacheStorage\.ts$|^(?:redis|sql)\.ts$|^(?:memory|redis|sql|storages)\//.test(file)
+      /^(?:InMemory|Redis|Sql|Tiered)CacheStorage\.ts$|^RedisSharedFlights\.ts$|^(?:redis|sql)\.ts$|^(?:memory|redis|sql|storages)\//
+        .test(file)
   ],
   ["policy", (file) => file === "CachePolicy.ts" || file.startsWith("policy/")],
   ["engine", (file) => file.startsWith("engine/")],

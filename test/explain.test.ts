@@ -17,6 +17,7 @@ const ask = <E, R>(app: Effect.Effect<HttpServerResponse.HttpServerResponse, E, 
   Effect.scoped(Effect.provideService(app, HttpServerRequest.HttpServerRequest, HttpServerRequest.fromWeb(request)))
 
 const hello = HttpServerResponse.text("hello")
+const answering = Effect.succeed(hello)
 
 describe("explain", () => {
   it.effect("says why the handler would run, and runs nothing", () =>
@@ -51,7 +52,7 @@ describe("explain", () => {
 
   it.effect("says what the client is sent of what is stored", () =>
     Effect.gen(function*() {
-      const app = withCache(hello, { expiry: 10 })
+      const app = withCache(answering, { expiry: 10 })
       const { headers } = yield* ask(app, asked("/"))
       const said = (fields: Record<string, string>) =>
         Effect.map(HttpCache.explain(app, asked("/", fields)), ({ sentences, status }) => [status, sentences.at(-1)])
@@ -79,10 +80,11 @@ describe("explain", () => {
 
   it.effect("goes through what stands before the cache, and says where no cache saw the request", () =>
     Effect.gen(function*() {
-      const page = withCache(hello, { expiry: 10 })
+      const page = withCache(answering, { expiry: 10 })
       const app = Effect.flatMap(
         HttpServerRequest.HttpServerRequest,
-        ({ headers }) => headers["authorization"] === undefined ? HttpServerResponse.empty({ status: 401 }) : page
+        ({ headers }) =>
+          headers["authorization"] === undefined ? Effect.succeed(HttpServerResponse.empty({ status: 401 })) : page
       )
       expect(yield* HttpCache.explain(app, asked("/"))).toMatchObject({
         uri: `${origin}/`,
@@ -93,7 +95,7 @@ describe("explain", () => {
       })
       const { outcome } = yield* HttpCache.explain(app, asked("/", { authorization: "Basic eA==" }))
       expect(outcome).toMatchObject({ _tag: "Forwarded", reason: "uri-miss" })
-      expect((yield* HttpCache.explain(routes({ "GET /": hello }), asked("/nowhere"))).status).toBe(404)
+      expect((yield* HttpCache.explain(routes({ "GET /": answering }), asked("/nowhere"))).status).toBe(404)
     }).pipe(Effect.provide(InMemoryCacheStorage.layerCollectable)))
 
   it.effect("sends no unsafe request anywhere", () =>
@@ -107,7 +109,7 @@ describe("explain", () => {
 
   it.effect("takes a path where the application has an origin, and says what is wrong elsewhere", () =>
     Effect.gen(function*() {
-      const app = withCache(hello, { expiry: 10 })
+      const app = withCache(answering, { expiry: 10 })
       const within = HttpCache.explain(app, "/a").pipe(Effect.provide(HttpCache.defaults({ origin })))
       expect((yield* within).key).toBe(`${origin}/a`)
       const exit = yield* Effect.exit(HttpCache.explain(app, "/a"))

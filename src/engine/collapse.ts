@@ -11,6 +11,7 @@ import { limitReached } from "../runtime/limits.js"
 import type { Handle, Plan } from "../runtime/singleFlight.js"
 import { type Answered, type Began, closed, discard, failedLate, fetch, type Fetched, type FetchPlan } from "./fetch.js"
 import * as group from "./group.js"
+import { leased } from "./lease.js"
 import { type CacheRequest, now } from "./request.js"
 import type { Reader } from "./sharedBody.js"
 import { type Access, type Found, holds } from "./storageAccess.js"
@@ -61,8 +62,14 @@ export const flightPlan = <Res, E, R>(
   }
 }
 
-/** Runs the handler, tells all who wait, and then pulls a streamed body to its end. */
+/** Runs the handler, of which other processes may have the lease. */
 export const fetchInFlight = <Res, E, R>(
+  plan: FetchPlan<Res, E, R>,
+  handle: Handle<Fetched<Res, E>>
+): Effect.Effect<void, never, R> => leased(plan, fetchAndTell(plan, handle), () => handle.complete({ _tag: "Found" }))
+
+/** Runs the handler, tells all who wait, and then pulls a streamed body to its end. */
+const fetchAndTell = <Res, E, R>(
   plan: FetchPlan<Res, E, R>,
   handle: Handle<Fetched<Res, E>>
 ): Effect.Effect<void, never, R> =>

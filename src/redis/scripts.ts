@@ -184,3 +184,6 @@ local stays = string.format('%.0f', math.max(last and last - now or 0, fillLasts
 redis.call('PEXPIRE', hash, stays)
 redis.call('PEXPIRE', index, stays)
 return record ~= '' and 'kept' or 'refused'`)
+
+/** ARGV: the token that the lease was taken with. */
+export const giveBack = scriptOf(`if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end`)

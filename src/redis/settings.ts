@@ -1,17 +1,22 @@
 /** The options of the storage in Redis, checked. */
 import type { Options } from "../RedisCacheStorage.js"
+import type { Options as FlightsOptions } from "../RedisSharedFlights.js"
 import { type Check, check, unless } from "../runtime/givenValues.js"
 import type { Settings } from "./storage.js"
 
 const isCount = (value: unknown): boolean => Number.isInteger(value) && Number(value) >= 1
 
 const count = unless(isCount, "a whole number, 1 or more")
+const text = unless((value) => typeof value === "string", "a text")
+const isSeconds = (value: unknown): boolean => typeof value === "number" && value > 0 && value < Infinity
+const seconds = unless(isSeconds, "a number of seconds above 0")
+const defaultPrefix = "effect-http-cache:"
 
 const checks: { readonly [Option in keyof Options]-?: Check } = {
-  prefix: unless((value) => typeof value === "string", "a text"),
+  prefix: text,
   maxItemBytes: count,
   maxVariants: count,
-  maxFill: unless((value) => typeof value === "number" && value > 0 && value < Infinity, "a number of seconds above 0"),
+  maxFill: seconds,
   durable: unless((value) => typeof value === "boolean", "true or false")
 }
 
@@ -19,10 +24,19 @@ export const settingsOf = (options: Options): Settings => {
   check("RedisCacheStorage", "option", options, checks)
   const { durable, maxFill, maxItemBytes, maxVariants, prefix } = options
   return {
-    prefix: prefix ?? "effect-http-cache:",
+    prefix: prefix ?? defaultPrefix,
     maxItemBytes: maxItemBytes ?? 8 * 1024 * 1024,
     maxVariants: maxVariants ?? 64,
     fillLasts: Math.ceil((maxFill ?? 120) * 1000),
     isDurable: durable ?? false
   }
+}
+
+const flightsChecks: { readonly [Option in keyof FlightsOptions]-?: Check } = { prefix: text, lease: seconds }
+
+/** `lease`: milliseconds. */
+export const flightsSettingsOf = (options: FlightsOptions): { readonly prefix: string; readonly lease: number } => {
+  check("RedisSharedFlights", "option", options, flightsChecks)
+  const { lease = 5, prefix = defaultPrefix } = options
+  return { prefix, lease: Math.ceil(lease * 1000) }
 }

@@ -48,8 +48,8 @@ export const cached = <RP>(
   const cache = () => site ??= placed() || made()
   return withFiber((context, clock) => {
     const native = Context.unsafeGet(context, HttpServerRequest)
-    const way = wayOf(native)
     const request = arrived<A, E, R | RP>(handler, policies as Policies<R | RP>, context, clock, cache)
+    const way = wayOf(native, request.above)
     return step(bypassOf(request), (bypass) =>
       step(
         bypass !== undefined ? way.pass(request, bypass) : identified(request, way),

@@ -11,9 +11,11 @@ import { Defaults } from "../CachePolicy.js"
 import { type Bypass, pass } from "../engine/bypass.js"
 import { explain as explained, explainPassing, type Explanation } from "../engine/explain.js"
 import { handle } from "../engine/handle.js"
+import type { Run } from "../engine/origin.js"
 import type { Answered } from "../engine/report.js"
 import type { CacheRequest } from "../engine/request.js"
 import * as Explaining from "../protocol/Explaining.js"
+import { catchCause } from "../runtime/effect.js"
 import type { App } from "./platform.js"
 
 type Response = HttpServerResponse.HttpServerResponse
@@ -31,9 +33,12 @@ const really: Way = { pass, handle: (request) => handle(request) }
 
 const way = Symbol.for("effect-http-cache/way")
 
-/** The source of a request stays the same through what middleware makes of it. */
-export const wayOf = ({ source }: { readonly source: unknown }): Way =>
-  (source as { readonly [way]?: Way } | undefined)?.[way] ?? really
+/**
+ * The source of a request stays the same through what middleware makes of it. That of a request beneath would be something
+ * that its handler has read.
+ */
+export const wayOf = (request: { readonly source: unknown }, { depth }: Run): Way =>
+  depth >= 0 ? really : (request.source as { readonly [way]?: Way } | undefined)?.[way] ?? really
 
 /** The way of a request that is explained: `tell` is given what the first cache says. */
 const onPaper = (tell: (explanation: Explanation) => void): Way => {
@@ -113,8 +118,9 @@ export const explain: {
       }
       let explanation: Explanation | undefined
       Object.assign(source, { [way]: onPaper((told) => explanation ??= told) })
-      return app.pipe(
-        Effect.catchAllCause((cause) => Effect.map(HttpServerError.causeResponse(cause), ([response]) => response)),
+      const answered = catchCause(app, (cause) =>
+        Effect.map(HttpServerError.causeResponse(cause), ([response]) => response))
+      return answered.pipe(
         Effect.map(({ status }) =>
           explanation ?? ofNoCache(uri, { outcome: undefined, status, sentences: Explaining.noCache(status) })
         ),

@@ -3,13 +3,16 @@ import { hash } from "node:crypto"
 import type { CacheItem } from "../CacheItem.js"
 import type { Lookup, Selectable } from "../CacheStorage.js"
 import type { Collected, Names } from "../CollectableCacheStorage.js"
+import { remembering } from "../protocol/Remembering.js"
 import * as Name from "../runtime/names.js"
 import { type Force, hard, softOf, spared } from "../storages/force.js"
 import type { Row } from "./database.js"
 import { everything } from "./statements.js"
 
 /** Texts may be long, or hold what a database does not take. JSON tells apart what is one text in UTF-8. */
-const digest = (text: string): string => hash("sha256", JSON.stringify(text), "base64url")
+const digest = (text: string): string => digests(text, () => hash("sha256", JSON.stringify(text), "base64url"))
+
+const digests = remembering(512)
 
 /** The place of items, as two columns. */
 export const placeOf = ({ key, partition }: Pick<Lookup, "key" | "partition">): readonly [string, string] => [

@@ -52,16 +52,15 @@ export class SqlStorage implements CollectableCacheStorage.SharedService {
   }
 
   readonly get = (lookup: CacheStorage.Lookup): Effect.Effect<CacheItem, CacheMiss | CacheStorageError> =>
-    Effect.flatMap(
-      this.trying(
-        "get",
-        lookup.key,
-        this.find(lookup, this.looking(this.statements.get, placeOf(lookup)), this.looking)
-      ),
-      ({ isEmpty, item }) =>
-        item === undefined
-          ? new CacheMiss({ key: lookup.key, reason: isEmpty ? "uri-miss" : "vary-miss" })
-          : Effect.succeed(item)
+    Effect.matchCauseEffect(
+      this.find(lookup, this.looking(this.statements.get, placeOf(lookup)), this.looking),
+      {
+        onFailure: (cause) => failed("get", lookup.key, cause),
+        onSuccess: ({ isEmpty, item }): Effect.Effect<CacheItem, CacheMiss> =>
+          item === undefined
+            ? new CacheMiss({ key: lookup.key, reason: isEmpty ? "uri-miss" : "vary-miss" })
+            : Effect.succeed(item)
+      }
     )
 
   readonly begin = (lookup: CacheStorage.Lookup): Effect.Effect<CacheStorage.Fill, CacheStorageError> => {
@@ -113,12 +112,8 @@ export class SqlStorage implements CollectableCacheStorage.SharedService {
       ? this.trying("holds", lookup.key, this.database.read(this.isCurrent(names, since)))
       : Effect.succeed(false)
 
-  /** What dies in the client is a failure of the storage too, such as a transaction that can't be ended. */
   private trying<A>(method: CacheStorageError["method"], key: string, effect: Effect.Effect<A, SqlError>) {
-    return Effect.catchAllCause(effect, (cause) =>
-      Cause.isInterruptedOnly(cause)
-        ? Effect.failCause(cause as Cause.Cause<never>)
-        : new CacheStorageError({ storage: "SqlCacheStorage", method, key, cause: Cause.squash(cause) }))
+    return Effect.catchAllCause(effect, (cause) => failed(method, key, cause))
   }
 
   /** Rows that say where the storage stands. There are none where the tables were emptied. */
@@ -234,6 +229,16 @@ export class SqlStorage implements CollectableCacheStorage.SharedService {
     })
   }
 }
+
+/** What dies in the client is a failure of the storage too, such as a transaction that can't be ended. */
+const failed = (
+  method: CacheStorageError["method"],
+  key: string,
+  cause: Cause.Cause<SqlError>
+): Effect.Effect<never, CacheStorageError> =>
+  Cause.isInterruptedOnly(cause)
+    ? Effect.failCause(cause as Cause.Cause<never>)
+    : new CacheStorageError({ storage: "SqlCacheStorage", method, key, cause: Cause.squash(cause) })
 
 /** What can be read and is not forgotten, the newest last. */
 const aliveOf = (rows: ReadonlyArray<Row>): ReadonlyArray<Head> =>
