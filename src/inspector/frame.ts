@@ -32,10 +32,10 @@ interface More {
   /** What a form has done. */
   readonly done?: string | undefined
   /** What is shown; `undefined`: it does not change. */
-  readonly revision?: number
+  readonly mark?: string
 }
 
-export const frame = (links: Links, where: Where, content: Html, { done, revision }: More = {}): Html =>
+export const frame = (links: Links, where: Where, content: Html, { done, mark }: More = {}): Html =>
   html`<!doctype html>
 <html lang="en">
 <head>
@@ -55,8 +55,8 @@ export const frame = (links: Links, where: Where, content: Html, { done, revisio
     )
   }</nav>
 ${
-    revision !== undefined &&
-    html`<button class="live" type="button" data-events="${links.events}?since=${revision}" aria-pressed="false" hidden>Live</button>`
+    mark !== undefined &&
+    html`<button class="live" type="button" data-events="${links.events}?since=${mark}" aria-pressed="false" hidden>Live</button>`
   }
 </header>
 <main id="content">

@@ -22,7 +22,7 @@ import { frame, type Links, linksOf } from "./frame.js"
 import { isAllowed, isSameOrigin } from "./guard.js"
 import { html } from "./html.js"
 import * as items from "./item.js"
-import { live } from "./live.js"
+import * as live from "./live.js"
 import { keysOf, lookUp } from "./lookups.js"
 import { type Observation, observationOf } from "./observation.js"
 import type { Checked } from "./options.js"
@@ -74,12 +74,12 @@ const done: { readonly [what: string]: string } = {
 }
 
 const home = (asked: Asked): Response => {
-  const { links, observation, params, storage } = asked
+  const { links, now, observation, params, storage } = asked
   const what = params.get("done") ?? ""
   const content = overview.overview(lookedOf(asked), collecting.canCollect(storage))
-  const { revision } = observation
+  const mark = live.markOf(observation.revision, now)
   return responses.page(
-    frame(links, "home", content, { done: Object.hasOwn(done, what) ? done[what] : undefined, revision })
+    frame(links, "home", content, { done: Object.hasOwn(done, what) ? done[what] : undefined, mark })
   )
 }
 
@@ -97,12 +97,13 @@ const itemPage = (asked: Asked): Effect.Effect<Response> => {
   })
 }
 
-const events = (asked: Asked): Response =>
-  responses.events(live(
-    () => asked.observation.revision,
-    Number(asked.params.get("since") ?? -1),
-    Effect.sync(() => overview.parts({ ...lookedOf(asked), now: millisOf(asked.operation.clock) }))
-  ))
+const events = (asked: Asked): Response => {
+  const { now, observation, params, request } = asked
+  const since = Fields.get(request.headers, "last-event-id") ?? params.get("since") ?? undefined
+  return responses.events(
+    live.event(live.markOf(observation.revision, now), since, () => overview.parts(lookedOf(asked)))
+  )
+}
 
 const explainPage = <R>(asked: Asked, explain: Explain<R>): Effect.Effect<Response, never, R> => {
   const { isShown, links, now, operation, params, request, storage } = asked

@@ -1,6 +1,5 @@
 /** What the inspector answers with: nothing of it is kept by anybody, framed by others, or loads anything from elsewhere. */
 import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
-import type * as Stream from "effect/Stream"
 import { createHash } from "node:crypto"
 import type { Html } from "./html.js"
 import { script } from "./script.js"
@@ -50,5 +49,5 @@ export const json = (value: unknown, status = 200): Response =>
 export const seeOther = (location: string): Response =>
   HttpServerResponse.empty({ status: 303, headers: { ...fields(), location } })
 
-export const events = <E>(stream: Stream.Stream<Uint8Array, E>): Response =>
-  HttpServerResponse.stream(stream, { contentType: "text/event-stream", headers: fields() })
+export const events = (text: string): Response =>
+  HttpServerResponse.text(text, { contentType: "text/event-stream", headers: fields() })
