@@ -33,6 +33,7 @@ const ofSql = "the clients of SQL know their transactions otherwise in Effect 4"
 const ofColons = "the server of Effect 4 shows no field whose name begins with a colon"
 const ofTelemetry = "the package for OpenTelemetry is of another line there, with other peers"
 const ofHandlers = "a response is wrapped by a middleware of an HttpApi there, and the handlers of a group are others"
+const ofBrowsers = "a browser sees the same pages on both"
 const ofRouters = "it is about the routers and HttpApi of Effect 3"
 
 /** Files of those that are not carried, and why. */
@@ -77,7 +78,10 @@ export const leftOut: { readonly [file: string]: string } = {
   "test/httpApiEndpoints.test.ts": ofHandlers,
   "test/httpApiOpenApi.test.ts": ofHandlers,
   "test/shop.ts": ofHandlers,
+  "test/chromium.ts": ofBrowsers,
+  "test/inspectorBrowser.test.ts": ofBrowsers,
   "test/HttpCache.test-d.ts": ofRouters,
+  "test/HttpCacheInspector.test-d.ts": ofRouters,
   "test/architecture.test.ts": ofTexts,
   "test/bareResponses.test.ts": "a response is no Effect there",
   "test/compiling.ts": ofTexts,
@@ -182,8 +186,9 @@ const without = <A>(entries: Entries<A>, isOut: (name: string) => boolean): Entr
 
 const isOfEffect = (name: string): boolean => name.startsWith("@effect/")
 
-/** The telemetry of the examples is left out. */
-const isLeftOut = (name: string): boolean => isOfEffect(name) || name.startsWith("@opentelemetry/")
+/** The telemetry of the examples, and the tests in a browser, are left out. */
+const isLeftOut = (name: string): boolean =>
+  isOfEffect(name) || name.startsWith("@opentelemetry/") || name === "playwright-core" || name === "axe-core"
 
 /** What Effect 3's own packages are replaced by. */
 const ofEffect = {
