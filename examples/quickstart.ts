@@ -143,8 +143,10 @@ const isFromHere = Effect.map(
   ({ remoteAddress }) => /^(?:::ffff:)?127\.|^::1$/.test(Option.getOrElse(remoteAddress, () => ""))
 )
 
+const inspected = HttpCacheInspector.middleware({ path: "/inspector", authorize: isFromHere })
+
 const server = Effect.gen(function*() {
-  yield* HttpServer.serveEffect(HttpCacheInspector.middleware({ path: "/inspector", authorize: isFromHere })(router))
+  yield* HttpServer.serveEffect(inspected(router))
   const { address } = yield* HttpServer.HttpServer
   yield* Console.log(introduction("port" in address ? `http://localhost:${address.port}` : address.path))
   yield* Effect.never

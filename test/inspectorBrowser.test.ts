@@ -100,7 +100,7 @@ describeBrowser("the inspector in Chromium", () => {
       for (const name of Object.keys(looks) as ReadonlyArray<keyof typeof looks>) {
         yield* Effect.promise(() => look(opened, port, name))
       }
-    }).pipe(Effect.scoped, Effect.provide(TestServer)), 60_000)
+    }).pipe(Effect.scoped, Effect.provide(TestServer)), 120_000)
 
   it.scoped("is live until it is paused, and collects by its forms", () =>
     Effect.gen(function*() {
@@ -109,24 +109,20 @@ describeBrowser("the inspector in Chromium", () => {
       const origin = `http://127.0.0.1:${ask.port}`
       const opened = yield* browser
       const page = yield* Effect.promise(() => opened.newPage(looks.light))
-      page.setDefaultTimeout(5000)
+      page.setDefaultTimeout(20_000)
       const complaints = complaintsOf(page, origin)
-      const requests = Effect.promise(() => page.locator("#figures div").nth(1).locator("dd").innerText())
-      /** Gives turns and time, until the page says so. */
-      const until = (text: string): Effect.Effect<void> =>
-        Effect.flatMap(requests, (said) =>
-          said.startsWith(text) ? Effect.void : Effect.zipRight(TestClock.adjust("2 seconds"), until(text)))
-      yield* Effect.promise(() =>
-        page.goto(`${origin}/inspector`)
-      )
+      /** Waits until the page says so by itself. */
+      const until = (requests: number) =>
+        Effect.promise(() => page.locator("#figures dd").nth(1).filter({ hasText: `${requests}since` }).waitFor())
+      yield* Effect.promise(() => page.goto(`${origin}/inspector`))
       yield* ask("/products/1")
-      yield* until("1\n")
+      yield* until(1)
       const live = page.getByRole("button", { name: "Live" })
       yield* Effect.promise(() => live.click())
       expect(yield* Effect.promise(() => live.getAttribute("aria-pressed"))).toBe("false")
       yield* ask("/products/1")
       yield* Effect.promise(() => live.click())
-      yield* until("2\n")
+      yield* until(2)
       yield* Effect.promise(async () => {
         await page.getByLabel("URI or path").fill("/products/1")
         await page.getByRole("button", { name: "Forget this URI" }).click()
@@ -143,5 +139,5 @@ describeBrowser("the inspector in Chromium", () => {
         await page.getByText("nothing is stored for the URI").waitFor()
       })
       expect(complaints).toEqual([])
-    }).pipe(Effect.scoped, Effect.provide(TestServer)), 60_000)
+    }).pipe(Effect.scoped, Effect.provide(TestServer)), 120_000)
 })

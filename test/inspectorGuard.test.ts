@@ -35,10 +35,11 @@ describe("options", () => {
     [{ path: "/:any", authorize }, "path is \"/:any\"; it must be"],
     [{ path: "/a", authorize, title: "A" }, "there is no option title; there are path, authorize, unguarded"]
   ])("%j are refused at once", (options, problem) => {
-    for (const door of ["layer", "middleware"] as const) {
-      const make = () => HttpCacheInspector[door](options as never)
-      expect(make).toThrow(TypeError)
-      expect(make).toThrow(`HttpCacheInspector.${door}: ${problem}`)
+    const { layer, middleware } = HttpCacheInspector
+    for (const [door, make] of Object.entries({ layer, middleware })) {
+      const made = () => make(options as never)
+      expect(made).toThrow(TypeError)
+      expect(made).toThrow(`HttpCacheInspector.${door}: ${problem}`)
     }
   })
 })
