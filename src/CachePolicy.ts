@@ -10,7 +10,10 @@ import type * as Duration from "effect/Duration"
 import type * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as checks from "./policy/checks.js"
+import type { VaryField } from "./policy/varying.js"
 import type { QuerySelection } from "./protocol/CacheKey.js"
+
+export { acceptEncoding, acceptLanguage, type VaryField } from "./policy/varying.js"
 
 /**
  * A duration. A bare number is seconds, the unit of `max-age`; also `"10 seconds"` and `Duration.seconds(10)`.
@@ -62,8 +65,9 @@ export interface Options<R = never> {
    */
   readonly staleIfError?: Seconds | undefined
   /**
-   * For how long after an error for which something stale stood in that is answered at once, and the handler is not asked;
-   * what is to be validated always, and what was collected, is. Default 0: each request asks.
+   * For how long after an error for which something stale stood in that is answered at once, and the handler is not asked,
+   * not even where it would now answer, as with a `404`; what is to be validated always, and what was collected, is. Default 0:
+   * each request asks.
    */
   readonly errorBackOff?: Seconds | undefined
   /**
@@ -82,7 +86,10 @@ export interface Options<R = never> {
    * seconds.
    */
   readonly deadline?: Seconds | undefined
-  /** How many may wait for one run of the handler; further requests run it for themselves. Default 10,000. */
+  /**
+   * How many may wait for one run of the handler; further requests run it for themselves, or are answered with what is stale
+   * where they would wait for a refresh. Default 10,000.
+   */
   readonly maxWaiters?: number | undefined
   /**
    * Said to clients, and binding here: a private response is stored only with a `partition`, of whose responses `"public"`
@@ -94,8 +101,11 @@ export interface Options<R = never> {
    * each time and get a quick `304`), or `"nothing"`. Default `"expiry"`.
    */
   readonly clients?: "expiry" | "revalidate" | "nothing" | undefined
-  /** Request fields that select the representation, in union with those of `Defaults`. Default: none. */
-  readonly vary?: ReadonlyArray<string> | undefined
+  /**
+   * Request fields that select the representation, in union with those of `Defaults`: names, or with what is made of a value
+   * before it selects, as by `acceptLanguage`. What the route says of a field counts. Default: none.
+   */
+  readonly vary?: ReadonlyArray<string | VaryField> | undefined
   /**
    * When the handler reads a request field that nothing names: `"vary"` adds it to `Vary`, `"refuse"` does not store,
    * `"ignore"` looks at none but `Cookie` and `Authorization`, and without `expiry` at nothing. Default `"vary"` with

@@ -16,7 +16,7 @@ import { checked } from "./inspector/options.js"
 import { millisOf, withFiber } from "./runtime/effect.js"
 import { runtimeOf } from "./runtime/runtime.js"
 import { explain } from "./server/explain.js"
-import type { App } from "./server/platform.js"
+import { type App, patternsOf } from "./server/platform.js"
 
 interface Placed {
   /**
@@ -83,8 +83,7 @@ export const layer = <R = never>(options: Options<R>) => {
         ({ url }) =>
           answer(given, storage, (request) => explain(router.asHttpEffect(), request), beneath(path, url) ?? "")
       )
-      yield* router.add("*", path as HttpLayerRouter.PathInput, handler)
-      yield* router.add("*", `${path}/*` as HttpLayerRouter.PathInput, handler)
+      for (const pattern of patternsOf(path)) yield* router.add("*", pattern, handler)
     })
   )
 }

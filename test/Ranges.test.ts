@@ -199,6 +199,28 @@ describe("a part of what is being stored", () => {
       expect(runs()).toBe(1)
     }).pipe(Effect.provide(TestServer)))
 
+  it.scoped.each<[string, () => HttpServerResponse.HttpServerResponse, number]>([
+    ["bytes", () => HttpServerResponse.text(whole), 206],
+    [
+      "a stream of known length",
+      () => HttpServerResponse.stream(Stream.make(bytes(whole)), { contentLength: whole.length }),
+      206
+    ],
+    ["a stream of unknown length", () => HttpServerResponse.stream(Stream.make(bytes(whole))), 200]
+  ])(
+    "77: the first request asks for a part of %s, and the whole is stored",
+    ([, answer, status]) =>
+      Effect.gen(function*() {
+        const ask = yield* origin(() => Effect.sync(answer), { expiry: 60 })
+        const part = ["bytes 0-3/10", whole.slice(0, 4)]
+        const first = yield* ask("/", { headers: { range: "bytes=0-3" } })
+        expect(shown(first).slice(0, 3)).toEqual(status === 206 ? [206, ...part] : [200, undefined, whole])
+        yield* ask.settled
+        expect(shown(yield* ask("/", { headers: { range: "bytes=0-3" } }))).toEqual([206, ...part, "hit; ttl=60"])
+        expect([(yield* ask("/")).text, ask.asked.length]).toEqual([whole, 1])
+      }).pipe(Effect.provide(TestServer))
+  )
+
   it.scoped("77: who comes while it is filled gets a part of that, also behind one who wants all", () =>
     Effect.gen(function*() {
       const { answer, open, runs } = yield* gated(true)

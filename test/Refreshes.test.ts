@@ -3,7 +3,8 @@ import { HttpServerRequest, HttpServerResponse } from "@effect/platform"
 import { NodeHttpServerRequest } from "@effect/platform-node"
 import { describe, expect, it } from "@effect/vitest"
 import { Deferred, Effect, Fiber, TestClock } from "effect"
-import { withCache } from "effect-http-cache"
+import { CacheStorage, type HttpCache, withCache } from "effect-http-cache"
+import { activity } from "effect-http-cache/testing"
 import { eventually, isRunning, QuietServer, routes, serve } from "./harness.js"
 import { text, world } from "./runs.js"
 
@@ -148,20 +149,22 @@ describe("stale-while-revalidate", () => {
 
 describe("refreshWait", () => {
   /** The first run answers, and later ones once they may; how a request is answered in the meantime. */
-  const waiting = Effect.gen(function*() {
-    const gates = [yield* Deferred.make<void>(), yield* Deferred.make<void>()]
-    const { ask, ran, settled } = yield* world(
-      (run) => Effect.zipRight(run === 1 ? Effect.void : Deferred.await(gates[run - 2]!), text(run)),
-      { expiry: 10, staleWhileRevalidate: 60, refreshWait: 0.3 }
-    )
-    yield* ask("/")
-    yield* TestClock.adjust("11 seconds")
-    const asked = yield* Effect.fork(ask("/"))
-    yield* eventually(() => ran.times === 2)
-    yield* TestClock.adjust("299 millis")
-    expect(isRunning(asked)).toBe(true)
-    return { ask, asked, gates, ran, settled }
-  })
+  const waitingWith = (options: HttpCache.Options) =>
+    Effect.gen(function*() {
+      const gates = [yield* Deferred.make<void>(), yield* Deferred.make<void>()]
+      const { ask, ran, settled } = yield* world(
+        (run) => Effect.zipRight(run === 1 ? Effect.void : Deferred.await(gates[run - 2]!), text(run)),
+        { expiry: 10, staleWhileRevalidate: 60, refreshWait: 0.3, ...options }
+      )
+      yield* ask("/")
+      yield* TestClock.adjust("11 seconds")
+      const asked = yield* Effect.fork(ask("/"))
+      yield* eventually(() => ran.times === 2)
+      yield* TestClock.adjust("299 millis")
+      expect(isRunning(asked)).toBe(true)
+      return { ask, asked, gates, ran, settled }
+    })
+  const waiting = waitingWith({})
 
   it.scoped("is answered with what a quick refresh brings", () =>
     Effect.gen(function*() {
@@ -194,5 +197,21 @@ describe("refreshWait", () => {
       yield* eventually(() => ran.times === 3)
       yield* Deferred.succeed(gates[1]!, undefined)
       expect((yield* Fiber.join(asked)).text).toBe("run 3")
+    }).pipe(Effect.provide(QuietServer)))
+
+  it.scoped("is answered at once with what is stale where as many wait as may, until one of them leaves", () =>
+    Effect.gen(function*() {
+      // The refresh itself counts, as the request that leads a run does.
+      const { ask, asked, gates } = yield* waitingWith({ maxWaiters: 2 })
+      const another = yield* ask.another
+      expect((yield* another("/")).text).toBe("run 1")
+      yield* TestClock.adjust("1 millis")
+      expect((yield* Fiber.join(asked)).text).toBe("run 1")
+      const next = yield* Effect.fork(ask("/"))
+      const storage = yield* CacheStorage.CacheStorage
+      yield* eventually(() => activity(storage).waiters === 2)
+      expect((yield* another("/")).text).toBe("run 1")
+      yield* Deferred.succeed(gates[0]!, undefined)
+      expect((yield* Fiber.join(next)).text).toBe("run 2")
     }).pipe(Effect.provide(QuietServer)))
 })

@@ -287,4 +287,44 @@ describe("what takes effect", () => {
       expect((yield* ask("/things/1")).cacheStatus).toBe("fwd=uri-miss; stored")
     }).pipe(Effect.provide(Services))
   })
+
+  it.scoped("a collect of all that it names, also where what the handler answers can't be encoded", () => {
+    const Broken = Schema.transform(Schema.String, Schema.String, {
+      decode: (text) => text,
+      encode: () => {
+        throw new Error("a defect")
+      }
+    })
+    const write = <Name extends string>(name: Name, success: Schema.Schema<string>) =>
+      HttpApiEndpoint.put(name, `/things/${name}`).addSuccess(success)
+        .annotate(HttpApiCache.Collects, { also: () => ["/things/list"], groups: () => ["things"] })
+    const read = HttpApiEndpoint.get("read", "/things/:id").setPath(Schema.Struct({ id: Schema.String }))
+      .annotate(HttpApiCache.Policy, { expiry: 60, groups: ({ url }) => url.endsWith("member") ? ["things"] : [] })
+    const api = HttpApi.make("api").add(
+      HttpApiGroup.make("group").add(read).add(write("empty", Schema.NonEmptyString)).add(write("broken", Broken))
+        .add(write("refused", Schema.String))
+    )
+    const group = HttpApiBuilder.group(api, "group", (handlers) =>
+      handlers.handle("read", () => Effect.void)
+        .handle("empty", () => Effect.succeed(""))
+        .handle("broken", () => Effect.succeed(""))
+        .handle("refused", () => Effect.orDie(Schema.decode(Schema.NonEmptyString)("")))
+        .pipe(HttpApiCache.cached(api)))
+    return Effect.gen(function*() {
+      const ask = yield* asking(HttpApiBuilder.api(api).pipe(Layer.provide(group)))
+      const outcomes: Array<unknown> = []
+      for (const name of ["refused", "empty", "broken"]) {
+        const paths = [`/things/${name}`, "/things/list", "/things/member"]
+        yield* Effect.forEach(paths, (path) => ask(path))
+        const { cacheStatus, status } = yield* ask(`/things/${name}`, { method: "PUT" })
+        const then = yield* Effect.forEach(paths, (path) => Effect.map(ask(path), ({ cacheStatus }) => cacheStatus))
+        outcomes.push([name, status, cacheStatus, new Set(then)])
+      }
+      expect(outcomes).toEqual([
+        ["refused", 500, "fwd=method", new Set(["hit; ttl=60"])],
+        ["empty", 400, "fwd=method", new Set(["fwd=uri-miss; stored"])],
+        ["broken", 500, "fwd=method", new Set(["fwd=uri-miss; stored"])]
+      ])
+    }).pipe(Effect.provide(Layer.merge(Services, logged([]))))
+  })
 })

@@ -12,7 +12,7 @@ import {
 import { NodeHttpServer } from "@effect/platform-node"
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Layer, Schema, TestClock } from "effect"
-import { HttpApiCache, HttpCache } from "effect-http-cache"
+import { CachePolicy, HttpApiCache, HttpCache } from "effect-http-cache"
 import { appOfApi, eventually, type Reply, serve, TestServer } from "./harness.js"
 
 const Optional = Schema.optional(Schema.String)
@@ -117,11 +117,14 @@ describe("what a cached endpoint answers", () => {
       )
     }))
 
-  it.scoped("an error is stored where statuses names its status, and no other one is", () => {
+  it.scoped.each<[string, HttpCache.Options, number]>([
+    ["in a list", { ...expiry, statuses: [200, 404] }, 60],
+    ["with an expiry of its own", { ...expiry, statuses: { 404: 5 } }, 5]
+  ])("an error is stored where statuses names its status %s, and no other one is", ([, policy, ttl]) => {
     const endpoint = HttpApiEndpoint.get("get", "/").addError(HttpApiError.NotFound).addError(Full, { status: 409 })
       .setUrlParams(Schema.Struct({ full: Optional }))
     const api = HttpApi.make("api").add(
-      HttpApiGroup.make("group").add(endpoint.annotate(HttpApiCache.Policy, { ...expiry, statuses: [200, 404] }))
+      HttpApiGroup.make("group").add(endpoint.annotate(HttpApiCache.Policy, policy))
     )
     const group = HttpApiBuilder.group(
       api,
@@ -134,7 +137,7 @@ describe("what a cached endpoint answers", () => {
     )
     return Effect.gen(function*() {
       const ask = yield* asking(HttpApiBuilder.api(api).pipe(Layer.provide(group)))
-      for (const outcome of ["fwd=uri-miss; stored", "hit; ttl=60"]) {
+      for (const outcome of ["fwd=uri-miss; stored", `hit; ttl=${ttl}`]) {
         const { cacheStatus, status } = yield* ask("/")
         expect([status, cacheStatus]).toEqual([404, outcome])
       }
@@ -298,5 +301,30 @@ describe("what selects a response", () => {
       const { cache } = yield* HttpCache.lookup(uri, { name: "group.either" })
       expect(cache).toBe("group.either")
       expect(yield* Effect.flip(HttpCache.lookup(uri))).toMatchObject({ _tag: "CacheMiss" })
+    }).pipe(Effect.provide(Services)))
+})
+
+describe("a request field that the policy of an endpoint normalises", () => {
+  const hello = HttpApiEndpoint.get("hello", "/")
+    .setHeaders(Schema.Struct({ "accept-language": Schema.String, "x-a": Optional }))
+    .addSuccess(Schema.String)
+    .annotate(HttpApiCache.Policy, { ...expiry, vary: [CachePolicy.acceptLanguage(["en", "de"])] })
+  const api = HttpApi.make("api").add(HttpApiGroup.make("group").add(hello))
+
+  it.scoped("is given to its handler so, beside what it reads of the others", () =>
+    Effect.gen(function*() {
+      let runs = 0
+      const live = HttpApiBuilder.group(api, "group", (handlers) =>
+        handlers.handle("hello", ({ headers }) =>
+          Effect.sync(() =>
+            `${headers["accept-language"]} ${headers["x-a"]} ${++runs}`
+          )).pipe(HttpApiCache.cached(api)))
+      const ask = yield* asking(Layer.provide(HttpApiBuilder.api(api), live))
+      const asks = (headers: Record<string, string>) =>
+        Effect.map(ask("/", { headers }), ({ text }): unknown =>
+          JSON.parse(text))
+      expect(yield* asks({ "accept-language": "de-CH, en;q=0.5" })).toBe("de undefined 1")
+      expect(yield* asks({ "accept-language": "de" })).toBe("de undefined 1")
+      expect(yield* asks({ "accept-language": "de", "x-a": "1" })).toBe("de 1 2")
     }).pipe(Effect.provide(Services)))
 })

@@ -10,7 +10,7 @@ import {
 } from "@effect/platform"
 import { NodeHttpServerRequest } from "@effect/platform-node"
 import { Context, Effect, Option, Schema, Stream } from "effect"
-import { type CacheStorage, type CollectableCacheStorage, HttpCache, withCache } from "effect-http-cache"
+import { CachePolicy, type CacheStorage, type CollectableCacheStorage, HttpCache, withCache } from "effect-http-cache"
 import type * as Http from "node:http"
 import type { Dice } from "./simulation.js"
 
@@ -156,9 +156,25 @@ const seeing = (dice: Dice, ownVary: boolean) => {
 /** All that says who is asking. */
 const partition = Effect.map(Request, ({ headers }) => JSON.stringify([headers["cookie"], headers["authorization"]]))
 
+const varying: ReadonlyArray<string | CachePolicy.VaryField> = [
+  "X-A",
+  "x-b",
+  "Accept-Language",
+  CachePolicy.acceptLanguage(["en", "fr"]),
+  CachePolicy.acceptEncoding(["gzip"]),
+  { field: "X-A", as: (value) => value?.startsWith("1") === true ? undefined : "another" },
+  {
+    field: "x-b",
+    as: (value) => {
+      if (value === "1") throw new Error("one")
+      return value
+    }
+  }
+]
+
 const optionsOf = (dice: Dice): HttpCache.Options<HttpServerRequest.HttpServerRequest> => ({
   query: dice.one(["all", "all", "none", { only: ["q"] }, { except: ["utm"] }] as const),
-  ...(dice.is(0.2) ? { vary: [dice.one(["X-A", "x-b", "Accept-Language"])] } : {}),
+  ...(dice.is(0.2) ? { vary: [dice.one(varying)] } : {}),
   ...(dice.is(0.2) ? { partition } : {}),
   ...(dice.is(0.1) ? { cacheControl: "public" } : {})
 })

@@ -34,7 +34,7 @@ import {
 } from "@effect/platform"
 import { type HttpApp, HttpRouter, HttpServerRequest, HttpServerResponse } from "@effect/platform"
 import { Context, Effect, Layer, Schema, TestClock } from "effect"
-import { HttpApiCache, HttpCache, InMemoryCacheStorage, withCache, withCollect } from "effect-http-cache"
+import { CachePolicy, HttpApiCache, HttpCache, InMemoryCacheStorage, withCache, withCollect } from "effect-http-cache"
 import { expectCacheStatus, Faults, layerFaulty } from "effect-http-cache/testing"
 declare const router: HttpRouter.HttpRouter
 declare const app: HttpApp.Default
@@ -57,7 +57,41 @@ const preludeFor = (code: string): string =>
     return name === undefined || !new RegExp(`const ${name}\\b`).test(code)
   }).join("\n")
 
+/** The calls of the library that stand in the tables for who comes from another cache. */
+const callsOf = (document: string): ReadonlyArray<string> =>
+  rowsUnder(document, "theirs").flatMap(([, ours]) => [...ours!.matchAll(/`([^`]+\([^`]*)`/g)].map(([, code]) => code!))
+
+/** Where who searches for a word is led to: it stands in a heading there, or in the README beside the link. */
+const searches = [
+  ["purge", "README.md"],
+  ["tags", "docs/groups.md"],
+  ["Redis", "docs/storages.md"],
+  ["cluster", "docs/storages.md"],
+  ["several processes", "docs/storages.md"],
+  ["gzip", "docs/compression.md"],
+  ["nginx", "docs/compression.md"],
+  ["CORS", "docs/cors.md"],
+  ["graceful", "docs/shutdown.md"],
+  ["Bun", "docs/effect4.md"],
+  ["logout", "docs/browsers.md"],
+  ["reload", "docs/browsers.md"],
+  ["HttpLayerRouter", "docs/layer-router.md"],
+  ["apicache", "docs/coming-from.md"],
+  ["Nitro", "docs/coming-from.md"],
+  ["ASP.NET", "docs/coming-from.md"],
+  ["Varnish", "docs/coming-from.md"]
+] as const
+
 describe("README and guides", () => {
+  it.each(searches)("lead who searches for \"%s\" to %s", (word, document) => {
+    const isHere = (text: string) => text.toLowerCase().includes(word.toLowerCase())
+    const headings = read(document).split("\n").filter((line) => line.startsWith("#"))
+    const beside = read("README.md").split("\n").filter((line) =>
+      document === "README.md" ? line.includes(word) : line.includes(`](${document}`)
+    )
+    expect([...headings, ...beside].some(isHere)).toBe(true)
+  })
+
   it("have code that compiles", () => {
     const sources = new Map<string, string>(documents.flatMap((document) =>
       codeOf(document).map((code, index) =>
@@ -67,22 +101,31 @@ describe("README and guides", () => {
         ] as const
       )
     ))
+    const calls = callsOf("docs/coming-from.md")
+    expect(calls.length).toBeGreaterThan(40)
+    const ofTables = calls.map((call, index) => `export const call${index} = ${call}`)
+    sources.set("calls.ts", `${prelude}\n${ofTables.join("\n")}`)
     for (
       const document of [
         "README.md",
+        "docs/browsers.md",
         "docs/client.md",
+        "docs/compression.md",
+        "docs/cors.md",
         "docs/groups.md",
         "docs/http-api.md",
+        "docs/layer-router.md",
         "docs/options.md",
         "docs/privacy.md",
         "docs/operations.md",
+        "docs/shutdown.md",
         "docs/storage.md"
       ]
     ) {
       expect(codeOf(document).length, document).toBeGreaterThan(0)
     }
     expect(problemsOf(sources)).toEqual([])
-  }, 60_000)
+  }, 180_000)
 
   it("have a row for each word of detail, and no other", () => {
     const rows = rowsUnder("docs/cache-status.md", "`detail`")

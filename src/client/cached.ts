@@ -88,9 +88,8 @@ const collecting = <E, R>(request: Request<E, R>, storage: CollectableCacheStora
   ...request,
   origin: request.origin.with((sent) =>
     invalidate.collecting(sent, request, storage, {
-      changed: ({ headers, status }) => ({ status, fields: headers }),
-      changedBy: (cause) => Effect.succeed(changedBy(cause)),
-      more: () => Effect.succeed({ targets: [], groups: [] }),
+      changed: ({ headers, status }) => ({ status, fields: headers, more: invalidate.nothing }),
+      changedBy: (cause) => Effect.succeed({ ...changedBy(cause), more: invalidate.nothing }),
       style: {}
     })
   )

@@ -46,7 +46,7 @@ const statusOf = (cause: Cause.Cause<unknown>): number => {
 }
 
 /** Who did not hear an answer does not know whether something was changed. */
-export const changedBy = (cause: Cause.Cause<unknown>): invalidate.Changed => {
+export const changedBy = (cause: Cause.Cause<unknown>): Omit<invalidate.Changed, "more"> => {
   const status = statusOf(cause)
   const fields = refusedOf(errorOf(cause))?.headers
   return fields !== undefined || status === 400 ? { status, fields: fields ?? {} } : { status: 200, fields: {} }

@@ -39,6 +39,7 @@ export const arrived = (request: Request): Arrived | undefined => {
     view: {
       method: request.method,
       fields: Fields.merged(own, Fields.copy(known, digest)),
+      isUnnormalised: false,
       target,
       ownOrigin: origin,
       url: CacheKey.pathOf(target),

@@ -20,6 +20,7 @@ const handled = new Set(["GET", "HEAD", "QUERY"])
 
 const byMethod: Bypass = { reason: "method" }
 const byRoute: Bypass = { reason: "bypass" }
+const byField: Bypass = { reason: "bypass", detail: "field" }
 const byContent: Bypass = { reason: "bypass", detail: "body" }
 const bySwitch: Bypass = { reason: "bypass", detail: "disabled" }
 
@@ -29,6 +30,7 @@ export const bypassOf = <Res, E, R>(
 ): Effect.Effect<Bypass | undefined> => {
   if (!handled.has(view.method)) return Exit.succeed(byMethod)
   if (view.isAmbiguous || view.asksToUpgrade || origin.isBypassed) return Exit.succeed(byRoute)
+  if (view.isUnnormalised) return Exit.succeed(byField)
   if (view.hasBody && view.method !== "QUERY") return Exit.succeed(byContent)
   if (policy.enabled === undefined) return Exit.succeed(undefined)
   // A switch that can't be asked never fails a request.
@@ -80,9 +82,13 @@ const passWith = <Res, E, R>(
   })
 }
 
-/** A `POST` may answer later requests with `GET`, where it says so (RFC 9110 §9.3.3) and the origin's fields decide. */
+/**
+ * A `POST` may answer later requests with `GET`, where it says so (RFC 9110 §9.3.3), the origin's fields decide, and its handler
+ * sees what a `GET` would be answered by.
+ */
 export const mayAnswerGet = <Res, E, R>({ policy, view }: CacheRequest<Res, E, R>): boolean =>
-  view.method === "POST" && policy.expiry === undefined && !policy.isPartitioned && policy.enabled === undefined
+  view.method === "POST" && policy.expiry === undefined && !policy.isPartitioned && policy.enabled === undefined &&
+  policy.normalising.size === 0
 
 /** The fill begins before the handler runs: of the collects, only those of its own run may lie between. */
 const passAndStore = <Res, E, R>(

@@ -15,28 +15,29 @@ import * as enclosing from "./enclosing.js"
 import type { Asked } from "./request.js"
 import * as spellings from "./spellings.js"
 
-/** As far as it decides what is forgotten. */
-export interface Changed {
-  readonly status: number
-  readonly fields: Fields.Fields
-}
-
-/** What a handler that was interrupted may have done. */
-const interrupted: Changed = { status: 200, fields: {} }
-
 /** More to forget, once it is known that something is. */
 export interface More {
   readonly targets: ReadonlyArray<CacheKey.Target>
   readonly groups: ReadonlyArray<string>
 }
 
-const nothing: More = { targets: [], groups: [] }
+export const nothing: Effect.Effect<More> = Effect.succeed({ targets: [], groups: [] })
+
+/** What a handler came to, as far as it decides what is forgotten. */
+export interface Changed {
+  readonly status: number
+  readonly fields: Fields.Fields
+  readonly more: Effect.Effect<More>
+}
+
+/** What a handler that was interrupted may have done. */
+const interrupted: Changed = { status: 200, fields: {}, more: nothing }
 
 /**
  * Runs the handler, and forgets what it has changed. Once the handler has succeeded nothing interrupts the collect, and the
  * response goes out after it. A handler that was interrupted may have written before.
  *
- * `changedBy` says what a failure is answered with; `more` names more to forget; it is done in this style.
+ * `changedBy` says what a failure is answered with; it is done in this style.
  */
 export const collecting = <A, E, R>(
   handler: Effect.Effect<A, E, R>,
@@ -45,17 +46,15 @@ export const collecting = <A, E, R>(
   options: {
     readonly changed: (response: A) => Changed
     readonly changedBy: (cause: Cause.Cause<E>) => Effect.Effect<Changed>
-    readonly more: (response: A) => Effect.Effect<More>
     readonly style: CollectableCacheStorage.CollectStyle
   }
 ): Effect.Effect<A, E, R> => {
-  const collect = (changed: Changed, more: Effect.Effect<More> = Effect.succeed(nothing)) =>
-    collectChanged(asked, storage, changed, more, options.style)
+  const collect = (changed: Changed) => collectChanged(asked, storage, changed, options.style)
   return Effect.uninterruptibleMask((restore) =>
     Effect.onExit(restore(handler), (exit) => {
-      if (exit._tag === "Success") return collect(options.changed(exit.value), options.more(exit.value))
+      if (exit._tag === "Success") return collect(options.changed(exit.value))
       if (isInterrupted(exit.cause)) return collect(interrupted)
-      return Effect.flatMap(options.changedBy(exit.cause), (changed) => collect(changed))
+      return Effect.flatMap(options.changedBy(exit.cause), collect)
     })
   )
 }
@@ -63,8 +62,7 @@ export const collecting = <A, E, R>(
 const collectChanged = (
   asked: Asked,
   storage: CollectableCacheStorage.Service,
-  { fields, status }: Changed,
-  more: Effect.Effect<More>,
+  { fields, more, status }: Changed,
   style: CollectableCacheStorage.CollectStyle
 ): Effect.Effect<void> => {
   const { above, policy, runtime, view } = asked

@@ -21,9 +21,12 @@ export interface View {
   readonly method: string
   /**
    * The end-to-end fields, without those that `Connection` lists: the host as the key has it, or, where a canonical origin
-   * takes its place there, as the request names it, lower-case and without a default port; preferences in their one spelling.
+   * takes its place there, as the request names it, lower-case and without a default port; preferences in their one spelling;
+   * what the route normalises as it does.
    */
   readonly fields: Fields.Fields
+  /** What the route normalises can't be: `fields` has it as it came. */
+  readonly isUnnormalised: boolean
   readonly target: CacheKey.Target
   /** What the request says of scheme and host, also where a canonical origin takes the place of that. */
   readonly ownOrigin: string

@@ -44,10 +44,16 @@ const isAnswered = <Res, E>(fetched: Exclude<Fetched<Res, E>, { readonly _tag: "
   return Validation.saysWhatIs(status)
 }
 
-/** Waits for the revalidation of this item that runs, for as long as the route does. */
+/** Waits for the revalidation of this item that runs, for as long as the route does, unless too many do. */
 export const refreshed = <Res, E, R>(request: CacheRequest<Res, E, R>, item: CacheItem): Effect.Effect<void> => {
-  const { clock, policy: { refreshWait }, runtime } = request
-  return runtime.singleFlight.watch(group.flightOf(request, item), clock, refreshWait)
+  const { clock, policy: { maxWaiters, refreshWait }, runtime } = request
+  return Effect.flatMap(
+    runtime.singleFlight.watch(group.flightOf(request, item), clock, refreshWait, maxWaiters),
+    (refused) =>
+      refused === undefined
+        ? Effect.void
+        : limitReached(runtime, refused, "and requests are answered with what is stale")
+  )
 }
 
 /**

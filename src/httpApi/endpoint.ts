@@ -16,7 +16,8 @@ export type Given = { readonly request: HttpServerRequest }
 
 type Handler<E, R> = (given: Given) => Effect.Effect<unknown, E, R>
 
-type Answer<E, R> = (given: Given) => App<E | HttpApiDecodeError, R>
+/** `handled` is told that the handler has succeeded, whatever becomes of what it answered. */
+type Answer<E, R> = (given: Given, handled?: () => void) => App<E | HttpApiDecodeError, R>
 
 /**
  * Answers with a response, as the platform would make it further outside. `isCached`: the handler is given the request and the
@@ -36,13 +37,14 @@ export const answering = <E, R>(
       onNone: () => Effect.succeed({ ...given, request }),
       onSome: (decode) => Effect.map(decode(request.headers), (headers) => ({ ...given, request, headers }))
     })
-  return (given) =>
+  return (given, handled) =>
     HttpServerRequest.pipe(
       Effect.flatMap((request) => shown(given, request)),
       Effect.flatMap(handler),
-      Effect.flatMap((answer) =>
-        HttpServerResponse.isServerResponse(answer) ? Effect.succeed(answer) : success(answer)
-      ),
+      Effect.flatMap((answer) => {
+        handled?.()
+        return HttpServerResponse.isServerResponse(answer) ? Effect.succeed(answer) : success(answer)
+      }),
       Effect.catchIf(ParseResult.isParseError, HttpApiDecodeError.refailParseError)
     )
 }

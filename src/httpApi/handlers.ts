@@ -71,9 +71,13 @@ const handlerOf = <R>(
   }
   if (collects !== undefined) {
     const options = annotations.collectOptions(place, collects)
-    const collect = collecting(policies.resolveCollect("HttpApiCache.Collects", options), options, true)
+    const resolved = policies.resolveCollect("HttpApiCache.Collects", options)
     const answer = answering(endpoint, handler, false)
-    return (given: Given) => tellingOfOthers(known, collect(answer(given)))
+    return (given: Given) => {
+      let hasWritten = false
+      const collect = collecting(resolved, options, true, () => hasWritten)
+      return tellingOfOthers(known, collect(answer(given, () => void (hasWritten = true))))
+    }
   }
   return undefined
 }

@@ -6,9 +6,11 @@ import { freshAtOnce, hitAtOnce } from "../engine/handle.js"
 import type { Outgoing, View } from "../engine/origin.js"
 import { type Answering, type Asked, lookupOf } from "../engine/request.js"
 import { report, type Reported } from "../engine/report.js"
+import type { Policy } from "../policy/policy.js"
 import * as CacheControl from "../protocol/CacheControl.js"
 import type * as Fields from "../protocol/Fields.js"
 import type * as Reuse from "../protocol/Reuse.js"
+import * as Vary from "../protocol/Vary.js"
 import * as metrics from "../runtime/metrics.js"
 import { comesBy, type Lane as Told } from "../server/lane.js"
 import { fieldsOf, isEncrypted, isLengthUnsaid } from "../server/request.js"
@@ -62,6 +64,7 @@ class MessageView implements View {
   readonly ownOrigin: string
   readonly url: string
   readonly isRewritten = false
+  readonly isUnnormalised = false
   readonly hasBody = false
   readonly isAmbiguous = false
   readonly asksToUpgrade = false
@@ -70,7 +73,7 @@ class MessageView implements View {
   private made: Fields.Fields | undefined
 
   constructor(
-    { host, method, ownOrigin, target, url }: Omit<View, "fields"> & { readonly host: string },
+    { host, method, ownOrigin, target, url }: Omit<View, "fields" | "isUnnormalised"> & { readonly host: string },
     headers: Fields.Fields
   ) {
     this.method = method
@@ -83,6 +86,13 @@ class MessageView implements View {
 
   get fields(): Fields.Fields {
     return this.made ??= fieldsOf(this.headers, this.host)
+  }
+
+  /** `false`: a field can't be normalised. */
+  normalise(by: Policy["normalising"]): boolean {
+    const normalised = Vary.normalised(this.fields, by)
+    this.made = normalised
+    return normalised !== undefined
   }
 }
 
@@ -156,6 +166,7 @@ export class Lane implements Told {
     if ((own["content-length"] ?? "0") !== "0" || isLengthUnsaid(own, message)) return undefined
     const { cache, clock, policy, runtime, storage } = known
     const view = new MessageView(known.view, own)
+    if (policy.normalising.size > 0 && !view.normalise(policy.normalising)) return undefined
     const lookup = lookupOf(known.key, known.identity, view, known.selection)
     const fresh = freshAtOnce({ cache, clock, lookup, policy, runtime, storage })
     if (fresh === undefined) return undefined

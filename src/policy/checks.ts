@@ -7,8 +7,10 @@ import { maxSeconds } from "../protocol/CacheControl.js"
 import type { QuerySelection } from "../protocol/CacheKey.js"
 import * as CacheGroups from "../protocol/CacheGroups.js"
 import * as Fields from "../protocol/Fields.js"
+import { uncounted } from "../protocol/Reads.js"
 import * as Vary from "../protocol/Vary.js"
 import type { DefaultOptions, Options, Seconds } from "../CachePolicy.js"
+import type { VaryField } from "./varying.js"
 
 const oneOf = (...words: ReadonlyArray<unknown>): Check =>
   unless((value) => words.includes(value), `one of ${words.map((word) => JSON.stringify(word)).join(", ")}`)
@@ -89,13 +91,27 @@ const isStatus = (value: unknown): boolean =>
 /** A token may have a `*`, but no field has one in its name. */
 const isFieldName = (name: unknown): boolean => isString(name) && Fields.isToken(name) && !name.includes("*")
 
+const isVarying = (value: unknown): value is string | VaryField =>
+  isFieldName(value) ||
+  (isRecord(value) && Object.keys(value).every((name) => name === "field" || name === "as") &&
+    isFieldName(value["field"]) && isFunction(value["as"]))
+
 const vary: Check = (value) => {
-  if (!listOf(isFieldName)(value)) {
-    return "a list of request field names, such as [\"Accept-Language\"]"
+  if (!Array.isArray(value) || !value.every(isVarying)) {
+    return "a list of request field names, such as [\"Accept-Language\"], or of { field, as } with a function that normalises " +
+      "the field's value"
   }
-  return Vary.isPersonal((value as ReadonlyArray<string>).map((name) => name.toLowerCase()))
-    ? "without Cookie and Authorization, which nearly every client sends differently; to keep a copy for each user, " +
+  const names = value.map((each) => (isString(each) ? each : each.field).toLowerCase())
+  if (Vary.isPersonal(names)) {
+    return "without Cookie and Authorization, which nearly every client sends differently; to keep a copy for each user, " +
       "name the user with the option partition"
+  }
+  const normalised = names.filter((_, index) => !isString(value[index]))
+  if (normalised.some((name) => uncounted.has(name))) {
+    return "without { field, as } for a field that is part of the key, or that HTTP evaluates itself"
+  }
+  return normalised.some((name) => names.indexOf(name) !== names.lastIndexOf(name))
+    ? "without another member for a field that has { field, as }"
     : undefined
 }
 
@@ -103,6 +119,32 @@ const isOrigin = (value: unknown): value is string => {
   if (!isString(value) || !/^https?:\/\/[^*]+$/.test(value)) return false
   return URL.canParse(value) && new URL(value).origin === value
 }
+
+// RFC 5646 §2.1
+const isLanguage = (tag: unknown): boolean => isString(tag) && /^[a-z]{1,8}(?:-[a-z0-9]{1,8})*$/i.test(tag)
+
+const isNotEmpty = (value: unknown): boolean => Array.isArray(value) && value.length > 0
+
+/** What a server has, by preference. Throws a `TypeError` where it is no list of such. */
+const offered =
+  (where: string, what: string, expected: string, isRight: (value: unknown) => boolean) => (given: unknown) => {
+    if (isRight(given)) return
+    throw new TypeError(`${where}: the ${what} are ${show(given)}; they must be ${expected}`)
+  }
+
+export const languages = offered(
+  "CachePolicy.acceptLanguage",
+  "languages",
+  "a list of language tags, such as [\"en\", \"pt-BR\"], the default first",
+  (value) => isNotEmpty(value) && listOf(isLanguage)(value)
+)
+
+export const codings = offered(
+  "CachePolicy.acceptEncoding",
+  "codings",
+  "a list of content codings, such as [\"br\", \"gzip\"], the best first",
+  (value) => isNotEmpty(value) && listOf(isFieldName)(value)
+)
 
 /** An origin that a caller gives. Throws a `TypeError` where it is none. */
 export const originOf = (where: string, origin: string): string => {

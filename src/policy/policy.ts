@@ -16,6 +16,8 @@ export interface Policy extends Storability.Policy, Advice {
   /** There is a `partition`: private responses are stored, a copy for each. */
   readonly isPartitioned: boolean
   readonly unkeyed: "vary" | "refuse" | "ignore"
+  /** By the fields that are normalised for key and handler. */
+  readonly normalising: ReadonlyMap<string, Vary.Normalise>
   readonly query: QuerySelection
   readonly etag: "strong" | "weak" | "none"
   readonly cookies: "refuse" | "strip" | "store"
@@ -71,6 +73,16 @@ const statusesOf = (given: Statuses): ReadonlyMap<number, number | undefined> =>
       ...Object.entries(given).map(([status, expiry]) => [Number(status), millisOf(expiry)] as const)
     ])
 
+type Varying = NonNullable<Options["vary"]>
+
+const fieldOf = (each: Varying[number]): string => (typeof each === "string" ? each : each.field).toLowerCase()
+
+/** What is said last of a field counts. */
+const normalisingOf = (varying: Varying): ReadonlyMap<string, Vary.Normalise> => {
+  const last = new Map(varying.map((each) => [fieldOf(each), each]))
+  return new Map([...last].flatMap(([field, each]) => typeof each === "string" ? [] : [[field, each.as]]))
+}
+
 const merge = <R>(
   route: Options<R>,
   defaults: DefaultOptions,
@@ -83,6 +95,7 @@ const merge = <R>(
   const partition = route.partition ?? defaults.partition
   const cacheStatus = route.cacheStatus ?? defaults.cacheStatus ?? {}
   const bypass = route.bypass ?? defaults.bypass
+  const varying = [...defaults.vary ?? [], ...route.vary ?? []]
   return {
     shared: true,
     name: route.name,
@@ -99,7 +112,8 @@ const merge = <R>(
     retain: millisOf(route.retain ?? defaults.retain),
     cacheControl: route.cacheControl ?? defaults.cacheControl,
     clients: route.clients ?? defaults.clients ?? "expiry",
-    vary: Vary.union(Vary.of(route.vary ?? []), Vary.of(defaults.vary ?? [])),
+    vary: Vary.of(varying.map(fieldOf)),
+    normalising: normalisingOf(varying),
     unkeyed: route.unkeyed ?? defaults.unkeyed ?? (expiry === undefined ? "ignore" : "vary"),
     partition,
     isPartitioned: partition !== undefined,

@@ -19,6 +19,7 @@ export const details = {
   "cookies": "the response sets cookies",
   "credentials": "the handler read Cookie or Authorization",
   "disabled": "Defaults.enabled says no",
+  "field": "what vary makes of a field failed, or is no value of a field",
   "groups": "it is of more than 256 groups, or of one that has no name: what can't be named can't be collected",
   "head": "a response to HEAD has no content to store",
   "live": "a stream of events is for whoever listens now: text/event-stream and its kin",

@@ -93,6 +93,32 @@ export const spelled = (fields: Fields.Fields, names: Vary = []): Fields.Fields 
   return changed ?? fields
 }
 
+/** Makes of a field's value, `undefined` where it is absent, the one that selects in its place; `undefined`: none. */
+export type Normalise = (value: string | undefined) => string | undefined
+
+// RFC 9110 §5.5
+const isValue = (value: unknown): value is string =>
+  typeof value === "string" && /^[\t\x20-\x7e\x80-\xff]*$/.test(value)
+
+/** The fields with what is made of some, in canonical spelling before and after; `undefined` where no value can be made. */
+export const normalised = (fields: Fields.Fields, by: ReadonlyMap<string, Normalise>): Fields.Fields | undefined => {
+  if (by.size === 0) return fields
+  const changed = Fields.copy(fields)
+  for (const [name, normalise] of by) {
+    const value = Fields.get(fields, name)
+    let made: unknown
+    try {
+      made = normalise(value === undefined ? undefined : canonical(name, value))
+    } catch {
+      return undefined
+    }
+    if (made === undefined) delete changed[name]
+    else if (isValue(made)) changed[name] = canonical(name, made)
+    else return undefined
+  }
+  return changed
+}
+
 /** Whether these fields have their canonical spelling: a request with another one is answered as if it had this. */
 export const isSpelled = (fields: Fields.Fields, names: Vary): boolean =>
   names.every((name) => {

@@ -102,13 +102,18 @@ export class SingleFlight {
     return this.flights.has(key)
   }
 
-  /** Waits for what the flight of this key comes to, if there is one, for so many milliseconds at most. */
-  watch(key: string, clock: Clock.Clock, millis: number): Effect.Effect<void> {
+  /** Waits for what the flight of this key comes to, if there is one, for so many milliseconds at most, as one of its waiters. */
+  watch(key: string, clock: Clock.Clock, millis: number, maxWaiters: number): Effect.Effect<"waiters" | undefined> {
     return Effect.suspend(() => {
       const flight = this.flights.get(key)
-      if (flight === undefined || flight.arrived !== undefined) return Exit.void
+      if (flight === undefined || flight.arrived !== undefined) return Exit.succeed(undefined)
+      if (flight.waiters >= maxWaiters) return Exit.succeed("waiters")
       const arrival = flight.arrival ??= deferred()
-      return Effect.raceFirst(Effect.asVoid(ended(arrival)), this.ground.timeouts.passing(clock, millis))
+      return Effect.acquireUseRelease(
+        Effect.sync(() => this.enter(flight)),
+        () => Effect.as(Effect.raceFirst(ended(arrival), this.ground.timeouts.passing(clock, millis)), undefined),
+        () => Effect.andThen(Effect.sync(() => metrics.waiters(-1)), this.left(flight))
+      )
     })
   }
 
@@ -130,8 +135,7 @@ export class SingleFlight {
         if (running !== undefined) {
           if (isOwn(running, plan.asker)) return Exit.succeed("own")
           if (running.waiters >= maxWaiters) return Exit.succeed("waiters")
-          running.waiters++
-          metrics.waiters(1)
+          this.enter(running)
           link(plan.span, running.span)
           const waited = Effect.onExit(this.wait(running), () => Effect.sync(() => metrics.waiters(-1)))
           return Effect.map(waited, (exit) => ({ exit, isJoined: true }))
@@ -184,6 +188,19 @@ export class SingleFlight {
     return flight
   }
 
+  private enter<A>(flight: Flight<A>): void {
+    flight.waiters++
+    metrics.waiters(1)
+  }
+
+  /** One who waited has left: the last to leave before the value came interrupts the run. */
+  private left<A>(flight: Flight<A>): Effect.Effect<unknown> {
+    flight.waiters--
+    if (flight.completed !== undefined || flight.waiters > 0) return Effect.void
+    this.leave(flight)
+    return flight.fiber === undefined ? Effect.void : interruptLater(flight.fiber)
+  }
+
   private leave<A>(flight: Flight<A>): void {
     if ((this.flights.get(flight.key) as Flight<A> | undefined) === flight) this.flights.delete(flight.key)
   }
@@ -234,13 +251,10 @@ export class SingleFlight {
     return fiber
   }
 
-  /**
-   * Waits for the value. Whoever leaves ends nothing for the others; the last to leave before the value came interrupts the
-   * run. `left` is run where this request leaves.
-   */
+  /** Waits for the value. Whoever leaves ends nothing for the others. `leaving` is run where this request leaves. */
   private wait<A>(
     flight: Flight<A>,
-    left?: (by: Cause.Cause<never>) => Effect.Effect<unknown>
+    leaving?: (by: Cause.Cause<never>) => Effect.Effect<unknown>
   ): Effect.Effect<Exit.Exit<A>> {
     if (flight.arrived !== undefined) {
       flight.waiters--
@@ -248,12 +262,9 @@ export class SingleFlight {
     }
     flight.arrival ??= deferred()
     return Effect.onExit(Effect.interruptible(ended(flight.arrival)), (exit) => {
-      flight.waiters--
-      if (Exit.isSuccess(exit)) return Effect.void
-      const own = left === undefined ? Effect.void : left(exit.cause)
-      if (flight.completed !== undefined || flight.waiters > 0) return own
-      this.leave(flight)
-      return flight.fiber === undefined ? own : Effect.andThen(interruptLater(flight.fiber), own)
+      if (Exit.isSuccess(exit)) return Effect.sync(() => flight.waiters--)
+      const own = leaving === undefined ? Effect.void : leaving(exit.cause)
+      return Effect.andThen(this.left(flight), own)
     })
   }
 

@@ -1,7 +1,7 @@
 /** Puts a cache around a handler of the platform's server. */
 import { causeResponse } from "@effect/platform/HttpServerError"
 import { HttpServerRequest } from "@effect/platform/HttpServerRequest"
-import type * as HttpServerResponse from "@effect/platform/HttpServerResponse"
+import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
 import type * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -109,9 +109,9 @@ export interface Collects extends CollectStyle {
   readonly groups?: NamesOf
 }
 
-/** `tells`: no cache around it does. */
+/** `tells`: no cache around it does. `hasWritten`: where it fails, its writes were done before. */
 export const collecting =
-  <RP>(policies: Policies<RP>, { also, groups, soft }: Collects, tells: boolean) =>
+  <RP>(policies: Policies<RP>, { also, groups, soft }: Collects, tells: boolean, hasWritten = () => false) =>
   <A extends Respondable, E, R>(
     handler: Effect.Effect<A, E, R>
   ): App<E, R | CacheStorage | CollectableCacheStorage> =>
@@ -138,19 +138,24 @@ export const collecting =
           Effect.try({ try: () => read(names(native, response)), catch: (error) => error }).pipe(
             Effect.catchAll((error) => Effect.as(Effect.logWarning(`effect-http-cache: ${error}`), []))
           )
+      const changed = (response: Response): invalidate.Changed => ({
+        status: response.status,
+        fields: response.headers,
+        more: Effect.all({
+          targets: told(
+            also,
+            response,
+            (uris) => Array.from(uris).flatMap((uri) => resolve("withCollect: also", uri, asked.view.target))
+          ),
+          groups: told(groups, response, (groups) => groupsOf("withCollect: groups", groups))
+        })
+      })
       const collects = invalidate.collecting(answering, asked, storage, {
-        changed: ({ headers, status }) => ({ status, fields: headers }),
+        changed,
         changedBy: (cause) =>
-          Effect.map(causeResponse(cause), ([{ headers, status }]) => ({ status, fields: headers })),
-        more: (response) =>
-          Effect.all({
-            targets: told(
-              also,
-              response,
-              (uris) => Array.from(uris).flatMap((uri) => resolve("withCollect: also", uri, asked.view.target))
-            ),
-            groups: told(groups, response, (groups) => groupsOf("withCollect: groups", groups))
-          }),
+          hasWritten()
+            ? Effect.succeed(changed(HttpServerResponse.empty()))
+            : Effect.map(causeResponse(cause), ([response]) => changed(response)),
         style: { soft }
       })
       if (!tells) return collects

@@ -34,7 +34,7 @@ export const operation = <A, E, R>(
 
 /**
  * The fresh item that a `GET` for a URI would be answered with: everybody's, unless `partition` says whose. `headers` are
- * the request fields that select a variant, and `name` is that of the cache, where it has one. Fails with `CacheMiss` where
+ * the request fields that select a variant, as the route normalises them, and `name` is that of the cache, where it has one. Fails with `CacheMiss` where
  * nothing fresh is stored, and with `CacheStorageError` where the storage fails. Dies when a path is given and the origin isn't
  * known.
  *

@@ -56,7 +56,7 @@ export class ServerOrigin<A extends Respondable, E, R> implements Origin<Respons
     policy: ServerPolicy<R>,
     context: Context.Context<never>,
     clock: Clock.Clock,
-    view: View = requests.view(request, policy.origin),
+    view: View = requests.view(request, policy.origin, policy.normalising),
     given: object = handler
   ) {
     this.handler = handler

@@ -75,6 +75,12 @@ export const failedAs = (request: HttpServerRequest, error: unknown): unknown =>
   })
 }
 
+/** The patterns of routes that are a path and all beneath it. */
+export const patternsOf = (path: string): ReadonlyArray<HttpLayerRouter.PathInput> => {
+  const own = path as HttpLayerRouter.PathInput
+  return [own, `${own}/*` as HttpLayerRouter.PathInput]
+}
+
 /** The names of fields whose values are not shown. */
 export const redactedNames = (fiber: Caller): ReadonlyArray<string | RegExp> =>
   fiber.getFiberRef(Headers.currentRedactedNames)

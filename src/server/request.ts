@@ -6,6 +6,7 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import type { View } from "../engine/origin.js"
+import type { Policy } from "../policy/policy.js"
 import * as CacheKey from "../protocol/CacheKey.js"
 import * as Fields from "../protocol/Fields.js"
 import * as Vary from "../protocol/Vary.js"
@@ -99,8 +100,14 @@ export const fieldsOf = (headers: Fields.Fields, host: string): Fields.Fields =>
   return Vary.spelled(fields)
 }
 
+const asTheyAre: Policy["normalising"] = new Map()
+
 /** `origin` replaces what the request says of scheme and host. */
-export const view = (given: HttpServerRequest, origin: string | undefined): View => {
+export const view = (
+  given: HttpServerRequest,
+  origin: string | undefined,
+  normalising: Policy["normalising"] = asTheyAre
+): View => {
   const request = original(given)
   const { headers } = request
   const { originalUrl } = given
@@ -110,9 +117,12 @@ export const view = (given: HttpServerRequest, origin: string | undefined): View
   const hostInKey = CacheKey.hostOf(origin === undefined ? keyed.target.origin : CacheKey.origin(scheme, host ?? ""))
   const url = CacheKey.narrow(request.url, "all")
   const { isAmbiguous, ownOrigin, target } = keyed
+  const fields = fieldsOf(headers, hostInKey)
+  const normalised = Vary.normalised(fields, normalising)
   return {
     method: request.method,
-    fields: fieldsOf(headers, hostInKey),
+    fields: normalised ?? fields,
+    isUnnormalised: normalised === undefined,
     target,
     ownOrigin,
     url,

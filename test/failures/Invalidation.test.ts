@@ -152,14 +152,21 @@ describe("invalidation", () => {
       const router = routes(
         Object.entries(answers).flatMap(([path, answer]) => [
           cachedRoute(path as `/${string}`, { expiry: 10 }),
-          [`POST ${path}`, answer.pipe(withCollect())] as const
+          cachedRoute(`${path as `/${string}`}/also`, { expiry: 10 }),
+          [`POST ${path}`, answer.pipe(withCollect({ also: () => [`${path}/also`] }))] as const
         ])
       )
       const ask = yield* serve(router)
       for (const path of Object.keys(answers)) {
-        yield* ask(path)
+        const both = [path, `${path}/also`]
+        yield* Effect.forEach(both, (path) => ask(path))
         yield* ask(path, { method: "POST" })
-        expect([path, (yield* ask(path)).cacheStatus.slice(0, 3)]).toEqual([path, path === "/redirect" ? "fwd" : "hit"])
+        const then = yield* Effect.forEach(
+          both,
+          (path) => Effect.map(ask(path), ({ cacheStatus }) => cacheStatus.slice(0, 3))
+        )
+        const expected = path === "/redirect" ? "fwd" : "hit"
+        expect([path, ...then]).toEqual([path, expected, expected])
       }
     }).pipe(Effect.provide(TestServer)))
 

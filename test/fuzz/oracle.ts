@@ -63,7 +63,7 @@ export const selectsOf = (
   const says = (name: string) =>
     isOrigin && reads.has(name) && !reads.has("all") && options.unkeyed !== "ignore" && !isOutranked ||
     members(plan.fields["vary"]).includes(name) ||
-    options.vary?.some((named) => named.toLowerCase() === name) === true
+    options.vary?.some((named) => (typeof named === "string" ? named : named.field).toLowerCase() === name) === true
   return Object.fromEntries(["x-a", "x-b"].filter(says).map((name) => [name, given[name] ?? "none"]))
 }
 

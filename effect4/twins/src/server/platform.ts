@@ -4,6 +4,7 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Headers from "effect/http/Headers"
 import type { PreResponseHandler } from "effect/http/HttpEffect"
+import type { PathInput } from "effect/http/HttpRouter"
 import * as HttpServerError from "effect/http/HttpServerError"
 import type { HttpServerRequest } from "effect/http/HttpServerRequest"
 import * as HttpServerRespondable from "effect/http/HttpServerRespondable"
@@ -76,6 +77,9 @@ export const failedAs = (request: HttpServerRequest, error: unknown): unknown =>
   const Reason = reason.constructor as new(reason: object) => HttpServerError.HttpServerErrorReason
   return new HttpServerError.HttpServerError({ reason: new Reason({ ...reason, request }) })
 }
+
+/** A wildcard is also what it stands behind. */
+export const patternsOf = (path: string): ReadonlyArray<PathInput> => [`${path}/*` as PathInput]
 
 export const redactedNames = ({ context }: Caller): ReadonlyArray<string | RegExp> =>
   Context.get(context, Headers.CurrentRedactedNames)
