@@ -30,6 +30,7 @@ const ofOthers = "it is run from this repository, with the packages of others"
 const ofPolicies = "the storage in memory evicts the same on both"
 const ofKeyValueStore = "the stores of Effect 4 have another interface, and other schemas"
 const ofColons = "the server of Effect 4 shows no field whose name begins with a colon"
+const ofBrowsers = "a browser sees the same pages on both"
 const ofVary = "cors of Effect 4 adds to the Vary of a response by itself"
 const ofSqlite = "the client of SQLite is a beta there, of an effect before 4.0, and the examples have no other"
 const ofRouters = "it is about the routers and HttpApi of Effect 3"
@@ -49,7 +50,10 @@ export const leftOut: { readonly [file: string]: string } = {
   "bench/peers/servers.mjs": ofOthers,
   "bench/policies.ts": ofPolicies,
   "bench/storages.ts": "it measures what clients and servers take, which is the same on both",
+  "test/chromium.ts": ofBrowsers,
+  "test/inspectorBrowser.test.ts": ofBrowsers,
   "test/HttpCache.test-d.ts": ofRouters,
+  "test/HttpCacheInspector.test-d.ts": ofRouters,
   "test/architecture.test.ts": ofTexts,
   "test/bareResponses.test.ts": "a response is no Effect there",
   "test/compiling.ts": ofTexts,
@@ -171,6 +175,9 @@ const without = <A>(entries: Entries<A>, isOut: (name: string) => boolean): Entr
 
 const isOfEffect = (name: string): boolean => name.startsWith("@effect/")
 
+/** The tests in a browser are left out. */
+const isLeftOut = (name: string): boolean => isOfEffect(name) || name === "playwright-core" || name === "axe-core"
+
 /** What Effect 3's own packages are replaced by. */
 const ofEffect = {
   "@effect/opentelemetry": "4.1.0",
@@ -194,7 +201,7 @@ export const manifestOf = (text: string): string => {
     ...manifest,
     version: manifest.version.replace(/^\d+/, "2"),
     description: manifest.description.replace("Effect 3 and @effect/platform", "Effect 4"),
-    devDependencies: { ...without(manifest.devDependencies, isOfEffect), ...ofEffect },
+    devDependencies: { ...without(manifest.devDependencies, isLeftOut), ...ofEffect },
     // Before 4.0.6 nothing tells what is set to change a response on its way out, as CORS is.
     peerDependencies: { ...without(manifest.peerDependencies, isOfEffect), effect: ">=4.0.6 <4.2" },
     peerDependenciesMeta: without(manifest.peerDependenciesMeta, isOfEffect),

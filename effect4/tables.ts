@@ -173,8 +173,8 @@ export const passages: ReadonlyArray<{ readonly file: string; readonly from: str
   },
   {
     file: "examples/quickstart.ts",
-    from: "HttpServer.serveEffect(router)",
-    to: "HttpServer.serveEffect(yield* HttpRouter.toHttpEffect(router))"
+    from: "inspected(router)",
+    to: "inspected(yield* HttpRouter.toHttpEffect(router))"
   },
   {
     file: "examples/reverse-proxy.ts",

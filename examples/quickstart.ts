@@ -1,8 +1,15 @@
 /** An API with cached routes: `npm start`, then the curl lines that it prints. */
 import { HttpRouter, HttpServer, HttpServerRequest, HttpServerRespondable, HttpServerResponse } from "@effect/platform"
 import { NodeHttpServer, NodeRuntime } from "@effect/platform-node"
-import { Config, Console, Context, Effect, Layer, Schema } from "effect"
-import { type CacheStorage, type CollectableCacheStorage, HttpCache, withCache, withCollect } from "effect-http-cache"
+import { Config, Console, Context, Effect, Layer, Option, Schema } from "effect"
+import {
+  type CacheStorage,
+  type CollectableCacheStorage,
+  HttpCache,
+  HttpCacheInspector,
+  withCache,
+  withCollect
+} from "effect-http-cache"
 import { createServer } from "node:http"
 import { fileURLToPath } from "node:url"
 import { storage } from "./storage.js"
@@ -126,10 +133,20 @@ const introduction = (address: string) =>
   curl -i -H 'If-None-Match: "v1"' ${address}/users/1        # 304: you have it already
   curl -i -X PATCH -H 'If-Match: "v1"' -d '{"name":"Grace"}' ${address}/users/1   # collects; again: 412
   curl ${address}/handler-runs                               # how often each handler has run
+
+  ${address}/inspector shows what the cache does, to whoever is on this machine.
 `
 
+/** Whether a request comes from this machine itself. */
+const isFromHere = Effect.map(
+  HttpServerRequest.HttpServerRequest,
+  ({ remoteAddress }) => /^(?:::ffff:)?127\.|^::1$/.test(Option.getOrElse(remoteAddress, () => ""))
+)
+
+const inspected = HttpCacheInspector.middleware({ path: "/inspector", authorize: isFromHere })
+
 const server = Effect.gen(function*() {
-  yield* HttpServer.serveEffect(router)
+  yield* HttpServer.serveEffect(inspected(router))
   const { address } = yield* HttpServer.HttpServer
   yield* Console.log(introduction("port" in address ? `http://localhost:${address.port}` : address.path))
   yield* Effect.never

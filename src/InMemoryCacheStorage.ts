@@ -222,7 +222,12 @@ const refused = Exit.succeed<CacheStorage.Kept>("refused")
 /** It is measured for as long as its layer is open. */
 const held = (bounds: Bounds) =>
   Effect.acquireRelease(
-    Effect.sync(() => new Memory(bounds)),
+    Effect.sync(() => {
+      const memory = new Memory(bounds)
+      const { order } = memory
+      runtimeOf(memory).holding = () => ({ bytes: order.bytes, items: order.size, maxBytes: bounds.maxBytes })
+      return memory
+    }),
     (memory) => Effect.sync(() => memory.order.leaveMetrics())
   )
 

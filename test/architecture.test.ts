@@ -44,6 +44,7 @@ const rooms: ReadonlyArray<readonly [name: string, includes: (file: string) => b
   ["server", (file) => file.startsWith("server/")],
   ["node", (file) => /^(?:HttpCacheLane|node)\.ts$/.test(file) || file.startsWith("node/")],
   ["HttpCache", (file) => /^Http(?:Api)?Cache\.ts$/.test(file) || file.startsWith("httpApi/")],
+  ["inspector", (file) => /^(?:HttpCacheInspector|cli)\.ts$/.test(file) || file.startsWith("inspector/")],
   ["index", (file) => file === "index.ts"],
   ["testing", (file) => file === "testing.ts" || file.startsWith("testing/")]
 ]

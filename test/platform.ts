@@ -1,5 +1,6 @@
 /** What tests need of the platform that differs between Effect 3 and Effect 4 and is more than a name. */
 import {
+  Headers,
   type HttpApi,
   HttpApiBuilder,
   type HttpApiGroup,
@@ -193,6 +194,9 @@ export const logged = (list: Pick<Array<Logged>, "push">) =>
       })
     })
   )
+
+/** The values of fields of these names are not shown. */
+export const redacting = (names: ReadonlyArray<string | RegExp>) => Effect.locally(Headers.currentRedactedNames, names)
 
 /** A request of a client that was not answered. */
 export const noConnection = (request: HttpClientRequest.HttpClientRequest) =>

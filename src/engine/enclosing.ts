@@ -19,10 +19,13 @@ export const newRun = (above: Run, origin: string, ownFill: OwnFill | undefined)
  * The run that this effect is part of. A cache beneath leaves there with what it answered, and the cache above steps aside
  * for it.
  */
-export const EnclosingCache = reference(
-  "effect-http-cache/EnclosingCache",
-  (): Run => ({ depth: -1, origin: "", personal: new Set() })
-)
+export const EnclosingCache = reference("effect-http-cache/EnclosingCache", () => outside())
+
+const outside = (): Run => ({ depth: -1, origin: "", personal: new Set() })
+
+/** The effect is part of no run, wherever it is run. */
+export const ofNoRun = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+  Effect.suspend(() => Effect.provideService(effect, EnclosingCache, outside()))
 
 /** A run, and those above it. */
 function* enclosing(nearest: Run): Generator<Run> {

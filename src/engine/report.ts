@@ -3,7 +3,7 @@ import * as CacheStatus from "../protocol/CacheStatus.js"
 import type * as Fields from "../protocol/Fields.js"
 import * as metrics from "../runtime/metrics.js"
 import type { Origin } from "./origin.js"
-import type { Asked } from "./request.js"
+import { type Asked, now } from "./request.js"
 
 /** What the cache answers and what it did for it: each log, span and metric is made of the outcome. */
 export interface Answered<Res> {
@@ -23,17 +23,19 @@ export const tellStatus = (
 }
 
 /** Of which request something is reported. */
-export interface Reported extends Pick<Asked, "key" | "policy"> {
+export interface Reported extends Pick<Asked, "clock" | "key" | "policy" | "runtime"> {
   readonly origin: Pick<Origin<never, never, never>, "pattern" | "span">
 }
 
 /** By what its route is known to operators. */
 export const routeOf = ({ origin, policy }: Reported): string => origin.pattern ?? policy.name ?? "*"
 
-/** Counts a request that is answered, and tells its span. Each binding calls it once for each answer. */
+/** Counts a request that is answered, and tells its span and who looks on. Each binding calls it once for each answer. */
 export const report = (request: Reported, outcome: Answered<unknown>["outcome"]): void => {
   if (outcome === undefined) return
   metrics.ofRoute(routeOf(request)).answered(outcome)
+  const { observer } = request.runtime
+  if (observer !== undefined) observer.answered(request.key, routeOf(request), outcome, now(request))
   const { span } = request.origin
   if (span?._tag !== "Span") return
   for (const [name, value] of Object.entries(CacheStatus.attributes(outcome))) span.attribute(name, value)

@@ -62,6 +62,7 @@ export const respondStored = <Res>(
   reader?: Reader
 ): Effect.Effect<Answered<Res>> => {
   const made = readyOf(request, item)
+  request.runtime.observer?.saw(item)
   tellAbove(request, made.told.private, item.groups)
   return sent(
     request,

@@ -159,7 +159,11 @@ export const store = (
     isReadable
       ? step(
         call(callOf(access, "set", key), () => storage.set(item, fill)),
-        (kept) => Exit.succeed(kept === undefined ? "storage" : kept === "kept" ? undefined : "not-kept")
+        (kept) => {
+          if (kept !== "kept") return Exit.succeed(kept === undefined ? "storage" : "not-kept")
+          if (item !== undefined) runtime.observer?.saw(item)
+          return Exit.succeed(undefined)
+        }
       )
       : Exit.succeed("storage"))
 }

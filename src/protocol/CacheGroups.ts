@@ -54,3 +54,9 @@ export const union = (...lists: ReadonlyArray<Iterable<string>>): ReadonlyArray<
   for (const list of lists) for (const group of list) groups.add(group)
   return groups.size === 0 ? none : groups.size <= mostGroups ? [...groups] : undefined
 }
+
+/** What a name is of: the origin as it begins a key, and the group within it. */
+export const partsOf = (name: string): { readonly origin: string; readonly group: string } => {
+  const space = name.indexOf(" ")
+  return { origin: name.slice(0, space), group: name.slice(space + 1) }
+}

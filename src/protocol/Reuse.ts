@@ -106,3 +106,25 @@ export const softened = <Stored extends Terms>(stored: Stored, soft: Exclude<Sof
     staleIfErrorUntil: soft === true ? 0 : Math.max(stored.staleIfErrorUntil, freshUntil)
   }
 }
+
+/** How old what is stored is, and how long it may be used yet, for each use. Milliseconds; 0: not at all. */
+export interface Remaining {
+  readonly old: number
+  readonly fresh: number
+  /** Served stale, while it is validated. */
+  readonly whileValidated: number
+  readonly insteadOfErrors: number
+  readonly kept: number
+}
+
+export const remaining = (stored: Terms, now: number): Remaining => {
+  const age = Freshness.currentAge(stored, now)
+  const until = (time: number): number => Math.max(0, time - now)
+  return {
+    old: age,
+    fresh: stored.alwaysValidate ? 0 : Math.max(0, stored.lifetime - age),
+    whileValidated: stored.alwaysValidate || stored.staleForbidden ? 0 : until(stored.staleWhileRevalidateUntil),
+    insteadOfErrors: until(stored.staleIfErrorUntil),
+    kept: until(stored.retainUntil)
+  }
+}

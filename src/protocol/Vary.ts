@@ -157,6 +157,13 @@ export const variant = (
   return values.length === 0 ? "" : JSON.stringify(values)
 }
 
+/** The fields that a variant was made of, each with its value; `undefined`: the request did not have it. */
+export const fieldsOf = (variant: string): ReadonlyArray<readonly [name: string, value: string | undefined]> => {
+  // It is what `variant` has made.
+  const parts = variant === "" ? [] : JSON.parse(variant) as ReadonlyArray<readonly [string, string?] | object>
+  return parts.flatMap((part) => Array.isArray(part) ? [[part[0] as string, part[1] as string | undefined]] : [])
+}
+
 /** The same function, which is asked once for each distinct list. */
 export const remembered = (variantOf: (vary: Vary) => string): (vary: Vary) => string => {
   let ofNone: string | undefined

@@ -3,6 +3,8 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Scope from "effect/Scope"
+import type { CacheItem } from "../CacheItem.js"
+import type * as CacheStatus from "../protocol/CacheStatus.js"
 import { CircuitBreaker } from "./circuitBreaker.js"
 import { type Caller, exitOf, fork, LentScope, patiently, type Running, serviceIn } from "./effect.js"
 import { HeldBytes } from "./heldBytes.js"
@@ -23,6 +25,26 @@ export interface Start {
   readonly isAtOnce: boolean
   /** Somebody waits for it: whoever closes the storage lets it end, within a bound. */
   readonly isAwaited: boolean
+}
+
+/** Who looks on while requests are answered; nobody waits for it. */
+export interface Observer {
+  /** `now`: epoch milliseconds. */
+  readonly answered: (
+    key: string,
+    route: string,
+    outcome: CacheStatus.Outcome | CacheStatus.NotCached,
+    now: number
+  ) => void
+  /** What was stored, or is stored and was served. */
+  readonly saw: (item: CacheItem) => void
+}
+
+/** What a storage in memory holds. */
+export interface Holding {
+  readonly bytes: number
+  readonly items: number
+  readonly maxBytes: number
 }
 
 /** Handlers that ask each other are begun within each other, on one stack, as far as this; the others begin in turns of their own. */
@@ -53,6 +75,9 @@ export class Runtime {
   readonly singleFlight = new SingleFlight(this)
   /** Who is told what was collected. */
   readonly listeners = new Set<(name: string, soft: Soft) => void>()
+  observer: Observer | undefined = undefined
+  /** Asks a storage in memory what it holds; `undefined`: the storage is another one. */
+  holding: (() => Holding) | undefined = undefined
   /** How many collects have begun in this process. */
   collects = 0
   /** The limits that were logged. */

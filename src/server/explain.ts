@@ -9,6 +9,7 @@ import { dual } from "effect/Function"
 import type * as Scope from "effect/Scope"
 import { Defaults } from "../CachePolicy.js"
 import { type Bypass, pass } from "../engine/bypass.js"
+import { ofNoRun } from "../engine/enclosing.js"
 import { explain as explained, explainPassing, type Explanation } from "../engine/explain.js"
 import { handle } from "../engine/handle.js"
 import type { Run } from "../engine/origin.js"
@@ -125,6 +126,8 @@ export const explain: {
           explanation ?? ofNoCache(uri, { outcome: undefined, status, sentences: Explaining.noCache(status) })
         ),
         Effect.provideService(HttpServerRequest, requests.fromWeb(source)),
+        // Within a cached handler, too, it is a request of its own.
+        ofNoRun,
         Effect.scoped
       )
     })

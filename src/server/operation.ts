@@ -18,8 +18,8 @@ import * as requests from "./request.js"
 const ofNoRoute = policies.resolve<never>("HttpCache", {})
 
 /** A path is of the present request's origin, or of the one in `Defaults`. */
-const operation = <A, E, R>(
-  use: (operation: operations.Operation, context: Context.Context<R>) => Effect.Effect<A, E>
+export const operation = <A, E, R>(
+  use: (operation: operations.Operation, context: Context.Context<R>) => Effect.Effect<A, E, R>
 ): Effect.Effect<A, E, R> =>
   withFiber<A, E, R>((context, clock) => {
     const policy = ofNoRoute(Context.get(context, Defaults))

@@ -1,4 +1,5 @@
 /** What differs between the servers of Effect 3 and Effect 4 and is more than a name: the rest of this room calls these. */
+import * as Headers from "@effect/platform/Headers"
 import * as HttpApiSchema from "@effect/platform/HttpApiSchema"
 import * as HttpApp from "@effect/platform/HttpApp"
 import type * as HttpLayerRouter from "@effect/platform/HttpLayerRouter"
@@ -73,6 +74,16 @@ export const failedAs = (request: HttpServerRequest, error: unknown): unknown =>
     ...(description === undefined ? {} : { description })
   })
 }
+
+/** The patterns of routes that are a path and all beneath it. */
+export const patternsOf = (path: string): ReadonlyArray<HttpLayerRouter.PathInput> => {
+  const own = path as HttpLayerRouter.PathInput
+  return [own, `${own}/*` as HttpLayerRouter.PathInput]
+}
+
+/** The names of fields whose values are not shown. */
+export const redactedNames = (fiber: Caller): ReadonlyArray<string | RegExp> =>
+  fiber.getFiberRef(Headers.currentRedactedNames)
 
 /** The content of a request can't be read as what it was asked for. */
 export const unreadable = (request: HttpServerRequest, cause: unknown) =>

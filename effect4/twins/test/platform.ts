@@ -17,6 +17,7 @@ import {
 import { type HttpApi, HttpApiBuilder, type HttpApiGroup, HttpApiSwagger } from "effect/http-api"
 import {
   type Etag,
+  Headers,
   HttpClientError,
   type HttpClientRequest,
   HttpEffect,
@@ -171,6 +172,9 @@ export const logged = (list: Pick<Array<Logged>, "push">) =>
       })
     })
   ])
+
+export const redacting = (names: ReadonlyArray<string | RegExp>) =>
+  Effect.provideService(Headers.CurrentRedactedNames, names)
 
 export const noConnection = (request: HttpClientRequest.HttpClientRequest) =>
   Effect.fail(

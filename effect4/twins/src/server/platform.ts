@@ -1,7 +1,10 @@
 /** The twin of `src/server/platform.ts` for Effect 4. */
 import * as Cause from "effect/Cause"
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import * as Headers from "effect/http/Headers"
 import type { PreResponseHandler } from "effect/http/HttpEffect"
+import type { PathInput } from "effect/http/HttpRouter"
 import * as HttpServerError from "effect/http/HttpServerError"
 import type { HttpServerRequest } from "effect/http/HttpServerRequest"
 import * as HttpServerRespondable from "effect/http/HttpServerRespondable"
@@ -74,6 +77,12 @@ export const failedAs = (request: HttpServerRequest, error: unknown): unknown =>
   const Reason = reason.constructor as new(reason: object) => HttpServerError.HttpServerErrorReason
   return new HttpServerError.HttpServerError({ reason: new Reason({ ...reason, request }) })
 }
+
+/** A wildcard is also what it stands behind. */
+export const patternsOf = (path: string): ReadonlyArray<PathInput> => [`${path}/*` as PathInput]
+
+export const redactedNames = ({ context }: Caller): ReadonlyArray<string | RegExp> =>
+  Context.get(context, Headers.CurrentRedactedNames)
 
 export const unreadable = (request: HttpServerRequest, cause: unknown) =>
   new HttpServerError.HttpServerError({ reason: new HttpServerError.RequestParseError({ request, cause }) })

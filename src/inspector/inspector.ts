@@ -1,0 +1,241 @@
+/** Answers the requests beneath the path of an inspector; both doors come to this. */
+import { HttpServerRequest } from "@effect/platform/HttpServerRequest"
+import type { HttpServerResponse } from "@effect/platform/HttpServerResponse"
+import * as UrlParams from "@effect/platform/UrlParams"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import type { Service } from "../CacheStorage.js"
+import * as collecting from "../engine/collecting.js"
+import { EnclosingCache } from "../engine/enclosing.js"
+import type { Explanation } from "../engine/explain.js"
+import * as operations from "../engine/operations.js"
+import * as CacheKey from "../protocol/CacheKey.js"
+import * as Fields from "../protocol/Fields.js"
+import { catchCause, millisOf, withFiber } from "../runtime/effect.js"
+import { nameOfKey } from "../runtime/names.js"
+import { runtimeOf } from "../runtime/runtime.js"
+import { operation } from "../server/operation.js"
+import { redactedNames } from "../server/platform.js"
+import { sign } from "../server/response.js"
+import * as explaining from "./explain.js"
+import { frame, type Links, linksOf } from "./frame.js"
+import { isAllowed, isSameOrigin } from "./guard.js"
+import { html } from "./html.js"
+import * as items from "./item.js"
+import * as live from "./live.js"
+import { keysOf, lookUp } from "./lookups.js"
+import { type Observation, observationOf } from "./observation.js"
+import type { Checked } from "./options.js"
+import * as overview from "./overview.js"
+import * as responses from "./responses.js"
+
+type Response = HttpServerResponse
+
+/** Says what would happen to a request of the app. */
+export type Explain<R> = (request: Request) => Effect.Effect<Explanation, never, R>
+
+/** What is beneath the path of an inspector: `""` is the path itself; `undefined`: the request is not for it. */
+export const beneath = (path: string, url: string): string | undefined => {
+  const pathname = url.split(/[?#]/, 1)[0]!
+  if (pathname === path) return ""
+  return pathname.startsWith(`${path}/`) ? pathname.slice(path.length + 1) : undefined
+}
+
+const paramsOf = (url: string): URLSearchParams => {
+  const at = url.indexOf("?")
+  return new URLSearchParams(at === -1 ? "" : url.slice(at + 1))
+}
+
+/** What one request is answered with. */
+interface Asked {
+  readonly request: HttpServerRequest
+  readonly storage: Service
+  readonly observation: Observation
+  readonly operation: operations.Operation
+  readonly links: Links
+  readonly params: URLSearchParams
+  readonly isShown: items.IsShown
+  /** Epoch milliseconds. */
+  readonly now: number
+}
+
+const lookedOf = ({ links, now, observation, operation, storage }: Asked): overview.Looked => ({
+  observation,
+  holding: runtimeOf(storage).holding?.(),
+  links,
+  prefix: operation.base === undefined ? undefined : CacheKey.prefixOf(operation.base.origin),
+  now
+})
+
+/** What was done, by the word that the form leads back with: nothing of a request is repeated. */
+const done: { readonly [what: string]: string } = {
+  uri: "The URI was collected.",
+  group: "The group was collected."
+}
+
+const home = (asked: Asked): Response => {
+  const { links, now, observation, params, storage } = asked
+  const what = params.get("done") ?? ""
+  const content = overview.overview(lookedOf(asked), collecting.canCollect(storage))
+  const mark = live.markOf(observation.revision, now)
+  return responses.page(
+    frame(links, "home", content, { done: Object.hasOwn(done, what) ? done[what] : undefined, mark })
+  )
+}
+
+const itemPage = (asked: Asked): Effect.Effect<Response> => {
+  const { isShown, links, now, observation, operation, params, storage } = asked
+  const uri = params.get("uri") ?? ""
+  if (uri === "") return Effect.succeed(responses.page(frame(links, "item", items.emptySearch(links))))
+  const keys = keysOf(uri, observation, operation)
+  return Effect.map(lookUp(storage, keys, observation, operation), (looked) => {
+    const rows = keys.flatMap((key) => observation.uri(key) ?? [])
+    const canCollect = collecting.canCollect(storage)
+    return responses.page(
+      frame(links, "item", items.page({ canCollect, isShown, links, looked, now, rows, uri }))
+    )
+  })
+}
+
+const events = (asked: Asked): Response => {
+  const { now, observation, params, request } = asked
+  const since = Fields.get(request.headers, "last-event-id") ?? params.get("since") ?? undefined
+  return responses.events(
+    live.event(live.markOf(observation.revision, now), since, () => overview.parts(lookedOf(asked)))
+  )
+}
+
+const explainPage = <R>(asked: Asked, explain: Explain<R>): Effect.Effect<Response, never, R> => {
+  const { isShown, links, now, operation, params, request, storage } = asked
+  const given = explaining.givenBy(params)
+  const wantsJson = (Fields.get(request.headers, "accept") ?? "").includes("application/json")
+  const answered = (answer: Explanation | string): Response => {
+    const status = typeof answer === "string" ? 400 : 200
+    if (wantsJson) {
+      return responses.json(typeof answer === "string" ? { error: answer } : explaining.jsonOf(answer), status)
+    }
+    const item = typeof answer === "string" ? undefined : answer.item
+    const shown = item === undefined
+      ? undefined
+      : item.partition !== ""
+      ? html`<section class="full"><p class="empty">What is stored is kept for one user, and not shown.</p></section>`
+      : items.shown(item, links, collecting.canCollect(storage), isShown, now)
+    return responses.page(frame(links, "explain", explaining.page(links, given, answer, shown)), status)
+  }
+  if (given.url === "" && !wantsJson) {
+    return Effect.succeed(responses.page(frame(links, "explain", explaining.page(links, given, undefined))))
+  }
+  const made = explaining.requestOf(given, operation.base?.origin)
+  return typeof made === "string" ? Effect.succeed(answered(made)) : Effect.map(explain(made), answered)
+}
+
+/** Bytes; a form of this page is shorter. */
+const longestForm = 32 * 1024
+
+/** Collects what a form names, and leads back. */
+const collect = (asked: Asked): Effect.Effect<Response> => {
+  const { links, observation, operation, request, storage } = asked
+  if (!isSameOrigin(request.headers)) {
+    return Effect.succeed(responses.text(
+      403,
+      "This form was not sent by the inspector's own page: neither Sec-Fetch-Site nor Origin says so. A program calls HttpCache.collect."
+    ))
+  }
+  if (!collecting.canCollect(storage)) {
+    return Effect.succeed(
+      responses.text(409, "This storage can't collect; provide InMemoryCacheStorage.layerCollectable")
+    )
+  }
+  if (!(Number(Fields.get(request.headers, "content-length")) <= longestForm)) {
+    return Effect.succeed(responses.text(413, "A form says how long it is, and is not longer than 32 KiB"))
+  }
+  const collected = Effect.flatMap(request.urlParamsBody, (body) => {
+    const form = new URLSearchParams(UrlParams.toString(body))
+    const style = { soft: form.get("soft") === "yes" }
+    const group = form.get("group")
+    if (group !== null) {
+      const origin = form.get("origin") ?? undefined
+      return Effect.as(operations.collectGroup(storage, group, origin, style, operation), "group")
+    }
+    const uri = form.get("uri") ?? ""
+    const access = { ...operation, runtime: runtimeOf(storage) }
+    return observation.uri(uri) === undefined
+      ? Effect.as(operations.collectAll(storage, [uri], style, operation), "uri")
+      : Effect.as(collecting.collect(access, storage, nameOfKey(uri), style), "uri")
+  })
+  return catchCause(
+    Effect.map(collected, (what) => responses.seeOther(`${links.home}?done=${what}`)),
+    (cause) =>
+      Effect.as(
+        Effect.logWarning("effect-http-cache: the inspector could not collect", cause),
+        responses.page(
+          frame(
+            links,
+            "item",
+            html`<section class="full"><h2>It was not collected</h2><p>Give a path such as <code>/users/1</code>, a URI with
+scheme and host, or a group of at most 256 characters. Where the storage has failed, the log has the cause.</p></section>`
+          ),
+          400
+        )
+      )
+  )
+}
+
+type Page<R> = readonly [
+  method: "GET" | "POST",
+  answer: (asked: Asked, explain: Explain<R>) => Effect.Effect<Response, never, R>
+]
+
+const pageOf = <R>(sub: string): Page<R> | undefined =>
+  sub === ""
+    ? ["GET", (asked) => Effect.succeed(home(asked))]
+    : sub === "item"
+    ? ["GET", itemPage]
+    : sub === "explain"
+    ? ["GET", explainPage]
+    : sub === "events"
+    ? ["GET", (asked) => Effect.succeed(events(asked))]
+    : sub === "collect"
+    ? ["POST", collect]
+    : undefined
+
+const routed = <R>(sub: string, asked: Asked, explain: Explain<R>): Effect.Effect<Response, never, R> => {
+  const page = pageOf<R>(sub)
+  if (page === undefined) return Effect.succeed(responses.text(404, "The inspector has no such page"))
+  const [method, answer] = page
+  const asks = asked.request.method === "HEAD" ? "GET" : asked.request.method
+  return asks === method
+    ? answer(asked, explain)
+    : Effect.succeed(responses.text(405, `This is for ${method}`, { allow: method }))
+}
+
+/** `sub`: what is beneath the path. */
+export const answer = <R, RE>(
+  { authorize, path }: Checked<R>,
+  storage: Service,
+  explain: Explain<RE>,
+  sub: string
+): Effect.Effect<Response, never, R | RE | HttpServerRequest> =>
+  operation<Response, never, R | RE | HttpServerRequest>((operation, context) =>
+    withFiber<Response, never, R | RE | HttpServerRequest>((_, clock, fiber) => {
+      const request = Context.unsafeGet(context, HttpServerRequest)
+      const now = millisOf(clock)
+      const asked: Asked = {
+        request,
+        storage,
+        observation: observationOf(runtimeOf(storage), now),
+        operation,
+        links: linksOf(path.slice(path.lastIndexOf("/") + 1), sub === "" && !request.url.startsWith(`${path}/`)),
+        params: paramsOf(request.url),
+        isShown: items.shownBut(redactedNames(fiber)),
+        now
+      }
+      const answered = Effect.flatMap(
+        isAllowed(authorize),
+        (isAllowed) =>
+          isAllowed ? routed(sub, asked, explain) : Effect.succeed(responses.text(403, "authorize says no"))
+      )
+      // A cache above leaves the response alone, and does not count it.
+      return Effect.map(answered, (response) => sign(response, Context.get(context, EnclosingCache)))
+    })
+  )
