@@ -117,6 +117,7 @@ export const refusing = <A, E, R>(
 
 /** What an endpoint declares of the fields of this request, in place of those that the platform has made before. */
 export const showing = ({ endpoint }: Place) => {
+  // What a schema needs is in the context of the request.
   const fields = Option.map(
     endpoint.headersSchema,
     (schema) => Schema.decodeUnknown(schema as Schema.Schema<unknown, unknown>)

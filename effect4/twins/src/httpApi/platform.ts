@@ -147,6 +147,7 @@ const responding = ({ api, endpoint, group }: Place): Respond => {
   const endpoints = { [endpoint.identifier]: alone }
   const groups = { [group.identifier]: Object.assign(Object.create(group), { endpoints }) as Group }
   const of: Api = Object.assign(Object.create(api), { groups })
+  // What the handler and its schemas need is in the context of the request.
   const made = HttpApiBuilder.endpoint(
     of,
     group.identifier,
