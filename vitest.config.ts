@@ -1,5 +1,5 @@
 import { fileURLToPath } from "node:url"
-import { defineConfig } from "vitest/config"
+import { defineConfig, type Plugin } from "vitest/config"
 import { BaseSequencer, type TestSpecification } from "vitest/node"
 
 const source = (path: string): string => fileURLToPath(new URL(`./src/${path}`, import.meta.url))
@@ -16,7 +16,24 @@ class SlowestFirst extends BaseSequencer {
   }
 }
 
+/** With `LANE=true` all servers of the tests have a lane, and all routes that could ask for it do. */
+const inLane: Plugin = {
+  name: "in-lane",
+  enforce: "pre",
+  transform: (code, id) => {
+    if (!id.endsWith("/src/policy/policy.ts")) return undefined
+    const asked = code.replace("lane: route.lane === true", "lane: true")
+    if (asked === code) {
+      throw new Error("vitest.config.ts: src/policy/policy.ts says otherwise which routes ask for the lane")
+    }
+    return asked
+  }
+}
+
+const isInLane = process.env["LANE"] === "true"
+
 export default defineConfig({
+  plugins: isInLane ? [inLane] : [],
   resolve: {
     alias: [
       { find: /^effect-http-cache$/, replacement: source("index.ts") },
@@ -26,6 +43,7 @@ export default defineConfig({
   test: {
     include: ["test/**/*.test.ts"],
     globalSetup: "test/servers.ts",
+    setupFiles: isInLane ? ["test/inLane.ts"] : [],
     sequence: { sequencer: SlowestFirst },
     // Of two cores one would have nothing to do.
     maxWorkers: "100%",

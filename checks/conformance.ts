@@ -4,7 +4,7 @@
  *
  * Starts the suite's own origin and the proxy, runs each case, and holds the results against `conformance/expected.json`:
  * whoever fails is named there with a reason. What the suite has no cases for is in `conformance/*.mjs`. `npm run conformance -- ID` runs one case and shows what was on the wire.
- * Of a client there is no proxy, and what differs is in `conformance/expected.client.json`. With `STORAGE=redis://host:port`, or another one of `examples/storage.ts`, the proxy stores there.
+ * Of a client there is no proxy, and what differs is in `conformance/expected.client.json`. With `STORAGE=redis://host:port`, or another one of `examples/storage.ts`, the proxy stores there; with `LANE=true` it answers fresh hits by the lane.
  */
 import { type ChildProcess, spawn } from "node:child_process"
 import { once } from "node:events"

@@ -113,7 +113,7 @@ const examples = /^([ ]*(?:\* )?)```ts\n([\s\S]*?)^\1```$/gm
 
 const inExamples = (text: string): string =>
   text.replace(examples, (_, before: string, block: string) => {
-    const lines = block.split("\n").map((line) => line.startsWith(before) ? line.slice(before.length) : line.trim())
+    const lines = block.split("\n").map((line) => line.startsWith(before) ? line.slice(before.length) : "")
     const code = lines.join("\n")
     const rewritten = applied(code, editsOf(parsed("example.ts", code))).split("\n")
     const prefixed = rewritten.map((line, index) =>

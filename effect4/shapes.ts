@@ -34,26 +34,61 @@ const options: ReadonlyMap<string | undefined, string> = new Map([
   ["addSuccess", "success"],
   ["addError", "error"],
   ["setHeaders", "headers"],
+  ["setPath", "params"],
+  ["setPayload", "payload"],
   ["setUrlParams", "query"]
 ])
 
-/** `HttpApiEndpoint.get(name, path).addSuccess(schema)` is `HttpApiEndpoint.get(name, path, { success: schema })`. */
+/**
+ * `HttpApiEndpoint.get(name, path).addSuccess(schema)` is `HttpApiEndpoint.get(name, path, { success: schema })`. Of more than one
+ * success, or error, one after the other, there is a list.
+ */
 const endpointOf = (node: ts.CallExpression, source: ts.SourceFile): ReadonlyArray<Edit> => {
   const call = callOf(node)
   const option = options.get(call?.name)
   if (call === undefined || option === undefined || !ts.isCallExpression(call.of)) return []
-  const isFirst = !options.has(callOf(call.of)?.name)
-  const isLast = !options.has(callOf(node.parent.parent)?.name)
+  const before = options.get(callOf(call.of)?.name)
+  const after = options.get(callOf(node.parent.parent)?.name)
   const [schema, status] = node.arguments
   const withStatus = (status: ts.Expression) => `.pipe(HttpApiSchema.status(${/\d+/.exec(status.getText(source))![0]}))`
+  const start = before === option
+    ? ", "
+    : `, ${before === undefined ? "{ " : ""}${option}: ${after === option ? "[" : ""}`
+  const end = `${before === option && after !== option ? "]" : ""}${after === undefined ? " }" : ""}`
   return [
-    {
-      start: call.of.end - 1,
-      end: schema!.getStart(source),
-      text: isFirst ? `, { ${option}: ` : `, ${option}: `
-    },
+    { start: call.of.end - 1, end: schema!.getStart(source), text: start },
     ...(status === undefined ? [] : [{ start: schema!.end, end: status.end, text: withStatus(status) }]),
-    ...(isLast ? [{ start: node.end - 1, end: node.end, text: " })" }] : [])
+    { start: node.end - 1, end: node.end - 1, text: end }
+  ]
+}
+
+const given: ReadonlyMap<string, string> = new Map([["path", "params"], ["urlParams", "query"]])
+
+/** A handler that is given `{ path, urlParams }` is given `{ params: path, query: urlParams }`. */
+const handlerOf = (node: ts.CallExpression, source: ts.SourceFile): ReadonlyArray<Edit> => {
+  const handler = node.arguments[1]
+  if (callOf(node)?.name !== "handle" || handler === undefined || !ts.isArrowFunction(handler)) return []
+  const pattern = handler.parameters[0]?.name
+  if (pattern === undefined || !ts.isObjectBindingPattern(pattern)) return []
+  return pattern.elements.flatMap(({ name }) => {
+    const renamed = given.get(name.getText(source))
+    const start = name.getStart(source)
+    return renamed === undefined ? [] : [{ start, end: start, text: `${renamed}: ` }]
+  })
+}
+
+const encodings: ReadonlyMap<string, string> = new Map([
+  ["HttpApiSchema.Text", "Schema.String.pipe(HttpApiSchema.asText"],
+  ["HttpApiSchema.Uint8Array", "Schema.Uint8Array.pipe(HttpApiSchema.asUint8Array"]
+])
+
+/** `HttpApiSchema.Text()` is `Schema.String.pipe(HttpApiSchema.asText())`. */
+const encodingOf = (node: ts.CallExpression, source: ts.SourceFile): ReadonlyArray<Edit> => {
+  const text = encodings.get(node.expression.getText(source))
+  if (text === undefined) return []
+  return [
+    { start: node.expression.getStart(source), end: node.expression.end, text },
+    { start: node.end, end: node.end, text: ")" }
   ]
 }
 
@@ -104,7 +139,16 @@ const tagOf = (node: ts.CallExpression, source: ts.SourceFile): ReadonlyArray<Ed
   }
 }
 
+/** `Effect.gen(this, function*() {})` is `Effect.gen({ self: this }, function*() {})`. */
+const generatorOf = (node: ts.CallExpression, source: ts.SourceFile): ReadonlyArray<Edit> => {
+  const [first] = node.arguments
+  if (node.expression.getText(source) !== "Effect.gen" || first?.kind !== ts.SyntaxKind.ThisKeyword) return []
+  return [{ start: first.getStart(source), end: first.end, text: "{ self: this }" }]
+}
+
 export const editsOfShape = (node: ts.Node, source: ts.SourceFile): ReadonlyArray<Edit> =>
   ts.isCallExpression(node)
-    ? [routerOf, endpointOf, schemaOf, annotationOf, tagOf].flatMap((shape) => shape(node, source))
+    ? [routerOf, endpointOf, handlerOf, encodingOf, schemaOf, annotationOf, tagOf, generatorOf].flatMap((shape) =>
+      shape(node, source)
+    )
     : []

@@ -25,16 +25,23 @@ const api = [
   "HttpApi",
   "HttpApiBuilder",
   "HttpApiEndpoint",
+  "HttpApiError",
   "HttpApiGroup",
   "HttpApiMiddleware",
   "HttpApiSchema",
-  "HttpApiSecurity"
+  "HttpApiSecurity",
+  "OpenApi"
 ]
 
 /** Where modules are. */
 export const modules: Lookup = {
   ...Object.fromEntries(http.map((name) => [`@effect/platform/${name}`, `effect/http/${name}`])),
   "@effect/platform": "effect/http",
+  "@effect/platform/OpenApi": "effect/http-api/OpenApi",
+  ...Object.fromEntries(
+    ["SqlClient", "SqlConnection", "SqlError"].map((name) => [`@effect/sql/${name}`, `effect/sql/${name}`])
+  ),
+  "@effect/sql": "effect/sql",
   "effect/ConfigError": "effect/Config",
   "@effect/platform/HttpLayerRouter": "effect/http/HttpRouter"
 }
@@ -56,6 +63,7 @@ export const members: Lookup = {
   "Cause.isDie": "hasDies",
   "Config.duration": "Duration",
   "Config.number": "Number",
+  "Config.port": "Port",
   "Config.redacted": "Redacted",
   "Config.string": "String",
   "Context.Tag": "Service",
@@ -65,7 +73,9 @@ export const members: Lookup = {
   "Duration.decodeUnknown": "fromInput",
   "Effect.async": "callback",
   "Effect.catchAll": "catch",
+  "Effect.catchAllCause": "catchCause",
   "Effect.catchAllDefect": "catchDefect",
+  "Effect.contextWithEffect": "contextWith",
   "Effect.fork": "forkChild",
   "Effect.yieldNow()": "yieldNow",
   "Effect.zipLeft": "tap",
@@ -76,9 +86,12 @@ export const members: Lookup = {
   "HttpServerResponse.unsafeSetCookie": "setCookieUnsafe",
   "Fiber.RuntimeFiber": "Fiber",
   "HttpApiBuilder.api": "layer",
+  "HttpApiEndpoint.del": "delete",
+  "HttpApiGroup.ApiGroup": "Service",
   "HttpApiMiddleware.Tag": "Service",
   "NodeHttpClient.layer": "layerNodeHttp",
   "NodeHttpServer.layerContext": "layerHttpServices",
+  "SchemaAST.isTypeLiteral": "isObjects",
   "Stream.catchAll": "catch",
   "Stream.repeatEffect": "fromEffectRepeat",
   "Stream.unwrapScoped": "unwrap",
@@ -136,6 +149,28 @@ export const passages: ReadonlyArray<{ readonly file: string; readonly from: str
     from: "NodeStream.fromReadable(() => Readable.from([Buffer.from(\"content\")]), (e) => e)",
     to: "NodeStream.fromReadable({ evaluate: () => Readable.from([Buffer.from(\"content\")]), onError: (e) => e })"
   },
+  { file: "examples/http-api.ts", from: "  HttpApiSchema,\n", to: "" },
+  {
+    file: "examples/http-api.ts",
+    from: `class ApiKey extends HttpApiMiddleware.Tag<ApiKey>()("ApiKey", {
+  failure: Unauthorized,
+  provides: Account,
+`,
+    to: `class ApiKey extends HttpApiMiddleware.Tag<ApiKey, { provides: Account }>()("ApiKey", {
+  error: Unauthorized,
+`
+  },
+  {
+    file: "examples/http-api.ts",
+    from:
+      `  apiKey: (key) => Effect.mapError(Effect.fromNullable(accounts.get(Redacted.value(key))), () => new Unauthorized())
+`,
+    to: `  apiKey: (endpoint, { credential }) => {
+    const account = accounts.get(Redacted.value(credential))
+    return account === undefined ? new Unauthorized() : Effect.provideService(endpoint, Account, account)
+  }
+`
+  },
   {
     file: "examples/quickstart.ts",
     from: "inspected(router)",
@@ -177,10 +212,41 @@ export const passages: ReadonlyArray<{ readonly file: string; readonly from: str
     to: "NodeStream.fromReadable({ evaluate: () => response, onError: (error) => error })"
   },
   {
-    file: "src/index.ts",
-    from: `export * as HttpApiCache from "./HttpApiCache.js"
-`,
-    to: ""
+    file: "test/httpApiEndpoints.test.ts",
+    from: "HttpApiSchema.withEncoding({ kind: \"UrlParams\" })",
+    to: "HttpApiSchema.asFormUrlEncoded()"
+  },
+  {
+    file: "test/httpApiEndpoints.test.ts",
+    from: `Schema.Struct({ page: Schema.propertySignature(Schema.NumberFromString).pipe(Schema.fromKey("p")) })
+  .pipe(Schema.filter(({ page }) => page > 0))`,
+    to: `Schema.Struct({ page: Schema.NumberFromString }).check(Schema.makeFilter(({ page }) => page > 0))
+  .pipe(Schema.encodeKeys({ page: "p" }))`
+  },
+  {
+    file: "test/httpApiEndpoints.test.ts",
+    from: `  language: Schema.optionalWith(Schema.String, { default: () => "en" }).pipe(Schema.fromKey("x-language"))
+})`,
+    to: `  language: Schema.String.pipe(Schema.withDecodingDefaultKey(Effect.succeed("en")))
+}).pipe(Schema.encodeKeys({ language: "x-language" }))`
+  },
+  {
+    // Effect 4 answers 200 for what is void, 500 where an answer is wrong, and takes no defect for an error.
+    file: "test/httpApiEndpoints.test.ts",
+    from: "[200, 200, 200, 200, 204, 203, 203, 203, 400, 410, 409, 410, 500, 200]",
+    to: "[200, 200, 200, 200, 200, 203, 203, 203, 500, 410, 409, 500, 500, 200]"
+  },
+  { file: "test/httpApiEndpoints.test.ts", from: "urlParams: { page: 2 }", to: "query: { page: 2 }" },
+  {
+    // In Effect 4 a security or a middleware of an api is one of its endpoints.
+    file: "test/HttpApiCache.test-d.ts",
+    from: "expectTypeOf(atApi).toEqualTypeOf<Layer.Layer<Group, never, Storages>>()",
+    to: "expectTypeOf(atApi).toEqualTypeOf<Layer.Layer<Group, never, Bearer | Storages>>()"
+  },
+  {
+    file: "src/httpApi/declared.ts",
+    from: "namesOf(ast.f())",
+    to: "namesOf(ast.thunk())"
   },
   // What a request says of itself is read of fewer fields there, and a schema keeps no properties that it does not name.
   {

@@ -16,7 +16,7 @@ suites
 if [ "${1:-}" = newest ]; then exit; fi
 restore() { npm ci --no-fund --no-audit --loglevel=error; }
 trap restore EXIT
-npm install --no-save --legacy-peer-deps --no-fund --no-audit --loglevel=error \
-  effect@4.0.6 @effect/platform-node@4.0.6 @effect/platform-node-shared@4.0.6 @effect/vitest@4.0.5
+npm install --no-save --force --no-fund --no-audit --loglevel=error \
+  effect@4.0.6 @effect/opentelemetry@4.0.1 @effect/platform-node@4.0.6 @effect/platform-node-shared@4.0.6 @effect/vitest@4.0.5
 ../../node_modules/.bin/tsc -p tsconfig.json
 suites

@@ -16,6 +16,7 @@ const help = `
   PORT            where to listen; 8080 if unset
   COOKIES         a response that sets cookies: refuse (to store it), strip, or store; refuse if unset
   TARGETS         targeted fields to obey, with commas between; CDN-Cache-Control if unset
+  LANE            whether fresh hits are answered before the server, true or false; false if unset
   STALE_IF_ERROR  how long a stale response stands in for a broken origin, such as "1 hour"; "1 day" if unset
   STORAGE         where to store: redis://host:port, postgres://host:port/name or sqlite:file; in memory if unset
   STORAGE_TIMEOUT how long a request waits for it, for each call; "250 millis" if unset
@@ -31,6 +32,7 @@ const settings = Config.all({
   port: Config.port("PORT").pipe(Config.withDefault(8080)),
   cookies: Config.literal("refuse", "strip", "store")("COOKIES").pipe(Config.withDefault("refuse" as const)),
   targets: Config.array(Config.string(), "TARGETS").pipe(Config.withDefault(["CDN-Cache-Control"])),
+  lane: Config.boolean("LANE").pipe(Config.withDefault(false)),
   staleIfError: Config.duration("STALE_IF_ERROR").pipe(Config.withDefault("1 day" as const))
 })
 

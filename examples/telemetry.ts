@@ -2,7 +2,7 @@
  * The quickstart with telemetry: Prometheus scrapes its metrics at http://localhost:9464/metrics, `METRICS_PORT` is another
  * port, and its spans are printed. `examples/grafana.json` is a dashboard for the metrics.
  */
-import { NodeSdk } from "@effect/opentelemetry"
+import * as NodeSdk from "@effect/opentelemetry/NodeSdk"
 import { NodeRuntime } from "@effect/platform-node"
 import { PrometheusExporter } from "@opentelemetry/exporter-prometheus"
 import { ConsoleSpanExporter, SimpleSpanProcessor } from "@opentelemetry/sdk-trace-base"

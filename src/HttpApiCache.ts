@@ -3,19 +3,21 @@
  *
  * @since 0.1.0
  */
-import type * as HttpApi from "@effect/platform/HttpApi"
-import type * as HttpApiBuilder from "@effect/platform/HttpApiBuilder"
-import type * as HttpApiEndpoint from "@effect/platform/HttpApiEndpoint"
-import type * as HttpApiGroup from "@effect/platform/HttpApiGroup"
-import type * as HttpApiMiddleware from "@effect/platform/HttpApiMiddleware"
-import type * as HttpRouter from "@effect/platform/HttpRouter"
 import * as OpenApi from "@effect/platform/OpenApi"
-import * as Chunk from "effect/Chunk"
 import * as Context from "effect/Context"
 import * as Option from "effect/Option"
 import { apiOf, placesOf, settingsOf } from "./httpApi/annotations.js"
 import { wrapped } from "./httpApi/handlers.js"
 import { documented } from "./httpApi/openApi.js"
+import {
+  type AnyApi,
+  type AnyHandlers,
+  type Asked,
+  builtOf,
+  type Provided,
+  type Requiring,
+  withItems
+} from "./httpApi/platform.js"
 import type { Options } from "./CachePolicy.js"
 import type { CacheStorage } from "./CacheStorage.js"
 import type { CollectableCacheStorage } from "./CollectableCacheStorage.js"
@@ -35,17 +37,6 @@ export interface CachedOptions<R = never> {
    */
   readonly partition?: Options<R>["partition"]
 }
-
-type Provided<Groups extends HttpApiGroup.HttpApiGroup.Any, ApiR> =
-  | HttpRouter.HttpRouter.Provided
-  | HttpRouter.HttpRouter.DefaultServices
-  | HttpApiMiddleware.HttpApiMiddleware.ExtractProvides<
-    ApiR | HttpApiGroup.HttpApiGroup.Middleware<Groups> | EndpointContext<Groups>
-  >
-
-type EndpointContext<Groups extends HttpApiGroup.HttpApiGroup.Any> = HttpApiEndpoint.HttpApiEndpoint.Context<
-  HttpApiGroup.HttpApiGroup.Endpoints<Groups>
->
 
 /**
  * Has the annotations of the api take effect for the handlers before it, each within the security of its endpoint. Handlers
@@ -73,35 +64,27 @@ type EndpointContext<Groups extends HttpApiGroup.HttpApiGroup.Any> = HttpApiEndp
  * @since 0.1.0
  * @category handlers
  */
-export const cached = <Id extends string, Groups extends HttpApiGroup.HttpApiGroup.Any, ApiE, ApiR, RP = never>(
-  api: HttpApi.HttpApi<Id, Groups, ApiE, ApiR>,
-  options: CachedOptions<RP> = {}
-) =>
-<E, Provides, R, Endpoints extends HttpApiEndpoint.HttpApiEndpoint.Any>(
-  handlers: HttpApiBuilder.Handlers<E, Provides, R, Endpoints>
-): HttpApiBuilder.Handlers<
-  E,
-  Provides,
-  R | CacheStorage | CollectableCacheStorage | Exclude<RP, Provided<Groups, ApiR>>,
-  Endpoints
-> => {
-  const all = apiOf(api)
-  const { group } = handlers
-  if (all.groups[group.identifier] !== group) {
-    throw new TypeError(
-      `HttpApiCache.cached: this api has another group ${group.identifier}; give the api that HttpApiBuilder.group has`
-    )
+export const cached =
+  <Api extends AnyApi, RP = never>(api: Api, options: CachedOptions<RP> = {}) =>
+  <Handlers extends AnyHandlers>(
+    handlers: Handlers
+  ): Requiring<Handlers, CacheStorage | CollectableCacheStorage | Asked<Exclude<RP, Provided<Api>>>> => {
+    const all = apiOf(api)
+    const { group, items } = builtOf(handlers)
+    if (all.groups[group.identifier] !== group) {
+      throw new TypeError(
+        `HttpApiCache.cached: this api has another group ${group.identifier}; give the api that HttpApiBuilder.group has`
+      )
+    }
+    if (items.length === 0) {
+      throw new TypeError(
+        `HttpApiCache.cached: no handler of the group ${group.identifier} is before it; put it after the last handle`
+      )
+    }
+    const made = wrapped(all, group, items, options.partition as Options<never>["partition"])
+    // Handlers of the same endpoints, and what is around them requires the storages.
+    return withItems(handlers, made) as never
   }
-  if (Chunk.isEmpty(handlers.handlers)) {
-    throw new TypeError(
-      `HttpApiCache.cached: no handler of the group ${group.identifier} is before it; put it after the last handle`
-    )
-  }
-  return Object.assign(Object.create(Object.getPrototypeOf(handlers) as object), {
-    group,
-    handlers: wrapped(all, group, handlers.handlers, options.partition as Options<never>["partition"])
-  })
-}
 
 /**
  * Has the OpenAPI document of the api tell what clients see of the cache: response fields, `304` and `If-None-Match` of
@@ -121,7 +104,7 @@ export const cached = <Id extends string, Groups extends HttpApiGroup.HttpApiGro
  * @since 0.1.0
  * @category OpenAPI
  */
-export const openApi = <A extends HttpApi.HttpApi.Any>(api: A): A => {
+export const openApi = <A extends AnyApi>(api: A): A => {
   const all = apiOf(api)
   const own = Option.getOrUndefined(Context.getOption(all.annotations, OpenApi.Transform))
   const endpoints = placesOf(all).flatMap((place) => {

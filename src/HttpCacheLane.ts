@@ -33,6 +33,11 @@ export interface Hit {
 export interface Options {
   /** Called for each request that the lane has answered, once it is written; what it throws is a warning of the process. */
   readonly onHit?: ((hit: Hit) => void) | undefined
+  /**
+   * Whether each request that the lane has answered has a span, `http.server GET`, by the tracer of the route, with its path and
+   * status and with what the cache did. Default `false`: a span takes longer than the answer.
+   */
+  readonly span?: boolean | undefined
 }
 
 /**
@@ -61,9 +66,12 @@ export interface Options {
  * @since 0.2.0
  * @category constructors
  */
-export const createServer = <Server extends Net.Server>(create: () => Server, { onHit }: Options = {}): Server => {
+export const createServer = <Server extends Net.Server>(
+  create: () => Server,
+  { onHit, span = false }: Options = {}
+): Server => {
   const server = create()
-  const lane = new Lane()
+  const lane = new Lane(span)
   const emit = server.emit.bind(server) as (event: string, ...values: Array<unknown>) => boolean
   const isAnswered = (request: Http.IncomingMessage, response: Http.ServerResponse): boolean => {
     const answered = lane.answer(request, response)

@@ -1,24 +1,13 @@
 /** What the types of `HttpApiCache` promise. */
-import {
-  HttpApi,
-  HttpApiBuilder,
-  HttpApiEndpoint,
-  HttpApiGroup,
-  HttpApiMiddleware,
-  HttpApiSecurity
-} from "@effect/platform"
+import { HttpApi, HttpApiBuilder, HttpApiEndpoint, HttpApiGroup } from "@effect/platform"
 import { Context, Effect, Layer, Schema } from "effect"
 import { type CacheStorage, type CollectableCacheStorage, HttpApiCache, InMemoryCacheStorage } from "effect-http-cache"
 import { describe, expectTypeOf, it } from "vitest"
+import { Bearer, Customer } from "./bearer.js"
+import type { Asked, ServedApi } from "./platform.js"
 
-class Account extends Context.Tag("Account")<Account, string>() {}
 class Session extends Context.Tag("Session")<Session, string>() {}
 class Users extends Context.Tag("Users")<Users, { readonly find: Effect.Effect<string> }>() {}
-
-class Bearer extends HttpApiMiddleware.Tag<Bearer>()("Bearer", {
-  provides: Account,
-  security: { bearer: HttpApiSecurity.bearer }
-}) {}
 
 const get = HttpApiEndpoint.get("get", "/").addSuccess(Schema.String)
 const post = HttpApiEndpoint.post("post", "/")
@@ -37,12 +26,15 @@ describe("cached", () => {
       "group",
       (handlers) => handlers.handle("get", () => find).handle("post", () => Effect.void).pipe(HttpApiCache.cached(api))
     )
-    expectTypeOf(layer).toEqualTypeOf<Layer.Layer<Group, never, Users | Storages>>()
-    const served = (api: Layer.Layer<HttpApi.Api>) => api
-    const live = HttpApiBuilder.api(api).pipe(
-      Layer.provide(layer),
-      Layer.provide(Layer.succeed(Users, { find: Effect.succeed("Ada") }))
-    )
+    expectTypeOf(layer).toEqualTypeOf<Layer.Layer<Group, never, Asked<Users> | Storages>>()
+    const served = (api: ServedApi) => api
+    const live = HttpApiBuilder.api(api).pipe(Layer.provide(HttpApiBuilder.group(
+      api,
+      "group",
+      (handlers) =>
+        handlers.handle("get", () => Effect.succeed("Ada")).handle("post", () => Effect.void)
+          .pipe(HttpApiCache.cached(api))
+    )))
     // @ts-expect-error the storages are missing
     served(live)
     // @ts-expect-error CollectableCacheStorage is missing
@@ -69,14 +61,14 @@ describe("cached", () => {
         handlers.handle("get", () => Effect.succeed("")).handle("post", () => Effect.void)
           .pipe(HttpApiCache.cached(api, { partition: session }))
     )
-    expectTypeOf(layer).toEqualTypeOf<Layer.Layer<Group, never, Session | Storages>>()
+    expectTypeOf(layer).toEqualTypeOf<Layer.Layer<Group, never, Asked<Session> | Storages>>()
     const secured = [
       HttpApi.make("api").add(HttpApiGroup.make("group").add(get.middleware(Bearer))),
       HttpApi.make("api").add(HttpApiGroup.make("group").add(get).middleware(Bearer)),
       HttpApi.make("api").add(HttpApiGroup.make("group").add(get)).middleware(Bearer)
     ] as const
     const handler = () => Effect.succeed("")
-    const partition = Effect.map(Account, (name) => name)
+    const partition = Effect.map(Customer, (name) => name)
     const atEndpoint = HttpApiBuilder.group(
       secured[0],
       "group",

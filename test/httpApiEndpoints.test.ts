@@ -17,6 +17,13 @@ import { appOfApi, eventually, type Reply, serve, TestServer } from "./harness.j
 
 const Optional = Schema.optional(Schema.String)
 
+/** They have other names on the wire. */
+const Page = Schema.Struct({ page: Schema.propertySignature(Schema.NumberFromString).pipe(Schema.fromKey("p")) })
+  .pipe(Schema.filter(({ page }) => page > 0))
+const Language = Schema.Struct({
+  language: Schema.optionalWith(Schema.String, { default: () => "en" }).pipe(Schema.fromKey("x-language"))
+})
+
 class Gone extends Schema.TaggedError<Gone>()("Gone", {}, HttpApiSchema.annotations({ status: 410 })) {}
 class Full extends Schema.TaggedError<Full>()("Full", { left: Schema.NumberFromString }) {}
 
@@ -78,6 +85,7 @@ describe("what a cached endpoint answers", () => {
       )
     )
   ] as const
+  const statuses = [200, 200, 200, 200, 204, 203, 203, 203, 400, 410, 409, 410, 500, 200]
   const paths = Object.values(endpoints.endpoints).map(({ path }) => path)
 
   it.effect("is what it answers without a cache, at first and from what is stored", () =>
@@ -93,22 +101,7 @@ describe("what a cached endpoint answers", () => {
         }).pipe(Effect.scoped, Effect.provide(Services)))
       expect(bare!.map(({ status }) =>
         status
-      )).toEqual([
-        200,
-        200,
-        200,
-        200,
-        204,
-        203,
-        203,
-        203,
-        400,
-        410,
-        409,
-        410,
-        500,
-        200
-      ])
+      )).toEqual(statuses)
       const shown = ({ headers, status, text }: Reply) => [status, text, headers["content-type"]]
       expect(first!.map(shown)).toEqual(bare!.map(shown))
       expect(then!.map(shown)).toEqual(bare!.map(shown))
@@ -158,17 +151,7 @@ describe("what selects a response", () => {
     Schema.Union(Schema.Struct({ a: Schema.String }), Schema.Struct({ b: Schema.String }))
   )
   const none = HttpApiEndpoint.get("none", "/none")
-  const renamed = HttpApiEndpoint.get("renamed", "/renamed")
-    .setUrlParams(
-      Schema.Struct({ page: Schema.propertySignature(Schema.NumberFromString).pipe(Schema.fromKey("p")) }).pipe(
-        Schema.filter(({ page }) => page > 0)
-      )
-    )
-    .setHeaders(
-      Schema.Struct({
-        language: Schema.optionalWith(Schema.String, { default: () => "en" }).pipe(Schema.fromKey("x-language"))
-      })
-    )
+  const renamed = HttpApiEndpoint.get("renamed", "/renamed").setUrlParams(Page).setHeaders(Language)
   const more = HttpApiEndpoint.get("more", "/more").setUrlParams(Schema.Struct({ a: Optional }))
     .annotate(HttpApiCache.Policy, { ...expiry, query: { except: ["x"] } })
   const tenant = HttpApiEndpoint.get("tenant", "/tenant").setHeaders(Schema.Struct({ "x-tenant": Schema.String }))

@@ -1,7 +1,7 @@
 /** The lane: it answers fresh hits of routes that ask for it, and leaves all else to the server. */
 import { HttpServerRequest, HttpServerResponse } from "@effect/platform"
 import { describe, expect, it } from "@effect/vitest"
-import { Effect, Layer, TestClock } from "effect"
+import { Effect, Layer, Option, TestClock, type Tracer } from "effect"
 import { HttpCache, type InMemoryCacheStorage, withCache, withCollect } from "effect-http-cache"
 import type { HttpCacheLane } from "effect-http-cache/node"
 import { type App, type Ask, counted, countsOf, mounted, routes, send, serve } from "./harness.js"
@@ -109,6 +109,72 @@ describe("the lane", () => {
         ["/named", "de"],
         ["/named", "fr"]
       ])
+    }))
+})
+
+describe("the span of what the lane answers", () => {
+  /** Keeps the spans that it makes, in the order of their ends. */
+  const keeping = (spans: Array<Tracer.Span>): Tracer.Tracer => {
+    const native = Effect.runSync(Effect.tracer)
+    return {
+      ...native,
+      span: (...options) => {
+        const span = native.span(...options)
+        const end = span.end.bind(span)
+        span.end = (time, exit) => {
+          end(time, exit)
+          spans.push(span)
+        }
+        return span
+      }
+    }
+  }
+
+  const ofLane = (options: HttpCacheLane.Options) =>
+    Effect.gen(function*() {
+      const spans: Array<Tracer.Span> = []
+      const context = yield* Layer.build(laneServer(() => {}, undefined, options))
+      const traced = page({ cacheStatus: { key: true } }).pipe(Effect.withTracer(keeping(spans)))
+      const ask = yield* Effect.provide(serve(traced), context)
+      for (const _ of [1, 2]) yield* ask("/page")
+      yield* TestClock.adjust("3 seconds")
+      spans.length = 0
+      const headers = { traceparent: `00-${"a".repeat(32)}-${"b".repeat(16)}-01` }
+      expect((yield* ask("/page", { headers })).status).toBe(200)
+      expect((yield* ask("/page", { headers: { "if-none-match": "*" } })).status).toBe(304)
+      return spans
+    })
+
+  it.scoped("is like that of the platform, and says what the cache did", () =>
+    Effect.gen(function*() {
+      const spans = yield* ofLane({ span: true })
+      const attributes = {
+        "http.request.method": "GET",
+        "url.path": "/page",
+        "http.route": "/page",
+        "cache.hit": true,
+        "cache.ttl": 7,
+        "cache.age": 3,
+        "cache.key": expect.stringMatching(/\/page$/)
+      }
+      expect(spans.map(({ attributes, kind, name, status: { _tag } }) => [
+        name,
+        kind,
+        _tag,
+        Object.fromEntries(attributes)
+      ])).toEqual([
+        ["http.server GET", "server", "Ended", { ...attributes, "http.response.status_code": 200 }],
+        ["http.server GET", "server", "Ended", { ...attributes, "http.response.status_code": 304 }]
+      ])
+      expect(
+        spans.map(({ parent, traceId }) => [traceId.startsWith("aaaa"), Option.map(parent, ({ spanId }) => spanId)])
+      )
+        .toEqual([[true, Option.some("b".repeat(16))], [false, Option.none()]])
+    }))
+
+  it.scoped("is not there, where nobody has asked for it", () =>
+    Effect.gen(function*() {
+      expect(yield* ofLane({})).toEqual([])
     }))
 })
 

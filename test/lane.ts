@@ -9,10 +9,14 @@ import { logged } from "./harness.js"
 /** A port whose server has a lane, and a storage of its own. */
 export const laneServer = (
   onHit: (hit: HttpCacheLane.Hit) => void,
-  storage = Layer.fresh(InMemoryCacheStorage.layerCollectable)
+  storage = Layer.fresh(InMemoryCacheStorage.layerCollectable),
+  options: HttpCacheLane.Options = {}
 ) =>
   Layer.mergeAll(
-    NodeHttpServer.layer(() => HttpCacheLane.createServer(createServer, { onHit }), { host: "127.0.0.1", port: 0 }),
+    NodeHttpServer.layer(() => HttpCacheLane.createServer(createServer, { onHit, ...options }), {
+      host: "127.0.0.1",
+      port: 0
+    }),
     storage,
     logged([])
   )

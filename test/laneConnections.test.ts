@@ -6,8 +6,11 @@ import { Effect, Layer } from "effect"
 import { InMemoryCacheStorage, withCache } from "effect-http-cache"
 import { HttpCacheLane } from "effect-http-cache/node"
 import { once } from "node:events"
+import { Agent, createServer, get, type IncomingMessage, ServerResponse } from "node:http"
 import * as Http2 from "node:http2"
+import * as Https from "node:https"
 import * as Net from "node:net"
+import { cert, key } from "./certificate.js"
 import { client, counted, eventually, logged, routes, send, serve } from "./harness.js"
 import { laneServer } from "./lane.js"
 
@@ -81,17 +84,23 @@ it.scoped("answers nothing that was evicted", () =>
     expect(hits.length).toBe(0)
   }))
 
-it.scoped("answers over HTTP/2", () =>
+/** Serves the app on what `create` makes, and counts what the lane answers. */
+const served = (create: (options: HttpCacheLane.Options) => unknown) =>
   Effect.gen(function*() {
     const hits: Array<HttpCacheLane.Hit> = []
-    const create = () => HttpCacheLane.createServer(() => Http2.createServer(), { onHit: (hit) => hits.push(hit) })
-    const context = yield* Layer.build(NodeHttpServer.layer(create as never, { port: 0 }))
-    const { port } = yield* Effect.provide(serve(app()), context)
-    const session = yield* Effect.acquireRelease(
-      Effect.sync(() => Http2.connect(`http://127.0.0.1:${port}`)),
+    const server = NodeHttpServer.layer(() => create({ onHit: (hit) => hits.push(hit) }) as never, { port: 0 })
+    const { port } = yield* Effect.provide(serve(app()), yield* Layer.build(server))
+    return { hits, port }
+  })
+
+/** A client that speaks HTTP/2, without the time by Node's clock. */
+const overHttp2 = (url: string) =>
+  Effect.map(
+    Effect.acquireRelease(
+      Effect.sync(() => Http2.connect(url, { ca: cert })),
       (session) => Effect.sync(() => session.destroy())
-    )
-    const ask = (fields: Http2.OutgoingHttpHeaders, content?: string) =>
+    ),
+    (session) => (fields: Http2.OutgoingHttpHeaders, content?: string) =>
       Effect.promise(async () => {
         const stream = session.request({ ":path": "/page", ...fields }, { endStream: content === undefined })
         if (content !== undefined) stream.end(content)
@@ -102,6 +111,31 @@ it.scoped("answers over HTTP/2", () =>
         for await (const chunk of stream.setEncoding("utf8")) text += chunk
         return { status, told, text, fields: { ...others } }
       })
+  )
+
+/** A client that speaks HTTP/1.1 over TLS, on one connection. */
+const overTls = (port: number) =>
+  Effect.map(
+    Effect.acquireRelease(
+      Effect.sync(() => new Https.Agent({ ca: cert, keepAlive: true, maxSockets: 1 })),
+      (agent) => Effect.sync(() => agent.destroy())
+    ),
+    (agent) => (path: string, headers: Https.RequestOptions["headers"] & {} = {}) =>
+      Effect.promise(async () => {
+        const request = Https.get({ agent, host: "localhost", port, path, headers })
+        const [response] = await once(request, "response") as [IncomingMessage]
+        let text = ""
+        for await (const chunk of response.setEncoding("utf8")) text += chunk
+        return { status: response.statusCode, fields: response.rawHeaders, text }
+      })
+  )
+
+const Services = Layer.merge(InMemoryCacheStorage.layerCollectable, logged([]))
+
+it.scoped("answers over HTTP/2", () =>
+  Effect.gen(function*() {
+    const { hits, port } = yield* served((options) => HttpCacheLane.createServer(() => Http2.createServer(), options))
+    const ask = yield* overHttp2(`http://127.0.0.1:${port}`)
     yield* ask({})
     const usual = yield* ask({})
     expect([usual.told, usual.text, hits.length]).toEqual(["effect-http-cache; hit; ttl=10", "run 1", 0])
@@ -111,4 +145,91 @@ it.scoped("answers over HTTP/2", () =>
     expect((yield* ask({ ":authority": "b.example" })).told).toContain("fwd=uri-miss")
     expect((yield* ask({ "if-none-match": "*" })).status).toBe(304)
     expect(hits.length).toBe(2)
-  }).pipe(Effect.provide(Layer.merge(InMemoryCacheStorage.layerCollectable, logged([])))))
+  }).pipe(Effect.provide(Services)))
+
+it.scoped("answers over TLS, with the bytes that the route answers with", () =>
+  Effect.gen(function*() {
+    const { hits, port } = yield* served((options) =>
+      HttpCacheLane.createServer(() => Https.createServer({ key, cert }), options)
+    )
+    const ask = yield* overTls(port)
+    for (const path of ["/page", "/large"]) {
+      yield* ask(path)
+      const usual = yield* ask(path)
+      expect(usual.fields).toContain("effect-http-cache; hit; ttl=10")
+      const before = hits.length
+      for (const _ of [1, 2, 3]) expect(yield* ask(path)).toEqual(usual)
+      expect(hits.length).toBe(before + 3)
+    }
+    const statuses = []
+    for (const _ of [1, 2, 3]) statuses.push((yield* ask("/page", { "if-none-match": "*" })).status)
+    expect([statuses, hits.length]).toEqual([[304, 304, 304], 9])
+  }).pipe(Effect.provide(Services)))
+
+it.scoped("answers over TLS whoever speaks HTTP/2, and whoever does not", () =>
+  Effect.gen(function*() {
+    const { hits, port } = yield* served((options) =>
+      HttpCacheLane.createServer(() => Http2.createSecureServer({ key, cert, allowHTTP1: true }), options)
+    )
+    const modern = yield* overHttp2(`https://localhost:${port}`)
+    const usual = yield* overTls(port)
+    expect((yield* modern({})).told).toBe("effect-http-cache; fwd=uri-miss; stored")
+    const [first, second, third] = [yield* modern({}), yield* modern({}), yield* modern({})]
+    expect([first.text, first.told, hits.length]).toEqual(["run 1", "effect-http-cache; hit; ttl=10", 2])
+    expect([second, third]).toEqual([first, first])
+    // It is the same target, which the lane knows by now.
+    const own = yield* usual("/page")
+    expect([own.text, hits.length]).toEqual(["run 1", 3])
+    for (const _ of [1, 2]) expect(yield* usual("/page")).toEqual(own)
+    expect((yield* modern({ "if-none-match": "*" })).status).toBe(304)
+    expect(hits.length).toBe(6)
+  }).pipe(Effect.provide(Services)))
+
+/** Asks for the page on one connection, for as long as that is kept. */
+const kept = (port: number) =>
+  Effect.map(
+    Effect.acquireRelease(
+      Effect.sync(() => new Agent({ keepAlive: true, maxSockets: 1 })),
+      (agent) => Effect.sync(() => agent.destroy())
+    ),
+    (agent) =>
+      Effect.promise(async () => {
+        const [response] = await once(get({ agent, host: "127.0.0.1", port, path: "/page" }), "response") as [
+          IncomingMessage
+        ]
+        await once(response.resume(), "end")
+        return response
+      })
+  )
+
+it.scoped("says of a connection that is limited what Node says of it", () =>
+  Effect.gen(function*() {
+    const { hits, port } = yield* served((options) =>
+      Object.assign(HttpCacheLane.createServer(createServer, options), { maxRequestsPerSocket: 3 })
+    )
+    const ask = yield* kept(port)
+    const told = []
+    for (const _ of [1, 2, 3, 4, 5, 6, 7, 8, 9]) {
+      const { headers } = yield* ask
+      told.push(headers["keep-alive"] ?? headers.connection)
+    }
+    const each = ["timeout=5, max=3", "timeout=5, max=3", "close"]
+    expect([told, hits.length]).toEqual([[...each, ...each, ...each], 7])
+  }).pipe(Effect.provide(Services)))
+
+it.scoped("writes by the responses of the server, where those are its own", () =>
+  Effect.gen(function*() {
+    let written = 0
+    class Counting extends ServerResponse {
+      override end(...values: ReadonlyArray<never>): this {
+        written++
+        return super.end(...values)
+      }
+    }
+    const { hits, port } = yield* served((options) =>
+      HttpCacheLane.createServer(() => createServer({ ServerResponse: Counting }), options)
+    )
+    const ask = yield* kept(port)
+    for (const _ of [1, 2, 3, 4]) yield* ask
+    expect([hits.length, written]).toEqual([2, 4])
+  }).pipe(Effect.provide(Services)))

@@ -3,9 +3,12 @@ import {
   Headers,
   type HttpApi,
   HttpApiBuilder,
+  type HttpApiGroup,
+  HttpApiSwagger,
   HttpApp,
   HttpClientError,
   type HttpClientRequest,
+  HttpLayerRouter,
   type HttpMiddleware,
   HttpRouter,
   type HttpServer,
@@ -81,6 +84,26 @@ export const appOfApi = <E, R, R2 = never>(
     )
     return yield* Effect.provide(HttpApiBuilder.httpApp, context)
   })
+
+/** An `HttpApi` that the platform could serve. */
+export type ServedApi = Layer.Layer<HttpApi.Api>
+
+/** What a handler of an `HttpApi` asks for, as the layer of its group requires it. */
+export type Asked<R> = R
+
+/** The apps of an `HttpApi` by the routers that there are, each with Swagger at `/docs`. */
+export const appsOfApi = <Id extends string, Groups extends HttpApiGroup.HttpApiGroup.Any, E, R, E2, R2>(
+  api: HttpApi.HttpApi<Id, Groups, E, R>,
+  groups: Layer.Layer<HttpApiGroup.HttpApiGroup.ToService<Id, Groups>, E2, R2>
+) => ({
+  HttpRouter: appOfApi(
+    Layer.provideMerge(HttpApiSwagger.layer(), Layer.provide(HttpApiBuilder.api(api), groups))
+  ),
+  HttpLayerRouter: HttpLayerRouter.toHttpEffect(Layer.mergeAll(
+    HttpLayerRouter.addHttpApi(api, { openapiPath: "/openapi.json" }).pipe(Layer.provide(groups)),
+    HttpApiSwagger.layerHttpLayerRouter({ api, path: "/docs" })
+  ))
+})
 
 /** Security of an `HttpApi` that lets everybody in. */
 export const lettingIn = () => Effect.void

@@ -1,21 +1,8 @@
 /** A shop with an `HttpApi`, which is cached by annotations. */
-import {
-  HttpApi,
-  HttpApiBuilder,
-  HttpApiEndpoint,
-  HttpApiGroup,
-  HttpApiMiddleware,
-  HttpApiSchema,
-  HttpApiSecurity
-} from "@effect/platform"
-import { Context, Effect, Layer, Redacted, Schema } from "effect"
+import { HttpApi, HttpApiBuilder, HttpApiEndpoint, HttpApiGroup, HttpApiSchema } from "@effect/platform"
+import { Context, Effect, Layer, Schema } from "effect"
 import { HttpApiCache, HttpCache } from "effect-http-cache"
-
-export class Unauthorized extends Schema.TaggedError<Unauthorized>()(
-  "Unauthorized",
-  {},
-  HttpApiSchema.annotations({ status: 401 })
-) {}
+import { Bearer, BearerLive, Customer } from "./bearer.js"
 
 class NoProduct extends Schema.TaggedError<NoProduct>()(
   "NoProduct",
@@ -26,26 +13,11 @@ class NoProduct extends Schema.TaggedError<NoProduct>()(
 /** Its status stands at the endpoints. */
 class Closed extends Schema.TaggedError<Closed>()("Closed", {}) {}
 
-class Customer extends Context.Tag("Customer")<Customer, string>() {}
-
-class Bearer extends HttpApiMiddleware.Tag<Bearer>()("Bearer", {
-  failure: Unauthorized,
-  provides: Customer,
-  security: { bearer: HttpApiSecurity.bearer }
-}) {}
-
-const BearerLive = Layer.succeed(Bearer, {
-  bearer: (token) => {
-    const [, name] = /^token-of-(\w+)$/.exec(Redacted.value(token)) ?? []
-    return name === undefined ? new Unauthorized() : Effect.succeed(name)
-  }
-})
-
 const Product = Schema.Struct({ id: Schema.Number, name: Schema.String, run: Schema.Number })
 
 const Products = Schema.Struct({ found: Schema.Array(Schema.String), language: Schema.String, run: Schema.Number })
 
-const id = HttpApiSchema.param("id", Schema.NumberFromString)
+const id = Schema.Struct({ id: Schema.NumberFromString })
 
 const products = HttpApiGroup.make("products")
   .add(
@@ -56,18 +28,22 @@ const products = HttpApiGroup.make("products")
       .setHeaders(Schema.Struct({ "accept-language": Schema.optional(Schema.String) }))
       .addSuccess(Products)
   )
-  .add(HttpApiEndpoint.get("product")`/products/${id}`.addSuccess(Product).addError(NoProduct))
+  .add(HttpApiEndpoint.get("product", "/products/:id").setPath(id).addSuccess(Product).addError(NoProduct))
   .add(
-    HttpApiEndpoint.get("stock")`/products/${id}/stock`.addSuccess(Schema.Number).annotate(HttpApiCache.Policy, false)
+    HttpApiEndpoint.get("stock", "/products/:id/stock").setPath(id).addSuccess(Schema.Number).annotate(
+      HttpApiCache.Policy,
+      false
+    )
   )
   .add(
     HttpApiEndpoint.get("hours", "/hours").addSuccess(HttpApiSchema.Text()).addError(Closed, { status: 503 })
       .annotate(HttpApiCache.Policy, { expiry: 5, staleIfError: 100 })
   )
   .add(
-    HttpApiEndpoint.patch("rename")`/products/${id}`.setPayload(Schema.Struct({ name: Schema.String })).addSuccess(
-      Product
-    )
+    HttpApiEndpoint.patch("rename", "/products/:id").setPath(id).setPayload(Schema.Struct({ name: Schema.String }))
+      .addSuccess(
+        Product
+      )
       .addError(NoProduct)
   )
   .add(
@@ -78,7 +54,7 @@ const products = HttpApiGroup.make("products")
 
 const orders = HttpApiGroup.make("orders")
   .add(HttpApiEndpoint.get("mine", "/orders").addSuccess(Schema.Struct({ of: Schema.String, run: Schema.Number })))
-  .add(HttpApiEndpoint.post("place", "/orders").addSuccess(Schema.Void).annotate(HttpApiCache.Collects, true))
+  .add(HttpApiEndpoint.post("place", "/orders").annotate(HttpApiCache.Collects, true))
   .middleware(Bearer)
 
 export const api = HttpApi.make("shop").add(products).add(orders)
@@ -138,5 +114,3 @@ export const GroupsLive = Layer.mergeAll(ProductsLive, OrdersLive).pipe(
   Layer.provide([ShopLive]),
   Layer.provideMerge(BearerLive)
 )
-
-export const ApiLive = HttpApiBuilder.api(api).pipe(Layer.provide(GroupsLive))

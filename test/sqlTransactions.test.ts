@@ -1,13 +1,13 @@
 /** A collect within a transaction is a part of it. */
-import { HttpRouter, HttpServerResponse } from "@effect/platform"
+import { HttpServerResponse } from "@effect/platform"
 import { NodeHttpServer } from "@effect/platform-node"
 import { SqlClient } from "@effect/sql"
 import { describe, expect, it } from "@effect/vitest"
-import { Deferred, Effect, Exit, Layer, TestClock } from "effect"
+import { Deferred, Effect, Exit, Fiber, Layer, TestClock } from "effect"
 import { CacheError, CollectableCacheStorage, HttpCache, withCache, withCollect } from "effect-http-cache"
 import { IsDelivery } from "effect-http-cache/runtime/undeliveredCollects"
 import { itemOf, lookupOf } from "effect-http-cache/testing"
-import { eventually, logged, serve } from "./harness.js"
+import { eventually, logged, routes, serve } from "./harness.js"
 import { keep, read } from "./keeping.js"
 import { clientOf } from "./sqliteLayer.js"
 import {
@@ -127,25 +127,19 @@ describeSql("a collect within a transaction", (database) => {
         )
         const write = sql`UPDATE ${values} SET value = value + 1`
         const done = Effect.as(write, HttpServerResponse.empty())
-        const app = HttpRouter.empty.pipe(
-          HttpRouter.get("/", get.pipe(withCache({ expiry: 60, groups: () => ["values"] }))),
-          HttpRouter.patch("/", done.pipe(withCollect(), sql.withTransaction)),
-          HttpRouter.put(
-            "/",
-            Effect.zipRight(write, HttpCache.collect("/")).pipe(
-              Effect.zipRight(rollback),
-              sql.withTransaction,
-              Effect.catchAll(() => HttpServerResponse.empty({ status: 409 }))
-            )
+        const app = routes({
+          "GET /": get.pipe(withCache({ expiry: 60, groups: () => ["values"] })),
+          "PATCH /": done.pipe(withCollect(), sql.withTransaction),
+          "PUT /": Effect.zipRight(write, HttpCache.collect("/")).pipe(
+            Effect.zipRight(rollback),
+            sql.withTransaction,
+            Effect.catchAll(() => Effect.succeed(HttpServerResponse.empty({ status: 409 })))
           ),
-          HttpRouter.post(
-            "/",
-            Effect.zipRight(write, HttpCache.collectGroup("values")).pipe(
-              sql.withTransaction,
-              Effect.as(HttpServerResponse.empty())
-            )
+          "POST /": Effect.zipRight(write, HttpCache.collectGroup("values")).pipe(
+            sql.withTransaction,
+            Effect.as(HttpServerResponse.empty())
           )
-        )
+        })
         const ask = yield* serve(app)
         const got = Effect.map(ask("/"), ({ cacheStatus, text }) => [text, cacheStatus])
         expect(yield* got).toEqual(["value 0", "fwd=uri-miss; stored"])
@@ -196,7 +190,7 @@ describePostgres("transactions in PostgreSQL at the same time", () => {
       const before = yield* storage.begin(lookupOf())
       const alsoBefore = yield* storage.begin(lookupOf({}, { key: "http://localhost/users/2" }))
       yield* Deferred.succeed(commit, undefined)
-      yield* slow
+      yield* Fiber.join(slow)
       expect(yield* storage.set(item, before)).toBe("overtaken")
       expect(yield* storage.set(itemOf("of none", alsoBefore.lookup), alsoBefore)).toBe("kept")
       expect(yield* keep(storage, item)).toBe("kept")

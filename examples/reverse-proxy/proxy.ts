@@ -3,18 +3,19 @@ import { HttpServer } from "@effect/platform"
 import { NodeHttpServer } from "@effect/platform-node"
 import { Effect, Layer } from "effect"
 import { HttpCache } from "effect-http-cache"
+import { HttpCacheLane } from "effect-http-cache/node"
 import { createServer } from "node:http"
 import { connect, forwardTo, maxBodyBytes } from "./forward.js"
 import { receive } from "./receive.js"
 
-export interface Options extends Pick<HttpCache.Options, "cookies" | "targets" | "staleIfError"> {
+export interface Options extends Pick<HttpCache.Options, "cookies" | "targets" | "staleIfError" | "lane"> {
   readonly origin: URL
   readonly port: number
 }
 
 /** Listens on the port; the server is there for who wants to know where. */
 export const layer = ({ origin, port, ...options }: Options) => {
-  const server = createServer()
+  const server = HttpCacheLane.createServer(createServer)
   // A target in authority-form (RFC 9112 §3.2.3).
   server.on(
     "connect",

@@ -99,6 +99,9 @@ export const selectionWith = ({ selection, view }: Asked, content: Uint8Array): 
   content: Vary.contentOf(view.fields, Buffer.from(content).toString("base64"))
 })
 
+const noFields = {}
+
+/** A view whose fields are made when they are asked for is not asked for those of a response that varies by none. */
 export const lookupOf = (
   key: CacheKey.CacheKey,
   { partition }: Identity,
@@ -107,5 +110,5 @@ export const lookupOf = (
 ): Lookup => ({
   key,
   partition,
-  variantOf: Vary.remembered((vary) => Vary.variant(vary, view.fields, selection))
+  variantOf: Vary.remembered((vary) => Vary.variant(vary, vary.length === 0 ? noFields : view.fields, selection))
 })

@@ -1,8 +1,4 @@
 /** What is annotated at an endpoint of an `HttpApi`, its group and its api, and what that comes to. */
-import type * as HttpApi from "@effect/platform/HttpApi"
-import type * as HttpApiEndpoint from "@effect/platform/HttpApiEndpoint"
-import type * as HttpApiGroup from "@effect/platform/HttpApiGroup"
-import * as HttpApiMiddleware from "@effect/platform/HttpApiMiddleware"
 import * as Context from "effect/Context"
 import * as Option from "effect/Option"
 import type { Options } from "../CachePolicy.js"
@@ -11,6 +7,8 @@ import * as checks from "../policy/checks.js"
 import * as Invalidation from "../protocol/Invalidation.js"
 import { show } from "../runtime/givenValues.js"
 import * as declared from "./declared.js"
+import * as platform from "./platform.js"
+import type { Api, Endpoint, Place } from "./platform.js"
 
 /**
  * What an endpoint is cached by: the options of `withCache`. Two defaults differ: `query` has the search parameters that the
@@ -65,19 +63,8 @@ export class Collects extends Context.Tag("effect-http-cache/HttpApiCache/Collec
   CollectOptions | boolean
 >() {}
 
-export type Api = HttpApi.HttpApi.AnyWithProps
-
 /** An api has groups and annotations, also where its type does not say so. */
-export const apiOf = (api: HttpApi.HttpApi.Any): Api => api as Api
-
-export type Endpoint = HttpApiEndpoint.HttpApiEndpoint.AnyWithProps
-
-/** An endpoint of an api, in a group of it. */
-export interface Place {
-  readonly api: Api
-  readonly group: HttpApiGroup.HttpApiGroup.AnyWithProps
-  readonly endpoint: Endpoint
-}
+export const apiOf = (api: platform.AnyApi): Api => api as Api
 
 export const placesOf = (api: Api): ReadonlyArray<Place> =>
   Object.values(api.groups).flatMap((group) =>
@@ -85,7 +72,7 @@ export const placesOf = (api: Api): ReadonlyArray<Place> =>
   )
 
 /** The name that a place has in the storage, after a deploy too. An api has no name when it runs. */
-export const nameOf = ({ endpoint, group }: Place): string => `${group.identifier}.${endpoint.name}`
+export const nameOf = ({ endpoint, group }: Place): string => `${group.identifier}.${platform.nameOf(endpoint)}`
 
 /** What is done at an endpoint: it is cached, it collects, or neither. */
 export interface Settings {
@@ -104,16 +91,17 @@ const nearest = <I, S>({ api, endpoint, group }: Place, tag: Context.Tag<I, S>):
 /** Throws where an annotation stands at an endpoint of the wrong method; at a group or an api it is for others too. */
 const refuse = (place: Place, name: "Policy" | "Collects", own: unknown): void => {
   if (own === undefined || own === false) return
-  const { method } = place.endpoint
   const expected = name === "Policy" ? "GET" : "methods that write, such as POST"
   throw new TypeError(
-    `HttpApiCache.${name} of ${nameOf(place)}: the endpoint is a ${method}; ${name} is for ${expected}`
+    `HttpApiCache.${name} of ${nameOf(place)}: the endpoint is a ${
+      platform.kindOf(place.endpoint)
+    }; ${name} is for ${expected}`
   )
 }
 
 export const settingsOf = (place: Place): Settings => {
   const { endpoint } = place
-  const isCacheable = endpoint.method === "GET"
+  const isCacheable = platform.kindOf(endpoint) === "GET"
   const isSafe = Invalidation.isSafe(endpoint.method)
   if (!isCacheable) refuse(place, "Policy", annotated(endpoint, Policy))
   if (isSafe) refuse(place, "Collects", annotated(endpoint, Collects))
@@ -124,9 +112,6 @@ export const settingsOf = (place: Place): Settings => {
 }
 
 const whereOf = (name: "Policy" | "Collects", place: Place): string => `HttpApiCache.${name} of ${nameOf(place)}`
-
-const hasSecurity = ({ api, endpoint, group }: Place): boolean =>
-  [api, group, endpoint].some(({ middlewares }) => [...middlewares].some(HttpApiMiddleware.isSecurity))
 
 /** The options of the cache at an endpoint: what it declares selects the response. */
 export const cacheOptions = (place: Place, policy: PolicyOptions): Options => {
@@ -141,7 +126,7 @@ export const cacheOptions = (place: Place, policy: PolicyOptions): Options => {
         `gets ${show(query)}, so leave query out, or have it name them`
     )
   }
-  if (policy.lane === true && hasSecurity(place)) {
+  if (policy.lane === true && platform.hasSecurity(place)) {
     throw new TypeError(
       `${where}: lane is true, and the endpoint has security, which the lane passes by; leave lane out`
     )

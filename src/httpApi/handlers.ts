@@ -1,15 +1,11 @@
 /** Puts the cache around the handlers of a group of an `HttpApi`, or has them collect. */
-import type * as HttpApiBuilder from "@effect/platform/HttpApiBuilder"
-import * as Chunk from "effect/Chunk"
 import * as Effect from "effect/Effect"
 import type { Options } from "../CachePolicy.js"
 import * as policies from "../policy/policy.js"
 import { cached, collecting } from "../server/cached.js"
 import * as annotations from "./annotations.js"
-import * as encoded from "./encoded.js"
-import { answering, answeringErrors, type Given } from "./endpoint.js"
-
-type Item<R> = HttpApiBuilder.Handlers.Item<unknown, R>
+import { answering, answeringErrors } from "./endpoint.js"
+import * as platform from "./platform.js"
 
 /** Handlers that a `cached` has had: another one around would collect twice. */
 const around = new WeakSet<object>()
@@ -21,9 +17,9 @@ interface Known {
   isTold: boolean
 }
 
-const apis = new WeakMap<annotations.Api, Known>()
+const apis = new WeakMap<platform.Api, Known>()
 
-const knownOf = (api: annotations.Api): Known => {
+const knownOf = (api: platform.Api): Known => {
   const known = apis.get(api)
   if (known !== undefined) return known
   const places = annotations.placesOf(api).filter((place) => {
@@ -49,13 +45,12 @@ const tellingOfOthers = <A, E, R>(known: Known, app: Effect.Effect<A, E, R>): Ef
 
 /** The handler as the annotations want it; `undefined`: as it is. */
 const handlerOf = <R>(
-  place: annotations.Place,
-  handler: (given: Given) => Effect.Effect<unknown, unknown, R>,
-  errors: encoded.Errors,
+  place: platform.Place,
+  handler: (given: platform.Given) => Effect.Effect<unknown, unknown, R>,
+  errors: platform.Errors,
   partition: Options<R>["partition"]
 ) => {
-  const { api, endpoint } = place
-  const known = knownOf(api)
+  const known = knownOf(place.api)
   const { collects, policy } = annotations.settingsOf(place)
   if (policy !== undefined) {
     const options = { ...annotations.cacheOptions(place, policy), partition }
@@ -63,17 +58,18 @@ const handlerOf = <R>(
     const resolved = policies.resolve(
       `HttpApiCache.cached of ${name}`,
       options,
-      (cause) => Effect.map(errors(cause), (response) => response?.status)
+      (cause) => Effect.map(errors(cause, place), (response) => response?.status)
     )
     const cache = cached(resolved, { made: () => name, isPlaced: true })
-    const answer = answeringErrors(answering(endpoint, handler, true), errors, policies.namedIn(policy.statuses ?? []))
-    return (given: Given) => tellingOfOthers(known, cache(answer(given)))
+    const answered = answering(place, handler, true)
+    const answer = answeringErrors(place, answered, errors, policies.namedIn(policy.statuses ?? []))
+    return (given: platform.Given) => tellingOfOthers(known, cache(answer(given)))
   }
   if (collects !== undefined) {
     const options = annotations.collectOptions(place, collects)
     const resolved = policies.resolveCollect("HttpApiCache.Collects", options)
-    const answer = answering(endpoint, handler, false)
-    return (given: Given) => {
+    const answer = answering(place, handler, false)
+    return (given: platform.Given) => {
       let hasWritten = false
       const collect = collecting(resolved, options, true, () => hasWritten)
       return tellingOfOthers(known, collect(answer(given, () => void (hasWritten = true))))
@@ -84,18 +80,18 @@ const handlerOf = <R>(
 
 /** The handlers with what the annotations of the api want around each. */
 export const wrapped = <R>(
-  api: annotations.Api,
-  group: annotations.Place["group"],
-  handlers: Chunk.Chunk<Item<R>>,
+  api: platform.Api,
+  group: platform.Group,
+  items: ReadonlyArray<platform.Item>,
   partition: Options<R>["partition"]
-): Chunk.Chunk<Item<unknown>> => {
-  const errors = encoded.errorsOf(api)
-  return Chunk.map(handlers, (item): Item<unknown> => {
+): ReadonlyArray<platform.Item> => {
+  const errors = platform.errorsOf(api)
+  return items.map((item): platform.Item => {
     if (around.has(item)) return item
-    const place = { api, group, endpoint: item.endpoint as annotations.Endpoint }
-    const handler = handlerOf(place, item.handler as never, errors, partition)
+    const place = { api, group, endpoint: item.endpoint }
+    const handler = handlerOf(place, item.handler, errors, partition)
     if (handler === undefined) return item
-    const made = { ...item, handler: handler as Item<unknown>["handler"] }
+    const made = { ...item, handler }
     around.add(made)
     knownOf(api).effective.add(annotations.nameOf(place))
     return made

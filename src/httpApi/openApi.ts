@@ -1,8 +1,6 @@
 /** What OpenAPI tells of the endpoints that are cached, and of those that collect. */
-import type * as HttpApiEndpoint from "@effect/platform/HttpApiEndpoint"
 import { declaresField } from "./declared.js"
-
-type Endpoint = HttpApiEndpoint.HttpApiEndpoint.AnyWithProps
+import type { Endpoint } from "./platform.js"
 
 /** An endpoint, and what is done there. */
 export interface Documented {

@@ -1,5 +1,8 @@
 /** Answers fresh hits of what it has seen before, with the same decisions as a route. */
-import { LRUCache } from "lru-cache"
+import * as HttpTraceContext from "@effect/platform/HttpTraceContext"
+import type * as Headers from "@effect/platform/Headers"
+import * as Option from "effect/Option"
+import type * as Tracer from "effect/Tracer"
 import type * as Http from "node:http"
 import type { CacheItem } from "../CacheItem.js"
 import { freshAtOnce, hitAtOnce } from "../engine/handle.js"
@@ -11,16 +14,13 @@ import * as CacheControl from "../protocol/CacheControl.js"
 import type * as Fields from "../protocol/Fields.js"
 import type * as Reuse from "../protocol/Reuse.js"
 import * as Vary from "../protocol/Vary.js"
+import { spanned } from "../runtime/effect.js"
 import * as metrics from "../runtime/metrics.js"
-import { comesBy, type Lane as Told } from "../server/lane.js"
-import { fieldsOf, isEncrypted, isLengthUnsaid } from "../server/request.js"
-import { ready } from "./ready.js"
+import { comesBy } from "../server/lane.js"
+import { fieldsOf, isLengthUnsaid } from "../server/request.js"
+import { hostIn, Learnt } from "./learnt.js"
+import { Ready } from "./ready.js"
 import { write } from "./write.js"
-
-/** What is remembered of targets, the least recently asked for first to go. Bytes. */
-const maxBytes = 16 * 1024 * 1024
-/** Of a target beside its text. Bytes. */
-const overhead = 512
 
 /** Who sends one of these asks for more than a fresh response. */
 const unusual = [
@@ -47,13 +47,6 @@ const noFields: Fields.Fields = {}
 
 /** The answer is written by the lane itself. */
 const origin = { respond: (outgoing: Outgoing) => outgoing, breakConnection: () => {}, span: undefined }
-
-/** The method and the target as the message has them: what that is a request for was found out when it was first answered. */
-const nameOf = (message: Http.IncomingMessage, fields: Fields.Fields): string => {
-  const { method = "", url = "" } = message
-  const host = fields["host"] ?? fields[":authority"] ?? ""
-  return `${method} ${isEncrypted(message) ? "https" : "http"} ${host} ${url}`
-}
 
 const fieldsIn = ({ headers }: Http.IncomingMessage): Fields.Fields => headers as Fields.Fields
 
@@ -96,8 +89,9 @@ class MessageView implements View {
   }
 }
 
-/** A method and a target, and what answers them: nothing of the request that they were learnt from but what is the same for all. */
+/** What answers a method and a target: nothing of the request that it was learnt from but what is the same for all. */
 interface Known extends Answering<Outgoing> {
+  readonly tracer: Tracer.Tracer
   readonly view: MessageView
   readonly origin: Answering<Outgoing>["origin"] & Reported["origin"]
 }
@@ -108,17 +102,19 @@ export interface Hit {
   readonly ttl: number
 }
 
-export class Lane implements Told {
-  private readonly learnt = new LRUCache<string, Known>({
-    maxSize: maxBytes,
-    sizeCalculation: (_, name) => overhead + 2 * name.length
-  })
+export class Lane {
+  private readonly learnt = new Learnt<Known>()
+  private readonly ready = new Ready()
+  private readonly isTraced: boolean
 
-  learn(message: object, request: Asked & Reported): void {
+  /** `isTraced`: each request that it answers has a span. */
+  constructor(isTraced: boolean) {
+    this.isTraced = isTraced
+  }
+
+  private learn(message: Http.IncomingMessage, request: Asked & Reported, tracer: Tracer.Tracer): void {
     const { above, cache, clock, identity, key, policy, runtime, selection, storage, view } = request
     const { pattern } = request.origin
-    // It has come by `answer`.
-    const incoming = message as Http.IncomingMessage
     const of = new MessageView({ ...view, host: view.fields["host"] ?? "" }, noFields)
     const known = {
       above,
@@ -131,11 +127,12 @@ export class Lane implements Told {
       runtime,
       selection,
       storage,
+      tracer,
       // The lane never waits for one.
       waited: { millis: 0 }
     }
     const lookup = lookupOf(key, identity, of, selection)
-    this.learnt.set(nameOf(incoming, fieldsIn(incoming)), {
+    this.learnt.set(message, fieldsIn(message), {
       ...known,
       lookup,
       origin: { ...origin, pattern },
@@ -151,16 +148,28 @@ export class Lane implements Told {
   /** `undefined`: the request goes the usual way, and what comes of it may be learnt. */
   answer(message: Http.IncomingMessage, response: Http.ServerResponse): Hit | undefined {
     const hit = this.hit(message, response)
-    if (hit === undefined) comesBy(message, this)
+    if (hit === undefined) this.letBy(message)
     else metrics.laneHits(1)
     return hit
+  }
+
+  /** What a handler has written into the message is not what other requests come with. */
+  private letBy(message: Http.IncomingMessage): void {
+    const { method, url } = message
+    const host = hostIn(fieldsIn(message))
+    comesBy(message, {
+      learn: (request, tracer) => {
+        const isAsItCame = message.method === method && message.url === url && hostIn(fieldsIn(message)) === host
+        if (isAsItCame) this.learn(message, request, tracer)
+      }
+    })
   }
 
   private hit(message: Http.IncomingMessage, response: Http.ServerResponse): Hit | undefined {
     const { method } = message
     if (method !== "GET" && method !== "HEAD") return undefined
     const own = fieldsIn(message)
-    const known = this.learnt.get(nameOf(message, own))
+    const known = this.learnt.get(message, own)
     if (known === undefined) return undefined
     if (has(own, unusual) || (known.policy.honorsRequest && has(own, directives))) return undefined
     if ((own["content-length"] ?? "0") !== "0" || isLengthUnsaid(own, message)) return undefined
@@ -170,10 +179,15 @@ export class Lane implements Told {
     const lookup = lookupOf(known.key, known.identity, view, known.selection)
     const fresh = freshAtOnce({ cache, clock, lookup, policy, runtime, storage })
     if (fresh === undefined) return undefined
-    const made = ready(fresh, known.policy, method, own, () => outgoingOf({ ...known, view }, fresh))
+    const made = this.ready.messageFor(fresh, known.policy, method, own, () => outgoingOf({ ...known, view }, fresh))
     if (made === undefined) return undefined
-    write(response, made)
-    report(known, { ...fresh, _tag: "Hit" })
+    const outcome = { _tag: "Hit", ttl: fresh.ttl, age: fresh.age } as const
+    const answer = (span: Tracer.Span | undefined) => {
+      write(message, response, made)
+      report(span === undefined ? known : { ...known, origin: { ...known.origin, span } }, outcome)
+    }
+    if (this.isTraced) traced(known, message, made.status, answer)
+    else answer(undefined)
     return { status: made.status, ttl: fresh.ttl }
   }
 }
@@ -182,4 +196,23 @@ export class Lane implements Told {
 const outgoingOf = (request: Known, fresh: Reuse.Fresh<CacheItem>): Outgoing | undefined => {
   const outgoing = hitAtOnce(request, fresh)?.response
   return outgoing === undefined || outgoing.cookies.lines.length > 0 ? undefined : outgoing
+}
+
+/** Answers within a span like that of the platform, which has the name, the parent and the attributes that tell requests apart. */
+const traced = (
+  { clock, origin: { pattern }, tracer }: Known,
+  message: Http.IncomingMessage,
+  status: number,
+  answer: (span: Tracer.Span) => void
+): void => {
+  const { method = "", url = "" } = message
+  // It reads the fields of tracing by their names, and nothing else.
+  const parent = Option.getOrUndefined(HttpTraceContext.fromHeaders(fieldsIn(message) as Headers.Headers))
+  spanned(tracer, clock, `http.server ${method}`, parent, (span) => {
+    span.attribute("http.request.method", method)
+    span.attribute("url.path", url.split("?", 1)[0])
+    if (pattern !== undefined) span.attribute("http.route", pattern)
+    span.attribute("http.response.status_code", status)
+    answer(span)
+  })
 }

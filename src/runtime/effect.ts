@@ -81,6 +81,24 @@ export const ended = <A>(deferred: Deferred.Deferred<A>): Effect.Effect<A> => De
 
 export const end = <A>(deferred: Deferred.Deferred<A>, exit: Exit.Exit<A>): void => Deferred.unsafeDone(deferred, exit)
 
+/** What spans are made by. */
+export const tracerOf = ({ currentTracer }: Caller): Tracer.Tracer => currentTracer
+
+/** A span of a server that is over as soon as `answer` is: for what no fiber does. */
+export const spanned = <A>(
+  tracer: Tracer.Tracer,
+  clock: Clock.Clock,
+  name: string,
+  parent: Tracer.AnySpan | undefined,
+  answer: (span: Tracer.Span) => A
+): A => {
+  const now = () => clock.unsafeCurrentTimeNanos()
+  const span = tracer.span(name, Option.fromNullable(parent), Context.empty(), [], now(), "server")
+  const answered = answer(span)
+  span.end(now(), Exit.void)
+  return answered
+}
+
 /** Links a span to another one. */
 export const link = (span: Tracer.AnySpan | undefined, to: Tracer.AnySpan | undefined): void => {
   if (span?._tag === "Span" && to !== undefined) span.addLinks([{ _tag: "SpanLink", span: to, attributes: {} }])
@@ -192,9 +210,13 @@ export const fork = <A, E, R>(
 /** Seconds of the machine's own clock: with a `TestClock` a layer would never close that a reader keeps waiting. */
 const patience = Effect.withClock(Effect.sleep("5 seconds"), Clock.make())
 
+/** Who waits for it and is interrupted leaves behind what can't be. */
+export const disconnected = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+  Effect.disconnect(effect)
+
 /** Waits for a few seconds, and leaves behind what can't be interrupted. */
 export const patiently = <A>(effect: Effect.Effect<A>): Effect.Effect<A | void> =>
-  Effect.raceFirst(Effect.interruptible(Effect.disconnect(effect)), Effect.interruptible(patience))
+  Effect.raceFirst(Effect.interruptible(disconnected(effect)), Effect.interruptible(patience))
 
 /** What each fiber has of its own. */
 const ownReferences: ReadonlySet<unknown> = new Set([FiberRef.currentContext, FiberRef.currentRuntimeFlags])

@@ -46,7 +46,7 @@ export const cached = <RP>(
   const placed = isPlaced ? made : callSite(handler)
   let site: string | undefined
   const cache = () => site ??= placed() || made()
-  return withFiber((context, clock) => {
+  return withFiber((context, clock, caller) => {
     const native = Context.unsafeGet(context, HttpServerRequest)
     const request = arrived<A, E, R | RP>(handler, policies as Policies<R | RP>, context, clock, cache)
     const way = wayOf(native, request.above)
@@ -54,7 +54,7 @@ export const cached = <RP>(
       step(
         bypass !== undefined ? way.pass(request, bypass) : identified(request, way),
         (answered) => {
-          tell(native, request, answered)
+          tell(native, request, answered, caller)
           report(request, answered.outcome)
           return Exit.succeed(sign(answered.response, request.above))
         }

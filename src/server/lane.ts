@@ -1,10 +1,12 @@
-/** What a lane before the server is told of: requests like which it may answer by itself. */
+/** What a lane before the server is told of a request: that it may answer others like that by itself. */
+import type * as Tracer from "effect/Tracer"
 import type { Asked } from "../engine/request.js"
 import type { Answered, Reported } from "../engine/report.js"
+import { type Caller, tracerOf } from "../runtime/effect.js"
 
 export interface Lane {
-  /** A request that came by it was answered with a fresh response. */
-  readonly learn: (message: object, request: Asked & Reported) => void
+  /** The request was answered with a fresh response; spans are made by the tracer. */
+  readonly learn: (request: Asked & Reported, tracer: Tracer.Tracer) => void
 }
 
 const lane = Symbol.for("effect-http-cache/lane")
@@ -21,10 +23,11 @@ export const comesBy = (message: object, own: Lane): void => {
 export const tell = (
   request: { readonly source: unknown },
   asked: Asked & Reported,
-  { outcome }: Answered<unknown>
+  { outcome }: Answered<unknown>,
+  caller: Caller
 ): void => {
   const { above, policy, view } = asked
   if (!policy.lane || outcome?._tag !== "Hit" || above.depth >= 0 || view.isRewritten) return
   const source = request.source as { readonly [lane]?: Lane } | undefined
-  source?.[lane]?.learn(source, asked)
+  source?.[lane]?.learn(asked, tracerOf(caller))
 }

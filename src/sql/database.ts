@@ -1,12 +1,13 @@
 /** How the storage uses the client: within a transaction that is open, or on its own. */
-import * as SqlClient from "@effect/sql/SqlClient"
+import type * as SqlClient from "@effect/sql/SqlClient"
 import type { Connection } from "@effect/sql/SqlConnection"
 import type { SqlError } from "@effect/sql/SqlError"
-import * as Context from "effect/Context"
+import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import { serviceIn } from "../runtime/effect.js"
 import { IsDelivery } from "../runtime/undeliveredCollects.js"
 import type { DialectName } from "./dialect.js"
+import { isBusy, outsideOf, transactionIn } from "./platform.js"
 
 /** How long SQLite waits for another process, and all of this one with it. Milliseconds. */
 const busyTimeout = 20
@@ -16,14 +17,6 @@ const maxRetries = 8
 export interface Row {
   readonly [column: string]: unknown
 }
-
-const outsideOf = (context: Context.Context<never>): Context.Context<never> =>
-  Context.omit(SqlClient.TransactionConnection)(
-    context as Context.Context<SqlClient.TransactionConnection>
-  ) as Context.Context<never>
-
-const isBusy = ({ cause }: SqlError): boolean =>
-  typeof cause === "object" && cause !== null && "code" in cause && String(cause.code).startsWith("SQLITE_BUSY")
 
 /** By the time of the machine, as the database knows it, whatever clock the fiber has. */
 export const pause = (millis: number): Effect.Effect<void> =>
@@ -108,18 +101,12 @@ export class Database {
     outside: Effect.Effect<A, SqlError>
   ): Effect.Effect<A, SqlError> {
     return Effect.contextWithEffect((context: Context.Context<never>) => {
-      const transaction = serviceIn(context, SqlClient.TransactionConnection)
-      if (transaction === undefined) return outside
-      return this.isOwn(transaction[0]) && serviceIn(context, IsDelivery) !== true
+      const transaction = transactionIn(this.sql, this.connection, context)
+      if (transaction === "none") return outside
+      return transaction === "own" && serviceIn(context, IsDelivery) !== true
         ? Effect.uninterruptible(this.sql.withTransaction(effect))
-        : Effect.mapInputContext(outside, outsideOf)
+        : Effect.mapInputContext(outside, (context: Context.Context<never>) => outsideOf(this.sql, context))
     })
-  }
-
-  /** A client of SQLite has one connection; one of PostgreSQL has a class of connections of its own. */
-  private isOwn(connection: Connection): boolean {
-    const { constructor } = this.connection
-    return connection === this.connection || (constructor !== Object && connection.constructor === constructor)
   }
 
   /** The connection may be others' too: it waits as usual afterwards. */

@@ -6,7 +6,7 @@ import type * as Scope from "effect/Scope"
 import type * as Stream from "effect/Stream"
 import { CacheStorageError } from "../CacheError.js"
 import type { Collected } from "../CollectableCacheStorage.js"
-import { pushed } from "../runtime/effect.js"
+import { disconnected, pushed } from "../runtime/effect.js"
 import { pause, type Row } from "./database.js"
 import { isKnown, parseCollected, type Since, sinceOf } from "./rows.js"
 
@@ -26,7 +26,7 @@ export const collectsOf = (
     let heard: Since | undefined
     const tooLate = Effect.zipRight(pause(timeout), Effect.fail("it is not answered in time"))
     const ask = Effect.suspend(() => collectedSince(heard?.moment ?? null)).pipe(
-      Effect.disconnect,
+      disconnected,
       Effect.raceFirst(tooLate),
       Effect.catchAllCause((cause) => lost(Cause.squash(cause))),
       Effect.map((rows) => {

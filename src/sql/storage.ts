@@ -7,6 +7,7 @@ import { CacheMiss, CacheStorageError } from "../CacheError.js"
 import type { CacheItem } from "../CacheItem.js"
 import * as CacheStorage from "../CacheStorage.js"
 import type * as CollectableCacheStorage from "../CollectableCacheStorage.js"
+import { isInterruptedOnly } from "../runtime/effect.js"
 import { limitReached } from "../runtime/limits.js"
 import { runtimeOf } from "../runtime/runtime.js"
 import { answered, forceOf, hard } from "../storages/force.js"
@@ -236,7 +237,7 @@ const failed = (
   key: string,
   cause: Cause.Cause<SqlError>
 ): Effect.Effect<never, CacheStorageError> =>
-  Cause.isInterruptedOnly(cause)
+  isInterruptedOnly(cause)
     ? Effect.failCause(cause as Cause.Cause<never>)
     : new CacheStorageError({ storage: "SqlCacheStorage", method, key, cause: Cause.squash(cause) })
 

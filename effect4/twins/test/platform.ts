@@ -1,10 +1,27 @@
 /** The twin of `test/platform.ts` for Effect 4. */
-import { Cause, Effect, Exit, type Fiber, Layer, Logger, Metric, Random, References, type Scope, Tracer } from "effect"
 import {
+  Cause,
+  Effect,
+  Exit,
+  type Fiber,
+  type FileSystem,
+  Layer,
+  Logger,
+  Metric,
+  type Path,
+  Random,
+  References,
+  type Scope,
+  Tracer
+} from "effect"
+import { type HttpApi, HttpApiBuilder, type HttpApiGroup, HttpApiSwagger } from "effect/http-api"
+import {
+  type Etag,
   Headers,
   HttpClientError,
   type HttpClientRequest,
   HttpEffect,
+  type HttpPlatform,
   HttpRouter,
   type HttpServer,
   HttpServerError,
@@ -64,6 +81,25 @@ export const appOfApi = <E, R, R2 = never>(
   HttpRouter.toHttpEffect(
     cache === undefined ? api : Layer.provide(api, HttpRouter.middleware(cache as never, { global: true }) as never)
   )
+
+export type ServedApi = Layer.Layer<
+  never,
+  never,
+  Etag.Generator | FileSystem.FileSystem | HttpPlatform.HttpPlatform | HttpRouter.HttpRouter | Path.Path
+>
+
+export type Asked<R> = HttpRouter.Request.From<"Requires", R>
+
+/** There is one router, which `HttpLayerRouter` was. */
+export const appsOfApi = <Id extends string, Groups extends HttpApiGroup.Constraint, E, R>(
+  api: HttpApi.HttpApi<Id, Groups>,
+  groups: Layer.Layer<HttpApiGroup.ToService<Id, Groups>, E, R>
+) => ({
+  HttpLayerRouter: HttpRouter.toHttpEffect(Layer.mergeAll(
+    HttpApiBuilder.layer(api, { openapiPath: "/openapi.json" }).pipe(Layer.provide(groups)),
+    HttpApiSwagger.layer(api, { path: "/docs" })
+  ))
+})
 
 /** It is around the endpoint. */
 export const lettingIn = <A>(endpoint: A): A => endpoint

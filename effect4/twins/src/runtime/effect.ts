@@ -6,10 +6,11 @@ import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
+import * as Option from "effect/Option"
 import * as Queue from "effect/Queue"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
-import type * as Tracer from "effect/Tracer"
+import * as Tracer from "effect/Tracer"
 
 export const step = <A, E, R, B, E2, R2>(
   effect: Effect.Effect<A, E, R>,
@@ -66,6 +67,31 @@ export const ended = <A>(deferred: Deferred.Deferred<A>): Effect.Effect<A> =>
 
 export const end = <A>(deferred: Deferred.Deferred<A>, exit: Exit.Exit<A>): void =>
   void Deferred.doneUnsafe(deferred, exit)
+
+export const tracerOf = (caller: Caller): Tracer.Tracer => caller.getRef(Tracer.Tracer)
+
+export const spanned = <A>(
+  tracer: Tracer.Tracer,
+  clock: Clock.Clock,
+  name: string,
+  parent: Tracer.AnySpan | undefined,
+  answer: (span: Tracer.Span) => A
+): A => {
+  const now = () => clock.currentTimeNanosUnsafe()
+  const span = tracer.span({
+    name,
+    parent: Option.fromNullishOr(parent),
+    annotations: Context.empty(),
+    links: [],
+    startTime: now(),
+    kind: "server",
+    root: false,
+    sampled: true
+  })
+  const answered = answer(span)
+  span.end(now(), Exit.void)
+  return answered
+}
 
 export const link = (span: Tracer.AnySpan | undefined, to: Tracer.AnySpan | undefined): void => {
   if (span?._tag === "Span" && to !== undefined) span.addLinks([{ span: to, attributes: {} }])
@@ -190,12 +216,16 @@ export const inheritReferences = (fiber: Running<unknown, unknown>): Effect.Effe
 const patience = Effect.suspend(() => byClock(Effect.sleep("5 seconds"), Clock.Clock.defaultValue()))
 
 /** There is no `Effect.disconnect`: what can't be interrupted goes on in a fiber of its own. */
+export const disconnected = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+  Effect.uninterruptibleMask((restore) =>
+    Effect.flatMap(
+      Effect.forkDetach(restore(effect)),
+      (fiber) => Effect.onInterrupt(restore(Effect.flatten(Fiber.await(fiber))), () => interruptLater(fiber))
+    )
+  )
+
 export const patiently = <A>(effect: Effect.Effect<A>): Effect.Effect<A | void> =>
-  Effect.flatMap(Effect.forkDetach(effect), (fiber) =>
-    Effect.raceFirst(
-      Effect.interruptible(Effect.flatten(Fiber.await(fiber))),
-      Effect.interruptible(Effect.andThen(patience, interruptLater(fiber)))
-    ))
+  Effect.raceFirst(Effect.interruptible(disconnected(effect)), Effect.interruptible(patience))
 
 export const ifNotSent = (untaken: Effect.Effect<void>): Effect.Effect<void> =>
   untaken === Effect.void ? Effect.void : withFiber((context) => {

@@ -1,0 +1,54 @@
+/** Remembers what is known of a method and a target, as messages have them, within a bound. */
+import { LRUCache } from "lru-cache"
+import type * as Http from "node:http"
+import type * as Fields from "../protocol/Fields.js"
+import { isEncrypted } from "../server/request.js"
+
+/** What is remembered, the least recently asked for target first to go. Bytes. */
+const maxBytes = 16 * 1024 * 1024
+/** Of each beside its text. Bytes. */
+const overhead = 512
+
+/** What is known of one target, by host, and then by method and scheme. */
+interface OfTarget<Known> {
+  readonly byHost: Map<string, Array<Known | undefined>>
+  bytes: number
+}
+
+/** A client that speaks HTTP/2 names the host so. */
+export const hostIn = (fields: Fields.Fields): string => fields["host"] ?? fields[":authority"] ?? ""
+
+const placeOf = (message: Http.IncomingMessage): number =>
+  (message.method === "HEAD" ? 1 : 0) + (isEncrypted(message) ? 2 : 0)
+
+/** Nothing that a message is looked up by is joined to one text first: that would take longer than the look-up. */
+export class Learnt<Known> {
+  private readonly byTarget = new LRUCache<string, OfTarget<Known>>({
+    maxSize: maxBytes,
+    sizeCalculation: ({ bytes }) => bytes
+  })
+
+  /** `fields`: those of the message. */
+  get(message: Http.IncomingMessage, fields: Fields.Fields): Known | undefined {
+    const { url = "" } = message
+    return this.byTarget.get(url)?.byHost.get(hostIn(fields))?.[placeOf(message)]
+  }
+
+  set(message: Http.IncomingMessage, fields: Fields.Fields, known: Known): void {
+    const { url = "" } = message
+    const host = hostIn(fields)
+    const { byHost, bytes } = this.byTarget.get(url) ??
+      { byHost: new Map<string, Array<Known | undefined>>(), bytes: 0 }
+    const ofHost = byHost.get(host) ?? []
+    const place = placeOf(message)
+    const isNew = ofHost[place] === undefined
+    ofHost[place] = known
+    byHost.set(host, ofHost)
+    // A target of which that is more than there is room for is forgotten.
+    this.byTarget.set(url, { byHost, bytes: bytes + (isNew ? overhead + 2 * (url.length + host.length) : 0) })
+  }
+
+  clear(): void {
+    this.byTarget.clear()
+  }
+}
