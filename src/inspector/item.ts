@@ -56,7 +56,7 @@ export const shown = (item: CacheItem, links: Links, canCollect: boolean, isShow
   const selected = Vary.fieldsOf(item.variant)
   const { cookies, headers, range, status } = item
   return html`<section class="full"><h2>${status} · ${format.bytes(item.body.byteLength)} · ${use(item, left)}</h2>
-<dl class="facts"><dt>Stored</dt><dd>${format.moment(item.responseTime)}, ${format.duration(left.age)} old</dd>
+<dl class="facts"><dt>Stored</dt><dd>${format.moment(item.responseTime)}, ${format.duration(left.old)} old</dd>
 <dt>Dropped</dt><dd>${left.kept === 0 ? "at any time" : `after ${format.duration(left.kept)} more`}</dd>${
     item.cache !== "" && html`<dt>Kept by</dt><dd class="wrap">${item.cache}</dd>`
   }${range !== undefined && html`<dt>Part</dt><dd>bytes ${range.first} to ${range.last} of ${range.size}</dd>`}${

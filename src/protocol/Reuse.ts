@@ -109,7 +109,7 @@ export const softened = <Stored extends Terms>(stored: Stored, soft: Exclude<Sof
 
 /** How old what is stored is, and how long it may be used yet, for each use. Milliseconds; 0: not at all. */
 export interface Remaining {
-  readonly age: number
+  readonly old: number
   readonly fresh: number
   /** Served stale, while it is validated. */
   readonly whileValidated: number
@@ -121,7 +121,7 @@ export const remaining = (stored: Terms, now: number): Remaining => {
   const age = Freshness.currentAge(stored, now)
   const until = (time: number): number => Math.max(0, time - now)
   return {
-    age,
+    old: age,
     fresh: stored.alwaysValidate ? 0 : Math.max(0, stored.lifetime - age),
     whileValidated: stored.alwaysValidate || stored.staleForbidden ? 0 : until(stored.staleWhileRevalidateUntil),
     insteadOfErrors: until(stored.staleIfErrorUntil),
