@@ -187,6 +187,7 @@ export const passages: ReadonlyArray<{ readonly file: string; readonly from: str
   port: Config.port("PORT").pipe(Config.withDefault(8080)),
   cookies: Config.literal("refuse", "strip", "store")("COOKIES").pipe(Config.withDefault("refuse" as const)),
   targets: Config.array(Config.string(), "TARGETS").pipe(Config.withDefault(["CDN-Cache-Control"])),
+  lane: Config.boolean("LANE").pipe(Config.withDefault(false)),
   staleIfError: Config.duration("STALE_IF_ERROR").pipe(Config.withDefault("1 day" as const))
 `,
     to: `  origin: Config.schema(
@@ -198,6 +199,7 @@ export const passages: ReadonlyArray<{ readonly file: string; readonly from: str
   port: Config.Port("PORT").pipe(Config.withDefault(8080)),
   cookies: Config.Literals(["refuse", "strip", "store"], "COOKIES").pipe(Config.withDefault("refuse" as const)),
   targets: Config.Array(Schema.String, "TARGETS").pipe(Config.withDefault(["CDN-Cache-Control"])),
+  lane: Config.Boolean("LANE").pipe(Config.withDefault(false)),
   staleIfError: Config.Duration("STALE_IF_ERROR").pipe(Config.withDefault("1 day" as const))
 `
   },
