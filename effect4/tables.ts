@@ -24,6 +24,7 @@ const http = [
 const api = [
   "HttpApi",
   "HttpApiBuilder",
+  "HttpApiClient",
   "HttpApiEndpoint",
   "HttpApiError",
   "HttpApiGroup",
@@ -212,6 +213,16 @@ export const passages: ReadonlyArray<{ readonly file: string; readonly from: str
     file: "examples/reverse-proxy/forward.ts",
     from: "NodeStream.fromReadable(() => response, (error) => error)",
     to: "NodeStream.fromReadable({ evaluate: () => response, onError: (error) => error })"
+  },
+  {
+    file: "test/httpApiClient.test.ts",
+    from: "product({ path: { id: 1 } })",
+    to: "product({ params: { id: 1 } })"
+  },
+  {
+    file: "test/httpApiClient.test.ts",
+    from: "rename({ path: { id: 1 }, payload",
+    to: "rename({ params: { id: 1 }, payload"
   },
   {
     file: "test/httpApiEndpoints.test.ts",
