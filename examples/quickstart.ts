@@ -137,10 +137,12 @@ const introduction = (address: string) =>
   ${address}/inspector shows what the cache does, to whoever is on this machine.
 `
 
-/** Whether a request comes from this machine itself. */
+/** Whether a request comes from this machine itself, by a name of it: the name of another site could lead here. */
 const isFromHere = Effect.map(
   HttpServerRequest.HttpServerRequest,
-  ({ remoteAddress }) => /^(?:::ffff:)?127\.|^::1$/.test(Option.getOrElse(remoteAddress, () => ""))
+  ({ headers, remoteAddress }) =>
+    /^(?:::ffff:)?127\.|^::1$/.test(Option.getOrElse(remoteAddress, () => "")) &&
+    /^(?:localhost|127(?:\.\d+){3}|\[::1\])(?::\d+)?$/.test(headers["host"] ?? "")
 )
 
 const inspected = HttpCacheInspector.middleware({ path: "/inspector", authorize: isFromHere })
