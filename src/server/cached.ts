@@ -19,11 +19,11 @@ import { groupsOf } from "../policy/checks.js"
 import type { Policies } from "../policy/policy.js"
 import * as Invalidation from "../protocol/Invalidation.js"
 import { step, withFiber } from "../runtime/effect.js"
-import { type Way, wayOf } from "./explain.js"
 import { tell } from "./lane.js"
 import { ServerOrigin } from "./origin.js"
 import { type App, type Respondable, toResponse } from "./platform.js"
 import { sign } from "./response.js"
+import { type Way, wayOf } from "./way.js"
 
 type Response = HttpServerResponse.HttpServerResponse
 

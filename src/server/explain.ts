@@ -8,38 +8,15 @@ import * as Exit from "effect/Exit"
 import { dual } from "effect/Function"
 import type * as Scope from "effect/Scope"
 import { Defaults } from "../CachePolicy.js"
-import { type Bypass, pass } from "../engine/bypass.js"
 import { ofNoRun } from "../engine/enclosing.js"
 import { explain as explained, explainPassing, type Explanation } from "../engine/explain.js"
-import { handle } from "../engine/handle.js"
-import type { Run } from "../engine/origin.js"
 import type { Answered } from "../engine/report.js"
-import type { CacheRequest } from "../engine/request.js"
 import * as Explaining from "../protocol/Explaining.js"
 import { catchCause } from "../runtime/effect.js"
 import type { App } from "./platform.js"
+import { goes, type Way } from "./way.js"
 
 type Response = HttpServerResponse.HttpServerResponse
-
-/** What is done with a request, once it is known whether the cache answers it. */
-export interface Way {
-  readonly pass: <E, R>(
-    request: CacheRequest<Response, E, R>,
-    bypass: Bypass
-  ) => Effect.Effect<Answered<Response>, E, R>
-  readonly handle: <E, R>(request: CacheRequest<Response, E, R>) => Effect.Effect<Answered<Response>, E, R>
-}
-
-const really: Way = { pass, handle: (request) => handle(request) }
-
-const way = Symbol.for("effect-http-cache/way")
-
-/**
- * The source of a request stays the same through what middleware makes of it. That of a request beneath would be something
- * that its handler has read.
- */
-export const wayOf = (request: { readonly source: unknown }, { depth }: Run): Way =>
-  depth >= 0 ? really : (request.source as { readonly [way]?: Way } | undefined)?.[way] ?? really
 
 /** The way of a request that is explained: `tell` is given what the first cache says. */
 const onPaper = (tell: (explanation: Explanation) => void): Way => {
@@ -118,7 +95,7 @@ export const explain: {
         }))
       }
       let explanation: Explanation | undefined
-      Object.assign(source, { [way]: onPaper((told) => explanation ??= told) })
+      goes(source, onPaper((told) => explanation ??= told))
       const answered = catchCause(app, (cause) =>
         Effect.map(HttpServerError.causeResponse(cause), ([response]) => response))
       return answered.pipe(
