@@ -42,7 +42,7 @@ const tables = [
   ["The way of a miss", 15],
   ["The way of a `PATCH`", 10],
   ["The way of a refresh", 10],
-  ["Where is…", 31],
+  ["Where is…", 37],
   ["What holds across files", 12]
 ] as const
 

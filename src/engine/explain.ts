@@ -1,4 +1,4 @@
-/** What would happen to a request, by the same decisions: nothing is run, stored or counted. */
+/** Says what `handle` would do, by the functions that `handle` calls. It runs, stores and counts nothing. */
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type { CacheItem } from "../CacheItem.js"
@@ -25,18 +25,18 @@ import { lookup } from "./storageAccess.js"
 export interface Explanation {
   /** The target URI of the request. */
   readonly uri: string
-  /** What the response would be stored by; `undefined` where no cache saw the request. */
+  /** The key under which the response would be stored; `undefined` where no cache saw the request. */
   readonly key: string | undefined
   /** What the cache would do; `undefined` where no cache saw the request. Times are milliseconds. */
   readonly outcome: CacheStatus.Outcome | CacheStatus.NotCached | undefined
   /**
-   * What `Cache-Status` would say of it, as far as that is known without the handler's answer; `undefined` where there would be
-   * no such field.
+   * The member of `Cache-Status` that the cache would add, without what depends on the handler's answer, such as `stored`;
+   * `undefined` where it would add none.
    */
   readonly cacheStatus: string | undefined
   /** The status that the client would be sent; `undefined` where that is the handler's to say. */
   readonly status: number | undefined
-  /** What is stored for such a request, whether or not it may be used now. It is what the storage has, and not to be changed. */
+  /** What is stored for such a request, whether or not it may be used now. It is the storage's own object: do not change it. */
   readonly item: CacheItem | undefined
   /** What would happen, and why, in sentences for a person to read. */
   readonly sentences: ReadonlyArray<string>
@@ -60,14 +60,14 @@ const explanationOf = (
   }
 }
 
-/** What `pass` would do. */
+/** Explains a request that passes by the cache, as `pass` lets it. */
 export const explainPassing = <Res, E, R>(request: CacheRequest<Res, E, R>, bypass: Bypass): Explanation =>
   explanationOf(request, {
     outcome: { _tag: "Forwarded", stored: false, ...bypass },
     mayKeep: mayAnswerGet(request)
   })
 
-/** What `handle` would do. */
+/** Explains a request that the cache answers, as `handle` does. */
 export const explain = <Res, E, R>(request: CacheRequest<Res, E, R>): Effect.Effect<Explanation> =>
   step(lookup(request), (found) => {
     const time = now(request)
@@ -116,7 +116,7 @@ export const explain = <Res, E, R>(request: CacheRequest<Res, E, R>): Effect.Eff
     ))
   })
 
-/** The request, for which a response is written down and not made. */
+/** The same request with an origin that answers the data of a response, and makes none of the platform's. */
 const onPaper = <Res, E, R>(request: CacheRequest<Res, E, R>): Answering<Outgoing> => ({
   ...request,
   origin: { respond: (outgoing) => outgoing, breakConnection: () => undefined }

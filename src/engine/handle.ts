@@ -1,6 +1,6 @@
 /**
  * READ FIRST. One request's way through the cache, read once downwards: look up, serve what is stored, or fetch, and then
- * answer with what came of that. Each rule is in the leaf that is asked there.
+ * answer with what came of that. Each rule is decided in the module that is called at that step.
  */
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -38,12 +38,12 @@ export const handle = <Res, E, R>(
 
     // What is stored may be reused: the handler is not asked. If it is stale, it is revalidated in the background.
     if (reuse._tag !== "Forward") return serve(request, found, reuse, time, attempt)
-    // The client wants nothing that has to be fetched.
+    // The client has said only-if-cached: the handler must not run.
     if (request.asks.onlyIfCached) return onlyIfCached(request)
 
     // Run the handler, once for all who wait for the same, and store its response.
     return step(fetchOnce(planOf(request, found, reuse.reason, wanted, attempt)), ({ fetched, isJoined }) => {
-      // Somebody else has stored it meanwhile.
+      // Another run has stored a response meanwhile: it is looked up.
       if (fetched._tag === "Found") return again(request, attempt)
 
       const outcome = forwarded(reuse.reason, attempt)
@@ -60,8 +60,9 @@ export const handle = <Res, E, R>(
   })
 
 /**
- * What is stored and fresh for a request that asks nothing of it, at once; `undefined`: the request needs all of `handle`, as
- * where the response varies by what the route does not name, which is counted there.
+ * Looks up, in the same step, a stored response that is fresh for a request without conditions and directives. `undefined` means
+ * that the request has to go through `handle`, such as where a response varies by a field that the route does not name:
+ * `handle` counts those.
  */
 export const freshAtOnce = (access: Access): Reuse.Fresh<CacheItem> | undefined => {
   const item = valueOf(lookup(access))?.item
@@ -70,7 +71,7 @@ export const freshAtOnce = (access: Access): Reuse.Fresh<CacheItem> | undefined 
   return reuse._tag === "Fresh" ? reuse : undefined
 }
 
-/** Answers with what was found so. */
+/** Answers with what `freshAtOnce` has found; `undefined` where that would have to wait. */
 export const hitAtOnce = <Res>(
   request: Answering<Res>,
   reuse: Reuse.Fresh<CacheItem>
@@ -83,7 +84,7 @@ const valueOf = <A>(effect: Effect.Effect<A>): A | undefined =>
 export const reuseOf = (found: Found, wanted: Reuse.Request, time: number): Reuse.Reuse<CacheItem> =>
   found.item === undefined ? Reuse.forward(found.reason) : Reuse.decide(found.item, wanted, time)
 
-/** What a request asks of a stored response, once it is known which one that is. */
+/** The conditions and directives of the request, as they apply to this stored response. */
 export const wantedOf = (asked: Asked, stored: CacheItem | undefined, time: number): Reuse.Request => {
   const { asks, view } = asked
   return {
@@ -123,7 +124,10 @@ const serve = <Res, E, R>(
   return respondStored(request, stored, outcome, time)
 }
 
-/** Answers with what the refresh has stored, or with what is still stale; what was collected meanwhile is fetched. */
+/**
+ * Looks up again, after the request has waited for the refresh. Answers with the new response, or with the stale one where the
+ * refresh is not done. Where the response was collected meanwhile, the request starts over.
+ */
 const afterRefresh = <Res, E, R>(
   request: CacheRequest<Res, E, R>,
   attempt: Collapsing.Attempt
@@ -148,7 +152,10 @@ const again = <Res, E, R>(request: CacheRequest<Res, E, R>, attempt: Collapsing.
 const forwarded = (reason: ForwardReason, attempt: Collapsing.Attempt) =>
   ({ _tag: "Forwarded", reason, stored: false, collapsed: Collapsing.collapsedOf(attempt) }) as const
 
-/** What is stored, where it may stand in for what the handler has failed with: it may have been collected since it was found. */
+/**
+ * The stored response that may be answered instead of the handler's error. It is looked up again, since it may have been
+ * collected since the request found it.
+ */
 const standInOf = <Res, E, R>(
   request: CacheRequest<Res, E, R>,
   { item }: Found,
@@ -180,7 +187,10 @@ const stand = <Res, E, R>(
   )
 }
 
-/** Answers with another request's response, if it is this one's too; starts over, or gives up, if it is not. */
+/**
+ * Answers with the response of another request, where this request may use it. Otherwise the request starts over, or is answered
+ * with the failure when it has no attempts left.
+ */
 const share = <Res, E, R>(
   request: CacheRequest<Res, E, R>,
   fetched: Exclude<Fetched<Res, E>, { readonly _tag: "Found" }>,

@@ -1,4 +1,4 @@
-/** Runs the handler once for several processes: a flight goes on when it has the lease of what it is for. */
+/** Runs the handler once for several processes: a process runs it only while it holds the lease of the flight. */
 import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import { CacheStorageError } from "../CacheError.js"
@@ -10,12 +10,13 @@ import type { FetchPlan } from "./fetch.js"
 import { now } from "./request.js"
 import { lookup } from "./storageAccess.js"
 
-/** How long a flight waits until it looks again. Milliseconds. */
+/** The pause between two looks at whether the response is stored or the lease is free. Milliseconds. */
 const pause = 50
 
 /**
- * Runs `run` where no other process runs the handler for the same, and `found` once another one has stored a response. A
- * service that fails is done without.
+ * Runs `run` where no other process holds the lease of this flight. Otherwise it waits, and runs `found` once that process has
+ * stored a fresh response. Where the service fails or is too slow, it runs `run` without a lease. Nothing here bounds the
+ * waiting: the end of the lease and the deadline of the flight do.
  */
 export const leased = <Res, E, R>(
   plan: FetchPlan<Res, E, R>,

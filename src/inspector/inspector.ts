@@ -1,4 +1,4 @@
-/** Answers the requests beneath the path of an inspector; both doors come to this. */
+/** Answers the requests beneath the path of an inspector, for `HttpCacheInspector.layer` and `.middleware`. */
 import { HttpServerRequest } from "@effect/platform/HttpServerRequest"
 import type { HttpServerResponse } from "@effect/platform/HttpServerResponse"
 import * as UrlParams from "@effect/platform/UrlParams"
@@ -34,7 +34,7 @@ type Response = HttpServerResponse
 /** Says what would happen to a request of the app. */
 export type Explain<R> = (request: Request) => Effect.Effect<Explanation, never, R>
 
-/** What is beneath the path of an inspector: `""` is the path itself; `undefined`: the request is not for it. */
+/** The part of the URL after the inspector's path: `""` where the URL is that path, `undefined` where it is not the inspector's. */
 export const beneath = (path: string, url: string): string | undefined => {
   const pathname = url.split(/[?#]/, 1)[0]!
   if (pathname === path) return ""
@@ -46,7 +46,7 @@ const paramsOf = (url: string): URLSearchParams => {
   return new URLSearchParams(at === -1 ? "" : url.slice(at + 1))
 }
 
-/** What one request is answered with. */
+/** What the pages need to answer one request. */
 interface Asked {
   readonly request: HttpServerRequest
   readonly storage: Service
@@ -67,7 +67,7 @@ const lookedOf = ({ links, now, observation, operation, storage }: Asked): overv
   now
 })
 
-/** What was done, by the word that the form leads back with: nothing of a request is repeated. */
+/** The messages for `?done=…` after a form: the page shows one of these texts, and nothing of the URL. */
 const done: { readonly [what: string]: string } = {
   uri: "The URI was collected.",
   group: "The group was collected."
@@ -129,10 +129,10 @@ const explainPage = <R>(asked: Asked, explain: Explain<R>): Effect.Effect<Respon
   return typeof made === "string" ? Effect.succeed(answered(made)) : Effect.map(explain(made), answered)
 }
 
-/** Bytes; a form of this page is shorter. */
+/** The most bytes that a form may have; the inspector's own forms are shorter. */
 const longestForm = 32 * 1024
 
-/** Collects what a form names, and leads back. */
+/** Collects the URI or the group that a form names, and leads back to the first page. */
 const collect = (asked: Asked): Effect.Effect<Response> => {
   const { links, observation, operation, request, storage } = asked
   if (!isSameOrigin(request.headers)) {
@@ -209,7 +209,7 @@ const routed = <R>(sub: string, asked: Asked, explain: Explain<R>): Effect.Effec
     : Effect.succeed(responses.text(405, `This is for ${method}`, { allow: method }))
 }
 
-/** `sub`: what is beneath the path. */
+/** `sub`: what `beneath` has answered, such as `"item"`. */
 export const answer = <R, RE>(
   { authorize, path }: Checked<R>,
   storage: Service,
@@ -235,7 +235,7 @@ export const answer = <R, RE>(
         (isAllowed) =>
           isAllowed ? routed(sub, asked, explain) : Effect.succeed(responses.text(403, "authorize says no"))
       )
-      // A cache above leaves the response alone, and does not count it.
+      // The signature has a cache around the inspector neither store nor count the response.
       return Effect.map(answered, (response) => sign(response, Context.get(context, EnclosingCache)))
     })
   )

@@ -10,7 +10,10 @@ export interface Message {
   /** Names and values in turn. */
   readonly fields: Array<string>
   readonly content: Uint8Array | undefined
-  /** The head as Node has written it, where it writes the same to whoever is answered with this on a connection that is kept. */
+  /**
+   * The bytes of the head that Node has written, for the next answers; `undefined` until Node has written one that is the same for
+   * each client whose connection is kept.
+   */
   head: Uint8Array | undefined
 }
 
@@ -21,7 +24,7 @@ export const messageOf = (outgoing: Outgoing, isHead: boolean): Message => {
   return { status, fields, content: isHead || bytes === undefined ? undefined : bufferOf(bytes), head: undefined }
 }
 
-/** The same bytes, as Node's sockets have them. */
+/** The same memory as a `Buffer`, without a copy. */
 const bufferOf = ({ buffer, byteLength, byteOffset }: Uint8Array): Buffer => Buffer.from(buffer, byteOffset, byteLength)
 
 export const write = (request: Http.IncomingMessage, response: Http.ServerResponse, message: Message): void => {
@@ -35,29 +38,30 @@ export const write = (request: Http.IncomingMessage, response: Http.ServerRespon
 }
 
 /**
- * Whether Node writes what it writes to many: a response of its own that nobody else has touched, whose turn on its connection
- * it is. The one listener is that of the server, for which a response is over once it says that it is finished.
+ * Whether the head that Node writes is the same for many clients: HTTP/1.1, a connection that is kept, Node's own class of
+ * responses, no fields set, and no earlier response pending on the connection. The only listener to `finish` must be Node's own,
+ * by which Node learns that the response has ended.
  */
 const isOfMany = ({ httpVersion }: Http.IncomingMessage, response: Http.ServerResponse): boolean =>
   httpVersion === "1.1" && response.shouldKeepAlive && response.socket !== null &&
   Object.getPrototypeOf(response) === Http.ServerResponse.prototype &&
   response.listenerCount("finish") === 1 && response.getHeaderNames().length === 0
 
-/** The connection is kept, for as many requests as come. */
+/** A head that keeps the connection, and sets no maximum of requests. */
 const isKept = /\r\nConnection: keep-alive\r\n(?:Keep-Alive: timeout=\d+\r\n)?\r\n$/
-/** What Node writes for this one response: its time, or content whose end has to be told. */
+/** A head with one of these is for one response only. */
 const isOfOne = /\r\n(?:Date|Transfer-Encoding): /
 
 const headOf = (response: Http.ServerResponse): Uint8Array | undefined => {
-  // The types leave out the text of the head, by which `headersSent` is told. Where there is none, each head is made anew.
+  // Node's types leave out `_header`, the text of the head. Where a version of Node has none, each head is made anew.
   const { _header: head } = response as { readonly _header?: unknown }
   return typeof head === "string" && isKept.test(head) && !isOfOne.test(head) ? Buffer.from(head, "latin1") : undefined
 }
 
-/** Writes what Node has written before, without its way there. */
+/** Writes the kept head and the content to the socket, past `ServerResponse`. */
 const repeat = (response: Http.ServerResponse, { content, status }: Message, head: Uint8Array): void => {
   const { socket } = response
-  // Who watches the server reads it.
+  // What monitors the server reads it.
   response.statusCode = status
   const finish = (error?: Error | null) => {
     if (error === undefined || error === null) response.emit("finish")
