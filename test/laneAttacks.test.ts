@@ -1,5 +1,5 @@
 /** What is not for everybody never leaves by the lane, and no input makes it answer what the route would not. */
-import { HttpServerRequest, HttpServerResponse } from "@effect/platform"
+import { Headers, HttpServerRequest, HttpServerResponse } from "@effect/platform"
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Layer, TestClock } from "effect"
 import {
@@ -9,6 +9,8 @@ import {
   withCache,
   withCollect
 } from "effect-http-cache"
+import { type ChannelListener, subscribe, unsubscribe } from "node:diagnostics_channel"
+import type { ServerResponse } from "node:http"
 import { type App, counted, routes, send, serve } from "./harness.js"
 import { laneServer, usualServer } from "./lane.js"
 
@@ -292,6 +294,52 @@ describe("what is not for everybody, or not any more, never leaves by the lane",
       const { ask, hits } = yield* answering(app, InMemoryCacheStorage.layerWith({ maxItems: 1 }))
       yield* ask("/another")
       expect([(yield* ask("/page")).text, hits.length]).toEqual(["run 3", 1])
+    }))
+
+  it.scoped("of a host, or another field, that a middleware sets", () =>
+    Effect.gen(function*() {
+      const hits: Array<unknown> = []
+      const context = yield* Layer.build(laneServer((hit) => hits.push(hit)))
+      const page = Effect.map(
+        HttpServerRequest.HttpServerRequest,
+        ({ headers }) => HttpServerResponse.text(`${headers["host"]}, ${headers["x-tenant"]}`)
+      ).pipe(withCache({ ...lane, vary: ["x-tenant"] }))
+      const app = Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) => {
+        const { "x-forwarded-host": host = "", "x-forwarded-tenant": tenant = "none", ...headers } = request.headers
+        const set = request.modify({ headers: Headers.fromInput({ ...headers, host, "x-tenant": tenant }) })
+        return Effect.provideService(page, HttpServerRequest.HttpServerRequest, set)
+      })
+      const ask = yield* Effect.provide(serve(app), context)
+      const said = (host: string, fields: Record<string, string> = {}) =>
+        Effect.map(ask("/page", { headers: { "x-forwarded-host": host, ...fields } }), ({ text }) => text)
+      for (const _ of [1, 2, 3]) yield* said("a.example", { "x-forwarded-tenant": "acme" })
+      expect([yield* said("b.example"), yield* said("a.example", { "x-tenant": "acme" })])
+        .toEqual(["b.example, none", "a.example, none"])
+      expect(hits).toEqual([])
+    }))
+
+  it.scoped("with a field that somebody adds to each response of Node's", () =>
+    Effect.gen(function*() {
+      let count = 0
+      const add: ChannelListener = (message) => {
+        const { response } = message as { readonly response: ServerResponse }
+        const { writeHead } = response
+        const withId = (fields: object) => {
+          const id = String(++count)
+          return Array.isArray(fields) ? [...fields, "x-request-id", id] : { ...fields, "x-request-id": id }
+        }
+        response.writeHead = ((status: number, fields: object) =>
+          Reflect.apply(writeHead, response, [status, withId(fields)])) as never
+      }
+      subscribe("http.server.request.start", add)
+      yield* Effect.addFinalizer(() => Effect.sync(() => unsubscribe("http.server.request.start", add)))
+      const hits: Array<unknown> = []
+      const context = yield* Layer.build(laneServer((hit) => hits.push(hit)))
+      const ask = yield* Effect.provide(serve(routes({ "GET /page": counted().pipe(withCache(lane)) })), context)
+      const ids: Array<unknown> = []
+      for (const _ of [1, 2, 3, 4, 5, 6]) ids.push((yield* ask("/page")).headers["x-request-id"])
+      expect(ids.slice(2)).toEqual([...new Set(ids.slice(2))])
+      expect(hits.length).toBeGreaterThan(2)
     }))
 
   it.scoped.each<[string, HttpCache.Options, Partial<HttpCache.DefaultOptions>]>([

@@ -37,15 +37,20 @@ export const write = (request: Http.IncomingMessage, response: Http.ServerRespon
   else response.end(content)
 }
 
+/** What somebody may have put around on one response, to add to it. */
+const methods = ["writeHead", "write", "end"]
+
 /**
- * Whether the head that Node writes is the same for many clients: HTTP/1.1, a connection that is kept, Node's own class of
- * responses, no fields set, and no earlier response pending on the connection. The only listener to `finish` must be Node's own,
- * by which Node learns that the response has ended.
+ * Whether the head that Node writes is the same for many clients: HTTP/1.1, a connection that is kept and can be written to,
+ * Node's own class of responses with nothing put around it, no fields set, and no earlier response pending on the connection.
+ * The only listener to `finish` must be Node's own, by which Node learns that the response has ended.
  */
 const isOfMany = ({ httpVersion }: Http.IncomingMessage, response: Http.ServerResponse): boolean =>
-  httpVersion === "1.1" && response.shouldKeepAlive && response.socket !== null &&
+  httpVersion === "1.1" && response.shouldKeepAlive && response.socket?.writable === true &&
   Object.getPrototypeOf(response) === Http.ServerResponse.prototype &&
-  response.listenerCount("finish") === 1 && response.getHeaderNames().length === 0
+  !methods.some((name) => Object.hasOwn(response, name)) &&
+  response.listenerCount("finish") === 1 && response.listenerCount("close") === 0 &&
+  response.getHeaderNames().length === 0
 
 /** A head that keeps the connection, and sets no maximum of requests. */
 const isKept = /\r\nConnection: keep-alive\r\n(?:Keep-Alive: timeout=\d+\r\n)?\r\n$/

@@ -2,6 +2,7 @@
 import type * as Tracer from "effect/Tracer"
 import type { Asked } from "../engine/request.js"
 import type { Answered, Reported } from "../engine/report.js"
+import type * as Fields from "../protocol/Fields.js"
 import { type Caller, tracerOf } from "../runtime/effect.js"
 
 export interface Lane {
@@ -16,18 +17,33 @@ export const comesBy = (message: object, own: Lane): void => {
   ;(message as { [lane]?: Lane })[lane] = own
 }
 
+interface Source {
+  readonly headers: Fields.Fields
+  readonly [lane]?: Lane
+}
+
+/** Whether the cache has seen the fields that the client sent: the lane would not see those that a middleware has set. */
+const isAsSent = (headers: Fields.Fields, sent: Fields.Fields): boolean => {
+  const names = Object.keys(sent)
+  return Object.keys(headers).length === names.length && names.every((name) => headers[name] === sent[name])
+}
+
 /**
  * Tells the lane that a request has come by, if there is one, that the outermost cache has answered a hit. The source of a
  * request beneath would be something that its handler has read.
  */
 export const tell = (
-  request: { readonly source: unknown },
+  request: { readonly source: unknown; readonly headers: Fields.Fields },
   asked: Asked & Reported,
   { outcome }: Answered<unknown>,
   caller: Caller
 ): void => {
   const { above, policy, view } = asked
   if (!policy.lane || outcome?._tag !== "Hit" || above.depth >= 0 || view.isRewritten) return
-  const source = request.source as { readonly [lane]?: Lane } | undefined
-  source?.[lane]?.learn(asked, tracerOf(caller))
+  // A message of Node's, where a lane has seen it.
+  const source = request.source as Source | undefined
+  const own = source?.[lane]
+  if (source !== undefined && own !== undefined && isAsSent(request.headers, source.headers)) {
+    own.learn(asked, tracerOf(caller))
+  }
 }
