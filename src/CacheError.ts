@@ -79,7 +79,8 @@ export class CacheMiss extends Data.TaggedError("CacheMiss")<{
 export class CacheStorageError extends Data.TaggedError("CacheStorageError")<{
   /** The name of the storage, as an operator knows it. */
   readonly storage: string
-  readonly method: "get" | "begin" | "set" | "collect" | "holds"
+  /** `take` is that of `SharedFlights`. */
+  readonly method: "get" | "begin" | "set" | "collect" | "holds" | "take"
   /** What it was asked for: a key, or the first of several names. */
   readonly key: CacheKey
   readonly cause: unknown

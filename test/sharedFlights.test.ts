@@ -2,7 +2,7 @@
 import { HttpServerRequest, HttpServerResponse } from "@effect/platform"
 import { describe, expect, it } from "@effect/vitest"
 import { Context, Deferred, Effect, Fiber, Layer, TestClock } from "effect"
-import { CollectableCacheStorage, InMemoryCacheStorage, SharedFlights, withCache } from "effect-http-cache"
+import { CacheError, CollectableCacheStorage, InMemoryCacheStorage, SharedFlights, withCache } from "effect-http-cache"
 import { logged } from "./harness.js"
 
 /** Leases in memory, as a server has them: taken by a text, and over after five seconds. */
@@ -29,6 +29,19 @@ const world = (status = 200) =>
       CollectableCacheStorage.CollectableCacheStorage
     )
     const leases = makeLeases()
+    const storage: { trouble: Effect.Effect<void, CacheError.CacheStorageError>; asked: number } = {
+      trouble: Effect.void,
+      asked: 0
+    }
+    const own = (): CollectableCacheStorage.Service => {
+      const troubled = <A, E>(effect: Effect.Effect<A, E>) =>
+        Effect.suspend(() => {
+          if (storage.trouble !== Effect.void) storage.asked++
+          return Effect.andThen(storage.trouble, effect)
+        })
+      const { begin, get } = shared
+      return { ...shared, begin: (lookup) => troubled(begin(lookup)), get: (lookup) => troubled(get(lookup)) }
+    }
     const gate: { wait: Effect.Effect<void> } = { wait: Effect.void }
     let runs = 0
     const handler = Effect.suspend(() => {
@@ -37,7 +50,7 @@ const world = (status = 200) =>
     })
     const app = withCache(handler, { name: "page", expiry: 60, statuses: [200] })
     const node = Effect.map(
-      Layer.build(CollectableCacheStorage.layer(Effect.sync(() => ({ ...shared })))),
+      Layer.build(CollectableCacheStorage.layer(Effect.sync(own))),
       (storage) => {
         const context = Context.add(storage, SharedFlights.SharedFlights, leases.service)
         return (path = "/") =>
@@ -59,7 +72,7 @@ const world = (status = 200) =>
       gate.wait = Deferred.await(open)
       return Effect.andThen(Effect.sync(() => gate.wait = Effect.void), Deferred.succeed(open, undefined))
     })
-    return { a: yield* node, b: yield* node, hold, leases, runs: () => runs }
+    return { a: yield* node, b: yield* node, hold, leases, runs: () => runs, storage }
   })
 
 const forked = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.tap(Effect.fork(effect), () => TestClock.adjust(0))
@@ -132,6 +145,40 @@ describe("processes with shared flights", () => {
       yield* TestClock.adjust(0)
       expect(leases.taken.size).toBe(0)
     }))
+
+  it.scoped.each(
+    [
+      ["has been left by its client", (first: Fiber.RuntimeFiber<unknown>) => Fiber.interrupt(first)],
+      ["does not wait for it any more", () => TestClock.adjust("250 millis")]
+    ] as const
+  )("give a lease back that comes when the request %s", ([, leave]) =>
+    Effect.gen(function*() {
+      const { a, hold, leases } = yield* world()
+      const open = yield* hold
+      const late = yield* Deferred.make<void>()
+      leases.trouble.take = Deferred.await(late)
+      yield* leave(yield* forked(a()))
+      yield* Deferred.succeed(late, undefined)
+      yield* TestClock.adjust(0)
+      expect(leases.taken.size).toBe(0)
+      yield* open
+    }).pipe(Effect.provide(logged([]))))
+
+  it.scoped("ask the storage less while it fails, whatever the leases do, and store while the leases fail", () =>
+    Effect.gen(function*() {
+      const { a, leases, storage } = yield* world()
+      leases.trouble.take = Effect.fail("no leases today")
+      for (const path of ["/1", "/2", "/3", "/4", "/5"]) {
+        expect(yield* a(path)).toEqual([expect.any(String), "fwd=uri-miss; stored"])
+      }
+      leases.trouble.take = Effect.void
+      yield* TestClock.adjust("1 minute")
+      storage.trouble = Effect.fail(
+        new CacheError.CacheStorageError({ storage: "far", method: "get", key: "", cause: 0 })
+      )
+      for (let i = 0; i < 10; i++) yield* a(`/again/${i}`)
+      expect(storage.asked).toBeLessThan(6)
+    }).pipe(Effect.provide(logged([]))))
 
   it.scoped.each(
     [

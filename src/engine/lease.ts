@@ -4,8 +4,8 @@ import * as Effect from "effect/Effect"
 import { CacheStorageError } from "../CacheError.js"
 import * as Reuse from "../protocol/Reuse.js"
 import { type Service, SharedFlights } from "../SharedFlights.js"
-import { serviceIn, withFiber } from "../runtime/effect.js"
-import { call } from "../runtime/storageCall.js"
+import { forkDetached, serviceIn, withFiber } from "../runtime/effect.js"
+import { type Call, call } from "../runtime/storageCall.js"
 import type { FetchPlan } from "./fetch.js"
 import { now } from "./request.js"
 import { lookup } from "./storageAccess.js"
@@ -30,6 +30,32 @@ export const leased = <Res, E, R>(
       : waiting(plan, flights.take(plan.flight), run, found)
   })
 
+type Lease = Effect.Effect<void>
+
+/**
+ * Asks for the lease once. A lease that comes when nobody waits for it any more, since the request has left or the time is over,
+ * is given back when it comes: the service is asked to the end. `undefined`: the service has failed, or is too slow.
+ */
+const asking = (take: ReturnType<Service["take"]>, made: Omit<Call, "method">) =>
+  Effect.suspend(() => {
+    let lease: Lease | undefined
+    let isOver = false
+    const back = Effect.suspend(() => lease === undefined ? Effect.void : forkDetached(lease))
+    const taken = Effect.flatMap(take, (answer): Effect.Effect<Lease | "taken"> => {
+      if (answer === "taken") return Effect.succeed(answer)
+      lease = answer
+      return Effect.as(isOver ? back : Effect.void, answer)
+    })
+    const named = Effect.mapError(
+      taken,
+      (cause) => new CacheStorageError({ storage: "SharedFlights", method: "take", key: made.key, cause })
+    )
+    return Effect.onExit(call({ ...made, method: "take" }, () => Effect.uninterruptible(named)), (exit) => {
+      isOver = true
+      return exit._tag === "Success" && exit.value !== undefined ? Effect.void : back
+    })
+  })
+
 const waiting = <Res, E, R>(
   plan: FetchPlan<Res, E, R>,
   take: ReturnType<Service["take"]>,
@@ -38,20 +64,15 @@ const waiting = <Res, E, R>(
 ): Effect.Effect<void, never, R> => {
   const { request, wanted } = plan
   const { clock, key, policy: { storageTimeout: timeout }, runtime } = request
-  const calling = <A extends {}>(effect: Effect.Effect<A, unknown>) =>
-    call({ runtime, clock, timeout, method: "begin", key }, () =>
-      Effect.mapError(
-        effect,
-        (cause) => new CacheStorageError({ storage: "SharedFlights", method: "begin", key, cause })
-      ))
+  const asked = asking(take, { runtime, clock, timeout, key })
   const isStored = Effect.map(
     lookup({ ...request, waited: undefined }),
     ({ item }) => item !== undefined && Reuse.decide(item, wanted, now(request))._tag === "Fresh"
   )
   return Effect.uninterruptibleMask((restore) => {
-    const attempt: Effect.Effect<void, never, R> = Effect.flatMap(calling(take), (lease) => {
+    const attempt: Effect.Effect<void, never, R> = Effect.flatMap(asked, (lease) => {
       if (lease === undefined) return restore(run)
-      if (lease !== "taken") return Effect.ensuring(restore(run), calling(Effect.as(lease, true)))
+      if (lease !== "taken") return Effect.ensuring(restore(run), forkDetached(lease))
       return Effect.flatMap(
         restore(Effect.andThen(runtime.timeouts.passing(clock, pause), isStored)),
         (isStored) => isStored ? found() : attempt

@@ -66,8 +66,13 @@ const started = <A, E, R>(
 }
 
 export class Runtime {
-  /** One for each method: a storage that is full can still be read. */
-  readonly breakers = { get: new CircuitBreaker(), set: new CircuitBreaker(), collect: new CircuitBreaker() }
+  /** One for each method: a storage that is full can still be read, and leases are another service. */
+  readonly breakers = {
+    get: new CircuitBreaker(),
+    set: new CircuitBreaker(),
+    collect: new CircuitBreaker(),
+    take: new CircuitBreaker()
+  }
   readonly undelivered = new UndeliveredCollects()
   readonly memory = new Memory()
   readonly heldBytes = new HeldBytes()
