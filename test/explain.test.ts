@@ -1,10 +1,10 @@
 /** What a cache says that it would do is what it then does. */
-import { HttpServerRequest, HttpServerResponse } from "@effect/platform"
+import { HttpMiddleware, HttpServerRequest, HttpServerResponse } from "@effect/platform"
 import { describe, expect, it } from "@effect/vitest"
-import { Deferred, Effect, Exit, Stream, TestClock } from "effect"
+import { Deferred, Effect, Exit, Layer, Stream, TestClock } from "effect"
 import { HttpCache, InMemoryCacheStorage, withCache, withCollect } from "effect-http-cache"
 import { Faults, layerFaulty } from "effect-http-cache/testing"
-import { routes } from "./platform.js"
+import { routes, serve, TestServer } from "./harness.js"
 import { Dice } from "./simulation.js"
 
 const origin = "http://shop.example"
@@ -97,6 +97,36 @@ describe("explain", () => {
       expect(outcome).toMatchObject({ _tag: "Forwarded", reason: "uri-miss" })
       expect((yield* HttpCache.explain(routes({ "GET /": answering }), asked("/nowhere"))).status).toBe(404)
     }).pipe(Effect.provide(InMemoryCacheStorage.layerCollectable)))
+
+  it.effect("runs nothing where a middleware makes another request of it", () =>
+    Effect.gen(function*() {
+      let runs = 0
+      const page = Effect.sync(() => (runs++, hello)).pipe(withCache({ expiry: 10 }))
+      const app = Effect.flatMap(HttpServerRequest.HttpServerRequest, ({ headers, url }) =>
+        Effect.provideService(
+          page,
+          HttpServerRequest.HttpServerRequest,
+          HttpServerRequest.fromWeb(new Request(new URL(url, origin), { headers }))
+        ))
+      for (const _ of [1, 2]) {
+        expect((yield* HttpCache.explain(app, asked("/"))).cacheStatus).toBe("effect-http-cache; fwd=uri-miss")
+      }
+      expect(runs).toBe(0)
+    }).pipe(Effect.provide(InMemoryCacheStorage.layerCollectable)))
+
+  it.scoped("leaves the response of who asks as it is, whatever the app sets to change its own", () =>
+    Effect.gen(function*() {
+      const page = withCache(answering, { expiry: 10 })
+      const app = HttpMiddleware.cors({ allowedOrigins: ["http://evil.example"], credentials: true })(page)
+      const asking = Effect.map(
+        HttpCache.explain(app, asked("/")),
+        ({ sentences }) => HttpServerResponse.text(sentences.join("\n"))
+      )
+      const ask = yield* serve(asking)
+      const { headers, text } = yield* ask("/", { headers: { origin: "http://evil.example" } })
+      expect(text).toContain("nothing is stored for the URI")
+      expect(Object.keys(headers).filter((name) => name.startsWith("access-control"))).toEqual([])
+    }).pipe(Effect.provide(Layer.merge(InMemoryCacheStorage.layerCollectable, TestServer))))
 
   it.effect("sends no unsafe request anywhere", () =>
     Effect.gen(function*() {

@@ -132,6 +132,26 @@ describe("a form", () => {
       expect(yield* status("/a")).toMatch(expected === 303 ? /^fwd=uri-miss/ : /^hit/)
     }).pipe(memory))
 
+  it.effect.each(
+    [
+      ["another site", { "sec-fetch-site": "cross-site" }, 403],
+      ["a sibling", { "sec-fetch-site": "same-site" }, 403],
+      ["the page", { "sec-fetch-site": "same-origin" }, 200],
+      ["somebody who types", { "sec-fetch-site": "none" }, 200],
+      ["a program", {}, 200]
+    ] as const
+  )(
+    "a request is explained to %s, which runs what stands before a cache, or not",
+    ([, headers, expected]) =>
+      Effect.gen(function*() {
+        let runs = 0
+        const app = Effect.sync(() => (runs++, HttpServerResponse.text("hello")))
+        const { get } = yield* asking(inspected(app))
+        expect((yield* get("/inspector/explain?url=/a&header=x-internal:%20root", headers)).status).toBe(expected)
+        expect(runs).toBe(expected === 200 ? 1 : 0)
+      }).pipe(memory)
+  )
+
   it.effect("changes nothing by GET, and there is none where the storage can't collect", () =>
     Effect.gen(function*() {
       const { collect, get, text } = yield* asking(inspected(counted().pipe(withCache({ expiry: 60 }))))

@@ -30,3 +30,9 @@ export const isSameOrigin = (headers: Fields.Fields): boolean => {
   // A proxy in front may have taken the encryption away: the scheme is the page's own.
   return from !== undefined && from === hostOf(`${origin.slice(0, origin.indexOf(":"))}://${host}`)
 }
+
+/** Whether a browser says that a page of another site has the request made. A program, and a person who types, have no site. */
+export const isFromElsewhere = (headers: Fields.Fields): boolean => {
+  const site = Fields.get(headers, "sec-fetch-site")
+  return site !== undefined && site !== "same-origin" && site !== "none"
+}

@@ -19,7 +19,7 @@ import { redactedNames } from "../server/platform.js"
 import { sign } from "../server/response.js"
 import * as explaining from "./explain.js"
 import { frame, type Links, linksOf } from "./frame.js"
-import { isAllowed, isSameOrigin } from "./guard.js"
+import { isAllowed, isFromElsewhere, isSameOrigin } from "./guard.js"
 import { html } from "./html.js"
 import * as items from "./item.js"
 import * as live from "./live.js"
@@ -124,6 +124,12 @@ const explainPage = <R>(asked: Asked, explain: Explain<R>): Effect.Effect<Respon
   }
   if (given.url === "" && !wantsJson) {
     return Effect.succeed(responses.page(frame(links, "explain", explaining.page(links, given, undefined))))
+  }
+  // What stands before a cache runs, with the fields that are given.
+  if (isFromElsewhere(request.headers)) {
+    return Effect.succeed(
+      responses.text(403, "Sec-Fetch-Site says that another site has asked this; open the page, and ask it there")
+    )
   }
   const made = explaining.requestOf(given, operation.base?.origin)
   return typeof made === "string" ? Effect.succeed(answered(made)) : Effect.map(explain(made), answered)

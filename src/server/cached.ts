@@ -49,7 +49,7 @@ export const cached = <RP>(
   return withFiber((context, clock, caller) => {
     const native = Context.unsafeGet(context, HttpServerRequest)
     const request = arrived<A, E, R | RP>(handler, policies as Policies<R | RP>, context, clock, cache)
-    const way = wayOf(native, request.above)
+    const way = wayOf(context)
     return step(bypassOf(request), (bypass) =>
       step(
         bypass !== undefined ? way.pass(request, bypass) : identified(request, way),

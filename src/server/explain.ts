@@ -5,6 +5,7 @@ import * as requests from "@effect/platform/HttpServerRequest"
 import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
 import { dual } from "effect/Function"
 import type * as Scope from "effect/Scope"
 import { Defaults } from "../CachePolicy.js"
@@ -12,9 +13,9 @@ import { ofNoRun } from "../engine/enclosing.js"
 import { explain as explained, explainPassing, type Explanation } from "../engine/explain.js"
 import type { Answered } from "../engine/report.js"
 import * as Explaining from "../protocol/Explaining.js"
-import { catchCause } from "../runtime/effect.js"
+import { catchCause, forkChild } from "../runtime/effect.js"
 import type { App } from "./platform.js"
-import { goes, type Way } from "./way.js"
+import { CurrentWay, type Way } from "./way.js"
 
 type Response = HttpServerResponse.HttpServerResponse
 
@@ -95,17 +96,26 @@ export const explain: {
         }))
       }
       let explanation: Explanation | undefined
-      goes(source, onPaper((told) => explanation ??= told))
       const answered = catchCause(app, (cause) =>
         Effect.map(HttpServerError.causeResponse(cause), ([response]) => response))
-      return answered.pipe(
-        Effect.map(({ status }) =>
-          explanation ?? ofNoCache(uri, { outcome: undefined, status, sentences: Explaining.noCache(status) })
-        ),
+      const alone = answered.pipe(
         Effect.provideService(HttpServerRequest, requests.fromWeb(source)),
+        Effect.provideService(
+          CurrentWay,
+          onPaper((told) =>
+            explanation ??= told
+          )
+        ),
         // Within a cached handler, too, it is a request of its own.
         ofNoRun,
         Effect.scoped
+      )
+      // In a fiber of its own: what is set to change its response on the way out does not change that of who asks.
+      return Effect.flatMap(forkChild(alone), Fiber.await).pipe(
+        Effect.flatten,
+        Effect.map(({ status }) =>
+          explanation ?? ofNoCache(uri, { outcome: undefined, status, sentences: Explaining.noCache(status) })
+        )
       )
     })
 )
