@@ -98,7 +98,7 @@ describe("explain", () => {
       expect((yield* HttpCache.explain(routes({ "GET /": answering }), asked("/nowhere"))).status).toBe(404)
     }).pipe(Effect.provide(InMemoryCacheStorage.layerCollectable)))
 
-  it.effect("runs nothing where a middleware makes another request of it", () =>
+  it.effect("102: runs nothing where a middleware makes another request of it", () =>
     Effect.gen(function*() {
       let runs = 0
       const page = Effect.sync(() => (runs++, hello)).pipe(withCache({ expiry: 10 }))
@@ -114,7 +114,7 @@ describe("explain", () => {
       expect(runs).toBe(0)
     }).pipe(Effect.provide(InMemoryCacheStorage.layerCollectable)))
 
-  it.scoped("leaves the response of who asks as it is, whatever the app sets to change its own", () =>
+  it.scoped("102: leaves the response of who asks as it is, whatever the app sets to change its own", () =>
     Effect.gen(function*() {
       const page = withCache(answering, { expiry: 10 })
       const app = HttpMiddleware.cors({ allowedOrigins: ["http://evil.example"], credentials: true })(page)

@@ -141,7 +141,7 @@ describe("a form", () => {
       ["a program", {}, 200]
     ] as const
   )(
-    "a request is explained to %s, which runs what stands before a cache, or not",
+    "102: a request is explained to %s, which runs what stands before a cache, or not",
     ([, headers, expected]) =>
       Effect.gen(function*() {
         let runs = 0

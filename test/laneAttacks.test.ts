@@ -296,7 +296,7 @@ describe("what is not for everybody, or not any more, never leaves by the lane",
       expect([(yield* ask("/page")).text, hits.length]).toEqual(["run 3", 1])
     }))
 
-  it.scoped("of a host, or another field, that a middleware sets", () =>
+  it.scoped("100: of a host, or another field, that a middleware sets", () =>
     Effect.gen(function*() {
       const hits: Array<unknown> = []
       const context = yield* Layer.build(laneServer((hit) => hits.push(hit)))
@@ -318,7 +318,7 @@ describe("what is not for everybody, or not any more, never leaves by the lane",
       expect(hits).toEqual([])
     }))
 
-  it.scoped("with a field that somebody adds to each response of Node's", () =>
+  it.scoped("100: with a field that somebody adds to each response of Node's", () =>
     Effect.gen(function*() {
       let count = 0
       const add: ChannelListener = (message) => {

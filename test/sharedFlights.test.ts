@@ -151,7 +151,7 @@ describe("processes with shared flights", () => {
       ["has been left by its client", (first: Fiber.RuntimeFiber<unknown>) => Fiber.interrupt(first)],
       ["does not wait for it any more", () => TestClock.adjust("250 millis")]
     ] as const
-  )("give a lease back that comes when the request %s", ([, leave]) =>
+  )("101: give a lease back that comes when the request %s", ([, leave]) =>
     Effect.gen(function*() {
       const { a, hold, leases } = yield* world()
       const open = yield* hold
@@ -164,7 +164,7 @@ describe("processes with shared flights", () => {
       yield* open
     }).pipe(Effect.provide(logged([]))))
 
-  it.scoped("ask the storage less while it fails, whatever the leases do, and store while the leases fail", () =>
+  it.scoped("101: ask the storage less while it fails, whatever the leases do, and store while the leases fail", () =>
     Effect.gen(function*() {
       const { a, leases, storage } = yield* world()
       leases.trouble.take = Effect.fail("no leases today")

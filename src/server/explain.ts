@@ -3,9 +3,9 @@ import * as HttpServerError from "@effect/platform/HttpServerError"
 import { HttpServerRequest } from "@effect/platform/HttpServerRequest"
 import * as requests from "@effect/platform/HttpServerRequest"
 import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
+import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import * as Fiber from "effect/Fiber"
 import { dual } from "effect/Function"
 import type * as Scope from "effect/Scope"
 import { Defaults } from "../CachePolicy.js"
@@ -13,8 +13,8 @@ import { ofNoRun } from "../engine/enclosing.js"
 import { explain as explained, explainPassing, type Explanation } from "../engine/explain.js"
 import type { Answered } from "../engine/report.js"
 import * as Explaining from "../protocol/Explaining.js"
-import { catchCause, forkChild } from "../runtime/effect.js"
-import type { App } from "./platform.js"
+import { catchCause, withFiber } from "../runtime/effect.js"
+import { type App, preResponseHandlerOf, setPreResponseHandler } from "./platform.js"
 import { CurrentWay, type Way } from "./way.js"
 
 type Response = HttpServerResponse.HttpServerResponse
@@ -110,12 +110,15 @@ export const explain: {
         ofNoRun,
         Effect.scoped
       )
-      // In a fiber of its own: what is set to change its response on the way out does not change that of who asks.
-      return Effect.flatMap(forkChild(alone), Fiber.await).pipe(
-        Effect.flatten,
-        Effect.map(({ status }) =>
+      // What the app sets to change its response on the way out is not for that of who asks.
+      const apart = withFiber((_: Context.Context<unknown>, __, fiber) => {
+        const before = preResponseHandlerOf(fiber)
+        return Effect.ensuring(alone, Effect.suspend(() => setPreResponseHandler(fiber, before)))
+      })
+      return Effect.map(
+        apart,
+        ({ status }) =>
           explanation ?? ofNoCache(uri, { outcome: undefined, status, sentences: Explaining.noCache(status) })
-        )
       )
     })
 )
