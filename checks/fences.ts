@@ -77,8 +77,8 @@ const fences: ReadonlyArray<Broken> = [
     what: "a collect after the answer",
     mutations: [{
       within: "invalidate.collecting",
-      source: "return collect(options.changed(exit.value), options.more(exit.value))",
-      mutated: "return Effect.forkDaemon(collect(options.changed(exit.value), options.more(exit.value)))"
+      source: "return collect(options.changed(exit.value))",
+      mutated: "return Effect.forkDaemon(collect(options.changed(exit.value)))"
     }]
   },
   {

@@ -95,6 +95,11 @@ export const notRun: ReadonlyArray<{ readonly file: string; readonly title: stri
     reason: ofVary
   },
   {
+    file: "test/httpApiAnnotations.test.ts",
+    title: "a collect of all that it names, also where what the handler answers can't be encoded",
+    reason: "a schema that throws is made otherwise there, and what can't be encoded is a 500"
+  },
+  {
     file: "test/httpApi.test.ts",
     title: "HttpApiBuilder.serve",
     reason: ofRouters
