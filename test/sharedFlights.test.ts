@@ -8,9 +8,10 @@ import { logged } from "./harness.js"
 /** Leases in memory, as a server has them: taken by a text, and over after five seconds. */
 const makeLeases = () => {
   const taken = new Set<string>()
-  const trouble: { take: Effect.Effect<void, unknown> } = { take: Effect.void }
-  const take: SharedFlights.Service["take"] = (flight) =>
-    Effect.andThen(
+  const trouble: { take: Effect.Effect<void, unknown> | "throw" } = { take: Effect.void }
+  const take: SharedFlights.Service["take"] = (flight) => {
+    if (trouble.take === "throw") throw new Error("no leases at all")
+    return Effect.andThen(
       trouble.take,
       Effect.sync(() => {
         if (taken.has(flight)) return "taken"
@@ -18,6 +19,7 @@ const makeLeases = () => {
         return Effect.sync(() => void taken.delete(flight))
       })
     )
+  }
   return { service: { take }, taken, trouble }
 }
 
@@ -183,6 +185,8 @@ describe("processes with shared flights", () => {
   it.scoped.each(
     [
       ["fail", Effect.fail("no leases today")],
+      ["die", Effect.die(new Error("no leases at all"))],
+      ["throw", "throw"],
       ["hang", Effect.never]
     ] as const
   )("run the handler each where the leases %s", ([, trouble]) =>

@@ -25,9 +25,9 @@ export const leased = <Res, E, R>(
 ): Effect.Effect<void, never, R> =>
   withFiber((context: Context.Context<R>) => {
     const flights = serviceIn(context, SharedFlights)
-    return flights === undefined || plan.flight === undefined
-      ? run
-      : waiting(plan, flights.take(plan.flight), run, found)
+    const { flight } = plan
+    if (flights === undefined || flight === undefined) return run
+    return waiting(plan, Effect.suspend(() => flights.take(flight)), run, found)
   })
 
 type Lease = Effect.Effect<void>
