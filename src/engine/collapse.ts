@@ -104,13 +104,14 @@ const alone = <Res, E, R>(plan: FetchPlan<Res, E, R>): Effect.Effect<Arrived<Res
     })
   )
 
-/** Who comes after a collect waits for no run that began before it. */
+/** Who comes after a collect waits for no run that began before it. Where the storage does not answer there may have been one. */
 const leaveOvertaken = <Res, E, R>({ request }: FetchPlan<Res, E, R>, flight: string): Effect.Effect<void> => {
   const { singleFlight } = request.runtime
   const began = singleFlight.begunFrom(flight) as Began | undefined
   if (began === undefined) return Exit.void
   return step(holds(request, began.fill, began.groups), (holds) => {
-    if (holds === false) singleFlight.close((other) => other === flight)
+    // Meanwhile another one may have begun, for who came with this request.
+    if (holds !== true && singleFlight.begunFrom(flight) === began) singleFlight.close((other) => other === flight)
     return Exit.void
   })
 }
@@ -154,7 +155,7 @@ export const storedBy = <Res, E>(fetched: Fetched<Res, E>): CacheItem | undefine
 
 /**
  * Whether a request that waited may be answered with it: it may have come after a collect of a group that was not known yet.
- * What the storage has kept was not collected before.
+ * What the storage has kept was not collected before. What it does not answer for may have been.
  */
 const holdsFor = <Res>(
   { judged, place: { collects, fill }, shared }: Answered<Res>,
@@ -163,10 +164,8 @@ const holdsFor = <Res>(
 ): Effect.Effect<boolean> => {
   const isKept = judged?.detail === undefined && shared === undefined
   if (groups.length === 0 || isKept) return Exit.succeed(true)
-  return step(
-    fill === undefined ? Exit.succeed(undefined) : holds(asked, fill, groups),
-    (holds) => Exit.succeed(holds ?? asked.runtime.collects === collects)
-  )
+  if (fill === undefined) return Exit.succeed(asked.runtime.collects === collects)
+  return step(holds(asked, fill, groups), (holds) => Exit.succeed(holds === true))
 }
 
 /** The response to another request, where it answers this one as what is stored would. */
