@@ -318,6 +318,33 @@ describe("a collect of another process while a handler runs", () => {
         expect(texts).toEqual(["run 2"])
       })
   )
+
+  it.scoped("53: while the storage does not answer, who asks a second after a run began waits for another one", () =>
+    Effect.gen(function*() {
+      const gate = yield* Deferred.make<void>()
+      let runs = 0
+      const read = Effect.suspend(() => {
+        const response = HttpServerResponse.text(`run ${++runs}`)
+        return Effect.as(Deferred.await(gate), response)
+      })
+      const storage = yield* CacheStorage.CacheStorage
+      const ask = yield* serve(read.pipe(withCache({ expiry: 60 })))
+      const asking = (waiters: number) =>
+        Effect.gen(function*() {
+          const asked = yield* Effect.fork((yield* ask.another)("/"))
+          yield* eventually(() => activity(storage).waiters === waiters)
+          return asked
+        })
+      const first = yield* asking(1)
+      yield* TestClock.adjust("999 millis")
+      const second = yield* asking(2)
+      yield* TestClock.adjust("1 millis")
+      const third = yield* asking(1)
+      const fourth = yield* asking(2)
+      yield* Deferred.succeed(gate, undefined)
+      const texts = yield* Effect.forEach([first, second, third, fourth], (asked) => Fiber.join(asked))
+      expect(texts.map(({ text }) => text)).toEqual(["run 1", "run 1", "run 2", "run 2"])
+    }).pipe(Effect.provide(changed(() => ({ begin: () => trouble("begin") })))))
 })
 
 describe("a POST that answers for a later GET", () => {

@@ -8,6 +8,7 @@ import * as Collapsing from "../protocol/Collapsing.js"
 import type * as Reuse from "../protocol/Reuse.js"
 import { ifNotSent, interruptLater, isInterrupted, step, withFiber } from "../runtime/effect.js"
 import { limitReached } from "../runtime/limits.js"
+import { isAhead } from "../runtime/memory.js"
 import type { Handle, Plan } from "../runtime/singleFlight.js"
 import { type Answered, type Began, closed, discard, failedLate, fetch, type Fetched, type FetchPlan } from "./fetch.js"
 import * as group from "./group.js"
@@ -104,12 +105,19 @@ const alone = <Res, E, R>(plan: FetchPlan<Res, E, R>): Effect.Effect<Arrived<Res
     })
   )
 
+/** How late a collect of another process is noticed while the storage does not answer. Milliseconds. */
+const noticedWithin = 1000
+
 /** Who comes after a collect waits for no run that began before it. Where the storage does not answer there may have been one. */
 const leaveOvertaken = <Res, E, R>({ request }: FetchPlan<Res, E, R>, flight: string): Effect.Effect<void> => {
   const { singleFlight } = request.runtime
   const began = singleFlight.begunFrom(flight) as Began | undefined
   if (began === undefined) return Exit.void
-  return step(holds(request, began.fill, began.groups), (holds) => {
+  const { fill, groups, since } = began
+  const held = fill === undefined
+    ? Exit.succeed(isAhead(since + noticedWithin, now(request), noticedWithin))
+    : holds(request, fill, groups)
+  return step(held, (holds) => {
     // Meanwhile another one may have begun, for who came with this request.
     if (holds !== true && singleFlight.begunFrom(flight) === began) singleFlight.close((other) => other === flight)
     return Exit.void

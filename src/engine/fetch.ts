@@ -103,10 +103,13 @@ const learn = <Res, E, R>(
 const noVary: Vary.Vary = []
 const none: ReadonlyArray<string> = []
 
-/** A fill that has begun, and the groups of its response as far as they are known. */
+/** How a run began, and the groups of its response as far as they are known. */
 export interface Began {
-  readonly fill: Fill
+  /** `undefined` where the storage did not answer. */
+  readonly fill: Fill | undefined
   readonly groups: ReadonlyArray<string>
+  /** Epoch milliseconds. */
+  readonly since: number
 }
 
 /**
@@ -125,7 +128,7 @@ export const fetch = <Res, E, R>(
       return Effect.succeed({ _tag: "Found" })
     }
     const place = { asked: request, fill, item, since: requestTime, collects: request.runtime.collects }
-    const began = (groups: ReadonlyArray<string>) => handle?.began(fill === undefined ? undefined : { fill, groups })
+    const began = (groups: ReadonlyArray<string>) => handle?.began({ fill, groups, since: requestTime } satisfies Began)
     began(item?.groups ?? none)
     spellings.remember(request)
     return Effect.matchCauseEffect(ask(request, item, mayKeep), {
