@@ -17,7 +17,9 @@ describe("whatever is sent and answered", () => {
     process.stdout.write(`fuzz: seed ${seed}\n`)
     const tally = await fuzz({ seed, exchanges, lane: isInLane, storage: (service) => answering(how, service) })
     // What never comes about is not tested.
-    for (const what of ["hit", "fwd=stale", "fwd=vary-miss", "shared", "private", "aborted", "failed"]) {
+    for (
+      const what of ["hit", "fwd=stale", "fwd=vary-miss", "shared", "private", "fresh", "written", "aborted", "failed"]
+    ) {
       expect(tally[what] ?? 0, what).toBeGreaterThan(exchanges / 1000)
     }
     if (isInLane) expect(tally["answered by the lane"] ?? 0).toBeGreaterThan(exchanges / 20)

@@ -9,10 +9,22 @@ import { Cause, Context, Effect, Exit, Fiber, Layer, ManagedRuntime, Scope, Stre
 import { CacheError, CollectableCacheStorage, HttpCache, InMemoryCacheStorage } from "effect-http-cache"
 import type { CacheStorage } from "effect-http-cache"
 import { setImmediate } from "node:timers/promises"
-import { type Options, optionsOf, paths, type Planned, planned, type Sent, sent } from "./fuzz/exchanges.js"
-import { indexField, laneServer, onWire, sendable } from "./fuzz/lane.js"
+import { annotated, type Options, optionsOf, paths, type Planned, planned, type Sent, sent } from "./fuzz/exchanges.js"
+import { indexField, inLane, laneServer, onWire, sendable } from "./fuzz/lane.js"
 import { bodyOf, Defect, Failure, type Reply, requestOf } from "./fuzz/messages.js"
-import { type Answer, isAboutStored, isPrivate, leak, members, partitionOf, rulesOf, selectsOf } from "./fuzz/oracle.js"
+import {
+  type Answer,
+  freshFor,
+  isAboutStored,
+  isPrivate,
+  isWrite,
+  leak,
+  members,
+  partitionOf,
+  rulesOf,
+  selectsOf,
+  targetOf
+} from "./fuzz/oracle.js"
 import { Dice, Hands } from "./simulation.js"
 import { byClock, bySeed, defectsIn, failuresIn, interrupt, quiet } from "./stepping.js"
 
@@ -60,6 +72,9 @@ const world = async (plan: Plan, number: number, count: number, tally: Tally): P
   const lookups = new Map<string, CacheStorage.Lookup>()
   const isInLane = plan.lane === true
   const byLane = new Set<number>()
+  /** The run of each write, and the least run that may be shown of what was written. */
+  const writes = new WeakMap<Sent, number>()
+  const least = new Map<string, number>()
   let trouble = 0
   const tell = (what: string) => {
     tally[what] = (tally[what] ?? 0) + 1
@@ -97,11 +112,10 @@ const world = async (plan: Plan, number: number, count: number, tally: Tally): P
   ))
 
   const routes = new Map(paths.map((path) => {
-    const asked = optionsOf(dice)
-    const isShareable = asked.partition === undefined && asked.cacheControl !== "private"
-    const options = isInLane && isShareable ? { ...asked, lane: true } : asked
-    const around = dice.is(0.5) ? HttpCache.withCache(options) : HttpCache.middleware(options)
-    return [path, { options, around }]
+    const options = isInLane ? inLane(optionsOf(dice), path) : optionsOf(dice)
+    const collects = !dice.is(0.5)
+    const around = collects ? HttpCache.middleware(options) : HttpCache.withCache(options)
+    return [path, { options, around, collects }]
   }))
 
   // Node's server sends a text as it is, and a web server a `Response`.
@@ -121,7 +135,7 @@ const world = async (plan: Plan, number: number, count: number, tally: Tally): P
         else String(request.headers[name])
       }
       if (plan.says === "refuse") yield* HttpCache.noStore
-      if (plan.says === "annotate") yield* HttpCache.annotate({ expiry: 20 })
+      if (plan.says === "annotate") yield* HttpCache.annotate({ expiry: annotated })
 
       const reads = new Set(plan.reads)
       const run = answers.length
@@ -133,8 +147,10 @@ const world = async (plan: Plan, number: number, count: number, tally: Tally): P
         partition: partitionOf(options, by),
         rules: rulesOf(options, by.method, plan, present, reads),
         selects: selectsOf(options, plan, present, reads),
-        fields: plan.fields
+        fields: plan.fields,
+        madeAt: clock.now
       })
+      if (isWrite(by)) writes.set(by, run)
       tell("runs")
       const { etag, ...others } = plan.fields
       const headers = Headers.fromInput({
@@ -154,7 +170,28 @@ const world = async (plan: Plan, number: number, count: number, tally: Tally): P
     )
   }
 
-  const inspect = (to: Sent, { cookies, headers, isBroken, status, text }: Reply): void => {
+  /** What was stored for the target is forgotten for all who ask from now on. */
+  const written = (by: Sent, { status }: Reply): void => {
+    const run = writes.get(by)
+    if (run === undefined || !routes.get(by.path)!.collects || status < 200 || status > 299) return
+    tell("written")
+    least.set(targetOf(by), run)
+  }
+
+  const inspectAge = (to: Sent, sentAt: number, run: number, reply: object): void => {
+    const { options } = routes.get(to.path)!
+    const answer = answers[run]!
+    if (run < (least.get(targetOf(to)) ?? 0)) found("what was collected", to, { reply, answer })
+    // A later 304 or HEAD makes it fresh again.
+    if (answers.slice(run + 1).some((later) => later.by.path === to.path && isAboutStored(later))) return
+    const limit = freshFor(options, answer)
+    if (limit === undefined) return
+    tell("fresh")
+    // The times of HTTP are whole seconds.
+    if (sentAt - answer.madeAt > limit + 1000) found("a stale answer that is said to be fresh", to, { reply, answer })
+  }
+
+  const inspect = (to: Sent, { cookies, headers, isBroken, status, text }: Reply, sentAt: number): void => {
     const { options } = routes.get(to.path)!
     const reply = { status, headers, text: text.slice(0, 200) }
     if (isBroken) tell("broken streams")
@@ -175,6 +212,8 @@ const world = async (plan: Plan, number: number, count: number, tally: Tally): P
       if (answer.by !== to) tell("shared")
     }
     const made = /^run-(\d+)-/.exec(headers["x-made-for"] ?? "")?.[1]
+    const isFresh = status9211 === "hit" && !/ttl=-[^,]*$/.test(headers["cache-status"]!)
+    if (made !== undefined && isFresh) inspectAge(to, sentAt, Number(made), { reply })
     if (made === undefined || options.expiry === undefined) return
     if (!["GET", "HEAD", "QUERY"].includes(to.method) || ["fwd=bypass", "fwd=method"].includes(status9211)) return
     const { rules: all, ...answer } = answers[Number(made)]!
@@ -311,10 +350,12 @@ const world = async (plan: Plan, number: number, count: number, tally: Tally): P
           found("a request that never ends", hangs.to, { batch: batch.map(({ plan, to }) => ({ plan, to })) })
         }
       }
+      const ended: Array<() => void> = []
       for (const { fiber, plan, to } of batch) {
         const exit = await Effect.runPromise(Fiber.await(fiber))
         if (Exit.isSuccess(exit)) {
-          inspect(to, exit.value)
+          inspect(to, exit.value, since)
+          ended.push(() => written(to, exit.value))
           continue
         }
         const failures = failuresIn(exit.cause)
@@ -325,6 +366,7 @@ const world = async (plan: Plan, number: number, count: number, tally: Tally): P
         tell(to.isAborted ? "aborted" : "failed")
         if (!isOwn) found("a failure that is not the handler's", to, { plan, cause: Cause.pretty(exit.cause) })
       }
+      for (const end of ended) end()
       if (dice.is(0.25)) {
         const until = clock.now + dice.one([10, 1000, 10_000, 40_000, 120_000])
         while (clock.step(until)) await setImmediate()

@@ -6,7 +6,7 @@ import { HttpCacheLane } from "effect-http-cache/node"
 import * as Http from "node:http"
 import { type Duplex, duplexPair } from "node:stream"
 import type { App } from "../platform.js"
-import type { Fields, Sent } from "./exchanges.js"
+import { type Fields, type Options, paths, type Sent } from "./exchanges.js"
 import type { Reply } from "./messages.js"
 
 /** Keeps connections, on which what is written is read within the turn. */
@@ -21,8 +21,8 @@ class Connections extends Http.Agent {
     near.on("close", () => far.destroy())
     // What the server has written before arrives.
     far.on("close", () => setImmediate(() => near.destroy()))
-    this.connect(far)
-    // An agent keeps a socket by these.
+    this.connect(Object.assign(far, { destroySoon: () => setImmediate(() => far.destroy()) }))
+    // An agent keeps a socket by these, and a server closes one by that.
     const nothing = () => {}
     return Object.assign(near, { ref: nothing, setKeepAlive: nothing, setTimeout: nothing, unref: nothing })
   }
@@ -44,6 +44,13 @@ export const sendable = (fields: Fields): Fields =>
       }
     })
   )
+
+/** The options of a route that asks for the lane where it may. What is asked for most often has no reason not to. */
+export const inLane = (options: Options, path: string): Options => {
+  const { cacheControl, partition, ...others } = options
+  const isShared = partition === undefined && cacheControl !== "private"
+  return isShared ? { ...options, lane: true } : path === paths[0] ? { ...others, lane: true } : options
+}
 
 /** A request as it is on a connection, where content of no length is none. */
 export const onWire = (to: Sent): Sent => ({
