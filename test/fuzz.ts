@@ -5,13 +5,26 @@
  * seen after a number of turns.
  */
 import { Cookies, Headers, HttpServerRequest, HttpServerResponse } from "@effect/platform"
-import { Cause, Context, Effect, Exit, Fiber, Layer, ManagedRuntime, Stream } from "effect"
+import { Cause, Context, Effect, Exit, Fiber, Layer, ManagedRuntime, Scope, Stream } from "effect"
 import { CacheError, CollectableCacheStorage, HttpCache, InMemoryCacheStorage } from "effect-http-cache"
 import type { CacheStorage } from "effect-http-cache"
 import { setImmediate } from "node:timers/promises"
-import { type Options, optionsOf, paths, type Planned, planned, type Sent, sent } from "./fuzz/exchanges.js"
-import { bodyOf, Defect, Failure, requestOf } from "./fuzz/messages.js"
-import { type Answer, isAboutStored, isPrivate, leak, members, partitionOf, rulesOf, selectsOf } from "./fuzz/oracle.js"
+import { annotated, type Options, optionsOf, paths, type Planned, planned, type Sent, sent } from "./fuzz/exchanges.js"
+import { indexField, inLane, laneServer, onWire, sendable } from "./fuzz/lane.js"
+import { bodyOf, Defect, Failure, type Reply, requestOf } from "./fuzz/messages.js"
+import {
+  type Answer,
+  freshFor,
+  isAboutStored,
+  isPrivate,
+  isWrite,
+  leak,
+  members,
+  partitionOf,
+  rulesOf,
+  selectsOf,
+  targetOf
+} from "./fuzz/oracle.js"
 import { Dice, Hands } from "./simulation.js"
 import { byClock, bySeed, defectsIn, failuresIn, interrupt, quiet } from "./stepping.js"
 
@@ -23,6 +36,8 @@ export interface Plan {
   /** Stands between the cache and the storage, or the client: to see that what is broken is found. */
   readonly storage?: (service: CollectableCacheStorage.Service) => CollectableCacheStorage.Service
   readonly reply?: (response: HttpServerResponse.HttpServerResponse) => HttpServerResponse.HttpServerResponse
+  /** Whether the routes are asked by a server with a lane, and let it answer where they may. */
+  readonly lane?: boolean
   readonly onWorld?: (done: number) => void
 }
 
@@ -40,12 +55,14 @@ const longest = 3_600_000
 
 /** What the handler is given, looked at without reading it. */
 const given = Symbol("given")
-const prototype: unknown = Object.getPrototypeOf(HttpServerRequest.fromWeb(new Request("http://localhost/")))
-Object.defineProperty(prototype, given, {
+const fieldsGiven: PropertyDescriptor = {
+  configurable: true,
   get(this: HttpServerRequest.HttpServerRequest) {
     return this.headers
   }
-})
+}
+const showGiven = (request: HttpServerRequest.HttpServerRequest): void =>
+  void Object.defineProperty(Object.getPrototypeOf(request), given, fieldsGiven)
 
 const world = async (plan: Plan, number: number, count: number, tally: Tally): Promise<void> => {
   const dice = new Dice(Math.imul(plan.seed, 0x9e3779b1) ^ Math.imul(number + 1, 0x85ebca6b))
@@ -53,6 +70,11 @@ const world = async (plan: Plan, number: number, count: number, tally: Tally): P
   const answers: Array<Answer> = []
   const tags: Array<string> = []
   const lookups = new Map<string, CacheStorage.Lookup>()
+  const isInLane = plan.lane === true
+  const byLane = new Set<number>()
+  /** The run of each write, and the least run that may be shown of what was written. */
+  const writes = new WeakMap<Sent, number>()
+  const least = new Map<string, number>()
   let trouble = 0
   const tell = (what: string) => {
     tally[what] = (tally[what] ?? 0) + 1
@@ -61,14 +83,14 @@ const world = async (plan: Plan, number: number, count: number, tally: Tally): P
   const storage = Effect.map(Layer.build(InMemoryCacheStorage.layerWith(limits)), (context) => {
     const inner = Context.get(context, CollectableCacheStorage.CollectableCacheStorage)
     const service = plan.storage === undefined ? inner : plan.storage(inner)
-    const spied = <A, E>(evaluate: () => Effect.Effect<A, E>) =>
-      Effect.suspend((): Effect.Effect<A, E | CacheError.CacheStorageError> => {
-        if (trouble === 0) return evaluate()
-        trouble--
-        return Effect.fail(
-          new CacheError.CacheStorageError({ storage: "fuzz", method: "get", key: "", cause: "trouble" })
-        )
-      })
+    // What is answered at once stays so.
+    const spied = <A, E>(evaluate: () => Effect.Effect<A, E>): Effect.Effect<A, E | CacheError.CacheStorageError> => {
+      if (trouble === 0) return evaluate()
+      trouble--
+      return Effect.fail(
+        new CacheError.CacheStorageError({ storage: "fuzz", method: "get", key: "", cause: "trouble" })
+      )
+    }
     return CollectableCacheStorage.CollectableCacheStorage.of({
       get: (lookup) => spied(() => service.get(lookup)),
       begin: (lookup) => spied(() => service.begin(lookup)),
@@ -90,11 +112,14 @@ const world = async (plan: Plan, number: number, count: number, tally: Tally): P
   ))
 
   const routes = new Map(paths.map((path) => {
-    const options = optionsOf(dice)
-    const around = dice.is(0.5) ? HttpCache.withCache(options) : HttpCache.middleware(options)
-    return [path, { options, around }]
+    const options = isInLane ? inLane(optionsOf(dice), path) : optionsOf(dice)
+    const collects = !dice.is(0.5)
+    const around = collects ? HttpCache.middleware(options) : HttpCache.withCache(options)
+    return [path, { options, around, collects }]
   }))
 
+  // Node's server sends a text as it is, and a web server a `Response`.
+  const raw = (text: string) => isInLane ? text : new Response(text)
   const answering = (options: Options, by: Sent, plan: Planned) =>
     Effect.gen(function*() {
       const request = yield* HttpServerRequest.HttpServerRequest
@@ -110,7 +135,7 @@ const world = async (plan: Plan, number: number, count: number, tally: Tally): P
         else String(request.headers[name])
       }
       if (plan.says === "refuse") yield* HttpCache.noStore
-      if (plan.says === "annotate") yield* HttpCache.annotate({ expiry: 20 })
+      if (plan.says === "annotate") yield* HttpCache.annotate({ expiry: annotated })
 
       const reads = new Set(plan.reads)
       const run = answers.length
@@ -122,8 +147,10 @@ const world = async (plan: Plan, number: number, count: number, tally: Tally): P
         partition: partitionOf(options, by),
         rules: rulesOf(options, by.method, plan, present, reads),
         selects: selectsOf(options, plan, present, reads),
-        fields: plan.fields
+        fields: plan.fields,
+        madeAt: clock.now
       })
+      if (isWrite(by)) writes.set(by, run)
       tell("runs")
       const { etag, ...others } = plan.fields
       const headers = Headers.fromInput({
@@ -132,7 +159,7 @@ const world = async (plan: Plan, number: number, count: number, tally: Tally): P
         "x-made-for": `${mark}${by.identity}`
       })
       const text = `${mark}${by.identity} `.padEnd(plan.bytes, ".")
-      const response = bodyOf(plan, text, headers)
+      const response = bodyOf(plan, text, headers, raw)
       return plan.cookie ? HttpServerResponse.unsafeSetCookie(response, "sid", `${mark}${by.identity}`) : response
     })
 
@@ -143,16 +170,41 @@ const world = async (plan: Plan, number: number, count: number, tally: Tally): P
     )
   }
 
-  const inspect = (to: Sent, response: HttpServerResponse.HttpServerResponse, text: string): void => {
+  /** What was stored for the target is forgotten for all who ask from now on. */
+  const written = (by: Sent, { status }: Reply): void => {
+    const run = writes.get(by)
+    if (run === undefined || !routes.get(by.path)!.collects || status < 200 || status > 299) return
+    tell("written")
+    least.set(targetOf(by), run)
+  }
+
+  const inspectAge = (to: Sent, sentAt: number, run: number, reply: object): void => {
     const { options } = routes.get(to.path)!
-    const { headers, status } = response
+    const answer = answers[run]!
+    if (run < (least.get(targetOf(to)) ?? 0)) found("what was collected", to, { reply, answer })
+    // A later 304 or HEAD makes it fresh again.
+    if (answers.slice(run + 1).some((later) => later.by.path === to.path && isAboutStored(later))) return
+    const limit = freshFor(options, answer)
+    if (limit === undefined) return
+    tell("fresh")
+    // The times of HTTP are whole seconds.
+    if (sentAt - answer.madeAt > limit + 1000) found("a stale answer that is said to be fresh", to, { reply, answer })
+  }
+
+  const inspect = (to: Sent, { cookies, headers, isBroken, status, text }: Reply, sentAt: number): void => {
+    const { options } = routes.get(to.path)!
     const reply = { status, headers, text: text.slice(0, 200) }
+    if (isBroken) tell("broken streams")
+    if (byLane.delete(to.index)) {
+      tell("answered by the lane")
+      if (isBroken) found("an answer by the lane that breaks", to, { reply })
+    }
     if (headers["etag"] !== undefined) tags[to.index % 4] = headers["etag"].slice(0, 80)
     const status9211 = /effect-http-cache; ?(hit|fwd=[a-z-]+)[^,]*$/.exec(headers["cache-status"] ?? "")?.[1] ??
       "untold"
     tell(status9211)
     if (/[\r\n\0]/.test(Object.values(headers).join(""))) found("a line break in a field", to, { reply })
-    const seen = `${text} ${JSON.stringify(headers)} ${Cookies.toSetCookieHeaders(response.cookies).join()}`
+    const seen = `${text} ${JSON.stringify(headers)} ${cookies.join()}`
     for (const [, run] of seen.matchAll(/run-(\d+)-/g)) {
       const answer = answers[Number(run)]!
       const why = leak(options, answer, to)
@@ -160,6 +212,8 @@ const world = async (plan: Plan, number: number, count: number, tally: Tally): P
       if (answer.by !== to) tell("shared")
     }
     const made = /^run-(\d+)-/.exec(headers["x-made-for"] ?? "")?.[1]
+    const isFresh = status9211 === "hit" && !/ttl=-[^,]*$/.test(headers["cache-status"]!)
+    if (made !== undefined && isFresh) inspectAge(to, sentAt, Number(made), { reply })
     if (made === undefined || options.expiry === undefined) return
     if (!["GET", "HEAD", "QUERY"].includes(to.method) || ["fwd=bypass", "fwd=method"].includes(status9211)) return
     const { rules: all, ...answer } = answers[Number(made)]!
@@ -176,30 +230,58 @@ const world = async (plan: Plan, number: number, count: number, tally: Tally): P
     if (!isPrivate(headers["cache-control"])) found("a private answer that may be shared", to, { reply, rules, answer })
   }
 
-  const send = (to: Sent, plan_: Planned) => {
+  const answered = (to: Sent, plan_: Planned) => {
     const { around, options } = routes.get(to.path)!
-    const request = requestOf(to)
-    const app = around(answering(options, to, plan_))
-    return Effect.scoped(Effect.gen(function*() {
-      const given = yield* app
-      const response = plan.reply === undefined ? given : plan.reply(given)
-      const { body } = response
+    return Effect.gen(function*() {
+      showGiven(yield* HttpServerRequest.HttpServerRequest)
+      const response = yield* around(answering(options, to, plan_))
+      return plan.reply === undefined ? response : plan.reply(response)
+    })
+  }
+
+  const send = (to: Sent, plan_: Planned) =>
+    Effect.scoped(Effect.gen(function*() {
+      const { body, cookies, headers, status } = yield* answered(to, plan_)
       // A stream may break, whoever's it is; what came of it counts.
       const chunks: Array<string> = []
+      let isBroken = false
       const chunk = (bytes: Uint8Array) => void chunks.push(Buffer.from(bytes).toString("latin1"))
       if (body._tag === "Uint8Array") chunk(body.body)
       if (body._tag === "Stream" && to.method !== "HEAD") {
         const stream = to.readsAll ? body.stream : Stream.take(body.stream, 1)
         const read = Stream.runForEach(stream, (bytes) => Effect.sync(() => chunk(bytes)))
-        yield* Effect.catchAll(read, () => Effect.sync(() => tell("broken streams")))
+        yield* Effect.catchAll(read, () => Effect.sync(() => isBroken = true))
       }
-      return { response, text: chunks.join("") }
+      return { status, headers, cookies: Cookies.toSetCookieHeaders(cookies), text: chunks.join(""), isBroken }
     })).pipe(
-      Effect.provideService(HttpServerRequest.HttpServerRequest, HttpServerRequest.fromWeb(request)),
+      Effect.provideService(HttpServerRequest.HttpServerRequest, HttpServerRequest.fromWeb(requestOf(to))),
       byClock(clock),
       bySeed(to.index)
     )
-  }
+
+  /** By the index of those who ask a server with a lane. */
+  const asked = new Map<number, { readonly to: Sent; readonly plan: Planned; cause?: Cause.Cause<unknown> }>()
+  const scope = Effect.runSync(Scope.make())
+  const ofServer = Effect.gen(function*() {
+    const { headers } = yield* HttpServerRequest.HttpServerRequest
+    const one = asked.get(Number(headers[indexField]))!
+    return yield* answered(one.to, one.plan).pipe(
+      bySeed(one.to.index),
+      Effect.tapErrorCause((cause) => Effect.sync(() => one.cause = cause))
+    )
+  })
+  const server = !isInLane ? undefined : await runtime.runPromise(
+    laneServer(ofServer, (index) => byLane.add(index)).pipe(byClock(clock), Scope.extend(scope))
+  )
+  const sendTo = (ask: NonNullable<typeof server>, to: Sent, plan: Planned) =>
+    Effect.suspend(() => {
+      const one: { to: Sent; plan: Planned; cause?: Cause.Cause<unknown> } = { to, plan }
+      asked.set(to.index, one)
+      return Effect.exit(ask(to)).pipe(
+        Effect.flatMap((exit) => one.cause === undefined ? exit : Effect.failCause(one.cause)),
+        Effect.ensuring(Effect.sync(() => asked.delete(to.index)))
+      )
+    })
 
   const bounds = async (last: Sent): Promise<void> => {
     const held = new Map<string, { readonly bytes: number; readonly place: string }>()
@@ -232,9 +314,17 @@ const world = async (plan: Plan, number: number, count: number, tally: Tally): P
       // Who comes at once asks for the same, mostly.
       const batch = Array.from({ length: size }, (_, at) => {
         const other = at === 0 ? first : sent(dice, index + at, tags)
-        const to = dice.is(0.7) ? { ...other, path: first.path, query: first.query } : other
-        const plan = planned(dice)
-        return { to, plan, fiber: runtime.runFork(send(to, plan)), isEnded: false }
+        const asked = dice.is(0.7) ? { ...other, path: first.path, query: first.query } : other
+        const answer = planned(dice)
+        const to = isInLane ? onWire(asked) : asked
+        // Node's server does not answer where it can't write a response.
+        const plan = isInLane ? { ...answer, fields: sendable(answer.fields) } : answer
+        return {
+          to,
+          plan,
+          fiber: runtime.runFork(server === undefined ? send(to, plan) : sendTo(server, to, plan)),
+          isEnded: false
+        }
       })
       index += size
       for (const ask of batch) {
@@ -260,10 +350,12 @@ const world = async (plan: Plan, number: number, count: number, tally: Tally): P
           found("a request that never ends", hangs.to, { batch: batch.map(({ plan, to }) => ({ plan, to })) })
         }
       }
+      const ended: Array<() => void> = []
       for (const { fiber, plan, to } of batch) {
         const exit = await Effect.runPromise(Fiber.await(fiber))
         if (Exit.isSuccess(exit)) {
-          inspect(to, exit.value.response, exit.value.text)
+          inspect(to, exit.value, since)
+          ended.push(() => written(to, exit.value))
           continue
         }
         const failures = failuresIn(exit.cause)
@@ -274,6 +366,7 @@ const world = async (plan: Plan, number: number, count: number, tally: Tally): P
         tell(to.isAborted ? "aborted" : "failed")
         if (!isOwn) found("a failure that is not the handler's", to, { plan, cause: Cause.pretty(exit.cause) })
       }
+      for (const end of ended) end()
       if (dice.is(0.25)) {
         const until = clock.now + dice.one([10, 1000, 10_000, 40_000, 120_000])
         while (clock.step(until)) await setImmediate()
@@ -286,6 +379,7 @@ const world = async (plan: Plan, number: number, count: number, tally: Tally): P
     }
     for (let step = 0; step < 1000 && clock.step(clock.now + longest); step++) await setImmediate()
   } finally {
+    await Effect.runPromise(Scope.close(scope, Exit.void))
     await runtime.dispose()
   }
 }

@@ -24,14 +24,18 @@ export const howOf = (word: string = "at once"): How => {
   throw new Error(`a storage answers ${hows.join(", or ")}, and not ${word}`)
 }
 
-/** The storage, each of whose methods answers in this way. */
-export const answering = (how: How, storage: CollectableCacheStorage.Service): CollectableCacheStorage.Service => ({
-  get: (lookup) => waits[how](Effect.suspend(() => storage.get(lookup))),
-  begin: (lookup) => waits[how](Effect.suspend(() => storage.begin(lookup))),
-  set: (item, fill) => waits[how](Effect.suspend(() => storage.set(item, fill))),
-  collect: (names, style, own) => waits[how](Effect.suspend(() => storage.collect(names, style, own))),
-  holds: (names, fill) => waits[how](Effect.suspend(() => storage.holds(names, fill)))
-})
+/** The storage, each of whose methods answers in this way; what it answers in one step it does so "at once". */
+export const answering = (how: How, storage: CollectableCacheStorage.Service): CollectableCacheStorage.Service => {
+  const answer = <A, E>(call: () => Effect.Effect<A, E>): Effect.Effect<A, E> =>
+    how === "at once" ? call() : waits[how](Effect.suspend(call))
+  return {
+    get: (lookup) => answer(() => storage.get(lookup)),
+    begin: (lookup) => answer(() => storage.begin(lookup)),
+    set: (item, fill) => answer(() => storage.set(item, fill)),
+    collect: (names, style, own) => answer(() => storage.collect(names, style, own)),
+    holds: (names, fill) => answer(() => storage.holds(names, fill))
+  }
+}
 
 /** `InMemoryCacheStorage.layerWith`, which answers in this way. */
 export const layerWaiting = (

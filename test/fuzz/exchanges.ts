@@ -73,6 +73,9 @@ const controls = [
   ..."Private, public|max-age=1, stale-while-revalidate=60|max-age=1, stale-if-error=60|max-age=9, max-age=8".split("|")
 ]
 
+/** The expiry that some handlers say by `HttpCache.annotate`. Seconds. */
+export const annotated = 20
+
 export interface Sent {
   readonly index: number
   readonly identity: number

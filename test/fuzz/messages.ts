@@ -8,14 +8,27 @@ export class Failure extends Error {
 }
 export class Defect extends Error {}
 
+/** What a client has seen. */
+export interface Reply {
+  readonly status: number
+  readonly headers: { readonly [name: string]: string }
+  readonly cookies: ReadonlyArray<string>
+  /** Each character is a byte. */
+  readonly text: string
+  /** The rest of the content never comes. */
+  readonly isBroken: boolean
+}
+
+/** `raw` makes a body that the platform's server sends as it is. */
 export const bodyOf = (
   plan: Planned,
   text: string,
-  headers: Headers.Headers
+  headers: Headers.Headers,
+  raw: (text: string) => unknown
 ): HttpServerResponse.HttpServerResponse => {
   const { status } = plan
   if (plan.body === "empty") return HttpServerResponse.empty({ status, headers })
-  if (plan.body === "raw") return HttpServerResponse.raw(new Response(text), { status, headers })
+  if (plan.body === "raw") return HttpServerResponse.raw(raw(text), { status, headers })
   if (plan.body === "text") return HttpServerResponse.text(text, { status, headers })
   const bytes = new TextEncoder().encode(text)
   const chunks = Stream.fromIterable([bytes.slice(0, 20), bytes.slice(20)])

@@ -1,5 +1,7 @@
 /** The oracle: of each answer, who may see it. */
 import type { Headers } from "@effect/platform"
+import { Duration } from "effect"
+import { annotated } from "./exchanges.js"
 import type { Fields, Options, Planned, Sent } from "./exchanges.js"
 
 type Rule = "no-store" | "private" | "vary" | "cookies" | "authorization" | "credentials" | "unkeyed"
@@ -12,6 +14,8 @@ export interface Answer {
   readonly rules: ReadonlyArray<Rule>
   readonly selects: Fields
   readonly fields: Fields
+  /** When the handler has made it. Milliseconds. */
+  readonly madeAt: number
 }
 
 export const members = (text: string | undefined): ReadonlyArray<string> =>
@@ -100,3 +104,21 @@ export const leak = (options: Options, { by, partition, rules, selects }: Answer
   const other = Object.keys(selects).find((name) => selects[name] !== (to.fields[name] ?? "none"))
   return other === undefined ? undefined : `for another ${other}`
 }
+
+/** No hit on this answer is fresh for longer. Milliseconds; `undefined` where that is not written plainly. */
+export const freshFor = (options: Options, { fields }: Answer): number | undefined => {
+  const { expiry, jitter, sharedExpiry } = options
+  const isPlain = (expiry !== undefined || sharedExpiry !== undefined) && jitter === undefined &&
+    fields["expires"] === undefined && fields["last-modified"] === undefined
+  if (!isPlain) return undefined
+  const secondsOf = (time: typeof expiry) =>
+    typeof time === "number" ? time : time === undefined ? 0 : Duration.toSeconds(time)
+  const stated = `${fields["cache-control"]} ${fields["cdn-cache-control"]}`.match(/\d+/g) ?? []
+  return 1000 * Math.max(annotated, secondsOf(expiry), secondsOf(sharedExpiry), ...stated.map(Number))
+}
+
+/** Whether a success of this request forgets what is stored. */
+export const isWrite = ({ method }: Sent): boolean => ["PATCH", "PUT", "DELETE"].includes(method)
+
+/** What two requests with the same one ask for is the same. */
+export const targetOf = ({ fields, path, query }: Sent): string => JSON.stringify([fields["host"], path, query])
