@@ -264,17 +264,29 @@ describe("97: a collect of a group that can't be delivered", () => {
 describe("a collect of another process while a handler runs", () => {
   const service = CollectableCacheStorage.CollectableCacheStorage
 
-  /** The handler waits. Who comes later goes on once all of them have asked the storage what holds. */
-  const world = (what: string, count: number, holds: (asked: number) => ReturnType<typeof trouble> | undefined) => {
+  type Method = "begin" | "holds"
+
+  /** The handler waits. Who comes later goes on once all of them have asked the storage, whose `failing` is told how often. */
+  const world = (
+    what: string,
+    count: number,
+    failing: (method: Method, asked: number) => boolean = () => false
+  ) => {
     const memory = InMemoryCacheStorage.make()
     const all = Effect.runSync(Deferred.make<void>())
+    let begun = 0
     let asked = 0
+    const asking = <A>(method: Method, work: Effect.Effect<A, CacheError.CacheStorageError>) => {
+      if (++asked === count) Effect.runSync(Deferred.succeed(all, undefined))
+      return Effect.zipRight(Deferred.await(all), failing(method, asked) ? trouble(method) : work)
+    }
     const storage: CollectableCacheStorage.Service = {
       ...memory,
-      holds: (...given) => {
-        if (++asked === count) Effect.runSync(Deferred.succeed(all, undefined))
-        return Effect.zipRight(Deferred.await(all), holds(asked) ?? memory.holds(...given))
-      }
+      begin: (lookup) => {
+        if (++begun > 1) return asking("begin", memory.begin(lookup))
+        return failing("begin", 0) ? trouble("begin") : memory.begin(lookup)
+      },
+      holds: (names, fill) => asking("holds", memory.holds(names, fill))
     }
     const server = Layer.mergeAll(
       NodeHttpServer.layerTest,
@@ -304,17 +316,26 @@ describe("a collect of another process while a handler runs", () => {
     }).pipe(Effect.provide(server))
   }
 
-  it.scoped("73: who come together after it wait for one run", () =>
+  it.scoped.each([["", -1], [", also where the storage did not answer when the first run began", 0]] as const)(
+    "53, 73: who come together after it wait for one run%s",
+    ([, failing]) =>
+      Effect.gen(function*() {
+        const { runs, texts } = yield* world("the URI", 5, (method, asked) => method === "begin" && asked <= failing)
+        expect([runs(), texts]).toEqual([2, Array.from({ length: 5 }, () => "run 2")])
+      })
+  )
+
+  it.scoped("40: while the storage lets no run begin, who come together wait for the one that runs", () =>
     Effect.gen(function*() {
-      const { runs, texts } = yield* world("the URI", 5, () => undefined)
-      expect([runs(), texts]).toEqual([2, Array.from({ length: 5 }, () => "run 2")])
+      const { runs, texts } = yield* world("the URI", 5, (method) => method === "begin")
+      expect([runs(), texts]).toEqual([1, Array.from({ length: 5 }, () => "run 1")])
     }))
 
   it.scoped.each([["the URI", 0], ["a group", 0], ["a group", 1]] as const)(
     "53: who asks after a collect of %s gets nothing older, where the storage says %s times what holds, and then fails",
     ([what, answers]) =>
       Effect.gen(function*() {
-        const { texts } = yield* world(what, 1, (asked) => asked > answers ? trouble("holds") : undefined)
+        const { texts } = yield* world(what, 1, (method, asked) => method === "holds" && asked > answers)
         expect(texts).toEqual(["run 2"])
       })
   )

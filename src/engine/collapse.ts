@@ -14,7 +14,7 @@ import * as group from "./group.js"
 import { leased } from "./lease.js"
 import { type CacheRequest, now } from "./request.js"
 import type { Reader } from "./sharedBody.js"
-import { type Access, type Found, holds } from "./storageAccess.js"
+import { type Access, begin, type Found, holds } from "./storageAccess.js"
 
 /** What the handler is asked for, and whether with others. */
 export const planOf = <Res, E, R>(
@@ -104,14 +104,22 @@ const alone = <Res, E, R>(plan: FetchPlan<Res, E, R>): Effect.Effect<Arrived<Res
     })
   )
 
-/** Who comes after a collect waits for no run that began before it. Where the storage does not answer there may have been one. */
-const leaveOvertaken = <Res, E, R>({ request }: FetchPlan<Res, E, R>, flight: string): Effect.Effect<void> => {
+/**
+ * Who comes after a collect waits for no run that began before it. Where the storage does not say so there may have been one,
+ * and also where it did not answer when the run began, and answers now.
+ */
+const leaveOvertaken = <Res, E, R>({ found, request }: FetchPlan<Res, E, R>, flight: string): Effect.Effect<void> => {
   const { singleFlight } = request.runtime
-  const began = singleFlight.begunFrom(flight) as Began | undefined
+  const begun = () => singleFlight.begunFrom(flight) as Began | undefined
+  const began = begun()
   if (began === undefined) return Exit.void
-  return step(holds(request, began.fill, began.groups), (holds) => {
+  const { groups, place } = began
+  const isLeft = place.fill === undefined
+    ? step(begin(request, found), ({ fill }) => Exit.succeed(fill !== undefined))
+    : step(holds(request, place.fill, groups), (holds) => Exit.succeed(holds !== true))
+  return step(isLeft, (isLeft) => {
     // Meanwhile another one may have begun, for who came with this request.
-    if (holds !== true && singleFlight.begunFrom(flight) === began) singleFlight.close((other) => other === flight)
+    if (isLeft && begun()?.place === place) singleFlight.close((other) => other === flight)
     return Exit.void
   })
 }
