@@ -65,6 +65,18 @@ describe("Set-Cookie", () => {
       }).pipe(Effect.provide(TestServer))
   )
 
+  it.scoped.each(["private=\"Set-Cookie\"", "no-cache=\"x-a, set-cookie\""])(
+    "17: lines that the response withholds from others are not stored with it: %s",
+    (withholding) =>
+      Effect.gen(function*() {
+        const headers = { "cache-control": `max-age=60, ${withholding}` }
+        const answer = Effect.sync(() => withList(HttpServerResponse.text("x", { headers }), ["sid=1"]))
+        const { port } = yield* serve(answer.pipe(withCache({ cookies: "store" })))
+        expect(yield* raw(port)).toEqual({ lines: ["sid=1"], status: 200, said: "fwd=uri-miss" })
+        expect(yield* raw(port)).toEqual({ lines: [], status: 200, said: "hit" })
+      }).pipe(Effect.provide(TestServer))
+  )
+
   it.scoped.each(listed)("80: and as a stream, also to those who wait: %s", ([, lines]) =>
     Effect.gen(function*() {
       const storage = yield* CacheStorage.CacheStorage

@@ -4,9 +4,9 @@ import { NodeHttpServer } from "@effect/platform-node"
 import { describe, expect, it } from "@effect/vitest"
 import { Deferred, Effect, Exit, Fiber, Layer, Schema, Scope, Stream, TestClock } from "effect"
 import { InMemoryCacheStorage } from "effect-http-cache"
-import { activity } from "effect-http-cache/testing"
+import { activity, Faults, type Faulty } from "effect-http-cache/testing"
 import * as Http from "node:http"
-import { eventually, type Logged, logged, QuietServer, TestServer } from "./harness.js"
+import { eventually, FaultyServer, type Logged, logged, QuietServer, TestServer } from "./harness.js"
 import { text, world } from "./runs.js"
 
 describe("stale-while-revalidate", () => {
@@ -268,26 +268,39 @@ describe("stale-if-error", () => {
       ])
     }).pipe(Effect.provide(QuietServer)))
 
-  it.scoped("31: what was collected while the handler ran does not stand in for its error", () =>
-    Effect.gen(function*() {
-      const gate = yield* Deferred.make<void>()
-      const { ask, ran } = yield* world(
-        (run) =>
-          run === 1
-            ? text(run)
-            : Effect.as(Deferred.await(gate), HttpServerResponse.text("down", { status: 503 })),
-        { expiry: 10, staleIfError: 60 }
-      )
-      yield* ask("/")
-      yield* TestClock.adjust("10 seconds")
-      const other = yield* ask.another
-      const asked = yield* Effect.fork(ask("/"))
-      yield* eventually(() => ran.times === 2)
-      expect((yield* other("/", { method: "PATCH" })).status).toBe(204)
-      yield* Deferred.succeed(gate, undefined)
-      const { status, text: shown } = yield* Fiber.join(asked)
-      expect([status, shown]).toEqual([503, "down"])
-    }).pipe(Effect.provide(QuietServer)))
+  /** What the storage does when it is collected, and when the handler has failed. */
+  const faults: ReadonlyArray<readonly [what: string, write: Partial<Faulty>, end: Partial<Faulty>]> = [
+    ["", {}, {}],
+    [", where the storage could not be told", { collect: "fail" }, {}],
+    [", where the storage has failed since then", {}, { get: "fail" }]
+  ]
+
+  it.scoped.each(faults)(
+    "31, 54: what was collected while the handler ran does not stand in for its error%s",
+    ([, write, end]) =>
+      Effect.gen(function*() {
+        const { switch: to } = yield* Faults
+        const gate = yield* Deferred.make<void>()
+        const { ask, ran } = yield* world(
+          (run) =>
+            run === 1
+              ? text(run)
+              : Effect.as(Deferred.await(gate), HttpServerResponse.text("down", { status: 503 })),
+          { expiry: 10, staleIfError: 60 }
+        )
+        yield* ask("/")
+        yield* TestClock.adjust("10 seconds")
+        const other = yield* ask.another
+        const asked = yield* Effect.fork(ask("/"))
+        yield* eventually(() => ran.times === 2)
+        yield* to(write)
+        expect((yield* other("/", { method: "PATCH" })).status).toBe(204)
+        yield* to(end)
+        yield* Deferred.succeed(gate, undefined)
+        const { status, text: shown } = yield* Fiber.join(asked)
+        expect([status, shown]).toEqual([503, "down"])
+      }).pipe(Effect.provide(Layer.merge(FaultyServer, logged([]))))
+  )
 
   it.scoped("56: what has been freshened while the handler ran stands in for its error", () =>
     Effect.gen(function*() {

@@ -13,18 +13,7 @@ import {
   withCollect
 } from "effect-http-cache"
 import { activity, Faults } from "effect-http-cache/testing"
-import {
-  bytes,
-  counted,
-  eventually,
-  FaultyServer,
-  forkAll,
-  logged,
-  routes,
-  serve,
-  still,
-  TestServer
-} from "./harness.js"
+import { bytes, counted, eventually, FaultyServer, logged, routes, serve, TestServer } from "./harness.js"
 import { answering, hows, layerWaiting } from "./waiting.js"
 
 const Request = HttpServerRequest.HttpServerRequest
@@ -259,92 +248,6 @@ describe("97: a collect of a group that can't be delivered", () => {
       expect(isHit(yield* Fiber.join(asked))).toBe(false)
     }).pipe(Effect.provideService(HttpCache.Defaults, { storageTimeout: 60 }), Effect.provide(server))
   })
-})
-
-describe("a collect of another process while a handler runs", () => {
-  const service = CollectableCacheStorage.CollectableCacheStorage
-
-  /** The handler waits. Who comes later goes on once all of them have asked the storage what holds. */
-  const world = (what: string, count: number, holds: (asked: number) => ReturnType<typeof trouble> | undefined) => {
-    const memory = InMemoryCacheStorage.make()
-    const all = Effect.runSync(Deferred.make<void>())
-    let asked = 0
-    const storage: CollectableCacheStorage.Service = {
-      ...memory,
-      holds: (...given) => {
-        if (++asked === count) Effect.runSync(Deferred.succeed(all, undefined))
-        return Effect.zipRight(Deferred.await(all), holds(asked) ?? memory.holds(...given))
-      }
-    }
-    const server = Layer.mergeAll(
-      NodeHttpServer.layerTest,
-      CollectableCacheStorage.layer(Effect.succeed(storage)),
-      logged([])
-    )
-    return Effect.gen(function*() {
-      const gate = yield* Deferred.make<void>()
-      let runs = 0
-      const read = Effect.suspend(() => {
-        const response = HttpServerResponse.text(`run ${++runs}`, { headers: { "cache-groups": "\"g\"" } })
-        return Effect.as(Deferred.await(gate), response)
-      })
-      const ask = yield* serve(read.pipe(withCache({ expiry: 60 })))
-      const first = yield* Effect.fork((yield* ask.another)("/"))
-      yield* eventually(() => runs === 1)
-      const collect = what === "the URI"
-        ? HttpCache.collect(`${origin(ask).origin}/`)
-        : HttpCache.collectGroup("g", origin(ask))
-      yield* Effect.provideService(collect, service, { ...memory })
-      const later = yield* forkAll(Array.from({ length: count }, () => Effect.flatMap(ask.another, (ask) => ask("/"))))
-      yield* Deferred.await(all)
-      yield* still(() => runs)
-      yield* Deferred.succeed(gate, undefined)
-      expect((yield* Fiber.join(first)).text).toBe("run 1")
-      return { runs: () => runs, texts: (yield* Fiber.join(later)).map(({ text }) => text) }
-    }).pipe(Effect.provide(server))
-  }
-
-  it.scoped("73: who come together after it wait for one run", () =>
-    Effect.gen(function*() {
-      const { runs, texts } = yield* world("the URI", 5, () => undefined)
-      expect([runs(), texts]).toEqual([2, Array.from({ length: 5 }, () => "run 2")])
-    }))
-
-  it.scoped.each([["the URI", 0], ["a group", 0], ["a group", 1]] as const)(
-    "53: who asks after a collect of %s gets nothing older, where the storage says %s times what holds, and then fails",
-    ([what, answers]) =>
-      Effect.gen(function*() {
-        const { texts } = yield* world(what, 1, (asked) => asked > answers ? trouble("holds") : undefined)
-        expect(texts).toEqual(["run 2"])
-      })
-  )
-
-  it.scoped("53: while the storage does not answer, who asks a second after a run began waits for another one", () =>
-    Effect.gen(function*() {
-      const gate = yield* Deferred.make<void>()
-      let runs = 0
-      const read = Effect.suspend(() => {
-        const response = HttpServerResponse.text(`run ${++runs}`)
-        return Effect.as(Deferred.await(gate), response)
-      })
-      const storage = yield* CacheStorage.CacheStorage
-      const ask = yield* serve(read.pipe(withCache({ expiry: 60 })))
-      const asking = (waiters: number) =>
-        Effect.gen(function*() {
-          const asked = yield* Effect.fork((yield* ask.another)("/"))
-          yield* eventually(() => activity(storage).waiters === waiters)
-          return asked
-        })
-      const first = yield* asking(1)
-      yield* TestClock.adjust("999 millis")
-      const second = yield* asking(2)
-      yield* TestClock.adjust("1 millis")
-      const third = yield* asking(1)
-      const fourth = yield* asking(2)
-      yield* Deferred.succeed(gate, undefined)
-      const texts = yield* Effect.forEach([first, second, third, fourth], (asked) => Fiber.join(asked))
-      expect(texts.map(({ text }) => text)).toEqual(["run 1", "run 1", "run 2", "run 2"])
-    }).pipe(Effect.provide(changed(() => ({ begin: () => trouble("begin") })))))
 })
 
 describe("a POST that answers for a later GET", () => {

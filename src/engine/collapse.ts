@@ -15,7 +15,7 @@ import * as group from "./group.js"
 import { leased } from "./lease.js"
 import { type CacheRequest, now } from "./request.js"
 import type { Reader } from "./sharedBody.js"
-import { type Access, type Found, holds } from "./storageAccess.js"
+import { type Access, begin, type Found, holds } from "./storageAccess.js"
 
 /** What the handler is asked for, and whether with others. */
 export const planOf = <Res, E, R>(
@@ -108,18 +108,25 @@ const alone = <Res, E, R>(plan: FetchPlan<Res, E, R>): Effect.Effect<Arrived<Res
 /** How late a collect of another process is noticed while the storage does not answer. Milliseconds. */
 const noticedWithin = 1000
 
-/** Who comes after a collect waits for no run that began before it. Where the storage does not answer there may have been one. */
-const leaveOvertaken = <Res, E, R>({ request }: FetchPlan<Res, E, R>, flight: string): Effect.Effect<void> => {
-  const { singleFlight } = request.runtime
-  const began = singleFlight.begunFrom(flight) as Began | undefined
+/** Whether there may have been a collect since the run began, of which the storage was told, or did not answer. */
+const mayBeOvertaken = <Res, E, R>(
+  { found, request }: FetchPlan<Res, E, R>,
+  { groups, place: { fill, since } }: Began
+): Effect.Effect<boolean> => {
+  if (fill !== undefined) return step(holds(request, fill, groups), (holds) => Exit.succeed(holds !== true))
+  if (!isAhead(since + noticedWithin, now(request), noticedWithin)) return Exit.succeed(true)
+  return step(begin(request, found), ({ fill }) => Exit.succeed(fill !== undefined))
+}
+
+/** Who comes after a collect waits for no run that began before it. */
+const leaveOvertaken = <Res, E, R>(plan: FetchPlan<Res, E, R>, flight: string): Effect.Effect<void> => {
+  const { singleFlight } = plan.request.runtime
+  const begun = () => singleFlight.begunFrom(flight) as Began | undefined
+  const began = begun()
   if (began === undefined) return Exit.void
-  const { fill, groups, since } = began
-  const held = fill === undefined
-    ? Exit.succeed(isAhead(since + noticedWithin, now(request), noticedWithin))
-    : holds(request, fill, groups)
-  return step(held, (holds) => {
+  return step(mayBeOvertaken(plan, began), (isOvertaken) => {
     // Meanwhile another one may have begun, for who came with this request.
-    if (holds !== true && singleFlight.begunFrom(flight) === began) singleFlight.close((other) => other === flight)
+    if (isOvertaken && begun()?.place === began.place) singleFlight.close((other) => other === flight)
     return Exit.void
   })
 }

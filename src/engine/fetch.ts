@@ -3,7 +3,6 @@ import type * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type { CacheItem } from "../CacheItem.js"
-import type { Fill } from "../CacheStorage.js"
 import * as Reuse from "../protocol/Reuse.js"
 import * as Validation from "../protocol/Validation.js"
 import * as Vary from "../protocol/Vary.js"
@@ -103,13 +102,10 @@ const learn = <Res, E, R>(
 const noVary: Vary.Vary = []
 const none: ReadonlyArray<string> = []
 
-/** How a run began, and the groups of its response as far as they are known. */
+/** Where a run began, and the groups of its response as far as they are known. */
 export interface Began {
-  /** `undefined` where the storage did not answer. */
-  readonly fill: Fill | undefined
+  readonly place: Place
   readonly groups: ReadonlyArray<string>
-  /** Epoch milliseconds. */
-  readonly since: number
 }
 
 /**
@@ -128,7 +124,7 @@ export const fetch = <Res, E, R>(
       return Effect.succeed({ _tag: "Found" })
     }
     const place = { asked: request, fill, item, since: requestTime, collects: request.runtime.collects }
-    const began = (groups: ReadonlyArray<string>) => handle?.began({ fill, groups, since: requestTime } satisfies Began)
+    const began = (groups: ReadonlyArray<string>) => handle?.began({ place, groups })
     began(item?.groups ?? none)
     spellings.remember(request)
     return Effect.matchCauseEffect(ask(request, item, mayKeep), {

@@ -30,8 +30,9 @@ import * as varyingWarning from "./varyingWarning.js"
 export const handle = <Res, E, R>(
   request: CacheRequest<Res, E, R>,
   attempt: Collapsing.Attempt = { count: 0, since: now(request) }
-): Effect.Effect<Answered<Res>, E, R> =>
-  step(lookup(request), (found) => {
+): Effect.Effect<Answered<Res>, E, R> => {
+  const { collects } = request.runtime
+  return step(lookup(request), (found) => {
     const time = now(request)
     const wanted = wantedOf(request, found.item, time)
     const reuse = reuseOf(found, wanted, time)
@@ -49,7 +50,7 @@ export const handle = <Res, E, R>(
       const outcome = forwarded(reuse.reason, attempt)
       const came = now(request)
       // The handler has failed, and what is stored may stand in for its error.
-      return step(standInOf(request, found, fetched, wanted, came), (standIn) => {
+      return step(standInOf(request, found, fetched, wanted, came, collects), (standIn) => {
         if (standIn !== undefined) return stand(request, standIn, fetched, isJoined, outcome, came)
         // It is another request's response: it is shared, or this request starts over.
         if (isJoined) return share(request, fetched, outcome, attempt, came)
@@ -58,6 +59,7 @@ export const handle = <Res, E, R>(
       })
     })
   })
+}
 
 /**
  * Looks up, in the same step, a stored response that is fresh for a request without conditions and directives. `undefined` means
@@ -154,17 +156,18 @@ const forwarded = (reason: ForwardReason, attempt: Collapsing.Attempt) =>
 
 /**
  * The stored response that may be answered instead of the handler's error. It is looked up again, since it may have been
- * collected since the request found it.
+ * collected since the request found it, when `collects` of this process had begun.
  */
 const standInOf = <Res, E, R>(
   request: CacheRequest<Res, E, R>,
   { item }: Found,
   fetched: Exclude<Fetched<Res, E>, { readonly _tag: "Found" }>,
   wanted: Reuse.Request,
-  time: number
+  time: number,
+  collects: number
 ): Effect.Effect<CacheItem | undefined> => {
   if (item === undefined || !Reuse.insteadOfError(item, fetched.status, wanted, time)) return Exit.succeed(undefined)
-  return Effect.flatMap(lookupAgain(request, item), (present) =>
+  return Effect.flatMap(lookupAgain(request, item, collects), (present) =>
     present !== undefined &&
       Reuse.insteadOfError(present, fetched.status, wantedOf(request, present, time), time)
       ? Effect.as(hiddenErrors.tell("stale-if-error", request, fetched), present)

@@ -141,9 +141,18 @@ const begunOf = (access: Access, fill: CacheStorage.Fill | undefined, delivered:
     : { found: notFound, fill: { ...fill, item: undefined } }
 }
 
-/** What is there now: it may have been collected or replaced since. While the storage fails, what was found before. */
-export const lookupAgain = (access: Access, found: CacheItem): Effect.Effect<CacheItem | undefined> =>
-  step(begin(access), ({ fill, found: present }) => Exit.succeed(fill === undefined ? found : present.item))
+/**
+ * What is there now: it may have been collected or replaced since it was found. While the storage fails, what was found, unless
+ * this process has collected since: `collects` had begun by then.
+ */
+export const lookupAgain = (access: Access, found: CacheItem, collects: number): Effect.Effect<CacheItem | undefined> =>
+  step(isReadable(access, found.groups), (isReadable) =>
+    isReadable
+      ? step(beginNow(access), ({ fill, found: { item } }) => {
+        const isCurrent = access.runtime.collects === collects
+        return Exit.succeed(fill !== undefined ? item : isCurrent ? found : undefined)
+      })
+      : Exit.succeed(undefined))
 
 /** Why it was not kept; `undefined` when it was. Without an item, what the fill found is dropped. */
 export const store = (

@@ -179,7 +179,7 @@ const itemOf = (
     vary: kept.vary,
     groups,
     headers: partition === "" ? kept.headers : Fields.merged(kept.headers, Vary.only(answer.fields)),
-    cookies: asked.policy.cookies === "store" ? answer.cookies.lines : [],
+    cookies: asked.policy.cookies === "store" && !kept.withholdsCookies ? answer.cookies.lines : [],
     body: content === undefined || content === found?.body ? content ?? Body.none : Body.copy(content)
   })
 }

@@ -61,6 +61,8 @@ export interface Kept extends Terms, Freshness.Times {
   readonly range?: Range.Extent
   readonly status: number
   readonly headers: { readonly [name: string]: string }
+  /** The cookies that it sets are not for others. */
+  readonly withholdsCookies: boolean
   readonly vary: Vary.Vary
   readonly date: number
 }
@@ -115,20 +117,20 @@ const personal = (
 /** Cookies are kept apart, and the age is counted anew. */
 const withheldAlways: ReadonlySet<string> = new Set(["age", "set-cookie"])
 
-/** A qualified `no-cache` or `private` names more (RFC 9111 §3.1). */
-const withheld = (directives: CacheControl.ResponseDirectives, partition: string): ReadonlySet<string> => {
+/** What a qualified `no-cache` or `private` names (RFC 9111 §3.1). */
+const qualified = (directives: CacheControl.ResponseDirectives, partition: string): ReadonlyArray<string> => {
   const uncached = typeof directives.noCache === "object" ? directives.noCache : []
   const kept = typeof directives.private === "object" && partition === "" ? directives.private : []
-  return uncached.length + kept.length === 0 ? withheldAlways : new Set([...withheldAlways, ...uncached, ...kept])
+  return [...uncached, ...kept]
 }
 
 /** A part keeps its range apart, since it is answered with others. */
 const storedFields = (
-  { partition, response }: Exchange,
-  directives: CacheControl.ResponseDirectives,
+  response: Fields.Fields,
+  qualified: ReadonlyArray<string>,
   extent: Range.Extent | undefined
 ): { readonly [name: string]: string } => {
-  const names = withheld(directives, partition)
+  const names = qualified.length === 0 ? withheldAlways : new Set([...withheldAlways, ...qualified])
   return Fields.endToEnd(response, extent === undefined ? names : new Set([...names, "content-range"]))
 }
 
@@ -249,10 +251,12 @@ export const decide = (exchange: Exchange, policy: Policy): Storability => {
   const staleIfErrorUntil = ifError > 0 ? staleFrom + ifError : 0
   // What is never fresh is there to be validated.
   const retain = policy.retain ?? (Math.max(Math.min(lifetime, day), whileRevalidate, ifError) || day)
+  const names = qualified(directives, exchange.partition)
   // Written out, since a spread of so many properties costs more than all the rest.
   const kept: Kept = {
     status,
-    headers: storedFields(exchange, directives, extent),
+    headers: storedFields(exchange.response, names, extent),
+    withholdsCookies: names.includes("set-cookie"),
     vary,
     date: Freshness.date(exchange.response, times),
     requestTime: times.requestTime,
