@@ -267,7 +267,7 @@ const world = async (plan: Plan, number: number, count: number, tally: Tally): P
     const one = asked.get(Number(headers[indexField]))!
     return yield* answered(one.to, one.plan).pipe(
       bySeed(one.to.index),
-      Effect.tapErrorCause((cause) => Effect.sync(() => one.cause = cause))
+      Effect.onError((cause) => Effect.sync(() => one.cause = cause))
     )
   })
   const server = !isInLane ? undefined : await runtime.runPromise(

@@ -22,7 +22,7 @@ class Connections extends Http.Agent {
     // What the server has written before arrives.
     far.on("close", () => setImmediate(() => near.destroy()))
     this.connect(Object.assign(far, { destroySoon: () => setImmediate(() => far.destroy()) }))
-    // An agent keeps a socket by these, and a server closes one by that.
+    // The methods of a socket by which an agent keeps it.
     const nothing = () => {}
     return Object.assign(near, { ref: nothing, setKeepAlive: nothing, setTimeout: nothing, unref: nothing })
   }
@@ -45,7 +45,7 @@ export const sendable = (fields: Fields): Fields =>
     })
   )
 
-/** The options of a route that asks for the lane where it may. What is asked for most often has no reason not to. */
+/** The options of a route that asks for the lane where it may; the one that is asked most often always may. */
 export const inLane = (options: Options, path: string): Options => {
   const { cacheControl, partition, ...others } = options
   const isShared = partition === undefined && cacheControl !== "private"

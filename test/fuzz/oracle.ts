@@ -1,4 +1,4 @@
-/** The oracle: of each answer, who may see it. */
+/** The oracle: of each answer, who may see it, and for how long it is fresh. */
 import type { Headers } from "@effect/platform"
 import { Duration } from "effect"
 import { annotated } from "./exchanges.js"
