@@ -72,7 +72,7 @@ export interface CollectOptions extends CollectStyle {
   readonly query?: Options["query"]
   /**
    * More to forget, such as the list pages that show what was changed: paths, or absolute URIs. It is asked when the
-   * handler has answered `2xx` or `3xx`.
+   * handler has answered `2xx` or `3xx`. A handler that was interrupted may have written: it is asked with an empty `204` then.
    */
   readonly also?:
     | ((request: HttpServerRequest, response: HttpServerResponse) => Iterable<string>)

@@ -8,7 +8,6 @@ import type * as CacheKey from "../protocol/CacheKey.js"
 import * as CacheGroups from "../protocol/CacheGroups.js"
 import type * as Fields from "../protocol/Fields.js"
 import * as Invalidation from "../protocol/Invalidation.js"
-import { isInterrupted } from "../runtime/effect.js"
 import { nameOfGroup, nameOfKey } from "../runtime/names.js"
 import { collect as collectNamed } from "./collecting.js"
 import * as enclosing from "./enclosing.js"
@@ -30,14 +29,11 @@ export interface Changed {
   readonly more: Effect.Effect<More>
 }
 
-/** What a handler that was interrupted may have done. */
-const interrupted: Changed = { status: 200, fields: {}, more: nothing }
-
 /**
  * Runs the handler, and forgets what it has changed. Once the handler has succeeded nothing interrupts the collect, and the
  * response goes out after it. A handler that was interrupted may have written before.
  *
- * `changedBy` says what a failure is answered with; it is done in this style.
+ * `changedBy` says what a failure is answered with, and what an interruption may have been; it is done in this style.
  */
 export const collecting = <A, E, R>(
   handler: Effect.Effect<A, E, R>,
@@ -53,7 +49,6 @@ export const collecting = <A, E, R>(
   return Effect.uninterruptibleMask((restore) =>
     Effect.onExit(restore(handler), (exit) => {
       if (exit._tag === "Success") return collect(options.changed(exit.value))
-      if (isInterrupted(exit.cause)) return collect(interrupted)
       return Effect.flatMap(options.changedBy(exit.cause), collect)
     })
   )

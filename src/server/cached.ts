@@ -18,7 +18,7 @@ import * as requests from "../engine/request.js"
 import { groupsOf } from "../policy/checks.js"
 import type { Policies } from "../policy/policy.js"
 import * as Invalidation from "../protocol/Invalidation.js"
-import { step, withFiber } from "../runtime/effect.js"
+import { isInterrupted, step, withFiber } from "../runtime/effect.js"
 import { tell } from "./lane.js"
 import { ServerOrigin } from "./origin.js"
 import { type App, type Respondable, toResponse } from "./platform.js"
@@ -109,7 +109,10 @@ export interface Collects extends CollectStyle {
   readonly groups?: NamesOf
 }
 
-/** `tells`: no cache around it does. `hasWritten`: where it fails, its writes were done before. */
+/**
+ * `tells`: no cache around it does. `hasWritten`: where it fails, its writes were done before. They may have been, too, where it
+ * is interrupted.
+ */
 export const collecting =
   <RP>(policies: Policies<RP>, { also, groups, soft }: Collects, tells: boolean, hasWritten = () => false) =>
   <A extends Respondable, E, R>(
@@ -153,7 +156,7 @@ export const collecting =
       const collects = invalidate.collecting(answering, asked, storage, {
         changed,
         changedBy: (cause) =>
-          hasWritten()
+          hasWritten() || isInterrupted(cause)
             ? Effect.succeed(changed(HttpServerResponse.empty()))
             : Effect.map(causeResponse(cause), ([response]) => changed(response)),
         style: { soft }

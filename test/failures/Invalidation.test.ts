@@ -200,34 +200,40 @@ describe("invalidation", () => {
       expect((yield* ask("/")).cacheStatus).toBe("hit; ttl=10")
     }).pipe(Effect.provide(TestServer)))
 
-  it.effect("52: a handler that was interrupted may have written, and its URI is forgotten", () =>
+  it.effect("52: a handler that was interrupted may have written: its URI and what else it names are forgotten", () =>
     Effect.gen(function*() {
       let value = "old"
       const write = Effect.sync(() => {
         value = "new"
         return HttpServerResponse.empty()
       })
+      const shown = Effect.sync(() => HttpServerResponse.text(value))
       const app = routes({
-        "GET /": Effect.sync(() => HttpServerResponse.text(value)).pipe(withCache({ expiry: 10 })),
-        "PUT /": Effect.uninterruptible(Effect.delay(write, "1 second")).pipe(withCollect())
+        "GET /": shown.pipe(withCache({ expiry: 10 })),
+        "GET /list": shown.pipe(withCache({ expiry: 10 })),
+        "GET /grouped": Effect.zipRight(HttpCache.group("g"), shown).pipe(withCache({ expiry: 10 })),
+        "PUT /": Effect.uninterruptible(Effect.delay(write, "1 second")).pipe(
+          withCollect({ also: (_, { status }) => status === 204 ? ["/list"] : [], groups: () => ["g"] })
+        )
       })
-      const ask = (method: string) =>
+      const ask = (method: string, path: string) =>
         Effect.scoped(app).pipe(
           Effect.provideService(
             HttpServerRequest.HttpServerRequest,
-            HttpServerRequest.fromWeb(new Request("http://localhost/", { method }))
+            HttpServerRequest.fromWeb(new Request(`http://localhost${path}`, { method }))
           ),
           Effect.map((response) =>
             response.body._tag === "Uint8Array" ? new TextDecoder().decode(response.body.body) : ""
           )
         )
-      expect(yield* ask("GET")).toBe("old")
-      const writing = yield* Effect.fork(ask("PUT"))
+      const texts = Effect.forEach(["/", "/list", "/grouped"], (path) => ask("GET", path))
+      expect(yield* texts).toEqual(["old", "old", "old"])
+      const writing = yield* Effect.fork(ask("PUT", "/"))
       yield* Effect.yieldNow()
       yield* Effect.fork(Fiber.interrupt(writing))
       yield* TestClock.adjust("1 second")
       yield* Fiber.await(writing)
-      expect(yield* ask("GET")).toBe("new")
+      expect(yield* texts).toEqual(["new", "new", "new"])
     }).pipe(Effect.provide(InMemoryCacheStorage.layerCollectable)))
 
   it.scoped("52: the client of a PATCH leaves after the handler's success: the collect still happens", () =>
