@@ -15,7 +15,7 @@ import * as group from "./group.js"
 import { leased } from "./lease.js"
 import { type CacheRequest, now } from "./request.js"
 import type { Reader } from "./sharedBody.js"
-import { type Access, begin, type Found, holds } from "./storageAccess.js"
+import { type Access, begin, type Begun, type Found, holds } from "./storageAccess.js"
 
 /** What the handler is asked for, and whether with others. */
 export const planOf = <Res, E, R>(
@@ -108,26 +108,35 @@ const alone = <Res, E, R>(plan: FetchPlan<Res, E, R>): Effect.Effect<Arrived<Res
 /** How late a collect of another process is noticed while the storage does not answer. Milliseconds. */
 const noticedWithin = 1000
 
-/** Whether there may have been a collect since the run began, of which the storage was told, or did not answer. */
-const mayBeOvertaken = <Res, E, R>(
+/**
+ * Who comes after a collect waits for no run that began before it. Where the storage does not say whether there was one, there
+ * may have been; also where it did not answer when the run began, and answers now: the fill that has begun then is for the next
+ * run.
+ */
+const leaveOvertaken = <Res, E, R>(
   { found, request }: FetchPlan<Res, E, R>,
-  { groups, place: { fill, since } }: Began
-): Effect.Effect<boolean> => {
-  if (fill !== undefined) return step(holds(request, fill, groups), (holds) => Exit.succeed(holds !== true))
-  if (!isAhead(since + noticedWithin, now(request), noticedWithin)) return Exit.succeed(true)
-  return step(begin(request, found), ({ fill }) => Exit.succeed(fill !== undefined))
-}
-
-/** Who comes after a collect waits for no run that began before it. */
-const leaveOvertaken = <Res, E, R>(plan: FetchPlan<Res, E, R>, flight: string): Effect.Effect<void> => {
-  const { singleFlight } = plan.request.runtime
-  const begun = () => singleFlight.begunFrom(flight) as Began | undefined
-  const began = begun()
-  if (began === undefined) return Exit.void
-  return step(mayBeOvertaken(plan, began), (isOvertaken) => {
+  flight: string
+): Effect.Effect<Begun | undefined> => {
+  const { singleFlight } = request.runtime
+  const running = () => singleFlight.begunFrom(flight) as Began | undefined
+  const began = running()
+  if (began === undefined) return Exit.succeed(undefined)
+  const { groups, place } = began
+  const leave = () => {
     // Meanwhile another one may have begun, for who came with this request.
-    if (isOvertaken && begun()?.place === began.place) singleFlight.close((other) => other === flight)
-    return Exit.void
+    if (running()?.place === place) singleFlight.close((other) => other === flight)
+  }
+  if (place.fill === undefined) {
+    return step(begin(request, found), (begun) => {
+      const isNew = isAhead(place.since + noticedWithin, now(request), noticedWithin)
+      if (begun.fill === undefined && isNew) return Exit.succeed(undefined)
+      leave()
+      return Exit.succeed(begun)
+    })
+  }
+  return step(holds(request, place.fill, groups), (holds) => {
+    if (holds !== true) leave()
+    return Exit.succeed(undefined)
   })
 }
 
@@ -136,10 +145,10 @@ export const fetchOnce = <Res, E, R>(plan: FetchPlan<Res, E, R>): Effect.Effect<
   const { flight, request } = plan
   if (flight === undefined) return alone(plan)
   const { policy, runtime } = request
-  return step(leaveOvertaken(plan, flight), () =>
+  return step(leaveOvertaken(plan, flight), (begun) =>
     Effect.flatMap(
       runtime.singleFlight.join(
-        flightPlan(plan, flight, (handle) => fetchInFlight(plan, handle)),
+        flightPlan(plan, flight, (handle) => fetchInFlight({ ...plan, begun }, handle)),
         policy.maxWaiters
       ),
       (arrival): Effect.Effect<Arrived<Res, E>, never, R> => {

@@ -17,7 +17,7 @@ import { routeOf } from "./report.js"
 import { type CacheRequest, now } from "./request.js"
 import type { SharedBody } from "./sharedBody.js"
 import * as spellings from "./spellings.js"
-import { begin, type Found } from "./storageAccess.js"
+import { begin, type Begun, type Found } from "./storageAccess.js"
 import { drop, type Exchange, freshenByHead, judge, type Judged, type Place, store } from "./store.js"
 import { share } from "./streamedBody.js"
 import * as varyingWarning from "./varyingWarning.js"
@@ -35,6 +35,8 @@ export interface FetchPlan<Res, E, R> {
   readonly mayWait: boolean
   /** Requests with the same key wait for one run; `undefined`: it runs the handler alone. */
   readonly flight: string | undefined
+  /** A fill that has begun for it already. */
+  readonly begun?: Begun | undefined
 }
 
 export interface Answered<Res> {
@@ -117,7 +119,8 @@ export const fetch = <Res, E, R>(
   handle?: Pick<Handle<never>, "began">
 ): Effect.Effect<Fetched<Res, E>, never, R> => {
   const { mayKeep, request, wanted } = plan
-  return step(begin(request, plan.found), ({ fill, found }): Effect.Effect<Fetched<Res, E>, never, R> => {
+  const begun = plan.begun === undefined ? begin(request, plan.found) : Exit.succeed(plan.begun)
+  return step(begun, ({ fill, found }): Effect.Effect<Fetched<Res, E>, never, R> => {
     const requestTime = now(request)
     const { item } = found
     if (handle !== undefined && item !== undefined && Reuse.decide(item, wanted, requestTime)._tag === "Fresh") {
