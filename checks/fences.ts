@@ -49,7 +49,7 @@ const fences: ReadonlyArray<Broken> = [
   {
     what: "joining after a collect",
     mutations: [
-      { within: "collapse.leaveOvertaken", source: "if (holds === false)", mutated: "if (false)" },
+      { within: "collapse.leaveOvertaken", source: "if (holds !== true) leave()", mutated: "" },
       {
         within: "collapse.holdsFor",
         source: "if (groups.length === 0 || isKept)",
