@@ -21,7 +21,7 @@ export const negations: ReadonlyArray<Mutation> = [
     ["3-freshness", "if (lifetime === undefined)", "if (false)"],
     [
       "3.1-all-fields",
-      "storedFields(exchange, directives, extent)",
+      "storedFields(exchange.response, names, extent)",
       "Fields.from([[\"cache-control\", exchange.response[\"cache-control\"]!]])"
     ],
     ["4.2.2-explicit", ": stated ?? (policy.expiry === undefined", ": (policy.expiry === undefined"],
@@ -40,7 +40,7 @@ export const negations: ReadonlyArray<Mutation> = [
     ["3-authorization", "isAuthorized && !directives.permitsAuthorization", "false"],
     ["3.5-authorization", "Fields.get(exchange.request, \"authorization\") !== undefined", "false"]
   ]),
-  ...negate("Storability.withheld", [
+  ...negate("Storability.qualified", [
     ["5.2.2.4-qualified", "typeof directives.noCache === \"object\" ? directives.noCache : []", "[] as Array<string>"],
     [
       "5.2.2.7-qualified",
