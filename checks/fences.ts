@@ -198,7 +198,7 @@ interface Suite {
   readonly test: string
   readonly seed: string
   readonly operations: string
-  /** What is rare takes a model up to minutes; it stops at the first answer that is too old. */
+  /** For each seed that is tried. What is rare takes a model up to minutes; it stops at the first answer that is too old. */
   readonly most: number
   /** Where nothing is broken: the test itself has more. */
   readonly whole: number
@@ -243,7 +243,7 @@ interface Job {
 }
 
 /** What the model's test says. */
-const run = async (folder: string, { suite, way }: Job, operations: number): Promise<string> => {
+const run = async (folder: string, { suite, way }: Job, operations: number, seed: number): Promise<string> => {
   const flags = ["--no-cache", "--configLoader=runner"]
   const limit = { [suite.operations]: String(operations) }
   const child = spawn(join(folder, "node_modules/.bin/vitest"), ["run", suite.test, ...flags], {
@@ -282,20 +282,30 @@ const foundIn = (output: string): string | undefined =>
 await each(
   chosen.flatMap((suite) => suite.ways.map((way) => ({ suite, way, what: "nothing broken", files: [] }))),
   async (job) => {
-    const output = await run(checkout, job, job.suite.whole)
+    const output = await run(checkout, job, job.suite.whole, seed)
     if (!/^ *Tests +1 passed/m.test(output)) throw new Error(`${job.what}${job.way.name}:\n${output}`)
   }
 )
+/** What is found once in some hundred worlds is missed by one seed in ten, and by so many in ten thousand. */
+const mostSeeds = 4
 let missed = 0
 await each(jobs, async (job) => {
   const folder = await copy()
   try {
     for (const { after, file } of job.files) await writeFile(join(folder, file), after)
-    const output = await run(folder, job, job.suite.most)
-    const found = foundIn(output)
     const name = `${job.what}${job.way.name}`
-    if (found === undefined) missed++
-    console.log(found === undefined ? `${name}: NOT FOUND\n${output}` : `${name}: found in world ${found}`)
+    const outputs: Array<string> = []
+    let found: string | undefined
+    while (found === undefined && outputs.length < mostSeeds) {
+      const output = await run(folder, job, job.suite.most, seed + outputs.length)
+      outputs.push(output)
+      found = foundIn(output)
+    }
+    if (found !== undefined) {
+      return console.log(`${name}: found in world ${found}, seed ${outputs.length} of ${mostSeeds}`)
+    }
+    missed++
+    console.log(`${name}: NOT FOUND\n${outputs.join("\n")}`)
   } finally {
     await rm(folder, { recursive: true, force: true })
   }
