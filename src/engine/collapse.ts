@@ -34,7 +34,8 @@ export const planOf = <Res, E, R>(
     wanted,
     mayKeep: view.method !== "HEAD" && !asks.noStore,
     mayWait,
-    flight: isAlone ? undefined : group.flightOf(request, found.item)
+    flight: isAlone ? undefined : group.flightOf(request, found.item),
+    begun: undefined
   }
 }
 

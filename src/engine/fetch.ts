@@ -36,7 +36,7 @@ export interface FetchPlan<Res, E, R> {
   /** Requests with the same key wait for one run; `undefined`: it runs the handler alone. */
   readonly flight: string | undefined
   /** A fill that has begun for it already. */
-  readonly begun?: Begun | undefined
+  readonly begun: Begun | undefined
 }
 
 export interface Answered<Res> {

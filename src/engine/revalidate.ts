@@ -79,7 +79,8 @@ export const revalidate = <Res, E, R>(
       wanted: Reuse.anybody,
       mayKeep: true,
       mayWait: true,
-      flight
+      flight,
+      begun: undefined
     }
     let came: Fetched<Res, E> | undefined
     const run = (handle: Handle<Fetched<Res, E>>) =>
