@@ -6,9 +6,7 @@
 import * as Schema from "effect/Schema"
 import * as Fields from "./protocol/Fields.js"
 
-// RFC 9110 §5.5: a line break in a value would split the response in two.
-const fieldValue = /^[\t\x20-\x7e\x80-\xff]*$/
-const FieldValue = Schema.String.pipe(Schema.pattern(fieldValue))
+const FieldValue = Schema.String.pipe(Schema.filter(Fields.isValue))
 const Headers = Schema.Record({ key: Schema.String, value: FieldValue }).pipe(
   Schema.filter((headers) => Object.keys(headers).every((name) => Fields.isToken(name) && name === name.toLowerCase()))
 )
@@ -80,7 +78,7 @@ const isNumber = (value: unknown): value is number => typeof value === "number" 
 const isDuration = (value: unknown): boolean => isNumber(value) && value >= 0
 const isPosition = (value: unknown): boolean => Number.isInteger(value) && Number(value) >= 0
 const isFlag = (value: unknown): boolean => typeof value === "boolean"
-const isValue = (value: unknown): boolean => isText(value) && fieldValue.test(value)
+const isValue = (value: unknown): boolean => isText(value) && Fields.isValue(value)
 
 const isRecord = (value: unknown): value is { readonly [name: string]: unknown } =>
   typeof value === "object" && value !== null && !Array.isArray(value)

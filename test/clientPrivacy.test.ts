@@ -135,6 +135,22 @@ describe("two users", () => {
     }).pipe(Effect.provide(storage)))
 })
 
+describe("67: what Connection lists is sent", () => {
+  it.scoped.each(["authorization", "cookie", "accept-language"])(
+    "and so it selects: %s",
+    (name) =>
+      Effect.gen(function*() {
+        const { client } = yield* caching(({ headers }) =>
+          fresh(String(headers[name]), { "cache-control": "max-age=60", "vary": "accept-language" })
+        )
+        const asked = (fields: { readonly [name: string]: string }) =>
+          Effect.flatMap(client.get(url("/a"), { headers: fields }), ({ text }) => text)
+        const listed = (value: string) => asked({ connection: name, [name]: value })
+        expect([yield* listed("fr"), yield* listed("de"), yield* asked({})]).toEqual(["fr", "de", "undefined"])
+      }).pipe(Effect.provide(storage))
+  )
+})
+
 describe("a cookie that is set", () => {
   it.scoped("is given to who asked, and not stored", () =>
     Effect.gen(function*() {

@@ -1,10 +1,10 @@
 /** Nothing old after a write. The numbers are those of docs/failures.md. */
-import { HttpServerRequest, HttpServerResponse } from "@effect/platform"
+import { HttpServerRequest, HttpServerRespondable, HttpServerResponse } from "@effect/platform"
 import { NodeHttpServer } from "@effect/platform-node"
 import { describe, expect, it } from "@effect/vitest"
 import { Context, Deferred, Effect, Fiber, Layer, TestClock } from "effect"
 import { CollectableCacheStorage, HttpCache, InMemoryCacheStorage, withCache, withCollect } from "effect-http-cache"
-import { counted, eventually, routes, serve, TestServer } from "./harness.js"
+import { counted, eventually, QuietServer, routes, serve, TestServer } from "./harness.js"
 import { answering } from "./waiting.js"
 
 const Request = HttpServerRequest.HttpServerRequest
@@ -275,4 +275,25 @@ describe("73: a flood of collects", () => {
       Effect.provide(InMemoryCacheStorage.layerWith({ maxBytes: 500_000 })),
       Effect.provide(TestServer)
     ))
+})
+
+describe("a write of whose answer no response can be made", () => {
+  it.scoped("is forgotten all the same: the handler has done it", () =>
+    Effect.gen(function*() {
+      const unmade = { [HttpServerRespondable.symbol]: () => Effect.fail("no such page") }
+      const collect = withCollect({ also: () => ["/list"], groups: () => ["all"] })
+      const ask = yield* serve(routes({
+        "GET /*": counted().pipe(withCache({ expiry: 60, groups: ({ url }) => url === "/member" ? ["all"] : [] })),
+        "POST /done": Effect.succeed(unmade).pipe(collect),
+        "POST /failed": Effect.fail("no such row").pipe(collect)
+      }))
+      const asked = (paths: ReadonlyArray<string>) =>
+        Effect.forEach(paths, (path) => Effect.map(ask(path), ({ cacheStatus }) => cacheStatus.split(";")[0]))
+      const paths = ["/done", "/list", "/member"]
+      yield* asked([...paths, "/failed"])
+      expect((yield* ask("/failed", { method: "POST" })).status).toBe(500)
+      expect(yield* asked([...paths, "/failed"])).toEqual(["hit", "hit", "hit", "hit"])
+      expect((yield* ask("/done", { method: "POST" })).status).toBe(500)
+      expect(yield* asked([...paths, "/failed"])).toEqual(["fwd=uri-miss", "fwd=uri-miss", "fwd=uri-miss", "hit"])
+    }).pipe(Effect.provide(QuietServer)))
 })

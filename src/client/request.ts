@@ -13,6 +13,8 @@ type Request = HttpClientRequest.HttpClientRequest
 
 const credentials = ["authorization", "cookie"]
 
+const connection: ReadonlySet<string> = new Set(["connection"])
+
 /** A request as it was given to the client. */
 export interface Arrived {
   readonly request: Request
@@ -30,7 +32,8 @@ export const arrived = (request: Request): Arrived | undefined => {
   if (url === undefined) return undefined
   const origin = CacheKey.origin(url.protocol.slice(0, -1), url.host)
   const target = CacheKey.target(url.pathname + url.search, origin)
-  const own = Vary.spelled(Fields.endToEnd(request.headers))
+  // What its Connection lists is sent nonetheless, and the origin may answer by it.
+  const own = Vary.spelled(Fields.endToEnd(Fields.without(request.headers, connection)))
   const known = Fields.only(own, credentials)
   const isNobody = Object.keys(known).length === 0 && url.username === "" && url.password === ""
   const host = Fields.get(own, "host")

@@ -144,6 +144,11 @@ const judgeWith = (place: Place, exchange: Exchange, answer: Answer, chance: num
     return detail === "too-large" ? Effect.as(tooLarge(asked), judged) : Exit.succeed(judged)
   }
   const { kept } = storability
+  const cookies = policy.cookies === "store" && !kept.withholdsCookies ? lines : none
+  // The server refuses to send it, each time.
+  if (!Fields.areSendable(kept.headers) || !cookies.every(Fields.isValue)) {
+    return Exit.succeed(refused("fields", unkeyed))
+  }
   if (groups === undefined) return Exit.succeed(refused("groups", unkeyed))
   if (added.length > 0 && !admitsList(asked, kept.vary)) {
     return Effect.as(
@@ -158,7 +163,13 @@ const judgeWith = (place: Place, exchange: Exchange, answer: Answer, chance: num
   }
   // Another user of the same browser is not shown it (RFC 9111 §4.1).
   if (partition !== "") answers.nominate(answer, [...exchange.reads?.credentials ?? []])
-  return Exit.succeed({ told, isPersonal: isForOne, item: itemOf(place, kept, answer, groups), groups, unkeyed })
+  return Exit.succeed({
+    told,
+    isPersonal: isForOne,
+    item: itemOf(place, kept, answer, { cookies, groups }),
+    groups,
+    unkeyed
+  })
 }
 
 /** What is kept of an answer. */
@@ -166,7 +177,7 @@ const itemOf = (
   { asked, item: found }: Place,
   kept: Storability.Kept,
   answer: Answer,
-  groups: ReadonlyArray<string>
+  { cookies, groups }: Pick<CacheItem, "cookies" | "groups">
 ): CacheItem => {
   const { key, partition, variantOf } = asked.lookup
   const content = Body.bytesOf(answer.body)
@@ -179,7 +190,7 @@ const itemOf = (
     vary: kept.vary,
     groups,
     headers: partition === "" ? kept.headers : Fields.merged(kept.headers, Vary.only(answer.fields)),
-    cookies: asked.policy.cookies === "store" && !kept.withholdsCookies ? answer.cookies.lines : [],
+    cookies,
     body: content === undefined || content === found?.body ? content ?? Body.none : Body.copy(content)
   })
 }

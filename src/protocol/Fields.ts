@@ -49,6 +49,17 @@ const token = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/
 
 export const isToken = (text: string): boolean => token.test(text)
 
+const value = /^[\t\x20-\x7e\x80-\xff]*$/
+
+/** RFC 9110 §5.5: a line break in a value would split the message in two, and servers send no other control character. */
+export const isValue = (text: string): boolean => value.test(text)
+
+/** Whether each field has a name and a value that can be sent. */
+export const areSendable = (fields: Fields): boolean => {
+  for (const name of Object.keys(fields)) if (!isToken(name) || !isValue(fields[name]!)) return false
+  return true
+}
+
 const isSpace = (text: string, index: number): boolean => text[index] === " " || text[index] === "\t"
 
 /** Without the optional white space around it: space and tab only (RFC 9110 §5.6.3). */

@@ -96,10 +96,6 @@ export const spelled = (fields: Fields.Fields, names: Vary = []): Fields.Fields 
 /** Makes of a field's value, `undefined` where it is absent, the one that selects in its place; `undefined`: none. */
 export type Normalise = (value: string | undefined) => string | undefined
 
-// RFC 9110 §5.5
-const isValue = (value: unknown): value is string =>
-  typeof value === "string" && /^[\t\x20-\x7e\x80-\xff]*$/.test(value)
-
 /** The fields with what is made of some, in canonical spelling before and after; `undefined` where no value can be made. */
 export const normalised = (fields: Fields.Fields, by: ReadonlyMap<string, Normalise>): Fields.Fields | undefined => {
   if (by.size === 0) return fields
@@ -113,7 +109,7 @@ export const normalised = (fields: Fields.Fields, by: ReadonlyMap<string, Normal
       return undefined
     }
     if (made === undefined) delete changed[name]
-    else if (isValue(made)) changed[name] = canonical(name, made)
+    else if (typeof made === "string" && Fields.isValue(made)) changed[name] = canonical(name, made)
     else return undefined
   }
   return changed

@@ -110,8 +110,8 @@ export interface Collects extends CollectStyle {
 }
 
 /**
- * `tells`: no cache around it does. `hasWritten`: where it fails, its writes were done before. They may have been, too, where it
- * is interrupted.
+ * `tells`: no cache around it does. `hasWritten`: where it fails, its writes were done before, as they were where no response can
+ * be made of what the handler answered. They may have been, too, where it is interrupted.
  */
 export const collecting =
   <RP>(policies: Policies<RP>, { also, groups, soft }: Collects, tells: boolean, hasWritten = () => false) =>
@@ -128,7 +128,11 @@ export const collecting =
           )
         )
       }
-      const answering = Effect.flatMap(handler, toResponse)
+      let hasAnswered = false
+      const answering = Effect.flatMap(handler, (answer) => {
+        hasAnswered = true
+        return toResponse(answer)
+      })
       const native = Context.unsafeGet(context, HttpServerRequest)
       if (Invalidation.isSafe(native.method)) return answering
       // A collect never runs the `partition` of a route, which is all that needs RP.
@@ -156,7 +160,7 @@ export const collecting =
       const collects = invalidate.collecting(answering, asked, storage, {
         changed,
         changedBy: (cause) =>
-          hasWritten() || isInterrupted(cause)
+          hasAnswered || hasWritten() || isInterrupted(cause)
             ? Effect.succeed(changed(HttpServerResponse.empty()))
             : Effect.map(causeResponse(cause), ([response]) => changed(response)),
         style: { soft }

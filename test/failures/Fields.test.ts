@@ -1,9 +1,14 @@
 /** How response caches fail: bodies and storages, by the fields of what is stored, over a real port; the numbers are those of docs/failures.md. */
+import { HttpServerRequest, HttpServerResponse } from "@effect/platform"
 import { describe, expect, it } from "@effect/vitest"
 import { Effect } from "effect"
+import { withCache } from "effect-http-cache"
 import { Faults } from "effect-http-cache/testing"
-import { FaultyServer, routes, serve, TestServer } from "../harness.js"
+import { FaultyServer, QuietServer, routes, serve, TestServer } from "../harness.js"
 import { cachedRoute } from "./routes.js"
+
+const Request = HttpServerRequest.HttpServerRequest
+const get = new globalThis.Request("http://a.example/")
 
 describe("bodies and storages", () => {
   it.scoped("47: a CR or LF in a field from a shared storage, or another record that is none, never reaches a client", () =>
@@ -72,6 +77,40 @@ describe("bodies and storages", () => {
       expect(yield* said("/all")).toBe(
         "Origin; hit, \"My Cache\"; fwd=uri-miss; key=\"http://a.example/all\"; detail=no-store"
       )
+    }).pipe(Effect.provide(TestServer)))
+
+  it.scoped.each<readonly [what: string, fields: { readonly [name: string]: string }]>([
+    ["a line break in a value", { "x-a": "1\r\nx-b: 2" }],
+    ["a line feed in a value", { "x-a": "1\nx-b: 2" }],
+    ["U+0000 in a value", { "x-a": "a\0" }],
+    ["U+007F in a value", { "x-a": "a\u007f" }],
+    ["U+0100 in a value", { "x-a": "\u0100" }],
+    ["a name that is none", { "x a": "1" }],
+    ["a line break in a cookie", { "set-cookie": "a=1\r\nx-b: 2" }]
+  ])("103: what can't be sent is not stored: %s", ([, headers]) =>
+    Effect.gen(function*() {
+      let runs = 0
+      const app = Effect.sync(() => HttpServerResponse.text("hello", ++runs === 1 ? { headers } : {})).pipe(
+        withCache({ expiry: 60, cookies: "store", cacheStatus: { detail: true } })
+      )
+      const judged = yield* Effect.provideService(app, Request, HttpServerRequest.fromWeb(get))
+      expect(judged.headers["cache-status"]).toBe("effect-http-cache; fwd=uri-miss; detail=fields")
+      runs = 0
+      const ask = yield* serve(app)
+      const { headers: sent, status } = yield* ask("/")
+      expect([status, sent["x-b"]]).toEqual([500, undefined])
+      expect((yield* ask("/")).cacheStatus).toBe("fwd=uri-miss; stored")
+      expect((yield* ask("/")).cacheStatus).toBe("hit; ttl=60")
+    }).pipe(Effect.provide(QuietServer)))
+
+  it.scoped("103: tabs, spaces and what is beyond ASCII in Latin-1 are sent and stored", () =>
+    Effect.gen(function*() {
+      const headers = { "x-a": "a\tb", "x-b": "caf\u00e9 \u0080", "x-c": "" }
+      const ask = yield* serve(routes([cachedRoute("/", { expiry: 60 }, { headers })]))
+      yield* ask("/")
+      const again = yield* ask("/")
+      expect(again.cacheStatus).toBe("hit; ttl=60")
+      expect(again.headers).toMatchObject(headers)
     }).pipe(Effect.provide(TestServer)))
 
   it.scoped("51: what the cache refuses for privacy is never advertised as shareable", () =>
