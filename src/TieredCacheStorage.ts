@@ -113,8 +113,16 @@ class Tiered implements Service {
     if (far === undefined) return this.near.set(item, near)
     return Effect.flatMap(this.ask("set", lookup.key, () => this.far.set(item, far)), (kept) => {
       if (kept === undefined) return this.near.set(item, near)
-      return Effect.as(this.near.set(kept === "kept" ? item : undefined, near), kept)
+      return Effect.flatMap(
+        this.near.set(kept === "kept" ? item : undefined, near),
+        (keptNear) => Effect.as(keptNear === "overtaken" ? this.forgetNear(lookup) : Effect.void, kept)
+      )
     })
+  }
+
+  /** What was read far meanwhile, and kept near, is what the far storage has replaced by now. */
+  private forgetNear(lookup: CacheStorage.Lookup): Effect.Effect<unknown, CacheStorageError> {
+    return Effect.flatMap(this.near.begin(lookup), (fill) => this.near.set(undefined, fill))
   }
 
   /**

@@ -325,4 +325,36 @@ describe("through the door", () => {
       const last = yield* ask("/value")
       expect([last.text, last.cacheStatus]).toEqual(["value 2", expect.stringMatching(/^hit/)])
     }))
+
+  // Its doors are of one host, so that they share their keys.
+  const shop = { headers: { host: "shop" } }
+
+  it.scoped("103: what was read far while a handler ran does not stay near once its answer has replaced that", () =>
+    Effect.gen(function*() {
+      const shared = new Shared()
+      const values = valuesFor([1])
+      let fails = false
+      const failing = {
+        ...shared.service,
+        get: (lookup: CacheStorage.Lookup) =>
+          fails ? Effect.zipRight(Effect.sync(() => fails = false), away("get")) : shared.service.get(lookup)
+      }
+      const a = yield* doorOf(values.app, yield* process(failing))
+      const b = yield* doorOf(values.app, yield* process(shared.service))
+      yield* a("/value", shop)
+      yield* TestClock.adjust("2 seconds")
+      expect((yield* b("/value", shop)).text).toBe("value 2")
+      yield* TestClock.adjust("1 second")
+      // It does not see the second one when it begins.
+      fails = true
+      const [isAsked, goesOn] = [yield* Deferred.make<void>(), yield* Deferred.make<void>()]
+      values.gate = Effect.zipRight(Deferred.succeed(isAsked, undefined), Deferred.await(goesOn))
+      const another = yield* a.another
+      const asking = yield* Effect.fork(another("/value", { headers: { ...shop.headers, ...anew.headers } }))
+      yield* Deferred.await(isAsked)
+      expect((yield* a("/value", shop)).text).toBe("value 2")
+      yield* Deferred.succeed(goesOn, undefined)
+      expect((yield* Fiber.join(asking)).text).toBe("value 3")
+      expect((yield* a("/value", shop)).text).toBe("value 3")
+    }))
 })
