@@ -176,8 +176,10 @@ const found = (
 ): Effect.Effect<CacheItem | CacheMiss, CacheStorageError> =>
   Effect.catchTag(answer, "CacheMiss", (miss) => Effect.succeed(miss))
 
-const isFresh = ({ alwaysValidate, initialAge, lifetime, responseTime }: CacheItem, now: number): boolean =>
-  !alwaysValidate && now < responseTime + lifetime - initialAge
+const isFresh = (item: CacheItem, now: number): boolean => {
+  const { alwaysValidate, initialAge, lifetime, responseTime } = item
+  return !alwaysValidate && now < responseTime + lifetime - initialAge && !Freshness.isFromAhead(item, now)
+}
 
 /** Whether what is near came later than what is far. What is from ahead came before the clock was set back. */
 const isLater = (near: CacheItem | undefined, far: CacheItem | undefined, now: number): near is CacheItem =>

@@ -357,4 +357,18 @@ describe("through the door", () => {
       expect((yield* Fiber.join(asking)).text).toBe("value 3")
       expect((yield* a("/value", shop)).text).toBe("value 3")
     }))
+
+  it.scoped("what is near from before the clock was set back is looked for far", () =>
+    Effect.gen(function*() {
+      const shared = new Shared()
+      const values = valuesFor([7200])
+      const a = yield* doorOf(values.app, yield* process(shared.service))
+      const b = yield* doorOf(values.app, yield* process(shared.service))
+      yield* TestClock.setTime(3_600_000)
+      yield* a("/value", shop)
+      yield* TestClock.setTime(0)
+      expect((yield* b("/value", shop)).text).toBe("value 2")
+      const reply = yield* a("/value", shop)
+      expect([reply.text, reply.cacheStatus]).toEqual(["value 2", expect.stringMatching(/^hit/)])
+    }))
 })
