@@ -308,8 +308,8 @@ export const passages: ReadonlyArray<{ readonly file: string; readonly from: str
   },
   {
     file: "src/CacheItem.ts",
-    from: "const FieldValue = Schema.String.pipe(Schema.pattern(fieldValue))",
-    to: "const FieldValue = Schema.String.check(Schema.isPattern(fieldValue))"
+    from: "const FieldValue = Schema.String.pipe(Schema.filter(Fields.isValue))",
+    to: "const FieldValue = Schema.String.check(Schema.makeFilter(Fields.isValue))"
   },
   {
     file: "src/CacheItem.ts",

@@ -14,6 +14,7 @@ import type { CacheMiss, CacheStorageError } from "./CacheError.js"
 import type { CacheItem } from "./CacheItem.js"
 import type * as CacheStorage from "./CacheStorage.js"
 import type * as CollectableCacheStorage from "./CollectableCacheStorage.js"
+import * as Freshness from "./protocol/Freshness.js"
 import { millisOf, withFiber } from "./runtime/effect.js"
 import { type Runtime, runtimeOf } from "./runtime/runtime.js"
 import { call } from "./runtime/storageCall.js"
@@ -82,7 +83,12 @@ class Tiered implements Service {
         this.ask("get", lookup.key, () => found(this.far.get(lookup))),
         (answer): Effect.Effect<CacheItem, CacheMiss | CacheStorageError> => {
           if (answer === undefined) return near
-          return "reason" in answer ? answer : Effect.as(this.near.set(answer, fill), answer)
+          if ("reason" in answer) return answer
+          // What another request has stored meanwhile is later, and so is what could be stored near only.
+          return Effect.flatMap(this.near.begin(lookup), ({ item }) =>
+            isLater(item, answer, millisOf(this.clock))
+              ? Effect.succeed(item)
+              : Effect.as(this.near.set(answer, fill), answer))
         }
       ))
   }
@@ -93,7 +99,8 @@ class Tiered implements Service {
       (near) =>
         Effect.map(this.ask("begin", lookup.key, () => this.far.begin(lookup)), (far) => {
           const since: Since = { near, far }
-          return { lookup, item: (far ?? near).item, since }
+          const isNear = far === undefined || isLater(near.item, far.item, millisOf(this.clock))
+          return { lookup, item: (isNear ? near : far).item, since }
         })
     )
 
@@ -106,8 +113,16 @@ class Tiered implements Service {
     if (far === undefined) return this.near.set(item, near)
     return Effect.flatMap(this.ask("set", lookup.key, () => this.far.set(item, far)), (kept) => {
       if (kept === undefined) return this.near.set(item, near)
-      return Effect.as(this.near.set(kept === "kept" ? item : undefined, near), kept)
+      return Effect.flatMap(
+        this.near.set(kept === "kept" ? item : undefined, near),
+        (keptNear) => Effect.as(keptNear === "overtaken" ? this.forgetNear(lookup) : Effect.void, kept)
+      )
     })
+  }
+
+  /** What was read far meanwhile, and kept near, is what the far storage has replaced by now. */
+  private forgetNear(lookup: CacheStorage.Lookup): Effect.Effect<unknown, CacheStorageError> {
+    return Effect.flatMap(this.near.begin(lookup), (fill) => this.near.set(undefined, fill))
   }
 
   /**
@@ -161,8 +176,14 @@ const found = (
 ): Effect.Effect<CacheItem | CacheMiss, CacheStorageError> =>
   Effect.catchTag(answer, "CacheMiss", (miss) => Effect.succeed(miss))
 
-const isFresh = ({ alwaysValidate, initialAge, lifetime, responseTime }: CacheItem, now: number): boolean =>
-  !alwaysValidate && now < responseTime + lifetime - initialAge
+const isFresh = (item: CacheItem, now: number): boolean => {
+  const { alwaysValidate, initialAge, lifetime, responseTime } = item
+  return !alwaysValidate && now < responseTime + lifetime - initialAge && !Freshness.isFromAhead(item, now)
+}
+
+/** Whether what is near came later than what is far. What is from ahead came before the clock was set back. */
+const isLater = (near: CacheItem | undefined, far: CacheItem | undefined, now: number): near is CacheItem =>
+  near !== undefined && far !== undefined && near.responseTime > far.responseTime && !Freshness.isFromAhead(near, now)
 
 const isSince = (since: unknown): since is Since => typeof since === "object" && since !== null && "near" in since
 

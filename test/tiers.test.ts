@@ -14,7 +14,7 @@ import {
 } from "effect-http-cache"
 import { collectableLaws, itemOf, lookupOf } from "effect-http-cache/testing"
 import { pushed } from "../src/runtime/effect.js"
-import { eventually, logged, routes, serve } from "./harness.js"
+import { type App, eventually, logged, routes, serve } from "./harness.js"
 import { answering, type How, hows } from "./waiting.js"
 
 type Collected = CollectableCacheStorage.Collected
@@ -26,6 +26,8 @@ const away = (method: CacheError.CacheStorageError["method"]) =>
 class Shared {
   readonly calls = { get: 0, begin: 0, set: 0 }
   isAway = false
+  /** Nothing more can be stored in it. */
+  isFull = false
   private readonly listeners = new Map<(collected: Collected) => void, () => void>()
   private readonly memory: CollectableCacheStorage.Service
 
@@ -36,7 +38,7 @@ class Shared {
   private asked<A, E>(method: CacheError.CacheStorageError["method"], answer: Effect.Effect<A, E>) {
     return Effect.suspend((): Effect.Effect<A, E | CacheError.CacheStorageError> => {
       if (method in this.calls) this.calls[method as "get"]++
-      return this.isAway ? away(method) : answer
+      return this.isAway || (this.isFull && method === "set") ? away(method) : answer
     })
   }
 
@@ -45,7 +47,7 @@ class Shared {
     return {
       get: (lookup) => this.asked("get", memory.get(lookup)),
       begin: (lookup) => this.asked("begin", memory.begin(lookup)),
-      set: (item, fill) => this.asked("set", memory.set(item, fill)),
+      set: (item, fill) => this.asked("set", Effect.suspend(() => memory.set(item, fill))),
       holds: (names, fill) => this.asked("holds", memory.holds(names, fill)),
       collect: (names, style, own) =>
         this.asked(
@@ -86,9 +88,8 @@ class Shared {
 }
 
 /** A process that has begun to listen. */
-const process = (far: CollectableCacheStorage.SharedService) =>
+const process = (far: CollectableCacheStorage.SharedService, near = InMemoryCacheStorage.make()) =>
   Effect.gen(function*() {
-    const near = InMemoryCacheStorage.make()
     let hasBegun = false
     const collect: typeof near.collect = (names, style) => {
       hasBegun = true
@@ -248,5 +249,126 @@ describe("through the door", () => {
         expect((yield* ask("/value")).text).toBe("value 1")
         expect((yield* ask("/value")).cacheStatus).toMatch(/^hit/)
       }).pipe(Effect.provide(Layer.mergeAll(NodeHttpServer.layerTest, tiers(shared), logged([]))))
+    }))
+
+  /** Its values are fresh for so many seconds; each of its runs waits for the gate. */
+  const valuesFor = (seconds: ReadonlyArray<number>) => {
+    const state = { value: 0, gate: Effect.void as Effect.Effect<void> }
+    const app = routes({
+      "GET /value": Effect.gen(function*() {
+        const value = ++state.value
+        yield* state.gate
+        return HttpServerResponse.text(`value ${value}`, {
+          headers: { "cache-control": `max-age=${seconds[value - 1] ?? 60}` }
+        })
+      }).pipe(withCache())
+    })
+    return Object.assign(state, { app })
+  }
+
+  const doorOf = <E, R>(app: App<E, R>, storage: CollectableCacheStorage.Service) =>
+    Effect.flatMap(
+      Layer.build(
+        Layer.mergeAll(NodeHttpServer.layerTest, CollectableCacheStorage.layer(Effect.succeed(storage)), logged([]))
+      ),
+      (context) => Effect.provide(serve(app), context)
+    )
+
+  const anew = { headers: { "cache-control": "no-cache" } }
+
+  it.scoped("104: after a value that could be stored near only, the older one that is far is not served", () =>
+    Effect.gen(function*() {
+      const shared = new Shared()
+      const values = valuesFor([100, 10])
+      const near = InMemoryCacheStorage.make()
+      const ask = yield* doorOf(values.app, yield* process(shared.service, near))
+      expect((yield* ask("/value")).text).toBe("value 1")
+      yield* TestClock.adjust("1 second")
+      shared.isFull = true
+      expect((yield* ask("/value", anew)).text).toBe("value 2")
+      shared.isFull = false
+      yield* TestClock.adjust("20 seconds")
+      const { get } = shared.calls
+      expect([(yield* ask("/value")).text, shared.calls.get - get]).toEqual(["value 3", 1])
+      // It has replaced the first one far, too.
+      yield* near.collect({ keys: [], groups: [], everything: true })
+      expect((yield* ask("/value")).text).toBe("value 3")
+    }))
+
+  it.scoped("104: a read far that a later value overtakes does not replace that near", () =>
+    Effect.gen(function*() {
+      const shared = new Shared()
+      const [isRead, goesOn] = [yield* Deferred.make<void>(), yield* Deferred.make<void>()]
+      let isSlow = false
+      const slow = {
+        ...shared.service,
+        get: (lookup: CacheStorage.Lookup) => {
+          const answer = shared.service.get(lookup)
+          if (!isSlow) return answer
+          isSlow = false
+          return Effect.tap(answer, Effect.zipRight(Deferred.succeed(isRead, undefined), Deferred.await(goesOn)))
+        }
+      }
+      const values = valuesFor([])
+      const near = InMemoryCacheStorage.make()
+      const ask = yield* doorOf(values.app, yield* process(slow, near))
+      yield* ask("/value")
+      yield* near.collect({ keys: [], groups: [], everything: true })
+      yield* TestClock.adjust("1 second")
+      isSlow = true
+      const another = yield* ask.another
+      const reading = yield* Effect.fork(another("/value"))
+      yield* Deferred.await(isRead)
+      expect((yield* ask("/value", anew)).text).toBe("value 2")
+      yield* Deferred.succeed(goesOn, undefined)
+      yield* Fiber.join(reading)
+      const last = yield* ask("/value")
+      expect([last.text, last.cacheStatus]).toEqual(["value 2", expect.stringMatching(/^hit/)])
+    }))
+
+  // Its doors are of one host, so that they share their keys.
+  const shop = { headers: { host: "shop" } }
+
+  it.scoped("104: what was read far while a handler ran does not stay near once its answer has replaced that", () =>
+    Effect.gen(function*() {
+      const shared = new Shared()
+      const values = valuesFor([1])
+      let fails = false
+      const failing = {
+        ...shared.service,
+        get: (lookup: CacheStorage.Lookup) =>
+          fails ? Effect.zipRight(Effect.sync(() => fails = false), away("get")) : shared.service.get(lookup)
+      }
+      const a = yield* doorOf(values.app, yield* process(failing))
+      const b = yield* doorOf(values.app, yield* process(shared.service))
+      yield* a("/value", shop)
+      yield* TestClock.adjust("2 seconds")
+      expect((yield* b("/value", shop)).text).toBe("value 2")
+      yield* TestClock.adjust("1 second")
+      // It does not see the second one when it begins.
+      fails = true
+      const [isAsked, goesOn] = [yield* Deferred.make<void>(), yield* Deferred.make<void>()]
+      values.gate = Effect.zipRight(Deferred.succeed(isAsked, undefined), Deferred.await(goesOn))
+      const another = yield* a.another
+      const asking = yield* Effect.fork(another("/value", { headers: { ...shop.headers, ...anew.headers } }))
+      yield* Deferred.await(isAsked)
+      expect((yield* a("/value", shop)).text).toBe("value 2")
+      yield* Deferred.succeed(goesOn, undefined)
+      expect((yield* Fiber.join(asking)).text).toBe("value 3")
+      expect((yield* a("/value", shop)).text).toBe("value 3")
+    }))
+
+  it.scoped("what is near from before the clock was set back is looked for far", () =>
+    Effect.gen(function*() {
+      const shared = new Shared()
+      const values = valuesFor([7200])
+      const a = yield* doorOf(values.app, yield* process(shared.service))
+      const b = yield* doorOf(values.app, yield* process(shared.service))
+      yield* TestClock.setTime(3_600_000)
+      yield* a("/value", shop)
+      yield* TestClock.setTime(0)
+      expect((yield* b("/value", shop)).text).toBe("value 2")
+      const reply = yield* a("/value", shop)
+      expect([reply.text, reply.cacheStatus]).toEqual(["value 2", expect.stringMatching(/^hit/)])
     }))
 })
