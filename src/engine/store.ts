@@ -147,7 +147,7 @@ const judgeWith = (place: Place, exchange: Exchange, answer: Answer, chance: num
   const cookies = policy.cookies === "store" && !kept.withholdsCookies ? lines : none
   // The server refuses to send it, each time.
   if (!Fields.areSendable(kept.headers) || !cookies.every(Fields.isValue)) {
-    return Exit.succeed(refused("fields", unkeyed))
+    return Exit.succeed(refused("unsendable", unkeyed))
   }
   if (groups === undefined) return Exit.succeed(refused("groups", unkeyed))
   if (added.length > 0 && !admitsList(asked, kept.vary)) {

@@ -20,7 +20,6 @@ const remedies: { readonly [Detail in CacheStatus.Detail]?: string } = {
   "authorization": "name the user with partition, or let the response say public",
   "cookies": "set cookies elsewhere, or strip them with cookies: \"strip\"",
   "credentials": "name the user with partition",
-  "fields": "encode what the handler puts there, as with encodeURIComponent",
   "no-freshness": "give the route an expiry, or let the handler state one in Cache-Control",
   "no-store": "let the handler leave it out, where the response may be kept",
   "pre-response-handler": "put the cache further in",
@@ -28,6 +27,7 @@ const remedies: { readonly [Detail in CacheStatus.Detail]?: string } = {
   "storage": "see the log",
   "too-large": "raise maxBodyBytes, where there is memory for it",
   "unkeyed": "read single fields, or name them with vary",
+  "unsendable": "encode what the handler puts there, as with encodeURIComponent",
   "vary": "let the handler name the fields that it goes by"
 }
 

@@ -20,7 +20,6 @@ export const details = {
   "credentials": "the handler read Cookie or Authorization",
   "disabled": "Defaults.enabled says no",
   "field": "what vary makes of a field failed, or is no value of a field",
-  "fields": "a field has a name or a value that can't be sent, such as one with a line break (RFC 9110 §5)",
   "groups": "it is of more than 256 groups, or of one that has no name: what can't be named can't be collected",
   "head": "a response to HEAD has no content to store",
   "live": "a stream of events is for whoever listens now: text/event-stream and its kin",
@@ -42,6 +41,7 @@ export const details = {
   "too-large": "the content is larger than maxBodyBytes, or the fields than 64 KiB",
   "unkeyed":
     "the handler read all fields, the remote address or the source; other fields each time; or (refuse) an unnamed one",
+  "unsendable": "a field has a name or a value that can't be sent, such as one with a line break (RFC 9110 §5)",
   "vary": "Vary: *"
 } as const
 

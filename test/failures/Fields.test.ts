@@ -94,7 +94,7 @@ describe("bodies and storages", () => {
         withCache({ expiry: 60, cookies: "store", cacheStatus: { detail: true } })
       )
       const judged = yield* Effect.provideService(app, Request, HttpServerRequest.fromWeb(get))
-      expect(judged.headers["cache-status"]).toBe("effect-http-cache; fwd=uri-miss; detail=fields")
+      expect(judged.headers["cache-status"]).toBe("effect-http-cache; fwd=uri-miss; detail=unsendable")
       runs = 0
       const ask = yield* serve(app)
       const { headers: sent, status } = yield* ask("/")
