@@ -38,6 +38,7 @@ export const report = (request: Reported, outcome: Answered<unknown>["outcome"])
   if (observer !== undefined) observer.answered(request.key, routeOf(request), outcome, now(request))
   const { span } = request.origin
   if (span?._tag !== "Span") return
-  for (const [name, value] of Object.entries(CacheStatus.attributes(outcome))) span.attribute(name, value)
+  const attributes = CacheStatus.attributes(outcome)
+  for (const name of Object.keys(attributes)) span.attribute(name, attributes[name])
   if (request.policy.cacheStatus?.key === true) span.attribute("cache.key", request.key)
 }
