@@ -51,6 +51,7 @@ export const leftOut: { readonly [file: string]: string } = {
   "bench/policies.ts": ofPolicies,
   "bench/storages.ts": "it measures what clients and servers take, which is the same on both",
   "test/chromium.ts": ofBrowsers,
+  "test/browsers.test.ts": ofBrowsers,
   "test/inspectorBrowser.test.ts": ofBrowsers,
   "test/HttpCache.test-d.ts": ofRouters,
   "test/HttpCacheInspector.test-d.ts": ofRouters,
