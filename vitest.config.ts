@@ -45,8 +45,8 @@ export default defineConfig({
     globalSetup: "test/servers.ts",
     setupFiles: isInLane ? ["test/inLane.ts"] : [],
     sequence: { sequencer: SlowestFirst },
-    // Each file would load all modules anew, for a third of the time. What tests share is the process: none leaves anything in it.
-    isolate: false,
+    // Each file would load all modules anew, for a third of the time. `test/inLane.ts` has to come before those of the platform.
+    isolate: isInLane,
     // Of two cores one would have nothing to do.
     maxWorkers: "100%",
     // A slow machine is no failure.
