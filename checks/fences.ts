@@ -1,8 +1,9 @@
 /**
- * Ten ways to break what keeps a collected response from being shown again, which the model of test/model.ts must find, and
- * ten ways to break a near storage before a far one, which that of test/nodesModel.ts must find.
+ * Ten ways to break what keeps a collected response from being shown again, which the model of test/model.ts must find, three
+ * ways to break what keeps a lane from answering it, which the same model must find through a lane, and ten ways to break a near
+ * storage before a far one, which that of test/nodesModel.ts must find.
  *
- *     npx tsx checks/fences.ts [--seed NUMBER] [--only model|nodes]
+ *     npx tsx checks/fences.ts [--seed NUMBER] [--only model|lane|nodes]
  *
  * What is broken is a copy of the checkout. The exit code is 1 when a model finds nothing in one of them, or something where
  * nothing is broken.
@@ -108,6 +109,45 @@ const fences: ReadonlyArray<Broken> = [
   {
     what: "an item of a group served before the collect is delivered",
     mutations: [{ within: "collecting.isUndelivered", source: "!undelivered.isEmpty &&", mutated: "false &&" }]
+  }
+]
+
+const lanes: ReadonlyArray<Broken> = [
+  {
+    what: "a lane that reads the storage before a collect is delivered",
+    mutations: [{
+      within: "handle.freshAtOnce",
+      source: "valueOf(lookup(access))?.item",
+      mutated: "valueOf(access.storage.get(access.lookup))"
+    }]
+  },
+  {
+    what: "a lane that answers what was collected softly",
+    mutations: [{
+      within: "handle.freshAtOnce",
+      source: "Reuse.decide(item, Reuse.anybody, now(access))",
+      mutated: "Reuse.decide({ ...item, alwaysValidate: false }, Reuse.anybody, now(access))"
+    }]
+  },
+  {
+    what: "a lane that keeps what it has written by the key, and not by the item",
+    mutations: [
+      {
+        within: "ready.Ready.messageFor",
+        source: "tags === undefined ? this.whole : this.conditional",
+        mutated: "tags === undefined ? this.byKey ??= new Map() : this.conditional"
+      },
+      {
+        within: "ready.Ready.messageFor",
+        source: "table.get(fresh.stored)",
+        mutated: "table.get(tags === undefined ? fresh.stored.key : fresh.stored)"
+      },
+      {
+        within: "ready.Ready.messageFor",
+        source: "table.set(fresh.stored,",
+        mutated: "table.set(tags === undefined ? fresh.stored.key : fresh.stored,"
+      }
+    ]
   }
 ]
 
@@ -219,6 +259,16 @@ const suites: ReadonlyArray<Suite> = [
       name: `, a storage that answers ${storage}`,
       env: { MODEL_STORAGE: storage }
     }))
+  },
+  {
+    name: "lane",
+    broken: lanes,
+    test: "test/model.test.ts",
+    seed: "MODEL_SEED",
+    operations: "MODEL_OPERATIONS",
+    most: 200_000,
+    whole: 25_000,
+    ways: [{ name: "", env: { MODEL_STORAGE: "at once, through a lane" } }]
   },
   {
     name: "nodes",

@@ -1,9 +1,10 @@
 /** The lane: it answers fresh hits of routes that ask for it, and leaves all else to the server. */
 import { HttpServerRequest, HttpServerResponse } from "@effect/platform"
 import { describe, expect, it } from "@effect/vitest"
-import { Effect, Layer, Option, TestClock, type Tracer } from "effect"
+import { Context, Effect, Layer, Option, TestClock, type Tracer } from "effect"
 import { HttpCache, type InMemoryCacheStorage, withCache, withCollect } from "effect-http-cache"
 import type { HttpCacheLane } from "effect-http-cache/node"
+import { Faults, layerFaulty } from "effect-http-cache/testing"
 import { type App, type Ask, counted, countsOf, mounted, routes, send, serve } from "./harness.js"
 import { laneServer } from "./lane.js"
 import { layerWaiting } from "./waiting.js"
@@ -235,6 +236,21 @@ describe("what the lane leaves to the route", () => {
       const { ask, hits } = yield* known(page(), "/page", {}, layerWaiting("after a yield"))
       expect((yield* ask("/page")).cacheStatus).toBe("hit; ttl=10")
       expect(hits.length).toBe(0)
+    }))
+
+  it.scoped("105: a storage that has failed, which is tried again for what the lane knows, too", () =>
+    Effect.gen(function*() {
+      const context = yield* Layer.build(Layer.merge(laneServer(() => {}, layerFaulty), layerFaulty))
+      const ask = yield* Effect.provide(serve(page({ expiry: 60 })), context)
+      const { switchAll } = Context.get(context, Faults)
+      yield* ask("/page")
+      expect((yield* ask("/page")).cacheStatus).toBe("hit; ttl=60")
+      yield* switchAll("fail")
+      for (const _ of [1, 2, 3]) expect((yield* ask("/page")).cacheStatus).toBe("fwd=miss")
+      yield* switchAll("work")
+      expect((yield* ask("/page")).cacheStatus).toBe("fwd=miss")
+      yield* TestClock.adjust("10 seconds")
+      expect((yield* ask("/page")).cacheStatus).toBe("hit; ttl=50")
     }))
 
   it.scoped("what was collected, by a route or by a group", () =>

@@ -1,12 +1,14 @@
 /**
  * Random interleavings of requests and collects, against a model that knows how old a value each client may still be
  * shown. A function of the seed: every storage call and every step of a handler waits until it is let go on, and who is
- * next is for the dice to say. The clock of every other world stands still.
+ * next is for the dice to say. The clock of every other world stands still. With a lane most reads of the storage end at once,
+ * since a lane waits for none.
  */
 import { Context, Effect, Exit, Layer, Scope } from "effect"
 import { CacheError, type CacheStorage, CollectableCacheStorage, InMemoryCacheStorage } from "effect-http-cache"
 import { activity } from "effect-http-cache/testing"
 import { setImmediate } from "node:timers/promises"
+import { makeLane } from "./modelLane.js"
 import { type Door, paths, siteOf, type Tally, World } from "./modelWorld.js"
 import { answering, type How } from "./waiting.js"
 
@@ -15,28 +17,34 @@ export interface Plan {
   /** What clients and the driver do; the steps in between are not counted. */
   readonly operations: number
   readonly storage: How
+  readonly lane: boolean
 }
+
+type Method = CacheError.CacheStorageError["method"]
+
+const down = (method: Method) =>
+  new CacheError.CacheStorageError({ storage: "model", method, key: "", cause: "trouble" })
 
 const operationsPerWorld = 250
 const most = 10
 
-const live = async ({ seed, storage: how }: Plan, number: number, count: number, tally: Tally): Promise<void> => {
+const live = async ({ lane, seed, storage: how }: Plan, number: number, count: number, tally: Tally): Promise<void> => {
   const world = new World(seed, number, tally)
   const { clock, dice, turn } = world
   const clockMoves = number % 2 === 0
 
   let trouble = 0
   const stored = new Map<string, CacheStorage.Lookup>()
-  const call = <A, E>(method: CacheError.CacheStorageError["method"], effect: Effect.Effect<A, E>) =>
+  const isInTrouble = (): boolean => trouble > 0 && trouble-- > 0
+  const call = <A, E>(method: Method, effect: Effect.Effect<A, E>) =>
     Effect.gen(function*() {
       yield* turn
-      const fails = trouble > 0 && trouble-- > 0
-      const down = () => new CacheError.CacheStorageError({ storage: "model", method, key: "", cause: "trouble" })
-      if (fails && dice.is(0.5)) return yield* down()
+      const fails = isInTrouble()
+      if (fails && dice.is(0.5)) return yield* down(method)
       const answer = yield* Effect.exit(effect)
       yield* turn
       // What has failed may have been done.
-      return yield* fails ? down() : answer
+      return yield* fails ? down(method) : answer
     })
   const limits = dice.one([{}, { maxItems: 2 }, { maxBytes: 8 * 1024 }])
   const scope = Effect.runSync(Scope.make())
@@ -45,7 +53,10 @@ const live = async ({ seed, storage: how }: Plan, number: number, count: number,
     CollectableCacheStorage.CollectableCacheStorage
   )
   const storage = answering(how, {
-    get: (lookup) => call("get", Effect.suspend(() => memory.get(lookup))),
+    get: (lookup) => {
+      if (!lane || dice.is(0.1)) return call("get", Effect.suspend(() => memory.get(lookup)))
+      return isInTrouble() ? Exit.fail(down("get")) : memory.get(lookup)
+    },
     begin: (lookup) => call("begin", Effect.suspend(() => memory.begin(lookup))),
     set: (item, fill) => {
       if (item !== undefined) stored.set(`${item.key} ${item.variant}`, fill.lookup)
@@ -63,6 +74,7 @@ const live = async ({ seed, storage: how }: Plan, number: number, count: number,
   const door: Door = {
     name: "",
     context: Effect.runSync(Layer.buildWithScope(CollectableCacheStorage.layer(Effect.succeed(storage)), scope)),
+    lane: lane ? makeLane() : undefined,
     leastOf: (path) => floors.get(path)!,
     collected: (written) => {
       for (const [path, value] of written) floors.set(path, Math.max(floors.get(path)!, value))

@@ -7,6 +7,7 @@ import { Cause, type Context, Data, Effect, Exit, type Scope, Stream } from "eff
 import type { Fiber } from "effect"
 import { type CacheStorage, type CollectableCacheStorage, HttpCache, withCache, withCollect } from "effect-http-cache"
 import { setImmediate } from "node:timers/promises"
+import type { Lane } from "./modelLane.js"
 import { Dice, Hands } from "./simulation.js"
 import { byClock, defectsIn, failuresIn, interrupt, isInterruption, quiet, Steps } from "./stepping.js"
 
@@ -159,6 +160,8 @@ export type Written = readonly [path: string, value: number]
 export interface Door {
   readonly name: string
   readonly context: Context.Context<CacheStorage.CacheStorage | CollectableCacheStorage.CollectableCacheStorage>
+  /** What is before the handlers. */
+  readonly lane?: Lane | undefined
   /** Who asks for the path now may be shown no less. */
   readonly leastOf: (path: string) => number
   /** A collect of what was written is answered. */
@@ -167,7 +170,7 @@ export interface Door {
 
 /** Of a resource: what is written by its group alone has a URI of its own for that. */
 const pathOf = (request: HttpServerRequest.HttpServerRequest): string =>
-  new URL(request.originalUrl).pathname.replace("/write", "")
+  new URL(request.originalUrl, "http://localhost").pathname.replace("/write", "")
 
 const groupOf = (path: string): string => `of ${path}`
 
@@ -246,7 +249,7 @@ export const siteOf = (world: World, expiries: ReadonlyArray<number>) => {
     groups,
     deadline: dice.one([1, 60])
   }
-  const cached = read.pipe(withCache({ ...options, name: "page" }))
+  const cached = read.pipe(withCache({ ...options, name: "page", lane: true }))
   const written = (request: HttpServerRequest.HttpServerRequest) => [pathOf(request), ...also(pathOf(request))]
   const collecting = write.pipe(
     withCollect(
@@ -258,10 +261,14 @@ export const siteOf = (world: World, expiries: ReadonlyArray<number>) => {
   )
   const defaults = { storageTimeout: dice.one([0.25, 3600, 3600, 3600]) }
 
-  const send = ({ context }: Door, method: string, path: string, fields: Record<string, string>) => {
-    const request = HttpServerRequest.fromWeb(
-      new Request(`http://localhost${path}`, { method, headers: fields })
-    )
+  const send = ({ context, lane }: Door, method: string, path: string, fields: Record<string, string>) => {
+    const { answer, request } = lane?.(method, path, fields) ??
+      { request: HttpServerRequest.fromWeb(new Request(`http://localhost${path}`, { method, headers: fields })) }
+    if (answer !== undefined) {
+      world.note("  by the lane")
+      world.tell("by the lane")
+      return Effect.succeed(answer)
+    }
     return (method === "PATCH" || method === "POST" ? collecting : cached).pipe(
       Effect.provideService(HttpServerRequest.HttpServerRequest, request),
       Effect.provideService(HttpCache.Defaults, defaults),

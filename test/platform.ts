@@ -17,6 +17,7 @@ import {
   type HttpServerRespondable,
   type HttpServerResponse
 } from "@effect/platform"
+import { NodeHttpServer } from "@effect/platform-node"
 import {
   Cause,
   type Context,
@@ -134,6 +135,9 @@ export const webHandler = <E, R, R2 = never>(app: App<E, R>, middleware?: (app: 
         middleware as unknown as HttpMiddleware.HttpMiddleware
       )
   )
+
+/** What Node's server calls with each request, so that the app answers it. */
+export const listenerOf = <E>(app: App<E>) => Effect.runSync(NodeHttpServer.makeHandler(app))
 
 /** Where a server listens. */
 export const portOf = ({ address }: Context.Tag.Service<typeof HttpServer.HttpServer>): number =>

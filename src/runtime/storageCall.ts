@@ -107,7 +107,8 @@ const waiting = <A, E>(
 
 /**
  * `undefined` when it failed, is not waited for any more, or is not made since others have failed. What has ended already, as
- * an `Exit` has, is answered in the same step.
+ * an `Exit` has, is answered in the same step. While others have failed lately nothing is done before the effect runs: who
+ * only looks whether there is an answer at once is not the one who tries the storage again.
  */
 export const call = <A extends {}>(
   made: Call,
@@ -115,12 +116,24 @@ export const call = <A extends {}>(
 ): Effect.Effect<A | undefined> => {
   const { clock, key } = made
   const breaker = breakerOf(made)
-  const { isQuiet } = breaker
-  if (!isQuiet && !breaker.admits(key, millisOf(clock))) return unanswered
-  const answer = evaluated(evaluate)
-  if (isQuiet && Exit.isExit(answer) && Exit.isSuccess(answer as Exit.Exit<A, unknown>)) {
-    return answer as Exit.Exit<A>
+  if (!breaker.isQuiet) {
+    return Effect.suspend(() =>
+      breaker.admits(key, millisOf(clock)) ? judged(made, breaker, evaluated(evaluate)) : unanswered
+    )
   }
+  const answer = evaluated(evaluate)
+  return Exit.isExit(answer) && Exit.isSuccess(answer as Exit.Exit<A, unknown>)
+    ? answer as Exit.Exit<A>
+    : judged(made, breaker, answer)
+}
+
+/** What a call answers, of which the circuit breaker is told what came of it. */
+const judged = <A>(
+  made: Call,
+  breaker: CircuitBreaker,
+  answer: Effect.Effect<A, CacheStorageError>
+): Effect.Effect<A | undefined> => {
+  const { key } = made
   const judge = (exit: Exit.Exit<A, CacheStorageError | Error>) => {
     if (Exit.isFailure(exit)) return failed(made, breaker, exit.cause)
     breaker.succeed(key)

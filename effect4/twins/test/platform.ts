@@ -11,7 +11,7 @@ import {
   type Path,
   Random,
   References,
-  type Scope,
+  Scope,
   Tracer
 } from "effect"
 import { type HttpApi, HttpApiBuilder, type HttpApiGroup, HttpApiSwagger } from "effect/http-api"
@@ -30,6 +30,7 @@ import {
   HttpServerResponse
 } from "effect/http"
 import { TestClock } from "effect/testing"
+import { NodeHttpServer } from "@effect/platform-node"
 
 type Response = HttpServerResponse.HttpServerResponse
 
@@ -122,6 +123,10 @@ export const webHandler = <E, R, R2 = never>(app: App<E, R>, middleware?: (app: 
     Effect.context<Exclude<R | R2, HttpServerRequest.HttpServerRequest | Scope.Scope>>(),
     (context) => HttpEffect.toWebHandlerWith(context)(app as Effect.Effect<Response, E>, middleware as never)
   )
+
+/** The server starts fibers in a scope. */
+export const listenerOf = <E>(app: App<E>) =>
+  Effect.runSync(Effect.flatMap(Scope.make(), (scope) => NodeHttpServer.makeHandler(app, { scope })))
 
 export const portOf = ({ address }: HttpServer.HttpServer["Service"]): number => "port" in address ? address.port : 0
 
