@@ -2,7 +2,15 @@
 import { HttpServerRequest, HttpServerResponse } from "@effect/platform"
 import { describe, expect, it } from "@effect/vitest"
 import { Context, Effect, Layer, Option, TestClock, type Tracer } from "effect"
-import { HttpCache, type InMemoryCacheStorage, withCache, withCollect } from "effect-http-cache"
+import {
+  CacheError,
+  type CacheStorage,
+  CollectableCacheStorage,
+  HttpCache,
+  InMemoryCacheStorage,
+  withCache,
+  withCollect
+} from "effect-http-cache"
 import type { HttpCacheLane } from "effect-http-cache/node"
 import { Faults, layerFaulty } from "effect-http-cache/testing"
 import { type App, type Ask, counted, countsOf, mounted, routes, send, serve } from "./harness.js"
@@ -251,6 +259,29 @@ describe("what the lane leaves to the route", () => {
       expect((yield* ask("/page")).cacheStatus).toBe("fwd=miss")
       yield* TestClock.adjust("10 seconds")
       expect((yield* ask("/page")).cacheStatus).toBe("hit; ttl=50")
+    }))
+
+  it.scoped("106: nothing, a minute after the storage has failed for what nobody asks for any more", () =>
+    Effect.gen(function*() {
+      const memory = InMemoryCacheStorage.make()
+      const down = ({ key }: CacheStorage.Lookup) =>
+        new CacheError.CacheStorageError({ storage: "memory", method: "get", key, cause: "down" })
+      const storage: CollectableCacheStorage.Service = {
+        ...memory,
+        get: (lookup) => lookup.key.endsWith("?rare") ? Effect.fail(down(lookup)) : memory.get(lookup)
+      }
+      const { ask, hits } = yield* known(
+        page({ expiry: 600 }),
+        "/page",
+        {},
+        CollectableCacheStorage.layer(Effect.succeed(storage))
+      )
+      yield* ask("/page?rare")
+      for (const _ of [1, 2]) expect((yield* ask("/page")).cacheStatus).toBe("hit; ttl=600")
+      expect(hits.length).toBe(0)
+      yield* TestClock.adjust("70 seconds")
+      for (const _ of [1, 2]) expect((yield* ask("/page")).cacheStatus).toBe("hit; ttl=530")
+      expect(hits.length).toBe(1)
     }))
 
   it.scoped("what was collected, by a route or by a group", () =>

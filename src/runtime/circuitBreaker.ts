@@ -11,6 +11,8 @@ const maxFailures = 3
 export const pause = 10_000
 /** Of how many keys it is known that they fail. */
 const maxKeys = 1000
+/** A key that is not asked for is forgotten by then: while one is known to fail, every call has to ask. Milliseconds. */
+const forgottenAfter = 60_000
 
 interface Failing {
   /** In a row. */
@@ -35,6 +37,7 @@ export class CircuitBreaker {
 
   /** Whether a call may be made. Who makes it tells what came of it. */
   admits(key: string, now: number): boolean {
+    this.forgetOldest(now)
     const own = this.keys.get(key)
     const isLeftAlone = this.isOpen && isAhead(this.leftAloneUntil, now, pause)
     if (isLeftAlone || (own !== undefined && own.failures >= maxFailures && isAhead(own.leftAloneUntil, now, pause))) {
@@ -67,6 +70,13 @@ export class CircuitBreaker {
   /** Whoever made the call has left, which says nothing of the storage: the next one tries it. */
   abandon(key: string): void {
     this.leaveAlone(this.keys.get(key), 0)
+  }
+
+  private forgetOldest(now: number): void {
+    const [oldest] = this.keys.rkeys()
+    if (oldest === undefined) return
+    const { leftAloneUntil } = this.keys.peek(oldest)!
+    if (!isAhead(leftAloneUntil + forgottenAfter, now, forgottenAfter + pause)) this.keys.delete(oldest)
   }
 
   private get isOpen(): boolean {
