@@ -55,11 +55,25 @@ const exchange = (agent: Http.Agent, port: number, path: string, { body, headers
     request.end(body)
   })
 
+const serving = new WeakSet<object>()
+
+/** A server that had two apps would have each request answered by both of them. */
+const alone = (server: object) =>
+  Effect.acquireRelease(
+    Effect.sync(() => {
+      if (serving.has(server)) throw new Error("serve: the server has an app; close its scope, or make another server")
+      serving.add(server)
+    }),
+    () => Effect.sync(() => serving.delete(server))
+  )
+
 /** Serves the app until the scope closes, and answers the way to ask it. `another` is a client of its own. */
 export const serve = <E, R>(app: App<E, R>) =>
   Effect.gen(function*() {
+    const server = yield* HttpServer.HttpServer
+    yield* alone(server)
     yield* HttpServer.serveEffect(app)
-    const port = portOf(yield* HttpServer.HttpServer)
+    const port = portOf(server)
     const another = Effect.map(
       Effect.acquireRelease(
         Effect.sync(() => new Http.Agent({ keepAlive: true, maxSockets: 1 })),

@@ -90,20 +90,20 @@ describe.each(hows)("over a storage that answers %s", (how) => {
       }).pipe(Effect.provide(server))
   )
 
-  it.scoped("unless-error lets it stand in for as long as it was fresh, or as the route says", () =>
-    Effect.gen(function*() {
-      for (const [staleIfError, until] of [[0, 60], [600, 660]] as const) {
+  it.scoped.each([["it was fresh", 0, 60], ["the route says", 600, 660]] as const)(
+    "unless-error lets it stand in for as long as %s",
+    ([, staleIfError, until]) =>
+      Effect.gen(function*() {
         const { ask, state, told } = yield* world("unless-error", { staleIfError, retain: 3600 })
-        // A hit shows that it is stored: a clock put forward before would bring the storage's call to its time limit.
-        yield* Effect.repeat(told, { until: ([, , cacheStatus]) => cacheStatus === "hit; ttl=60" })
+        yield* told
         yield* ask("/touch", { method: "PUT" })
         state.fails = true
         yield* TestClock.adjust(`${until - 1} seconds`)
         expect((yield* told).slice(0, 2)).toEqual([200, "value 0"])
         yield* TestClock.adjust("1 second")
         expect((yield* told)[0]).toBe(503)
-      }
-    }).pipe(Effect.provide(server)))
+      }).pipe(Effect.provide(server))
+  )
 })
 
 describe("by hand", () => {
