@@ -181,6 +181,44 @@ describe("89: one key that a storage can't bear", () => {
       }
     }).pipe(Effect.provide(picky("get")), Effect.provide(QuietServer)))
 
+  it.scoped("that it can't get: after one who tries it again has left, it takes one failure to leave it alone", () => {
+    const memory = InMemoryCacheStorage.make()
+    const bad = { calls: 0, hangs: false, left: false }
+    const storage: CollectableCacheStorage.Service = {
+      ...memory,
+      get: (lookup) => {
+        if (!lookup.key.endsWith("/bad")) return memory.get(lookup)
+        bad.calls++
+        return bad.hangs
+          ? Effect.onInterrupt(Effect.never, () => Effect.sync(() => bad.left = true))
+          : Effect.fail(
+            new CacheError.CacheStorageError({
+              storage: "picky",
+              method: "get",
+              key: lookup.key,
+              cause: "this one not"
+            })
+          )
+      }
+    }
+    return Effect.gen(function*() {
+      yield* TestClock.setTime(Date.parse("2026-01-01T00:00:00Z"))
+      const ask = yield* serve(app)
+      for (const _ of [1, 2, 3, 4]) yield* ask("/bad")
+      expect(bad.calls).toBe(3)
+      yield* TestClock.adjust("10 seconds")
+      bad.hangs = true
+      const leaving = Http.get({ port: ask.port, host: "127.0.0.1", path: "/bad" }).on("error", () => {})
+      yield* eventually(() => bad.calls === 4)
+      leaving.destroy()
+      yield* eventually(() => bad.left)
+      bad.hangs = false
+      yield* ask("/good")
+      for (const _ of [1, 2, 3]) yield* ask("/bad")
+      expect(bad.calls).toBe(5)
+    }).pipe(Effect.provide(CollectableCacheStorage.layer(Effect.succeed(storage))), Effect.provide(QuietServer))
+  })
+
   it.scoped("that it can't collect: the others hit and are collected, that one is not served", () =>
     Effect.gen(function*() {
       const ask = yield* serve(app)

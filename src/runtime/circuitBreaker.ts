@@ -11,12 +11,14 @@ const maxFailures = 3
 export const pause = 10_000
 /** Of how many keys it is known that they fail. */
 const maxKeys = 1000
-/** A key that is not asked for is forgotten by then: while one is known to fail, every call has to ask. Milliseconds. */
+/** A key that has not failed for so long is forgotten: while one is known to fail, every call has to ask. Milliseconds. */
 const forgottenAfter = 60_000
 
 interface Failing {
   /** In a row. */
   failures: number
+  /** Epoch milliseconds. */
+  failedAt: number
   /** Epoch milliseconds. */
   leftAloneUntil: number
 }
@@ -56,10 +58,11 @@ export class CircuitBreaker {
 
   /** What is left alone from now on: the `"key"`, or `"all"` of them; `undefined` where that isn't new. */
   fail(key: string, now: number): "key" | "all" | undefined {
-    const own = this.keys.get(key) ?? { failures: 0, leftAloneUntil: 0 }
+    const own = this.keys.get(key) ?? { failures: 0, failedAt: now, leftAloneUntil: 0 }
     const wasOpen = this.isOpen
     this.keys.set(key, own)
     own.failures++
+    own.failedAt = now
     this.failures++
     if (this.failed.size < 2) this.failed.add(key)
     this.leaveAlone(own, now + pause)
@@ -75,8 +78,8 @@ export class CircuitBreaker {
   private forgetOldest(now: number): void {
     const [oldest] = this.keys.rkeys()
     if (oldest === undefined) return
-    const { leftAloneUntil } = this.keys.peek(oldest)!
-    if (!isAhead(leftAloneUntil + forgottenAfter, now, forgottenAfter + pause)) this.keys.delete(oldest)
+    const { failedAt } = this.keys.peek(oldest)!
+    if (!isAhead(failedAt + forgottenAfter, now, forgottenAfter)) this.keys.delete(oldest)
   }
 
   private get isOpen(): boolean {
