@@ -182,8 +182,8 @@ const world = async (plan: Plan, number: number, count: number, tally: Tally): P
     const { options } = routes.get(to.path)!
     const answer = answers[run]!
     if (run < (least.get(targetOf(to)) ?? 0)) found("what was collected", to, { reply, answer })
-    // A later 304 or HEAD makes it fresh again.
-    if (answers.slice(run + 1).some((later) => later.by.path === to.path && isAboutStored(later))) return
+    // A 304 or HEAD makes what is stored fresh again, for as long as that said.
+    if (answers.slice(run).some((later) => later.by.path === to.path && isAboutStored(later))) return
     const limit = freshFor(options, answer)
     if (limit === undefined) return
     tell("fresh")

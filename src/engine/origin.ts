@@ -25,6 +25,8 @@ export interface View {
    * what the route normalises as it does.
    */
   readonly fields: Fields.Fields
+  /** What the clients have in common that are sent the same of a stored response; `undefined`: this one may be sent another. */
+  readonly usual: string | undefined
   /** What the route normalises can't be: `fields` has it as it came. */
   readonly isUnnormalised: boolean
   readonly target: CacheKey.Target
@@ -127,6 +129,8 @@ export interface Outgoing {
   readonly own: Fields.Fields
   readonly cookies: SetCookies
   readonly body: Body
+  /** Others are sent the same. */
+  readonly isForMany?: boolean
 }
 
 /** Whose response is wanted, and what says so. */

@@ -2,56 +2,23 @@
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type { CacheItem } from "../CacheItem.js"
-import type { Policy } from "../policy/policy.js"
 import * as Answers from "../protocol/Answer.js"
 import type * as CacheControl from "../protocol/CacheControl.js"
 import type * as CacheStatus from "../protocol/CacheStatus.js"
 import * as ClientFields from "../protocol/ClientFields.js"
 import * as Fields from "../protocol/Fields.js"
 import * as Freshness from "../protocol/Freshness.js"
-import * as Storability from "../protocol/Storability.js"
 import * as answers from "./answers.js"
 import * as Body from "./body.js"
 import * as enclosing from "./enclosing.js"
 import type { Fetched } from "./fetch.js"
-import { type Answer, noCookies, type SetCookies } from "./origin.js"
+import { type Answer, noCookies, type Outgoing } from "./origin.js"
+import { keep, keptOf, type Ready, readyOf } from "./ready.js"
 import { type Answered, report, tellStatus } from "./report.js"
 import { partOf, several } from "./parts.js"
 import { type Answering, type Asked, type CacheRequest, now } from "./request.js"
 import type { Reader } from "./sharedBody.js"
 import type { Judged } from "./store.js"
-
-/** What of a stored response is the same for each request: it is made when the response is first sent. */
-interface Ready {
-  readonly policy: Policy
-  readonly told: CacheControl.Answer
-  /** With what clients are told; `Age` and `Cache-Status` are each response's own. */
-  readonly fields: Fields.Fields
-  readonly cookies: SetCookies
-  readonly body: Body.Body
-  notModified: Fields.Fields | undefined
-}
-
-const ready = new WeakMap<CacheItem, Ready>()
-
-const readyOf = ({ identity, policy }: Asked, item: CacheItem): Ready => {
-  const known = ready.get(item)
-  if (known !== undefined && known.policy === policy) return known
-  const told = Storability.answerOf(item, policy)
-  const fields = Fields.copy(item.headers)
-  ClientFields.tell(fields, policy, told, identity.reads)
-  const made: Ready = {
-    policy,
-    told,
-    fields,
-    cookies: item.cookies.length === 0 ? noCookies : { lines: item.cookies },
-    body: Body.ofBytes(item.body),
-    notModified: undefined
-  }
-  // What a partition's clients are told depends on what named it in this request.
-  if (!policy.isPartitioned) ready.set(item, made)
-  return made
-}
 
 /** Answers with what is stored. `reader`: of its content, where that is still coming. */
 export const respondStored = <Res>(
@@ -64,6 +31,12 @@ export const respondStored = <Res>(
   const made = readyOf(request, item)
   request.runtime.observer?.saw(item)
   tellAbove(request, made.told.private, item.groups)
+  const { policy, view: { method, usual } } = request
+  const asking = usual === undefined || reader !== undefined || outcome._tag === "Forwarded" || policy.isPartitioned
+    ? undefined
+    : { policy, method, usual, hit: outcome, now }
+  const kept = asking === undefined ? undefined : keptOf(item, asking)
+  if (kept !== undefined) return Exit.succeed({ response: request.origin.respond(kept), outcome })
   return sent(
     request,
     {
@@ -78,7 +51,8 @@ export const respondStored = <Res>(
       isStored: true,
       isDivisible: true,
       reader,
-      ready: made
+      ready: made,
+      keep: asking === undefined ? undefined : (outgoing) => keep(item, asking, outgoing)
     },
     outcome,
     now
@@ -196,6 +170,8 @@ interface Sent extends Answer {
   readonly isDivisible: boolean
   readonly reader: Reader | undefined
   readonly ready?: Ready
+  /** Called with what the client is sent, where others are sent the same. */
+  readonly keep?: ((outgoing: Outgoing) => void) | undefined
 }
 
 /** Closes what is not sent, and then answers. */
@@ -221,6 +197,13 @@ const send = <Res>(
   const { origin, policy, view } = request
   const { cookies, fields, isDivisible, isStored, own, status } = answer
   const breakConnection = () => origin.breakConnection()
+  const { keep } = answer
+  const respond = (own: Outgoing): Res => {
+    if (keep === undefined || own.cookies.lines.length > 0) return origin.respond(own)
+    const outgoing = { ...own, isForMany: true }
+    keep(outgoing)
+    return origin.respond(outgoing)
+  }
   const coming = comingOf(answer, breakConnection)
   const bytes = coming === undefined ? Body.bytesOf(answer.body) : undefined
   const size = answer.range?.size ?? (coming === undefined ? bytes?.byteLength : answers.lengthOf(answer))
@@ -239,7 +222,7 @@ const send = <Res>(
     const body = coming ?? answer.body
     if (!isSent) discard(Body.discard(body))
     const { statusText } = answer
-    const response = origin.respond({ status, statusText, fields, own, cookies, body: isSent ? body : Body.empty })
+    const response = respond({ status, statusText, fields, own, cookies, body: isSent ? body : Body.empty })
     return { response, outcome: said }
   }
   if (needed._tag === "Parts") {
@@ -258,7 +241,7 @@ const send = <Res>(
   }
   discard(Body.discard(coming ?? answer.body))
   const isFailed = needed._tag === "Failed"
-  const response = origin.respond({
+  const response = respond({
     status: isFailed ? 412 : 304,
     fields: isFailed ? Answers.fieldsOfFailed(fields) : notModifiedOf(answer),
     own: isFailed ? Answers.fieldsOfFailed(own) : own,

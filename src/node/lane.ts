@@ -11,16 +11,16 @@ import { type Answering, type Asked, lookupOf } from "../engine/request.js"
 import { report, type Reported } from "../engine/report.js"
 import type { Policy } from "../policy/policy.js"
 import * as CacheControl from "../protocol/CacheControl.js"
-import type * as Fields from "../protocol/Fields.js"
+import * as Fields from "../protocol/Fields.js"
+import * as Preconditions from "../protocol/Preconditions.js"
 import type * as Reuse from "../protocol/Reuse.js"
 import * as Vary from "../protocol/Vary.js"
 import { spanned } from "../runtime/effect.js"
 import * as metrics from "../runtime/metrics.js"
 import { comesBy } from "../server/lane.js"
 import { fieldsOf, isLengthUnsaid } from "../server/request.js"
+import { messageOf, write } from "../server/write.js"
 import { hostIn, Learnt } from "./learnt.js"
-import { Ready } from "./ready.js"
-import { write } from "./write.js"
 
 /** Who sends one of these asks for more than a fresh response. */
 const unusual = [
@@ -61,12 +61,15 @@ class MessageView implements View {
   readonly hasBody = false
   readonly isAmbiguous = false
   readonly asksToUpgrade = false
+  readonly usual: string | undefined
   readonly host: string
   private readonly headers: Fields.Fields
   private made: Fields.Fields | undefined
 
   constructor(
-    { host, method, ownOrigin, target, url }: Omit<View, "fields" | "isUnnormalised"> & { readonly host: string },
+    { host, method, ownOrigin, target, url }: Omit<View, "fields" | "isUnnormalised" | "usual"> & {
+      readonly host: string
+    },
     headers: Fields.Fields
   ) {
     this.method = method
@@ -75,6 +78,7 @@ class MessageView implements View {
     this.url = url
     this.host = host
     this.headers = headers
+    this.usual = Fields.nominatesNone(headers["connection"]) ? Preconditions.usual(headers) : undefined
   }
 
   get fields(): Fields.Fields {
@@ -104,7 +108,6 @@ export interface Hit {
 
 export class Lane {
   private readonly learnt = new Learnt<Known>()
-  private readonly ready = new Ready()
   private readonly isTraced: boolean
 
   /** `isTraced`: each request that it answers has a span. */
@@ -179,8 +182,9 @@ export class Lane {
     const lookup = lookupOf(known.key, known.identity, view, known.selection)
     const fresh = freshAtOnce({ cache, clock, lookup, policy, runtime, storage })
     if (fresh === undefined) return undefined
-    const made = this.ready.messageFor(fresh, known.policy, method, own, () => outgoingOf({ ...known, view }, fresh))
-    if (made === undefined) return undefined
+    const outgoing = outgoingOf({ ...known, view }, fresh)
+    if (outgoing === undefined) return undefined
+    const made = messageOf(outgoing)
     const outcome = { _tag: "Hit", ttl: fresh.ttl, age: fresh.age } as const
     const answer = (span: Tracer.Span | undefined) => {
       write(message, response, made)

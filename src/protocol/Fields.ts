@@ -18,6 +18,18 @@ export const from = (entries: Iterable<readonly [string, string]>): { [name: str
   return fields
 }
 
+/** Whether these are the same fields in the same order. */
+export const areSame = (some: Fields, others: Fields): boolean => {
+  const names = Object.keys(others)
+  const own = Object.keys(some)
+  if (own.length !== names.length) return false
+  for (let index = 0; index < names.length; index++) {
+    const name = names[index]!
+    if (own[index] !== name || some[name] !== others[name]) return false
+  }
+  return true
+}
+
 export const without = (fields: Fields, names: ReadonlySet<string>): { [name: string]: string } => {
   const others: { [name: string]: string } = {}
   for (const name of Object.keys(fields)) if (!names.has(name)) put(others, name, fields[name]!)

@@ -23,6 +23,20 @@ export const clientCopy: ReadonlySet<string> = new Set(["if-none-match", "if-mod
 export const isConditional = (request: Fields.Fields): boolean =>
   isForOrigin(request) || [...clientCopy].some((name) => Fields.get(request, name) !== undefined)
 
+/** Fields by which a client asks for something else than what most others are sent. */
+const unusual: ReadonlyArray<string> = ["if-match", "if-unmodified-since", "if-range", "range"]
+
+/**
+ * What tells the clients apart that are sent the same: the `If-None-Match`, and `""` for those that have nothing. `undefined`: a
+ * client that may be sent something else than others. A time is compared with the clock, unless there are tags (§13.1.3).
+ */
+export const usual = (request: Fields.Fields): string | undefined => {
+  for (const name of unusual) if (Fields.get(request, name) !== undefined) return undefined
+  const tags = Fields.get(request, "if-none-match")
+  if (tags !== undefined) return tags === "" ? undefined : tags
+  return Fields.get(request, "if-modified-since") === undefined ? "" : undefined
+}
+
 const names = (
   list: string,
   current: Validators | undefined,

@@ -23,6 +23,7 @@ import { tell } from "./lane.js"
 import { ServerOrigin } from "./origin.js"
 import { type App, type Respondable, toResponse } from "./platform.js"
 import { sign } from "./response.js"
+import { sendAtOnce } from "./send.js"
 import { type Way, wayOf } from "./way.js"
 
 type Response = HttpServerResponse.HttpServerResponse
@@ -56,7 +57,10 @@ export const cached = <RP>(
         (answered) => {
           tell(native, request, answered, caller)
           report(request, answered.outcome)
-          return Exit.succeed(sign(answered.response, request.above))
+          const signed = sign(answered.response, request.above)
+          return bypass === undefined && request.above.depth < 0
+            ? sendAtOnce(caller, native, signed)
+            : Exit.succeed(signed)
         }
       ))
   })

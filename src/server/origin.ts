@@ -113,7 +113,8 @@ export class ServerOrigin<A extends Respondable, E, R> implements Origin<Respons
   }
 
   forNobody(fields: Fields.Fields): ServerOrigin<A, E, R> {
-    return this.with(requests.withOnly(this.request, this.view, fields), { ...this.view, method: "GET", fields })
+    const view = { ...this.view, method: "GET", fields, usual: undefined }
+    return this.with(requests.withOnly(this.request, this.view, fields), view)
   }
 
   ask(

@@ -9,6 +9,7 @@ import type { View } from "../engine/origin.js"
 import type { Policy } from "../policy/policy.js"
 import * as CacheKey from "../protocol/CacheKey.js"
 import * as Fields from "../protocol/Fields.js"
+import * as Preconditions from "../protocol/Preconditions.js"
 import * as Vary from "../protocol/Vary.js"
 import { type Kept, kept, keptWith, shownTo } from "./handOver.js"
 import { failedAs, hasAbsoluteUrl, unreadable } from "./platform.js"
@@ -122,6 +123,7 @@ export const view = (
   return {
     method: request.method,
     fields: normalised ?? fields,
+    usual: Preconditions.usual(fields),
     isUnnormalised: normalised === undefined,
     target,
     ownOrigin,

@@ -14,6 +14,7 @@ import * as Fields from "../protocol/Fields.js"
 import * as HttpDate from "../protocol/HttpDate.js"
 import * as ServerBody from "./body.js"
 import { linesOf, withLines } from "./setCookies.js"
+import { fieldsOf, type Message, messageOf } from "./write.js"
 
 type Response = HttpServerResponse.HttpServerResponse
 
@@ -78,20 +79,37 @@ const make = (
   return response
 }
 
-/** The fields that a client is sent. */
-export const fieldsOf = ({ fields, own }: Outgoing, length: number | undefined): { [name: string]: string } => {
-  const sent = Fields.merged(fields, own)
-  if (length !== undefined) sent["content-length"] = String(length)
-  return sent
+const madeOf = Symbol("effect-http-cache/madeOf")
+
+interface Marked {
+  [madeOf]?: Outgoing
+}
+
+/** What many are sent, where this response is nothing else. */
+export const messageIn = (response: Response): Message | undefined => {
+  const outgoing = (response as Marked)[madeOf]
+  if (outgoing === undefined) return undefined
+  const message = messageOf(outgoing)
+  const { body, cookies, headers, status } = response
+  const bytes = body._tag === "Uint8Array" ? body.body : undefined
+  const isSame = status === message.status && Cookies.isEmpty(cookies) &&
+    (bytes === undefined
+      ? body._tag === "Empty" && message.content === undefined
+      : bytes === Body.bytesOf(outgoing.body)) &&
+    Fields.areSame(headers, message.fields)
+  return isSame ? message : undefined
 }
 
 /** A response of the platform's. */
 export const fromOutgoing = (outgoing: Outgoing, request: HttpServerRequest): Response => {
-  const { body, cookies, status, statusText } = outgoing
+  const { body, cookies, isForMany, status, statusText } = outgoing
   const own = ServerBody.toPlatform(body, Fields.get(outgoing.fields, "content-type"))
-  const headers = fieldsOf(outgoing, own._tag === "Empty" ? undefined : own.contentLength)
+  const headers = isForMany === true
+    ? { ...messageOf(outgoing).fields }
+    : fieldsOf(outgoing, own._tag === "Empty" ? undefined : own.contentLength)
   const native = (cookies.native as Cookies.Cookies | undefined) ?? Cookies.empty
   const response = make(status, statusText, headers, native, own)
+  if (isForMany === true) (response as Marked)[madeOf] = outgoing
   return cookies.native === undefined && cookies.lines.length > 0
     ? withLines(response, cookies.lines, request)
     : response

@@ -1,27 +1,49 @@
-/** Writes a response as the platform's server does: the same fields, in the same order. */
+/** Writes a response to Node's server as the platform does: the same fields, in the same order. */
 import * as Http from "node:http"
 import * as Body from "../engine/body.js"
 import type { Outgoing } from "../engine/origin.js"
-import { fieldsOf } from "../server/response.js"
+import * as Fields from "../protocol/Fields.js"
 
 /** A response as Node's server is given it. */
 export interface Message {
   readonly status: number
-  /** Names and values in turn. */
-  readonly fields: Array<string>
+  readonly fields: Fields.Fields
   readonly content: Uint8Array | undefined
-  /**
-   * The bytes of the head that Node has written, for the next answers; `undefined` until Node has written one that is the same for
-   * each client whose connection is kept.
-   */
-  head: Uint8Array | undefined
+  /** The head that a server has written, for the next answers; `undefined` until there is one that is the same for many clients. */
+  head: Head | undefined
 }
 
-export const messageOf = (outgoing: Outgoing, isHead: boolean): Message => {
+interface Head {
+  readonly bytes: Uint8Array
+  /** Which decides what is in a head beside the fields. */
+  readonly server: object | undefined
+}
+
+const messages = new WeakMap<Outgoing, Message>()
+
+/** The message is kept with what it is made of, which many requests may be sent. */
+export const messageOf = (outgoing: Outgoing): Message => {
+  let message = messages.get(outgoing)
+  if (message === undefined) messages.set(outgoing, message = make(outgoing))
+  return message
+}
+
+/** The fields that a client is sent. */
+export const fieldsOf = ({ fields, own }: Outgoing, length: number | undefined): { [name: string]: string } => {
+  const sent = Fields.merged(fields, own)
+  if (length !== undefined) sent["content-length"] = String(length)
+  return sent
+}
+
+const make = (outgoing: Outgoing): Message => {
   const { body, status } = outgoing
   const bytes = Body.isEmpty(body) ? undefined : Body.bytesOf(body)
-  const fields = Object.entries(fieldsOf(outgoing, bytes?.byteLength)).flat()
-  return { status, fields, content: isHead || bytes === undefined ? undefined : bufferOf(bytes), head: undefined }
+  return {
+    status,
+    fields: fieldsOf(outgoing, bytes?.byteLength),
+    content: bytes === undefined ? undefined : bufferOf(bytes),
+    head: undefined
+  }
 }
 
 /** The same memory as a `Buffer`, without a copy. */
@@ -29,13 +51,17 @@ const bufferOf = ({ buffer, byteLength, byteOffset }: Uint8Array): Buffer => Buf
 
 export const write = (request: Http.IncomingMessage, response: Http.ServerResponse, message: Message): void => {
   const { content, fields, head, status } = message
+  const server = serverOf(response)
   const isUsual = isOfMany(request, response)
-  if (isUsual && head !== undefined) return repeat(response, message, head)
+  if (isUsual && head !== undefined && head.server === server) return repeat(response, message, head.bytes)
   response.writeHead(status, fields)
-  if (isUsual) message.head = headOf(response)
+  if (isUsual) message.head = headOf(response, server)
   if (content === undefined) response.end()
   else response.end(content)
 }
+/** Node's sockets know their server, though its types leave that out. An answer that waits for others has no socket yet. */
+const serverOf = ({ socket }: Http.ServerResponse): object | undefined =>
+  (socket as { readonly server?: object } | null)?.server
 
 /** What somebody may have put around on one response, to add to it. */
 const methods = ["writeHead", "write", "end"]
@@ -57,10 +83,12 @@ const isKept = /\r\nConnection: keep-alive\r\n(?:Keep-Alive: timeout=\d+\r\n)?\r
 /** A head with one of these is for one response only. */
 const isOfOne = /\r\n(?:Date|Transfer-Encoding): /
 
-const headOf = (response: Http.ServerResponse): Uint8Array | undefined => {
+const headOf = (response: Http.ServerResponse, server: object | undefined): Head | undefined => {
   // Node's types leave out `_header`, the text of the head. Where a version of Node has none, each head is made anew.
   const { _header: head } = response as { readonly _header?: unknown }
-  return typeof head === "string" && isKept.test(head) && !isOfOne.test(head) ? Buffer.from(head, "latin1") : undefined
+  return typeof head === "string" && isKept.test(head) && !isOfOne.test(head)
+    ? { bytes: Buffer.from(head, "latin1"), server }
+    : undefined
 }
 
 /** Writes the kept head and the content to the socket, past `ServerResponse`. */
@@ -68,6 +96,7 @@ const repeat = (response: Http.ServerResponse, { content, status }: Message, hea
   const { socket } = response
   // What monitors the server reads it.
   response.statusCode = status
+  response.finished = true
   const finish = (error?: Error | null) => {
     if (error === undefined || error === null) response.emit("finish")
   }

@@ -1,0 +1,55 @@
+/**
+ * Sends answers to Node's server as Effect 4 does: nobody waits until the client has taken them. Effect 3 waits for each, in a
+ * fiber that goes on in another turn, or never, where the client has left.
+ */
+import * as Cookies from "@effect/platform/Cookies"
+import type { HttpServerRequest } from "@effect/platform/HttpServerRequest"
+import type { HttpServerResponse } from "@effect/platform/HttpServerResponse"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import type * as Http from "node:http"
+import { type Caller, withFiber } from "../runtime/effect.js"
+import { type PreResponseHandler, preResponseHandlerOf, setPreResponseHandler } from "./platform.js"
+import { messageIn } from "./response.js"
+import { write } from "./write.js"
+
+/** A longer content is waited for, so that not too much of it is in the process. Bytes. */
+const longest = 1024 * 1024
+
+/** A request of the platform that has the response of Node which belongs to it. */
+interface NodesRequest {
+  readonly source: Http.IncomingMessage
+  readonly resolvedResponse: Http.ServerResponse
+}
+
+const isNodes = (request: object): request is NodesRequest => "resolvedResponse" in request
+
+/** Sends what is answered in the end, unless somebody else changes that yet. */
+const sending: PreResponseHandler = (request, response) =>
+  withFiber((_, __, fiber) => {
+    if (isNodes(request) && preResponseHandlerOf(fiber) === sending) send(request, response)
+    return Exit.succeed(response)
+  })
+
+const send = ({ resolvedResponse: own, source }: NodesRequest, response: HttpServerResponse): void => {
+  if (own.writableEnded) return
+  const message = messageIn(response)
+  if (message !== undefined) return write(source, own, message)
+  const { body, cookies, headers, status } = response
+  if (body._tag !== "Uint8Array" || body.body.byteLength >= longest) return
+  if (source.method === "HEAD" || !Cookies.isEmpty(cookies)) return
+  own.writeHead(status, headers)
+  own.end(body.body)
+}
+
+/** Has the response sent at once, where Node's server is to send it and nobody changes it in the end. */
+export const sendAtOnce = (
+  fiber: Caller,
+  request: HttpServerRequest,
+  response: HttpServerResponse
+): Effect.Effect<HttpServerResponse> => {
+  const { body: { _tag } } = response
+  return (_tag === "Uint8Array" || _tag === "Empty") && isNodes(request) && preResponseHandlerOf(fiber) === undefined
+    ? Effect.as(setPreResponseHandler(fiber, sending), response)
+    : Exit.succeed(response)
+}
