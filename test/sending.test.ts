@@ -133,7 +133,7 @@ describe("a hit over a port", () => {
       }
     }).pipe(Effect.provide(InMemoryCacheStorage.layerCollectable)))
 
-  it.scoped("does not keep what its request has acquired until its client has taken it", () =>
+  it.scoped("107: keeps nothing that its request has acquired until its client has taken it", () =>
     Effect.gen(function*() {
       let begun = 0
       let held = 0

@@ -16,22 +16,22 @@ import { write } from "./write.js"
 /** A longer content is waited for, so that not too much of it is in the process. Bytes. */
 const longest = 1024 * 1024
 
-/** A request of the platform that has the response of Node which belongs to it. */
-interface NodesRequest {
+/** What is Node's own in a request of the platform, where that is on Node. */
+interface OfNode {
   readonly source: Http.IncomingMessage
   readonly resolvedResponse: Http.ServerResponse
 }
 
-const isNodes = (request: object): request is NodesRequest => "resolvedResponse" in request
+const isOnNode = (request: object): request is OfNode => (request as Partial<OfNode>).resolvedResponse !== undefined
 
 /** Sends what is answered in the end, unless somebody else changes that yet. */
 const sending: PreResponseHandler = (request, response) =>
   withFiber((_, __, fiber) => {
-    if (isNodes(request) && preResponseHandlerOf(fiber) === sending) send(request, response)
+    if (isOnNode(request) && preResponseHandlerOf(fiber) === sending) send(request, response)
     return Exit.succeed(response)
   })
 
-const send = ({ resolvedResponse: own, source }: NodesRequest, response: HttpServerResponse): void => {
+const send = ({ resolvedResponse: own, source }: OfNode, response: HttpServerResponse): void => {
   if (own.writableEnded) return
   const message = messageIn(response)
   if (message !== undefined) return write(source, own, message)
@@ -49,7 +49,7 @@ export const sendAtOnce = (
   response: HttpServerResponse
 ): Effect.Effect<HttpServerResponse> => {
   const { body: { _tag } } = response
-  return (_tag === "Uint8Array" || _tag === "Empty") && isNodes(request) && preResponseHandlerOf(fiber) === undefined
+  return (_tag === "Uint8Array" || _tag === "Empty") && isOnNode(request) && preResponseHandlerOf(fiber) === undefined
     ? Effect.as(setPreResponseHandler(fiber, sending), response)
     : Exit.succeed(response)
 }
