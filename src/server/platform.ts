@@ -63,6 +63,9 @@ export const setPreResponseHandler = (
   handler: PreResponseHandler | undefined
 ): Effect.Effect<void> => FiberRef.set(HttpApp.currentPreResponseHandlers, Option.fromNullable(handler))
 
+/** Whether the server waits for the client of an answer that is there as a whole. */
+export const waitsForClient: boolean = true
+
 /** The same error of a request, which names this one. */
 export const failedAs = (request: HttpServerRequest, error: unknown): unknown => {
   if (!(error instanceof HttpServerError.RequestError)) return error

@@ -1,6 +1,6 @@
 /**
- * Sends answers to Node's server as Effect 4 does: nobody waits until the client has taken them. Effect 3 waits for each, in a
- * fiber that goes on in another turn, or never, where the client has left.
+ * Sends answers on Node as soon as they are there. Effect 3 waits for each until its client has taken it, in a fiber that goes
+ * on in another turn, or never, where the client has left.
  */
 import * as Cookies from "@effect/platform/Cookies"
 import type { HttpServerRequest } from "@effect/platform/HttpServerRequest"
@@ -9,9 +9,9 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type * as Http from "node:http"
 import { type Caller, withFiber } from "../runtime/effect.js"
-import { type PreResponseHandler, preResponseHandlerOf, setPreResponseHandler } from "./platform.js"
+import { type PreResponseHandler, preResponseHandlerOf, setPreResponseHandler, waitsForClient } from "./platform.js"
 import { messageIn } from "./response.js"
-import { write } from "./write.js"
+import { isOfMany, write } from "./write.js"
 
 /** A longer content is waited for, so that not too much of it is in the process. Bytes. */
 const longest = 1024 * 1024
@@ -34,9 +34,9 @@ const sending: PreResponseHandler = (request, response) =>
 const send = ({ resolvedResponse: own, source }: OfNode, response: HttpServerResponse): void => {
   if (own.writableEnded) return
   const message = messageIn(response)
-  if (message !== undefined) return write(source, own, message)
+  if (message !== undefined && isOfMany(source, own)) return write(source, own, message)
   const { body, cookies, headers, status } = response
-  if (body._tag !== "Uint8Array" || body.body.byteLength >= longest) return
+  if (!waitsForClient || body._tag !== "Uint8Array" || body.body.byteLength >= longest) return
   if (source.method === "HEAD" || !Cookies.isEmpty(cookies)) return
   own.writeHead(status, headers)
   own.end(body.body)

@@ -71,7 +71,7 @@ const methods = ["writeHead", "write", "end"]
  * Node's own class of responses with nothing put around it, no fields set, and no earlier response pending on the connection.
  * The only listener to `finish` must be Node's own, by which Node learns that the response has ended.
  */
-const isOfMany = ({ httpVersion }: Http.IncomingMessage, response: Http.ServerResponse): boolean =>
+export const isOfMany = ({ httpVersion }: Http.IncomingMessage, response: Http.ServerResponse): boolean =>
   httpVersion === "1.1" && response.shouldKeepAlive && response.socket?.writable === true &&
   Object.getPrototypeOf(response) === Http.ServerResponse.prototype &&
   !methods.some((name) => Object.hasOwn(response, name)) &&

@@ -70,6 +70,9 @@ export const setPreResponseHandler = (
     if (state !== undefined) state.preResponseHandler = handler
   })
 
+/** Whether the server waits for the client of an answer that is there as a whole: for none below 1 MiB. */
+export const waitsForClient: boolean = false
+
 /** The request is named by the error's reason. */
 export const failedAs = (request: HttpServerRequest, error: unknown): unknown => {
   if (!HttpServerError.isHttpServerError(error)) return error
