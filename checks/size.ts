@@ -8,7 +8,7 @@ import { fileURLToPath } from "node:url"
 import { gzipSync } from "node:zlib"
 
 /** KiB, minified and gzipped. */
-const budget = 55
+const budget = 56
 const runs = 9
 
 const root = fileURLToPath(new URL("..", import.meta.url))

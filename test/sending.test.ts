@@ -1,14 +1,30 @@
 /** What is sent over a port: the same bytes each time, unless somebody around the cache changes the response. */
-import { HttpApp, HttpServerResponse } from "@effect/platform"
+import { HttpApp, HttpServerRequest, HttpServerResponse } from "@effect/platform"
 import { NodeHttpServer } from "@effect/platform-node"
 import { describe, expect, it } from "@effect/vitest"
-import { Effect, Layer, TestClock } from "effect"
+import { Effect, Fiber, Layer, TestClock } from "effect"
 import { InMemoryCacheStorage, withCache } from "effect-http-cache"
+import { once } from "node:events"
 import { createServer } from "node:http"
 import * as Net from "node:net"
 import { type App, bytes, counted, eventually, routes, send, serve, TestServer } from "./harness.js"
 
 const get = (path: string, more = "") => `GET ${path} HTTP/1.1\r\nHost: a.example\r\n${more}\r\n`
+/** Asks on one connection, and waits for each answer. */
+const connected = (port: number) =>
+  Effect.map(
+    Effect.acquireRelease(
+      Effect.sync(() => Net.connect(port, "127.0.0.1").setEncoding("latin1")),
+      (socket) => Effect.sync(() => socket.destroy())
+    ),
+    (socket) => (asked: string) =>
+      Effect.promise(async () => {
+        socket.write(asked)
+        const [answer] = await once(socket, "data") as [string]
+        return answer
+      })
+  )
+
 const last = "Connection: close\r\n"
 
 /** What is answered to these, on one connection. */
@@ -158,4 +174,73 @@ describe("a hit over a port", () => {
       socket.destroy()
       expect((yield* ask("/")).cacheStatus).toContain("hit")
     }).pipe(Effect.provide(TestServer)))
+
+  it.scoped("108: has no content for a HEAD that is shown to the cache as a GET", () =>
+    Effect.gen(function*() {
+      const asGet = <E, R>(app: App<E, R>) =>
+        Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) => {
+          const shown = new Proxy(request, {
+            get: (target, name) => name === "method" ? "GET" : Reflect.get(target, name, target) as unknown
+          })
+          return Effect.provideService(app, HttpServerRequest.HttpServerRequest, shown)
+        })
+      const ask = yield* serve(routes({ "GET /": counted().pipe(cached, asGet) }))
+      const head = get("/").replace("GET", "HEAD")
+      const socket = yield* connected(ask.port)
+      for (const asked of [get("/"), get("/"), get("/"), head, get("/"), head, get("/")]) {
+        const answer = yield* socket(asked)
+        expect(answer).toMatch(asked === head ? /\r\ncontent-length: 5\r\n.*\r\n\r\n$/s : /\r\n\r\nrun 1$/)
+      }
+    }).pipe(Effect.provide(TestServer)))
+
+  it.scoped("108: does not take away what another fiber has set to change the response", () =>
+    Effect.gen(function*() {
+      const adding = HttpApp.appendPreResponseHandler((_, response) =>
+        Effect.succeed(HttpServerResponse.setHeader(response, "x-added", "1"))
+      )
+      const page = counted().pipe(cached)
+      const ask = yield* serve(routes({
+        "GET /before": Effect.map(Effect.all([adding, page], { concurrency: "unbounded" }), ([, page]) => page),
+        "GET /after": Effect.map(Effect.all([page, adding], { concurrency: "unbounded" }), ([page]) => page),
+        "GET /joined": Effect.gen(function*() {
+          const fiber = yield* Effect.fork(page)
+          yield* adding
+          return yield* Fiber.join(fiber)
+        })
+      }))
+      for (const path of ["/before", "/after", "/joined"]) {
+        for (const _ of [1, 2, 3]) expect([path, (yield* ask(path)).headers["x-added"]]).toEqual([path, "1"])
+      }
+    }).pipe(Effect.provide(TestServer)))
+
+  it.scoped("108: is sent once by a response that somebody ends later, and says what somebody has set in it", () =>
+    Effect.gen(function*() {
+      let heads = 0
+      const server = () =>
+        createServer().on("request", (request, response) => {
+          const writeHead = response.writeHead.bind(response)
+          const end = response.end.bind(response) as (...given: ReadonlyArray<unknown>) => unknown
+          if (request.url === "/late") {
+            Object.assign(response, {
+              writeHead: (...given: Parameters<typeof writeHead>) => {
+                heads++
+                return writeHead(...given)
+              },
+              end: (...given: ReadonlyArray<unknown>) => void setImmediate(() => end(...given))
+            })
+          }
+          if (request.headers["x-fine"] !== undefined) response.statusMessage = "Fine"
+        })
+      const context = yield* Layer.build(NodeHttpServer.layer(server, { host: "127.0.0.1", port: 0 }))
+      const app = routes({ "GET /late": counted().pipe(cached), "GET /fine": counted().pipe(cached) })
+      const ask = yield* serve(app).pipe(Effect.provide(context))
+      for (const _ of [1, 2, 3, 4]) expect((yield* ask("/late")).text).toBe("run 1")
+      expect(heads).toBe(4)
+      const socket = yield* connected(ask.port)
+      const fine = get("/fine", "x-fine: 1\r\n")
+      for (const asked of [fine, fine, fine, get("/fine"), fine, get("/fine"), get("/fine"), fine]) {
+        const line = asked === fine ? "HTTP/1.1 200 Fine\r\n" : "HTTP/1.1 200 OK\r\n"
+        expect((yield* socket(asked)).slice(0, line.length)).toBe(line)
+      }
+    }).pipe(Effect.provide(InMemoryCacheStorage.layerCollectable)))
 })

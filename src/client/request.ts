@@ -42,7 +42,7 @@ export const arrived = (request: Request): Arrived | undefined => {
     view: {
       method: request.method,
       fields: Fields.merged(own, Fields.copy(known, digest)),
-      usual: undefined,
+      condition: undefined,
       isUnnormalised: false,
       target,
       ownOrigin: origin,

@@ -25,8 +25,8 @@ export interface View {
    * what the route normalises as it does.
    */
   readonly fields: Fields.Fields
-  /** What the clients have in common that are sent the same of a stored response; `undefined`: this one may be sent another. */
-  readonly usual: string | undefined
+  /** `If-None-Match`, or `""` where there is no condition; `undefined`: there is another one, or it asks for a range. */
+  readonly condition: string | undefined
   /** What the route normalises can't be: `fields` has it as it came. */
   readonly isUnnormalised: boolean
   readonly target: CacheKey.Target

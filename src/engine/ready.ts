@@ -19,13 +19,18 @@ export interface Ready {
   readonly cookies: SetCookies
   readonly body: Body.Body
   notModified: Fields.Fields | undefined
+  /** It was sent before: a storage that answers with another item each time has none of which that is so. */
+  isSentAgain: boolean
 }
 
 const ready = new WeakMap<CacheItem, Ready>()
 
 export const readyOf = ({ identity, policy }: Asked, item: CacheItem): Ready => {
   const known = ready.get(item)
-  if (known !== undefined && known.policy === policy) return known
+  if (known !== undefined && known.policy === policy) {
+    known.isSentAgain = true
+    return known
+  }
   const told = Storability.answerOf(item, policy)
   const fields = Fields.copy(item.headers)
   ClientFields.tell(fields, policy, told, identity.reads)
@@ -35,62 +40,75 @@ export const readyOf = ({ identity, policy }: Asked, item: CacheItem): Ready => 
     fields,
     cookies: item.cookies.length === 0 ? noCookies : { lines: item.cookies },
     body: Body.ofBytes(item.body),
-    notModified: undefined
+    notModified: undefined,
+    isSentAgain: false
   }
   // What a partition's clients are told depends on what named it in this request.
   if (!policy.isPartitioned) ready.set(item, made)
   return made
 }
 
-/** What all those are sent who ask by this method and have this in common, in this second. */
-interface Kept {
+/** How a stored response is asked for, and how old it is. Who asks the same is sent the same. */
+interface Asking {
   readonly policy: Policy
   readonly method: string
-  /** `View.usual` */
-  readonly usual: string
+  /** `View.condition` */
+  readonly condition: string
   /** Seconds. */
   readonly age: number
   readonly ttl: number
+}
+
+interface Kept extends Asking {
   readonly outgoing: Outgoing
 }
 
 /** Milliseconds. */
 const lasting = 1000
 
-/** What hits of one second were sent, for who has nothing and for who may have it already. It is dropped with the next second. */
+/** What hits of one second are sent, without a condition and with one. A hit that comes a second later drops it. */
 let whole = new WeakMap<CacheItem, Kept>()
 let conditional = new WeakMap<CacheItem, Kept>()
 /** Epoch milliseconds. */
 let since = 0
 
-const tableFor = (usual: string, now: number): WeakMap<CacheItem, Kept> => {
+const tableFor = (condition: string, now: number): WeakMap<CacheItem, Kept> => {
   if (now - since >= lasting || now < since) {
     whole = new WeakMap()
     conditional = new WeakMap()
     since = now
   }
-  return usual === "" ? whole : conditional
+  return condition === "" ? whole : conditional
 }
 
-/** Who asks for a stored response, and when. */
-interface Asking {
-  readonly policy: Policy
-  readonly method: string
-  readonly usual: string
-  readonly hit: CacheStatus.Hit
-  readonly now: number
-}
+/** `undefined` where what this request is sent is not for others. */
+export const askingOf = (
+  { policy, view: { condition, method } }: Pick<Asked, "policy" | "view">,
+  outcome: CacheStatus.Outcome
+): Asking | undefined =>
+  condition === undefined || outcome._tag === "Forwarded" || policy.isPartitioned
+    ? undefined
+    : {
+      policy,
+      method,
+      condition,
+      age: CacheControl.inSeconds(outcome.age),
+      ttl: CacheControl.inSeconds(outcome.ttl)
+    }
 
 /** What others are sent in this second; `undefined` where nobody has asked so. */
-export const keptOf = (item: CacheItem, { hit, method, now, policy, usual }: Asking): Outgoing | undefined => {
-  const kept = tableFor(usual, now).get(item)
-  const isSame = kept?.policy === policy && kept.method === method && kept.usual === usual &&
-    kept.age === CacheControl.inSeconds(hit.age) && kept.ttl === CacheControl.inSeconds(hit.ttl)
+export const keptOf = (item: CacheItem, asking: Asking, now: number): Outgoing | undefined => {
+  const kept = tableFor(asking.condition, now).get(item)
+  const isSame = kept?.policy === asking.policy && kept.method === asking.method &&
+    kept.condition === asking.condition && kept.age === asking.age && kept.ttl === asking.ttl
   return isSame ? kept.outgoing : undefined
 }
 
-export const keep = (item: CacheItem, { hit, method, now, policy, usual }: Asking, outgoing: Outgoing): void => {
-  const age = CacheControl.inSeconds(hit.age)
-  const ttl = CacheControl.inSeconds(hit.ttl)
-  tableFor(usual, now).set(item, { policy, method, usual, age, ttl, outgoing })
+export const keep = (
+  item: CacheItem,
+  { age, condition, method, policy, ttl }: Asking,
+  now: number,
+  outgoing: Outgoing
+): void => {
+  tableFor(condition, now).set(item, { policy, method, condition, age, ttl, outgoing })
 }

@@ -13,7 +13,7 @@ import * as Body from "./body.js"
 import * as enclosing from "./enclosing.js"
 import type { Fetched } from "./fetch.js"
 import { type Answer, noCookies, type Outgoing } from "./origin.js"
-import { keep, keptOf, type Ready, readyOf } from "./ready.js"
+import { askingOf, keep, keptOf, type Ready, readyOf } from "./ready.js"
 import { type Answered, report, tellStatus } from "./report.js"
 import { partOf, several } from "./parts.js"
 import { type Answering, type Asked, type CacheRequest, now } from "./request.js"
@@ -31,11 +31,8 @@ export const respondStored = <Res>(
   const made = readyOf(request, item)
   request.runtime.observer?.saw(item)
   tellAbove(request, made.told.private, item.groups)
-  const { policy, view: { method, usual } } = request
-  const asking = usual === undefined || reader !== undefined || outcome._tag === "Forwarded" || policy.isPartitioned
-    ? undefined
-    : { policy, method, usual, hit: outcome, now }
-  const kept = asking === undefined ? undefined : keptOf(item, asking)
+  const asking = reader === undefined && made.isSentAgain ? askingOf(request, outcome) : undefined
+  const kept = asking === undefined ? undefined : keptOf(item, asking, now)
   if (kept !== undefined) return Exit.succeed({ response: request.origin.respond(kept), outcome })
   return sent(
     request,
@@ -52,7 +49,7 @@ export const respondStored = <Res>(
       isDivisible: true,
       reader,
       ready: made,
-      keep: asking === undefined ? undefined : (outgoing) => keep(item, asking, outgoing)
+      keep: asking === undefined ? undefined : (outgoing) => keep(item, asking, now, outgoing)
     },
     outcome,
     now
@@ -198,9 +195,9 @@ const send = <Res>(
   const { cookies, fields, isDivisible, isStored, own, status } = answer
   const breakConnection = () => origin.breakConnection()
   const { keep } = answer
-  const respond = (own: Outgoing): Res => {
-    if (keep === undefined || own.cookies.lines.length > 0) return origin.respond(own)
-    const outgoing = { ...own, isForMany: true }
+  const respond = (given: Outgoing): Res => {
+    if (keep === undefined || cookies.lines.length > 0) return origin.respond(given)
+    const outgoing = { ...given, isForMany: true }
     keep(outgoing)
     return origin.respond(outgoing)
   }

@@ -61,13 +61,13 @@ class MessageView implements View {
   readonly hasBody = false
   readonly isAmbiguous = false
   readonly asksToUpgrade = false
-  readonly usual: string | undefined
+  readonly condition: string | undefined
   readonly host: string
   private readonly headers: Fields.Fields
   private made: Fields.Fields | undefined
 
   constructor(
-    { host, method, ownOrigin, target, url }: Omit<View, "fields" | "isUnnormalised" | "usual"> & {
+    { host, method, ownOrigin, target, url }: Omit<View, "fields" | "isUnnormalised" | "condition"> & {
       readonly host: string
     },
     headers: Fields.Fields
@@ -78,7 +78,7 @@ class MessageView implements View {
     this.url = url
     this.host = host
     this.headers = headers
-    this.usual = Fields.nominatesNone(headers["connection"]) ? Preconditions.usual(headers) : undefined
+    this.condition = Fields.nominatesNone(headers["connection"]) ? Preconditions.condition(headers) : undefined
   }
 
   get fields(): Fields.Fields {

@@ -27,10 +27,10 @@ export const isConditional = (request: Fields.Fields): boolean =>
 const unusual: ReadonlyArray<string> = ["if-match", "if-unmodified-since", "if-range", "range"]
 
 /**
- * What tells the clients apart that are sent the same: the `If-None-Match`, and `""` for those that have nothing. `undefined`: a
- * client that may be sent something else than others. A time is compared with the clock, unless there are tags (§13.1.3).
+ * What a request asks a stored response by: the `If-None-Match`, and `""` where it has no condition. `undefined`: it asks by another
+ * condition, or for a range. A time is compared with the clock, unless there are tags (§13.1.3).
  */
-export const usual = (request: Fields.Fields): string | undefined => {
+export const condition = (request: Fields.Fields): string | undefined => {
   for (const name of unusual) if (Fields.get(request, name) !== undefined) return undefined
   const tags = Fields.get(request, "if-none-match")
   if (tags !== undefined) return tags === "" ? undefined : tags

@@ -23,7 +23,7 @@ import { tell } from "./lane.js"
 import { ServerOrigin } from "./origin.js"
 import { type App, type Respondable, toResponse } from "./platform.js"
 import { sign } from "./response.js"
-import { sendAtOnce } from "./send.js"
+import { isSentByNode, sendAtOnce } from "./send.js"
 import { type Way, wayOf } from "./way.js"
 
 type Response = HttpServerResponse.HttpServerResponse
@@ -51,18 +51,17 @@ export const cached = <RP>(
     const native = Context.unsafeGet(context, HttpServerRequest)
     const request = arrived<A, E, R | RP>(handler, policies as Policies<R | RP>, context, clock, cache)
     const way = wayOf(context)
-    return step(bypassOf(request), (bypass) =>
-      step(
-        bypass !== undefined ? way.pass(request, bypass) : identified(request, way),
-        (answered) => {
-          tell(native, request, answered, caller)
-          report(request, answered.outcome)
-          const signed = sign(answered.response, request.above)
-          return bypass === undefined && request.above.depth < 0
-            ? sendAtOnce(caller, native, signed)
-            : Exit.succeed(signed)
-        }
-      ))
+    return step(bypassOf(request), (bypass) => {
+      // Once the request has been handed over, it takes longer to look. One that is upgraded has no response yet.
+      const isSent = bypass === undefined && request.above.depth < 0 && isSentByNode(native)
+      const answering = bypass === undefined ? identified(request, way) : way.pass(request, bypass)
+      return step(answering, (answered) => {
+        tell(native, request, answered, caller)
+        report(request, answered.outcome)
+        const signed = sign(answered.response, request.above)
+        return isSent ? sendAtOnce(caller, signed) : Exit.succeed(signed)
+      })
+    })
   })
 }
 

@@ -18,6 +18,7 @@ export const comesBy = (message: object, own: Lane): void => {
 }
 
 interface Source {
+  readonly method: string
   readonly headers: Fields.Fields
   readonly [lane]?: Lane
 }
@@ -43,7 +44,8 @@ export const tell = (
   // A message of Node's, where a lane has seen it.
   const source = request.source as Source | undefined
   const own = source?.[lane]
-  if (source !== undefined && own !== undefined && isAsSent(request.headers, source.headers)) {
+  if (source === undefined || own === undefined) return
+  if (view.method === source.method && isAsSent(request.headers, source.headers)) {
     own.learn(asked, tracerOf(caller))
   }
 }

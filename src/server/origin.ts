@@ -113,7 +113,7 @@ export class ServerOrigin<A extends Respondable, E, R> implements Origin<Respons
   }
 
   forNobody(fields: Fields.Fields): ServerOrigin<A, E, R> {
-    const view = { ...this.view, method: "GET", fields, usual: undefined }
+    const view = { ...this.view, method: "GET", fields, condition: undefined }
     return this.with(requests.withOnly(this.request, this.view, fields), view)
   }
 

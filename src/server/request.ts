@@ -123,7 +123,7 @@ export const view = (
   return {
     method: request.method,
     fields: normalised ?? fields,
-    usual: Preconditions.usual(fields),
+    condition: Preconditions.condition(fields),
     isUnnormalised: normalised === undefined,
     target,
     ownOrigin,

@@ -11,45 +11,45 @@ import type * as Http from "node:http"
 import { type Caller, withFiber } from "../runtime/effect.js"
 import { type PreResponseHandler, preResponseHandlerOf, setPreResponseHandler, waitsForClient } from "./platform.js"
 import { messageIn } from "./response.js"
-import { isOfMany, write } from "./write.js"
+import { isWrapped, writeKept } from "./write.js"
 
 /** A longer content is waited for, so that not too much of it is in the process. Bytes. */
 const longest = 1024 * 1024
 
-/** What is Node's own in a request of the platform, where that is on Node. */
-interface OfNode {
-  readonly source: Http.IncomingMessage
-  readonly resolvedResponse: Http.ServerResponse
-}
-
-const isOnNode = (request: object): request is OfNode => (request as Partial<OfNode>).resolvedResponse !== undefined
+/** A request of the platform on Node has the response that belongs to it. */
+const responseOf = (request: object): Http.ServerResponse | undefined =>
+  (request as { readonly resolvedResponse?: Http.ServerResponse }).resolvedResponse
 
 /** Sends what is answered in the end, unless somebody else changes that yet. */
 const sending: PreResponseHandler = (request, response) =>
   withFiber((_, __, fiber) => {
-    if (isOnNode(request) && preResponseHandlerOf(fiber) === sending) send(request, response)
+    const own = preResponseHandlerOf(fiber) === sending ? responseOf(request) : undefined
+    if (own !== undefined && !own.writableEnded) send(own, response)
     return Exit.succeed(response)
   })
 
-const send = ({ resolvedResponse: own, source }: OfNode, response: HttpServerResponse): void => {
-  if (own.writableEnded) return
-  const message = messageIn(response)
-  if (message !== undefined && isOfMany(source, own)) return write(source, own, message)
+const send = (own: Http.ServerResponse, response: HttpServerResponse): void => {
   const { body, cookies, headers, status } = response
-  if (!waitsForClient || body._tag !== "Uint8Array" || body.body.byteLength >= longest) return
-  if (source.method === "HEAD" || !Cookies.isEmpty(cookies)) return
+  const content = body._tag === "Uint8Array" ? body.body : undefined
+  if (isWrapped(own) || (content !== undefined && content.byteLength >= longest)) return
+  const message = messageIn(response)
+  if (message !== undefined && writeKept(own.req, own, message)) return
+  if (!waitsForClient || content === undefined || own.req.method === "HEAD" || !Cookies.isEmpty(cookies)) return
   own.writeHead(status, headers)
-  own.end(body.body)
+  own.end(content)
 }
 
-/** Has the response sent at once, where Node's server is to send it and nobody changes it in the end. */
-export const sendAtOnce = (
-  fiber: Caller,
-  request: HttpServerRequest,
-  response: HttpServerResponse
-): Effect.Effect<HttpServerResponse> => {
+/**
+ * Whether Node's server sends what the request is answered with, and the present fiber is the request's own: a fiber beneath it
+ * would take what it has set to the others that it is joined with. The platform listens to `close` once that fiber has first
+ * waited for something, and no other fiber begins before.
+ */
+export const isSentByNode = (request: HttpServerRequest): boolean => responseOf(request)?.listenerCount("close") === 0
+
+/** Has the response of the fiber's request sent at once, unless somebody changes it in the end. */
+export const sendAtOnce = (fiber: Caller, response: HttpServerResponse): Effect.Effect<HttpServerResponse> => {
   const { body: { _tag } } = response
-  return (_tag === "Uint8Array" || _tag === "Empty") && isOnNode(request) && preResponseHandlerOf(fiber) === undefined
+  return (_tag === "Uint8Array" || _tag === "Empty") && preResponseHandlerOf(fiber) === undefined
     ? Effect.as(setPreResponseHandler(fiber, sending), response)
     : Exit.succeed(response)
 }

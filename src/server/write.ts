@@ -15,7 +15,7 @@ export interface Message {
 
 interface Head {
   readonly bytes: Uint8Array
-  /** Which decides what is in a head beside the fields. */
+  /** The server decides what a head has beside the fields. */
   readonly server: object | undefined
 }
 
@@ -50,33 +50,66 @@ const make = (outgoing: Outgoing): Message => {
 const bufferOf = ({ buffer, byteLength, byteOffset }: Uint8Array): Buffer => Buffer.from(buffer, byteOffset, byteLength)
 
 export const write = (request: Http.IncomingMessage, response: Http.ServerResponse, message: Message): void => {
-  const { content, fields, head, status } = message
-  const server = serverOf(response)
-  const isUsual = isOfMany(request, response)
-  if (isUsual && head !== undefined && head.server === server) return repeat(response, message, head.bytes)
-  response.writeHead(status, fields)
-  if (isUsual) message.head = headOf(response, server)
+  if (!writeKept(request, response, message)) writeAnew(request, response, message)
+}
+
+/** What is around the cache may show it a HEAD as a GET. */
+const contentFor = ({ method }: Http.IncomingMessage, { content }: Message): Uint8Array | undefined =>
+  method === "HEAD" ? undefined : content
+
+const writeAnew = (request: Http.IncomingMessage, response: Http.ServerResponse, message: Message): void => {
+  response.writeHead(message.status, message.fields)
+  const content = contentFor(request, message)
   if (content === undefined) response.end()
   else response.end(content)
 }
+
+/** Writes it where its head is the same for many clients, and keeps the head for the next one; `false`: it has written nothing. */
+export const writeKept = (
+  request: Http.IncomingMessage,
+  response: Http.ServerResponse,
+  message: Message
+): boolean => {
+  if (!isOfMany(request, response)) return false
+  const server = serverOf(response)
+  if (message.head !== undefined && message.head.server === server) {
+    repeat(response, message.status, message.head.bytes, contentFor(request, message))
+  } else {
+    writeAnew(request, response, message)
+    message.head = headOf(response, server)
+  }
+  return true
+}
+
 /** Node's sockets know their server, though its types leave that out. An answer that waits for others has no socket yet. */
 const serverOf = ({ socket }: Http.ServerResponse): object | undefined =>
   (socket as { readonly server?: object } | null)?.server
 
-/** What somebody may have put around on one response, to add to it. */
+/** What somebody may have put around on one response, to add to it or to end it later. */
 const methods = ["writeHead", "write", "end"]
+
+export const isWrapped = (response: Http.ServerResponse): boolean =>
+  methods.some((name) => Object.hasOwn(response, name))
 
 /**
  * Whether the head that Node writes is the same for many clients: HTTP/1.1, a connection that is kept and can be written to,
- * Node's own class of responses with nothing put around it, no fields set, and no earlier response pending on the connection.
- * The only listener to `finish` must be Node's own, by which Node learns that the response has ended.
+ * Node's own class of responses with nothing put around it, nothing set and nothing written, and no earlier response pending on
+ * the connection. The only listener to `finish` must be Node's own, by which Node learns that the response has ended.
  */
-export const isOfMany = ({ httpVersion }: Http.IncomingMessage, response: Http.ServerResponse): boolean =>
-  httpVersion === "1.1" && response.shouldKeepAlive && response.socket?.writable === true &&
-  Object.getPrototypeOf(response) === Http.ServerResponse.prototype &&
-  !methods.some((name) => Object.hasOwn(response, name)) &&
+const isOfMany = ({ httpVersion, upgrade }: UpgradableMessage, response: Http.ServerResponse): boolean =>
+  httpVersion === "1.1" && upgrade !== true && response.shouldKeepAlive && response.socket?.writable === true &&
+  Object.getPrototypeOf(response) === Http.ServerResponse.prototype && !isWrapped(response) &&
   response.listenerCount("finish") === 1 && response.listenerCount("close") === 0 &&
-  response.getHeaderNames().length === 0
+  !response.headersSent && response.getHeaderNames().length === 0 && !hasStatusMessage(response)
+
+/** Node says so of who asks for another protocol; its types leave that out. */
+interface UpgradableMessage extends Http.IncomingMessage {
+  readonly upgrade?: boolean | null
+}
+
+/** Node's types leave out that there may be none. */
+const hasStatusMessage = ({ statusMessage }: { readonly statusMessage?: string }): boolean =>
+  statusMessage !== undefined
 
 /** A head that keeps the connection, and sets no maximum of requests. */
 const isKept = /\r\nConnection: keep-alive\r\n(?:Keep-Alive: timeout=\d+\r\n)?\r\n$/
@@ -92,9 +125,14 @@ const headOf = (response: Http.ServerResponse, server: object | undefined): Head
 }
 
 /** Writes the kept head and the content to the socket, past `ServerResponse`. */
-const repeat = (response: Http.ServerResponse, { content, status }: Message, head: Uint8Array): void => {
+const repeat = (
+  response: Http.ServerResponse,
+  status: number,
+  head: Uint8Array,
+  content: Uint8Array | undefined
+): void => {
   const { socket } = response
-  // What monitors the server reads it.
+  // What monitors the server reads these.
   response.statusCode = status
   response.finished = true
   const finish = (error?: Error | null) => {
