@@ -133,19 +133,16 @@ const lanes: ReadonlyArray<Broken> = [
     what: "a lane that keeps what it has written by the key, and not by the item",
     mutations: [
       {
-        within: "ready.Ready.messageFor",
-        source: "tags === undefined ? this.whole : this.conditional",
-        mutated: "tags === undefined ? this.byKey ??= new Map() : this.conditional"
+        within: "ready.keptOf",
+        source: "tableFor(asking.condition, now).get(item)",
+        mutated:
+          "(asking.condition === \"\" ? globalThis.byKey?.get(item.key) : tableFor(asking.condition, now).get(item))"
       },
       {
-        within: "ready.Ready.messageFor",
-        source: "table.get(fresh.stored)",
-        mutated: "table.get(tags === undefined ? fresh.stored.key : fresh.stored)"
-      },
-      {
-        within: "ready.Ready.messageFor",
-        source: "table.set(fresh.stored,",
-        mutated: "table.set(tags === undefined ? fresh.stored.key : fresh.stored,"
+        within: "ready.keep",
+        source: "tableFor(condition, now).set(item,",
+        mutated: "(condition === \"\" ? globalThis.byKey ??= new Map() : tableFor(condition, now))" +
+          ".set(condition === \"\" ? item.key : item,"
       }
     ]
   }

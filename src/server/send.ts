@@ -34,17 +34,18 @@ const send = (own: Http.ServerResponse, response: HttpServerResponse): void => {
   if (isWrapped(own) || (content !== undefined && content.byteLength >= longest)) return
   const message = messageIn(response)
   if (message !== undefined && writeKept(own.req, own, message)) return
-  if (!waitsForClient || content === undefined || own.req.method === "HEAD" || !Cookies.isEmpty(cookies)) return
+  if (content === undefined || own.req.method === "HEAD" || !Cookies.isEmpty(cookies)) return
   own.writeHead(status, headers)
   own.end(content)
 }
 
 /**
- * Whether Node's server sends what the request is answered with, and the present fiber is the request's own: a fiber beneath it
- * would take what it has set to the others that it is joined with. The platform listens to `close` once that fiber has first
- * waited for something, and no other fiber begins before.
+ * Whether Node's server sends what the request is answered with and waits for the client, and the present fiber is the request's
+ * own: a fiber beneath it would take what it has set to the others that it is joined with. The platform listens to `close` once
+ * the request's fiber has first waited for something, and no other fiber begins before.
  */
-export const isSentByNode = (request: HttpServerRequest): boolean => responseOf(request)?.listenerCount("close") === 0
+export const isSentByNode = (request: HttpServerRequest): boolean =>
+  waitsForClient && responseOf(request)?.listenerCount("close") === 0
 
 /** Has the response of the fiber's request sent at once, unless somebody changes it in the end. */
 export const sendAtOnce = (fiber: Caller, response: HttpServerResponse): Effect.Effect<HttpServerResponse> => {
