@@ -81,6 +81,7 @@ const make = (
 
 const madeOf = Symbol("effect-http-cache/madeOf")
 
+/** A response that says what it was made of, of which the platform's type knows nothing. */
 interface Marked {
   [madeOf]?: Outgoing
 }

@@ -49,6 +49,7 @@ const make = (outgoing: Outgoing): Message => {
 /** The same memory as a `Buffer`, without a copy. */
 const bufferOf = ({ buffer, byteLength, byteOffset }: Uint8Array): Buffer => Buffer.from(buffer, byteOffset, byteLength)
 
+/** Writes it on whatever connection there is. */
 export const write = (request: Http.IncomingMessage, response: Http.ServerResponse, message: Message): void => {
   if (!writeKept(request, response, message)) writeAnew(request, response, message)
 }
@@ -57,6 +58,7 @@ export const write = (request: Http.IncomingMessage, response: Http.ServerRespon
 const contentFor = ({ method }: Http.IncomingMessage, { content }: Message): Uint8Array | undefined =>
   method === "HEAD" ? undefined : content
 
+/** Has Node make the head. */
 const writeAnew = (request: Http.IncomingMessage, response: Http.ServerResponse, message: Message): void => {
   response.writeHead(message.status, message.fields)
   const content = contentFor(request, message)
