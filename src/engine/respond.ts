@@ -194,11 +194,10 @@ const send = <Res>(
   const { origin, policy, view } = request
   const { cookies, fields, isDivisible, isStored, own, status } = answer
   const breakConnection = () => origin.breakConnection()
-  const { keep } = answer
   const respond = (given: Outgoing): Res => {
-    if (keep === undefined || cookies.lines.length > 0) return origin.respond(given)
+    if (answer.keep === undefined || cookies.lines.length > 0) return origin.respond(given)
     const outgoing = { ...given, isForMany: true }
-    keep(outgoing)
+    answer.keep(outgoing)
     return origin.respond(outgoing)
   }
   const coming = comingOf(answer, breakConnection)
