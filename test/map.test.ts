@@ -43,7 +43,7 @@ const tables = [
   ["The way of a `PATCH`", 10],
   ["The way of a refresh", 10],
   ["Where is…", 37],
-  ["What holds across files", 12]
+  ["What holds across files", 13]
 ] as const
 
 describe("the map", () => {

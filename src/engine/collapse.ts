@@ -9,13 +9,15 @@ import type * as Reuse from "../protocol/Reuse.js"
 import { ifNotSent, interruptLater, isInterrupted, step, withFiber } from "../runtime/effect.js"
 import { limitReached } from "../runtime/limits.js"
 import { isAhead } from "../runtime/memory.js"
-import type { Handle, Plan } from "../runtime/singleFlight.js"
-import { type Answered, type Began, closed, discard, failedLate, fetch, type Fetched, type FetchPlan } from "./fetch.js"
+import type { Handle } from "../runtime/flight.js"
+import type { Plan } from "../runtime/singleFlight.js"
+import { type Answered, closed, discard, failedLate, fetch, type Fetched, FetchPlan } from "./fetch.js"
 import * as group from "./group.js"
 import { leased } from "./lease.js"
 import { type CacheRequest, now } from "./request.js"
 import type { Reader } from "./sharedBody.js"
 import { type Access, begin, type Begun, type Found, holds } from "./storageAccess.js"
+import type { Place } from "./store.js"
 
 /** What the handler is asked for, and whether with others. */
 export const planOf = <Res, E, R>(
@@ -28,15 +30,11 @@ export const planOf = <Res, E, R>(
   const { asks, policy, view } = request
   const mayWait = Collapsing.mayWait(view, asks, reason, policy.expiry !== undefined)
   const isAlone = !mayWait || Collapsing.isLast(attempt) || group.isUnshared(request, found.item, now(request))
-  return {
-    request,
-    found,
-    wanted,
+  return new FetchPlan(request, found, wanted, {
     mayKeep: view.method !== "HEAD" && !asks.noStore,
     mayWait,
-    flight: isAlone ? undefined : group.flightOf(request, found.item),
-    begun: undefined
-  }
+    flight: isAlone ? undefined : group.flightOf(request, found.item)
+  })
 }
 
 export interface Arrived<Res, E> {
@@ -45,22 +43,26 @@ export interface Arrived<Res, E> {
   readonly isJoined: boolean
 }
 
+type Run<Res, E, R> = Plan<Fetched<Res, E>, R>["run"]
+
 /** How runs of the handler are shared. */
-export const flightPlan = <Res, E, R>(
-  plan: FetchPlan<Res, E, R>,
-  flight: string,
-  run: (handle: Handle<Fetched<Res, E>>) => Effect.Effect<void, never, R>
-): Plan<Fetched<Res, E>, R> => {
-  const { origin, policy } = plan.request
-  return {
-    key: flight,
-    span: origin.span,
-    asker: origin.asker,
-    deadline: policy.deadline,
-    late: failedLate,
-    untaken: discard,
-    isClientGone: origin.isClientGone,
-    run
+export class FlightPlan<Res, E, R> implements Plan<Fetched<Res, E>, R> {
+  readonly key: string
+  readonly span: Plan<never, never>["span"]
+  readonly asker: Plan<never, never>["asker"]
+  readonly deadline: number
+  readonly late = failedLate
+  readonly untaken = discard
+  readonly isClientGone: Plan<never, never>["isClientGone"]
+  readonly run: Run<Res, E, R>
+
+  constructor({ request: { origin, policy } }: FetchPlan<Res, E, R>, flight: string, run: Run<Res, E, R>) {
+    this.key = flight
+    this.span = origin.span
+    this.asker = origin.asker
+    this.deadline = policy.deadline
+    this.isClientGone = origin.isClientGone
+    this.run = run
   }
 }
 
@@ -119,13 +121,12 @@ const leaveOvertaken = <Res, E, R>(
   flight: string
 ): Effect.Effect<Begun | undefined> => {
   const { singleFlight } = request.runtime
-  const running = () => singleFlight.begunFrom(flight) as Began | undefined
-  const began = running()
-  if (began === undefined) return Exit.succeed(undefined)
-  const { groups, place } = began
+  const running = () => singleFlight.begunFrom(flight) as Place | undefined
+  const place = running()
+  if (place === undefined) return Exit.succeed(undefined)
   const leave = () => {
     // Meanwhile another one may have begun, for who came with this request.
-    if (running()?.place === place) singleFlight.close((other) => other === flight)
+    if (running() === place) singleFlight.close((other) => other === flight)
   }
   if (place.fill === undefined) {
     return step(begin(request, found), (begun) => {
@@ -135,7 +136,7 @@ const leaveOvertaken = <Res, E, R>(
       return Exit.succeed(begun)
     })
   }
-  return step(holds(request, place.fill, groups), (holds) => {
+  return step(holds(request, place.fill, place.groups), (holds) => {
     if (holds !== true) leave()
     return Exit.succeed(undefined)
   })
@@ -149,7 +150,11 @@ export const fetchOnce = <Res, E, R>(plan: FetchPlan<Res, E, R>): Effect.Effect<
   return step(leaveOvertaken(plan, flight), (begun) =>
     Effect.flatMap(
       runtime.singleFlight.join(
-        flightPlan(plan, flight, (handle) => fetchInFlight({ ...plan, begun }, handle)),
+        new FlightPlan(
+          plan,
+          flight,
+          (handle) => fetchInFlight(begun === undefined ? plan : { ...plan, begun }, handle)
+        ),
         policy.maxWaiters
       ),
       (arrival): Effect.Effect<Arrived<Res, E>, never, R> => {

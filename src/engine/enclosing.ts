@@ -7,13 +7,23 @@ import * as CacheGroups from "../protocol/CacheGroups.js"
 import { reference } from "../runtime/effect.js"
 import type { OwnFill, Run } from "./origin.js"
 
-export const newRun = (above: Run, origin: string, ownFill: OwnFill | undefined): Run => ({
-  depth: above.depth + 1,
-  above,
-  origin,
-  personal: new Set(),
-  ownFill
-})
+class RunBeneath implements Run {
+  readonly depth: number
+  readonly above: Run
+  readonly origin: string
+  readonly personal = new Set<string | undefined>()
+  ownFill: OwnFill | undefined
+
+  constructor(above: Run, origin: string, ownFill: OwnFill | undefined) {
+    this.depth = above.depth + 1
+    this.above = above
+    this.origin = origin
+    this.ownFill = ownFill
+  }
+}
+
+export const newRun = (above: Run, origin: string, ownFill: OwnFill | undefined): Run =>
+  new RunBeneath(above, origin, ownFill)
 
 /**
  * The run that this effect is part of. A cache beneath leaves there with what it answered, and the cache above steps aside

@@ -8,7 +8,7 @@ import * as Validation from "../protocol/Validation.js"
 import * as Vary from "../protocol/Vary.js"
 import { step } from "../runtime/effect.js"
 import * as metrics from "../runtime/metrics.js"
-import type { Handle } from "../runtime/singleFlight.js"
+import type { Handle } from "../runtime/flight.js"
 import { ask, type Asked } from "./ask.js"
 import * as Body from "./body.js"
 import * as group from "./group.js"
@@ -18,12 +18,12 @@ import { type CacheRequest, now } from "./request.js"
 import type { SharedBody } from "./sharedBody.js"
 import * as spellings from "./spellings.js"
 import { begin, type Begun, type Found } from "./storageAccess.js"
-import { drop, type Exchange, freshenByHead, judge, type Judged, type Place, store } from "./store.js"
+import { drop, type Exchange, freshenByHead, judge, type Judged, Place, store } from "./store.js"
 import { share } from "./streamedBody.js"
 import * as varyingWarning from "./varyingWarning.js"
 import * as warnings from "./warnings.js"
 
-export interface FetchPlan<Res, E, R> {
+export class FetchPlan<Res, E, R> {
   readonly request: CacheRequest<Res, E, R>
   /** What the request found at first. */
   readonly found: Found
@@ -36,7 +36,21 @@ export interface FetchPlan<Res, E, R> {
   /** Requests with the same key wait for one run; `undefined`: it runs the handler alone. */
   readonly flight: string | undefined
   /** A fill that has begun for it already. */
-  readonly begun: Begun | undefined
+  readonly begun: Begun | undefined = undefined
+
+  constructor(
+    request: CacheRequest<Res, E, R>,
+    found: Found,
+    wanted: Reuse.Request,
+    { flight, mayKeep, mayWait }: Pick<FetchPlan<Res, E, R>, "mayKeep" | "mayWait" | "flight">
+  ) {
+    this.request = request
+    this.found = found
+    this.wanted = wanted
+    this.mayKeep = mayKeep
+    this.mayWait = mayWait
+    this.flight = flight
+  }
 }
 
 export interface Answered<Res> {
@@ -54,6 +68,23 @@ export interface Answered<Res> {
   readonly shared?: SharedBody | undefined
   /** Pulls that stream to its end, and stores it. */
   readonly pump?: Effect.Effect<void> | undefined
+}
+
+class AnsweredAt<Res> implements Answered<Res> {
+  readonly _tag = "Answered"
+  readonly status: number
+  readonly handled: Handled<Res>
+  readonly answer: Answer
+  readonly place: Place
+  readonly judged: Judged | undefined
+
+  constructor({ answer, handled, place, status }: Omit<Answered<Res>, "_tag">, judged?: Judged) {
+    this.status = status
+    this.handled = handled
+    this.answer = answer
+    this.place = place
+    this.judged = judged
+  }
 }
 
 export interface Failed<E> {
@@ -102,13 +133,6 @@ const learn = <Res, E, R>(
 }
 
 const noVary: Vary.Vary = []
-const none: ReadonlyArray<string> = []
-
-/** Where a run began, and the groups of its response as far as they are known. */
-export interface Began {
-  readonly place: Place
-  readonly groups: ReadonlyArray<string>
-}
 
 /**
  * Ends when the handler has answered and what may be stored is stored; a stream is stored by its `pump`. `handle`: of the
@@ -121,21 +145,19 @@ export const fetch = <Res, E, R>(
   const { mayKeep, request, wanted } = plan
   const begun = plan.begun === undefined ? begin(request, plan.found) : Exit.succeed(plan.begun)
   return step(begun, ({ fill, found }): Effect.Effect<Fetched<Res, E>, never, R> => {
-    const requestTime = now(request)
     const { item } = found
-    if (handle !== undefined && item !== undefined && Reuse.decide(item, wanted, requestTime)._tag === "Fresh") {
+    const place = new Place(request, fill, item)
+    if (handle !== undefined && item !== undefined && Reuse.decide(item, wanted, place.since)._tag === "Fresh") {
       return Effect.succeed({ _tag: "Found" })
     }
-    const place = { asked: request, fill, item, since: requestTime, collects: request.runtime.collects }
-    const began = (groups: ReadonlyArray<string>) => handle?.began({ place, groups })
-    began(item?.groups ?? none)
+    handle?.began(place)
     spellings.remember(request)
     return Effect.matchCauseEffect(ask(request, item, mayKeep), {
       onFailure: (cause) => failed(plan, place, cause),
       onSuccess: (asked) =>
         asked.answer.body._tag === "Bytes"
-          ? keep(plan, place, asked, began)
-          : Effect.onInterrupt(keep(plan, place, asked, began), () => Body.discard(asked.own.body))
+          ? keep(plan, place, asked)
+          : Effect.onInterrupt(keep(plan, place, asked), () => Body.discard(asked.own.body))
     })
   })
 }
@@ -157,14 +179,13 @@ const failed = <Res, E, R>(
 const keep = <Res, E, R>(
   plan: FetchPlan<Res, E, R>,
   place: Place,
-  { answer, handled, own }: Asked<Res>,
-  began: (groups: ReadonlyArray<string>) => void
+  { answer, handled, own }: Asked<Res>
 ): Effect.Effect<Answered<Res>> => {
   const { request, wanted } = plan
   const { item } = place
   const { responseTime } = handled
   metrics.ofRoute(routeOf(request)).handlerAnswered(responseTime - place.since)
-  const answered: Answered<Res> = { _tag: "Answered", status: own.status, handled, answer, place }
+  const answered = new AnsweredAt({ status: own.status, handled, answer, place })
   if (handled.isSent) {
     learn(plan, place, undefined, { status: own.status, vary: Vary.inFields(own.fields) }, responseTime)
     return Exit.succeed(answered)
@@ -184,13 +205,13 @@ const keep = <Res, E, R>(
   return step(judge(place, exchange, answer), (judged) => {
     if (handled.isFromBeneath) {
       learn(plan, place, undefined, { status: own.status, vary: Vary.inFields(own.fields) }, responseTime)
-      return Exit.succeed(answeredWith(answered, { ...judged, item: undefined }))
+      return Exit.succeed(new AnsweredAt(answered, { ...judged, item: undefined }))
     }
     learn(plan, place, judged.item, { status: answer.status, vary: Vary.inFields(answer.fields) }, responseTime)
-    if (judged.item !== undefined && judged.item.groups.length > 0) began(judged.item.groups)
+    if (judged.item !== undefined && judged.item.groups.length > 0) place.groups = judged.item.groups
     const warned = warnings.ofAnswer(plan.found, request, route, judged, own)
     const unshare = () => learn(plan, place, undefined, { status: answer.status, vary: noVary }, responseTime)
-    return first(warned, () => stored(plan, place, exchange, { answer, handled, own }, judged, unshare))
+    return first(warned, () => stored(plan, exchange, own, new AnsweredAt(answered, judged), judged, unshare))
   })
 }
 
@@ -198,21 +219,16 @@ const keep = <Res, E, R>(
 const first = <A>(effect: Effect.Effect<void>, next: () => Effect.Effect<A>): Effect.Effect<A> =>
   effect === Effect.void ? next() : Effect.flatMap(effect, next)
 
-const answeredWith = <Res>(
-  { answer, handled, place, status }: Pick<Answered<Res>, "answer" | "handled" | "place" | "status">,
-  judged: Judged
-): Answered<Res> => ({ _tag: "Answered", status, handled, answer, place, judged })
-
 /** Stores what may be stored, and lets the other change what is stored. `unshare` remembers that it can't be shared. */
 const stored = <Res, E, R>(
   { found, request }: FetchPlan<Res, E, R>,
-  place: Place,
   exchange: Exchange,
-  { answer, handled, own }: Asked<Res>,
+  own: Answer,
+  answered: Answered<Res>,
   judged: Judged,
   unshare: () => void
 ): Effect.Effect<Answered<Res>> => {
-  const answered = answeredWith({ status: own.status, handled, answer, place }, judged)
+  const { answer, handled, place } = answered
   const { body } = answer
   const { item } = judged
   if (item === undefined) return notStored(place, exchange, answer, own, answered)
@@ -221,7 +237,7 @@ const stored = <Res, E, R>(
     body._tag === "Stream"
       ? share({ place, exchange, handled, answer, stream: body, item, route, unshare }, answered)
       : step(store(place, item), (detail) =>
-        Exit.succeed(detail === undefined ? answered : answeredWith(answered, { ...judged, detail }))))
+        Exit.succeed(detail === undefined ? answered : new AnsweredAt(answered, { ...judged, detail }))))
 }
 
 /** What may not be stored may make what is stored out of date, or say that it is still current. */

@@ -93,11 +93,10 @@ export interface Answer {
   readonly range?: Range.Extent | undefined
 }
 
-/** What a handler answered, and what it looked at. */
-export interface Handled<Res> {
+/** What a run of the handler came to, and what it looked at. */
+export interface Ran<Res> {
   /** As the handler answered it. */
   readonly response: Res
-  readonly answer: Answer
   /** A cache beneath has answered. */
   readonly isFromBeneath: boolean
   /** The client has it already. */
@@ -109,8 +108,32 @@ export interface Handled<Res> {
   readonly setsPreResponseHandler: boolean
   /** Epoch milliseconds. */
   readonly responseTime: number
+}
+
+/** What a handler answered, as the engine has it. */
+export class Handled<Res> implements Ran<Res> {
+  readonly response: Res
+  readonly isFromBeneath: boolean
+  readonly isSent: boolean
+  readonly said: Run
+  readonly reads: Reads | undefined
+  readonly setsPreResponseHandler: boolean
+  readonly responseTime: number
+  readonly answer: Answer
   /** The request fields that the handler was shown. */
   readonly shown: Fields.Fields
+
+  constructor(ran: Ran<Res>, answer: Answer, shown: Fields.Fields) {
+    this.response = ran.response
+    this.isFromBeneath = ran.isFromBeneath
+    this.isSent = ran.isSent
+    this.said = ran.said
+    this.reads = ran.reads
+    this.setsPreResponseHandler = ran.setsPreResponseHandler
+    this.responseTime = ran.responseTime
+    this.answer = answer
+    this.shown = shown
+  }
 }
 
 /** What a handler answered to a request that passes by. */

@@ -41,6 +41,54 @@ const nobody: Identity = { partition: "", reads: undefined }
 /** The time by the request's clock. Epoch milliseconds. */
 export const now = ({ clock }: Pick<Asked, "clock">): number => millisOf(clock)
 
+/**
+ * What is made for each request and leads to the rest of it is an instance of a class. V8 may make what an object literal makes
+ * in its old generation, where it would keep all that the request has made until the next whole collection of garbage.
+ */
+class Arrived<Res, E, R> implements CacheRequest<Res, E, R> {
+  readonly origin: Origin<Res, E, R>
+  readonly view: View
+  readonly policy: Policy
+  readonly key: CacheKey.CacheKey
+  readonly selection: Vary.Selection
+  readonly asks: CacheControl.RequestDirectives
+  readonly identity = nobody
+  readonly cache: string
+  readonly lookup: Lookup
+  readonly storage: Service
+  readonly runtime: Runtime
+  readonly clock: Clock.Clock
+  readonly waited: Waited = { millis: 0 }
+  readonly above: Run
+
+  constructor(
+    origin: Origin<Res, E, R>,
+    policy: Policy,
+    cache: string,
+    context: Context.Context<never>,
+    clock: Clock.Clock
+  ) {
+    const { view } = origin
+    this.origin = origin
+    this.view = view
+    this.policy = policy
+    this.cache = policy.name ?? cache
+    this.clock = clock
+    this.above = Context.get(context, EnclosingCache)
+    this.key = CacheKey.make(view.target, policy.query)
+    this.selection = {
+      depth: this.above.depth + 1,
+      name: policy.name,
+      version: policy.version,
+      rewritten: view.isRewritten ? CacheKey.narrow(view.url, policy.query) : undefined
+    }
+    this.asks = policy.honorsRequest ? CacheControl.request(view.fields) : CacheControl.noRequestDirectives
+    this.lookup = lookupOf(this.key, nobody, view, this.selection)
+    this.storage = Context.get(context as Context.Context<CacheStorage>, CacheStorage)
+    this.runtime = runtimeOf(this.storage)
+  }
+}
+
 /** `cache`: which cache it is, where it has no name. */
 export const make = <Res, E, R>(
   origin: Origin<Res, E, R>,
@@ -48,34 +96,7 @@ export const make = <Res, E, R>(
   cache: string,
   context: Context.Context<never>,
   clock: Clock.Clock
-): CacheRequest<Res, E, R> => {
-  const { view } = origin
-  const storage = Context.get(context as Context.Context<CacheStorage>, CacheStorage)
-  const above = Context.get(context, EnclosingCache)
-  const key = CacheKey.make(view.target, policy.query)
-  const selection: Vary.Selection = {
-    depth: above.depth + 1,
-    name: policy.name,
-    version: policy.version,
-    rewritten: view.isRewritten ? CacheKey.narrow(view.url, policy.query) : undefined
-  }
-  return {
-    origin,
-    view,
-    policy,
-    key,
-    selection,
-    asks: policy.honorsRequest ? CacheControl.request(view.fields) : CacheControl.noRequestDirectives,
-    identity: nobody,
-    cache: policy.name ?? cache,
-    lookup: lookupOf(key, nobody, view, selection),
-    storage,
-    runtime: runtimeOf(storage),
-    clock,
-    waited: { millis: 0 },
-    above
-  }
-}
+): CacheRequest<Res, E, R> => new Arrived(origin, policy, cache, context, clock)
 
 /** A request as far as a stored response answers it. */
 export interface Answering<Res> extends Asked {

@@ -9,9 +9,9 @@ import * as Validation from "../protocol/Validation.js"
 import * as Vary from "../protocol/Vary.js"
 import { limitReached } from "../runtime/limits.js"
 import { isAhead } from "../runtime/memory.js"
-import type { Handle } from "../runtime/singleFlight.js"
-import { fetchInFlight, flightPlan } from "./collapse.js"
-import type { Fetched, FetchPlan } from "./fetch.js"
+import type { Handle } from "../runtime/flight.js"
+import { fetchInFlight, FlightPlan } from "./collapse.js"
+import { type Fetched, FetchPlan } from "./fetch.js"
 import * as group from "./group.js"
 import * as hiddenErrors from "./hiddenErrors.js"
 import { type CacheRequest, change, now } from "./request.js"
@@ -73,15 +73,8 @@ export const revalidate = <Res, E, R>(
     const begun = now(request)
     const { count, until } = failedRefreshes.get(flight) ?? { count: 0, until: begun }
     if (isAhead(until, begun, longestBackOff)) return Effect.void
-    const plan: FetchPlan<Res, E, R> = {
-      request: onBehalfOfNobody(request, item),
-      found,
-      wanted: Reuse.anybody,
-      mayKeep: true,
-      mayWait: true,
-      flight,
-      begun: undefined
-    }
+    const asked = onBehalfOfNobody(request, item)
+    const plan = new FetchPlan(asked, found, Reuse.anybody, { mayKeep: true, mayWait: true, flight })
     let came: Fetched<Res, E> | undefined
     const run = (handle: Handle<Fetched<Res, E>>) =>
       Effect.suspend(() => {
@@ -93,7 +86,7 @@ export const revalidate = <Res, E, R>(
           return handle.complete(fetched)
         }
         return Effect.ensuring(
-          fetchInFlight(plan, { ...handle, complete }),
+          fetchInFlight(plan, { complete, end: handle.end, began: (from) => handle.began(from) }),
           Effect.suspend(() => {
             if (came === undefined) return Effect.void
             if (came._tag !== "Found" && !isAnswered(came)) return hiddenErrors.tell("refresh", request, came)
@@ -102,7 +95,7 @@ export const revalidate = <Res, E, R>(
           })
         )
       })
-    const own = flightPlan(plan, flight, run)
+    const own = new FlightPlan(plan, flight, run)
     const late = () => came = own.late()
     return Effect.flatMap(
       runtime.singleFlight.startInBackground({ ...own, asker: undefined, late }, maxRevalidations),

@@ -23,8 +23,10 @@ import type { Answer, Handled } from "./origin.js"
 import { type Asked, now } from "./request.js"
 import * as storageAccess from "./storageAccess.js"
 
+const none: ReadonlyArray<string> = []
+
 /** Where a response is kept: the fill that began before the handler was asked, and what was found then. */
-export interface Place {
+export class Place {
   readonly asked: Asked
   readonly fill: Fill | undefined
   readonly item: CacheItem | undefined
@@ -32,6 +34,17 @@ export interface Place {
   readonly since: number
   /** How many collects had begun in this process by then. */
   readonly collects: number
+  /** The groups of the response, as far as they are known. */
+  groups: ReadonlyArray<string>
+
+  constructor(asked: Asked, fill: Fill | undefined, item: CacheItem | undefined) {
+    this.asked = asked
+    this.fill = fill
+    this.item = item
+    this.since = now(asked)
+    this.collects = asked.runtime.collects
+    this.groups = item?.groups ?? none
+  }
 }
 
 export type Exchange =
@@ -76,8 +89,6 @@ const admitsList = ({ key, runtime: { memory } }: Asked, vary: Vary.Vary): boole
 /** Ids are flat texts, a prefix for each process and a count: a UUID of `node:crypto` keeps 479 bytes. */
 const idPrefix = `${randomBytes(12).toString("base64url")}-`
 let ids = 0
-
-const none: ReadonlyArray<string> = []
 
 /**
  * The groups that an answer is of: an answer about what is stored adds to those of that. `undefined` where it can't be
@@ -242,7 +253,7 @@ export const storeForGet = (
   if (!Storability.answersGet(view.method, view.target, answer.status, answer.fields)) return Effect.void
   if (answer.body._tag !== "Bytes") return Effect.void
   const time = now(asked)
-  const place = { asked, fill, item: fill?.item, since: time, collects: asked.runtime.collects }
+  const place = new Place(asked, fill, fill?.item)
   // It passed by: nothing was recorded.
   const exchange = { setsPreResponseHandler: false, reads: undefined, readsLate: false, said, shown }
   const judged = judge(place, { ...exchange, method: "GET", requestTime: time, responseTime: time }, answer)

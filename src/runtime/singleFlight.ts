@@ -22,20 +22,10 @@ import {
   step,
   withFiber
 } from "./effect.js"
-import { arrive, type Flight } from "./flight.js"
+import { arrive, Flight, type Handle, RunOf } from "./flight.js"
 import * as metrics from "./metrics.js"
 import type { Runtime } from "./runtime.js"
 import { isOwn, type Trace } from "./trace.js"
-
-/** What a run does with the flight that it is of. */
-export interface Handle<A> {
-  /** Tells all who wait what it came to. The run may go on, as for the rest of a streamed body. */
-  readonly complete: (value: A) => Effect.Effect<void>
-  /** Nobody joins it any more, and it is interrupted. */
-  readonly end: Effect.Effect<void>
-  /** Says from what the run began: who would join may ask whether that still holds. */
-  readonly began: (from: unknown) => void
-}
 
 export interface Plan<A, R> {
   /** What is asked for; requests with the same key join. */
@@ -170,21 +160,9 @@ export class SingleFlight {
   }
 
   /** Takes the key. What decides that nobody has it and this follow each other at once: a fiber may yield between two steps. */
-  private claim<A, R>({ asker, key, span }: Plan<A, R>, isLed: boolean): Flight<A> {
-    const flight: Flight<A> = {
-      key,
-      waiters: 1,
-      isLed,
-      arrived: undefined,
-      arrival: undefined,
-      completed: undefined,
-      from: undefined,
-      span,
-      asker,
-      fiber: undefined,
-      hold: Effect.void
-    }
-    this.flights.set(key, flight as Flight<unknown>)
+  private claim<A, R>(plan: Plan<A, R>, isLed: boolean): Flight<A> {
+    const flight = new Flight<A>(plan, isLed)
+    this.flights.set(plan.key, flight as Flight<unknown>)
     return flight
   }
 
@@ -213,21 +191,9 @@ export class SingleFlight {
     clock: Clock.Clock,
     caller: Caller
   ): Running<void> {
-    let cancel: (() => void) | undefined
-    const end = Effect.suspend(() => {
-      this.leave(flight)
-      return flight.fiber === undefined ? Exit.void : interruptLater(flight.fiber)
-    })
-    const complete = (value: A) =>
-      Effect.suspend(() => {
-        cancel?.()
-        flight.completed = { value }
-        arrive(flight, Exit.succeed(value))
-        return flight.isLed ? Exit.void : untaken(value, false)
-      })
-    const began = (from: unknown) => void (flight.from = from)
+    const handle = new RunOf(flight, untaken, () => this.leave(flight))
     const { isLed } = flight
-    const { fiber, hold } = this.ground.lend(caller, run({ began, complete, end }), context, {
+    const { fiber, hold } = this.ground.lend(caller, run(handle), context, {
       isAtOnce: isLed,
       isAwaited: isLed
     })
@@ -235,19 +201,22 @@ export class SingleFlight {
     flight.hold = hold
     metrics.flights(1)
     if (flight.completed === undefined && exitOf(fiber) === undefined) {
-      cancel = this.ground.timeouts.after(clock, deadline, () => {
+      handle.cancel = this.ground.timeouts.after(clock, deadline, () => {
         flight.isLed = false
         arrive(flight, Exit.succeed(late()))
-        Effect.runFork(end)
+        Effect.runFork(handle.end)
       })
     }
-    fiber.addObserver((exit) => {
-      cancel?.()
+    const over = (exit: Exit.Exit<void>) => {
+      handle.cancel?.()
       metrics.flights(-1)
       this.leave(flight)
       if (flight.arrived !== undefined) return
       arrive(flight, Exit.isSuccess(exit) ? Exit.die("the flight came to nothing") : Exit.failCause(exit.cause))
-    })
+    }
+    const exit = exitOf(fiber)
+    if (exit === undefined) fiber.addObserver(over)
+    else over(exit)
     return fiber
   }
 

@@ -8,19 +8,31 @@ import { EnclosingCache } from "../engine/enclosing.js"
 import type { Run } from "../engine/origin.js"
 import { currentContext } from "../runtime/effect.js"
 
-interface HandedOver {
+/** The run of a handler to which a request was handed over, and what it is shown. */
+class HandedOver {
   readonly run: Run
   readonly shown: HttpServerRequest
+
+  constructor(run: Run, shown: HttpServerRequest) {
+    this.run = run
+    this.shown = shown
+  }
 }
 
+type Properties = { [name: PropertyKey]: unknown }
+
 /** What is kept with a request: one that stands for another has it from the start. */
-export interface Kept {
+export class Kept {
   /** The runs of handlers to which it was handed over, the latest last. */
-  readonly runs: Array<HandedOver>
-  /** What it has itself; `undefined`: its own properties say by themselves what a run is shown. */
-  readonly own?: { [name: PropertyKey]: unknown } | undefined
+  readonly runs: Array<HandedOver> = []
   /** What it stands for: the cache's own reads are not the handler's. */
-  readonly original?: HttpServerRequest | undefined
+  readonly original: HttpServerRequest | undefined
+  /** What it has itself; `undefined`: its own properties say by themselves what a run is shown. */
+  own: Properties | undefined
+
+  constructor(original: HttpServerRequest | undefined) {
+    this.original = original
+  }
 }
 
 /** It is a property of the request, since an entry in a `WeakMap` costs as much as a look-up. */
@@ -100,15 +112,17 @@ export const takeBack = (request: HttpServerRequest, run: Run): void => {
 /** From now on the request shows `shown` to the run, and is what it is to all others. */
 export const handOver = (request: HttpServerRequest, shown: HttpServerRequest, run: Run): void => {
   const known = keptWith(request)
-  if (known !== undefined) return void known.runs.push({ run, shown })
-  const own: { [name: PropertyKey]: unknown } = {}
+  if (known !== undefined) return void known.runs.push(new HandedOver(run, shown))
+  const own = Object.create(null) as Properties
   // Its interface says nothing of the properties that adapters keep in it.
-  const given = request as unknown as { [name: PropertyKey]: unknown; [kept]: Kept }
+  const given = request as unknown as Properties & { [kept]: Kept }
   for (const name of names) {
     if (!Object.hasOwn(given, name)) continue
     own[name] = given[name]
     Reflect.deleteProperty(given, name)
   }
   Object.setPrototypeOf(given, prototypeOver(Object.getPrototypeOf(given) as object))
-  given[kept] = { runs: [{ run, shown }], own }
+  given[kept] = new Kept(undefined)
+  given[kept].own = own
+  given[kept].runs.push(new HandedOver(run, shown))
 }

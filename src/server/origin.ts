@@ -14,7 +14,8 @@ import * as Stream from "effect/Stream"
 import * as Tracer from "effect/Tracer"
 import * as Body from "../engine/body.js"
 import { EnclosingCache, giveGroups, newRun } from "../engine/enclosing.js"
-import type { Handled, Identity, Origin, Outgoing, OwnFill, Passed, Route, Run, View } from "../engine/origin.js"
+import { Handled, type Ran } from "../engine/origin.js"
+import type { Identity, Origin, Outgoing, OwnFill, Passed, Route, Run, View } from "../engine/origin.js"
 import { groupsOf } from "../policy/checks.js"
 import type { Policy, ServerPolicy } from "../policy/policy.js"
 import * as Answers from "../protocol/Answer.js"
@@ -33,9 +34,6 @@ import * as requests from "./request.js"
 import * as responses from "./response.js"
 
 type Response = HttpServerResponse.HttpServerResponse
-
-/** What a run of the handler came to. */
-type Ran = Omit<Handled<Response>, "answer" | "shown">
 
 /** What a span of a client's is named by. */
 const traceFields = ["traceparent", "b3", "x-b3-traceid", "x-b3-spanid", "x-b3-sampled"]
@@ -128,19 +126,10 @@ export class ServerOrigin<A extends Respondable, E, R> implements Origin<Respons
         onFailure(shown.reads)
         return Effect.failCause(cause)
       },
-      onSuccess: ({ isFromBeneath, isSent, reads, response, responseTime, said, setsPreResponseHandler }) => {
+      onSuccess: (ran) => {
+        const { isFromBeneath, isSent, response, responseTime, said } = ran
         const answer = goingOn(responses.toAnswer(response, this.view.method, policy, responseTime), said)
-        const handled = {
-          response,
-          answer,
-          isFromBeneath,
-          isSent,
-          said,
-          reads,
-          setsPreResponseHandler,
-          responseTime,
-          shown: fields
-        }
+        const handled = new Handled(ran, answer, fields)
         const isDropped = Answers.hasNoContent(response.status) && !isFromBeneath && !isSent
         const done = isDropped ? Body.discard(ServerBody.fromPlatform(response.body, {})) : Effect.void
         const named = isFromBeneath || isSent ? Effect.void : this.nameGroups(response, said)
@@ -156,8 +145,7 @@ export class ServerOrigin<A extends Respondable, E, R> implements Origin<Respons
     ownFill: OwnFill | undefined
   ): Effect.Effect<Passed<Response>, E, R> {
     const { headers: shown, method } = this.request
-    const asItIs = { request: this.request, searchParams: undefined, reads: undefined }
-    return this.run(asItIs, ownFill, [], {
+    return this.run(new recorder.Shown(this.request), ownFill, [], {
       onFailure: (cause) => Effect.andThen(onFailure(cause), Effect.failCause(cause)),
       onSuccess: ({ isFromBeneath, isSent, response, responseTime, said }) => {
         const { body, headers: fields } = response
@@ -189,7 +177,7 @@ export class ServerOrigin<A extends Respondable, E, R> implements Origin<Respons
     shown: recorder.Shown,
     own: OwnFill | undefined,
     targets: ReadonlyArray<string>,
-    { onFailure, onSuccess }: Next<Ran, E, B, E, R>
+    { onFailure, onSuccess }: Next<Ran<Response>, E, B, E, R>
   ): Effect.Effect<B, E, R> {
     return withFiber((context, _, fiber) => {
       const { given, request } = this
@@ -220,7 +208,7 @@ export class ServerOrigin<A extends Respondable, E, R> implements Origin<Respons
           // A body that is still made may read more.
           if (answered.body._tag !== "Stream") takeBack(request, run)
           const isSent = misplaced.isSent(fiber, shown.request)
-          const ran: Ran = {
+          const ran: Ran<Response> = {
             said: run,
             response: responses.annotated(answered, run, targets),
             isFromBeneath: run.answeredWith === answered.body,

@@ -94,11 +94,18 @@ export const recording = <A, E, R>(
     return Effect.map(Effect.exit(read), (exit) => ({ exit, reads }))
   })
 
-export interface Shown {
+/** What a handler is shown. */
+export class Shown {
   readonly request: HttpServerRequest
   /** What a router made of the query, where the handler sees less of it. */
   readonly searchParams: { readonly [name: string]: string | Array<string> } | undefined
   readonly reads: Reads | undefined
+
+  constructor(request: HttpServerRequest, searchParams?: Shown["searchParams"], reads?: Reads) {
+    this.request = request
+    this.searchParams = searchParams
+    this.reads = reads
+  }
 }
 
 const searchParams = (url: string): Shown["searchParams"] => {
@@ -111,11 +118,8 @@ export const show = (request: HttpServerRequest, view: View, fields: Fields.Fiel
   const { cacheControl, expiry, query, unkeyed } = policy
   const reads = expiry === undefined && unkeyed === "ignore" && cacheControl !== "public" ? undefined : new Reads()
   const url = CacheKey.narrow(view.url, query)
-  return {
-    request: shownAs(withFields(request, { url }, fields), view, query, reads),
-    searchParams: url === request.url ? undefined : searchParams(url),
-    reads
-  }
+  const shown = shownAs(withFields(request, { url }, fields), view, query, reads)
+  return new Shown(shown, url === request.url ? undefined : searchParams(url), reads)
 }
 
 /** For a cache above: a handler that is not run has read what selects the response that stands for its answer. */

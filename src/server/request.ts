@@ -11,7 +11,7 @@ import * as CacheKey from "../protocol/CacheKey.js"
 import * as Fields from "../protocol/Fields.js"
 import * as Preconditions from "../protocol/Preconditions.js"
 import * as Vary from "../protocol/Vary.js"
-import { type Kept, kept, keptWith, shownTo } from "./handOver.js"
+import { Kept, kept, keptWith, shownTo } from "./handOver.js"
 import { failedAs, hasAbsoluteUrl, unreadable } from "./platform.js"
 
 const original = (request: HttpServerRequest): HttpServerRequest => keptWith(request)?.original ?? request
@@ -45,30 +45,38 @@ const failingAs = (request: HttpServerRequest, value: unknown): unknown => {
   return Stream.mapError(value as Stream.Stream<unknown, unknown, unknown>, named)
 }
 
-/** The request with properties of its own, which stay when it is modified. */
-const withProperties = (request: HttpServerRequest, own: Properties, standsIn: boolean): HttpServerRequest => {
-  const known: Kept = { runs: [], original: standsIn ? original(request) : undefined }
-  const other: HttpServerRequest = new Proxy(request, {
-    get: (target, name) => {
-      if (name === kept) return known
-      const shown = shownTo(other)
-      if (shown !== undefined) return Reflect.get(shown, name, shown) as unknown
-      if (name === "modify") {
-        return (options: Parameters<HttpServerRequest["modify"]>[0]) =>
-          withProperties(target.modify(options), own, standsIn)
-      }
-      const value = own(name, target) ?? Reflect.get(target, name, target) as unknown
-      if (!failing.has(name)) return value
-      return failingAs(other, typeof value === "function" ? value.bind(target) : value)
-    },
-    getOwnPropertyDescriptor: (target, name) => {
-      const present = Reflect.getOwnPropertyDescriptor(target, name)
-      const value = own(name, target)
-      return present === undefined || value === undefined ? present : { ...present, value }
+/** A request with properties of its own, which stay when it is modified. */
+class Modified implements ProxyHandler<HttpServerRequest> {
+  private readonly own: Properties
+  private readonly known: Kept
+
+  constructor(own: Properties, original: HttpServerRequest | undefined) {
+    this.own = own
+    this.known = new Kept(original)
+  }
+
+  get(target: HttpServerRequest, name: PropertyKey, other: HttpServerRequest): unknown {
+    if (name === kept) return this.known
+    const shown = shownTo(other)
+    if (shown !== undefined) return Reflect.get(shown, name, shown) as unknown
+    if (name === "modify") {
+      return (options: Parameters<HttpServerRequest["modify"]>[0]) =>
+        withProperties(target.modify(options), this.own, this.known.original !== undefined)
     }
-  })
-  return other
+    const value = this.own(name, target) ?? Reflect.get(target, name, target) as unknown
+    if (!failing.has(name)) return value
+    return failingAs(other, typeof value === "function" ? value.bind(target) : value)
+  }
+
+  getOwnPropertyDescriptor(target: HttpServerRequest, name: PropertyKey): PropertyDescriptor | undefined {
+    const present = Reflect.getOwnPropertyDescriptor(target, name)
+    const value = this.own(name, target)
+    return present === undefined || value === undefined ? present : { ...present, value }
+  }
 }
+
+const withProperties = (request: HttpServerRequest, own: Properties, standsIn: boolean): HttpServerRequest =>
+  new Proxy(request, new Modified(own, standsIn ? original(request) : undefined))
 
 /** What a handler is shown; a cache beneath sees the request itself. */
 export const standIn = (request: HttpServerRequest, own: Properties): HttpServerRequest =>
