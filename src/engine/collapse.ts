@@ -43,8 +43,6 @@ export interface Arrived<Res, E> {
   readonly isJoined: boolean
 }
 
-type Run<Res, E, R> = Plan<Fetched<Res, E>, R>["run"]
-
 /** How runs of the handler are shared. */
 export class FlightPlan<Res, E, R> implements Plan<Fetched<Res, E>, R> {
   readonly key: string
@@ -54,9 +52,13 @@ export class FlightPlan<Res, E, R> implements Plan<Fetched<Res, E>, R> {
   readonly late = failedLate
   readonly untaken = discard
   readonly isClientGone: Plan<never, never>["isClientGone"]
-  readonly run: Run<Res, E, R>
+  readonly run: Plan<Fetched<Res, E>, R>["run"]
 
-  constructor({ request: { origin, policy } }: FetchPlan<Res, E, R>, flight: string, run: Run<Res, E, R>) {
+  constructor(
+    { request: { origin, policy } }: FetchPlan<Res, E, R>,
+    flight: string,
+    run: Plan<Fetched<Res, E>, R>["run"]
+  ) {
     this.key = flight
     this.span = origin.span
     this.asker = origin.asker

@@ -45,7 +45,7 @@ export const now = ({ clock }: Pick<Asked, "clock">): number => millisOf(clock)
  * What is made for each request and leads to the rest of it is an instance of a class. V8 may make what an object literal makes
  * in its old generation, where it would keep all that the request has made until the next whole collection of garbage.
  */
-class Arrived<Res, E, R> implements CacheRequest<Res, E, R> {
+class RequestOf<Res, E, R> implements CacheRequest<Res, E, R> {
   readonly origin: Origin<Res, E, R>
   readonly view: View
   readonly policy: Policy
@@ -96,7 +96,7 @@ export const make = <Res, E, R>(
   cache: string,
   context: Context.Context<never>,
   clock: Clock.Clock
-): CacheRequest<Res, E, R> => new Arrived(origin, policy, cache, context, clock)
+): CacheRequest<Res, E, R> => new RequestOf(origin, policy, cache, context, clock)
 
 /** A request as far as a stored response answers it. */
 export interface Answering<Res> extends Asked {
