@@ -56,13 +56,15 @@ export const rulesOf = (
 /** Request fields that this answer is the answer for. */
 export const selectsOf = (
   options: Options,
+  method: string,
   plan: Planned,
   given: Headers.Headers,
   reads: ReadonlySet<string>
 ): Fields => {
   const isOrigin = options.expiry !== undefined || options.sharedExpiry !== undefined
-  // The handler's own `public` outranks what it read.
+  // The handler's own `public` outranks what it read, and what a 304 or a HEAD freshens may say it.
   const isOutranked = options.unkeyed === "refuse" && (options.cacheControl === "public" ||
+    plan.status === 304 || method.toUpperCase() === "HEAD" ||
     /public|s-maxage/i.test(`${plan.fields["cache-control"]} ${plan.fields["cdn-cache-control"]}`))
   const says = (name: string) =>
     isOrigin && reads.has(name) && !reads.has("all") && options.unkeyed !== "ignore" && !isOutranked ||
