@@ -146,7 +146,7 @@ const world = async (plan: Plan, number: number, count: number, tally: Tally): P
         status: plan.status,
         partition: partitionOf(options, by),
         rules: rulesOf(options, by.method, plan, present, reads),
-        selects: selectsOf(options, by.method, plan, present, reads),
+        selects: selectsOf(options, by, answers, plan, present, reads),
         fields: plan.fields,
         madeAt: clock.now
       })

@@ -53,19 +53,25 @@ export const rulesOf = (
   return rules
 }
 
-/** Request fields that this answer is the answer for. */
+const saysShared = (fields: Fields): boolean =>
+  /public|s-maxage/i.test(`${fields["cache-control"]} ${fields["cdn-cache-control"]}`)
+
+/** Request fields that this answer is the answer for. `earlier`: the answers before it. */
 export const selectsOf = (
   options: Options,
-  method: string,
+  by: Sent,
+  earlier: ReadonlyArray<Answer>,
   plan: Planned,
   given: Headers.Headers,
   reads: ReadonlySet<string>
 ): Fields => {
   const isOrigin = options.expiry !== undefined || options.sharedExpiry !== undefined
-  // The handler's own `public` outranks what it read, and what a 304 or a HEAD freshens may say it.
-  const isOutranked = options.unkeyed === "refuse" && (options.cacheControl === "public" ||
-    plan.status === 304 || method.toUpperCase() === "HEAD" ||
-    /public|s-maxage/i.test(`${plan.fields["cache-control"]} ${plan.fields["cdn-cache-control"]}`))
+  // What a 304 freshens keeps the `public` that its own handler has said, unless the 304 says another thing.
+  const keepsShared = plan.status === 304 && plan.fields["cache-control"] === undefined &&
+    earlier.some(({ by: { path }, fields }) => path === by.path && saysShared(fields))
+  // The handler's own `public` outranks what it read.
+  const isOutranked = options.unkeyed === "refuse" &&
+    (options.cacheControl === "public" || saysShared(plan.fields) || keepsShared)
   const says = (name: string) =>
     isOrigin && reads.has(name) && !reads.has("all") && options.unkeyed !== "ignore" && !isOutranked ||
     members(plan.fields["vary"]).includes(name) ||
