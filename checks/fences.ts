@@ -85,7 +85,7 @@ const fences: ReadonlyArray<Broken> = [
   {
     what: "a read before a collect is delivered",
     mutations: [{
-      within: "collecting.isReadable",
+      within: "collecting.deliverPending",
       source: "if (undelivered.isEmpty) return yes",
       mutated: "return yes"
     }]

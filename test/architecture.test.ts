@@ -126,9 +126,9 @@ describe("architecture", () => {
   it("the hub can be held in the head: one function of at most 45 lines, which answers with response and outcome", () => {
     const [whole] = /export const handle = [\s\S]*?\n {2}\}\)\n/.exec(source("engine/handle.ts"))!
     expect(whole.split("\n").length).toBeLessThanOrEqual(46)
-    expect(whole).toContain("Effect.Effect<Answered<Res>, E, R>")
+    expect(whole).toContain("Effect.Effect<Served<Res>, E, R>")
     expect(source("engine/report.ts")).toMatch(
-      /interface Answered<Res> \{\s*readonly response: Res[\s\S]*?readonly outcome:/
+      /interface Served<Res> \{\s*readonly response: Res[\s\S]*?readonly outcome:/
     )
   })
 })

@@ -42,7 +42,7 @@ const tables = [
   ["The way of a miss", 15],
   ["The way of a `PATCH`", 10],
   ["The way of a refresh", 10],
-  ["Where is…", 37],
+  ["Where is…", 43],
   ["What holds across files", 13]
 ] as const
 
@@ -94,7 +94,7 @@ const searches = [
   ["evict", "InMemoryCacheStorage.ts"],
   ["heuristic", "protocol/Freshness.ts"],
   ["entity tag", "protocol/EntityTag.ts"],
-  ["hit-for-miss", "engine/group.ts"],
+  ["hit-for-miss", "engine/alike.ts"],
   ["negative caching", "protocol/Storability.ts"],
   ["surrogate", "CollectableCacheStorage.ts"],
   ["conditional request", "protocol/Preconditions.ts"],

@@ -12,7 +12,7 @@ import type * as CollectableCacheStorage from "../CollectableCacheStorage.js"
 import { type Bypass, bypassOf, pass } from "../engine/bypass.js"
 import { handle } from "../engine/handle.js"
 import * as invalidate from "../engine/invalidate.js"
-import { type Answered, report } from "../engine/report.js"
+import { report, type Served } from "../engine/report.js"
 import * as requests from "../engine/request.js"
 import type { Policy } from "../policy/policy.js"
 import * as Fields from "../protocol/Fields.js"
@@ -71,7 +71,7 @@ const askedOf = <E, R>(
   const own = arrived(HttpClientRequest.setHeaders(given, Fields.merged(fields, given.headers)))
   if (own === undefined) return undefined
   const origin = new ClientOrigin(client, own, clock, mode === "reload")
-  const request = requests.make(origin, client.policy, "", services, clock)
+  const request = requests.make(origin, client.policy, () => "", services, clock)
   return { ...requests.change(request, { asks: { ...request.asks, ...asks }, identity: origin.identity }), origin }
 }
 
@@ -113,12 +113,12 @@ const answered = <E, R>(
   )
 
 /** What an origin has answered has a date: an error without one is the engine's word for a request that was not answered. */
-const isAnswered = ({ outcome, response: { headers, status } }: Answered<Response>): boolean =>
+const isAnswered = ({ outcome, response: { headers, status } }: Served<Response>): boolean =>
   outcome?._tag !== "Forwarded" || outcome.status !== status || headers["date"] !== undefined
 
 const unanswered = (
   request: HttpClientRequest.HttpClientRequest,
-  { response: { status } }: Answered<Response>
+  { response: { status } }: Served<Response>
 ): ClientError =>
   failed(
     request,

@@ -16,10 +16,6 @@ export const digest = (content: Uint8Array | string): string =>
     ? hash("sha256", content, "base64url")
     : createHash("sha256").update(content).digest("base64url")
 
-/** The entity tag of content of this type. */
-export const tagOf = (fields: Fields.Fields, content: Uint8Array, strength: "strong" | "weak"): string =>
-  EntityTag.make(fields, content, strength, digest)
-
 /** Adds the entity tag that the route wants, where the handler has set none. */
 export const addTag = (
   fields: { [name: string]: string },
@@ -28,11 +24,11 @@ export const addTag = (
 ): void => {
   const content = Body.bytesOf(body)
   if (content === undefined || strength === "none" || EntityTag.isIn(fields)) return
-  EntityTag.put(fields, tagOf(fields, content, strength))
+  EntityTag.put(fields, EntityTag.make(fields, content, strength, digest))
 }
 
 /** Adds to the `Vary` of an answer. */
-export const nominate = ({ fields }: Answer, names: Vary.Vary): void => Vary.add(fields, names)
+export const addVary = ({ fields }: Answer, names: Vary.Vary): void => Vary.add(fields, names)
 
 /** How many bytes its content has, as it says itself; `undefined` where only the end will tell. */
 export const lengthOf = ({ fields, status }: Pick<Answer, "fields" | "status">): number | undefined =>

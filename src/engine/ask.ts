@@ -14,11 +14,11 @@ import * as Vary from "../protocol/Vary.js"
 import { catchCause, isInterrupted } from "../runtime/effect.js"
 import * as answers from "./answers.js"
 import * as Body from "./body.js"
-import * as group from "./group.js"
+import * as alike from "./alike.js"
 import type { Answer, Handled } from "./origin.js"
 import type { CacheRequest } from "./request.js"
 
-export interface Asked<Res> {
+export interface HandlerAnswer<Res> {
   readonly handled: Handled<Res>
   /** What the handler answered. */
   readonly own: Answer
@@ -44,7 +44,7 @@ const completed = (item: CacheItem, own: Answer): Answer | undefined => {
 }
 
 /** The response to our question; `undefined` where it answers nothing but the question. */
-const resolved = (item: CacheItem, { answer, own }: Asked<unknown>): Answer | undefined => {
+const resolved = (item: CacheItem, { answer, own }: HandlerAnswer<unknown>): Answer | undefined => {
   const verdict = Validation.resolve(item, own, answer.status, Reuse.isError(own.status))
   if (verdict === "answer") return answer
   if (verdict === "completed") return completed(item, own)
@@ -59,9 +59,9 @@ export const ask = <Res, E, R>(
   request: CacheRequest<Res, E, R>,
   item: CacheItem | undefined,
   mayKeep: boolean
-): Effect.Effect<Asked<Res>, E, R> => {
+): Effect.Effect<HandlerAnswer<Res>, E, R> => {
   const { policy, view } = request
-  const selecting = Vary.union(policy.vary, Vary.union(item?.vary ?? [], group.nominatedOf(request)))
+  const selecting = Vary.union(policy.vary, Vary.union(item?.vary ?? [], alike.nominatedOf(request)))
   const fields = Vary.spelled(mayKeep ? Preconditions.withoutClientCopy(view.fields) : view.fields, selecting)
   const asks = item === undefined || !mayKeep ? undefined : Validation.question(item, view.fields)
   if (item === undefined || asks === undefined) return run(request, item, fields)
@@ -88,21 +88,21 @@ const run = <Res, E, R>(
   request: CacheRequest<Res, E, R>,
   item: CacheItem | undefined,
   fields: Fields.Fields
-): Effect.Effect<Asked<Res>, E, R> => {
+): Effect.Effect<HandlerAnswer<Res>, E, R> => {
   const { origin, policy, view } = request
   return Effect.map(origin.ask(fields, policy, (reads) => learn(request, reads)), (handled) => {
     const own = handled.answer
     if (Reads.addsToVary(policy)) {
       const stored = isAboutStored(view.method, own.status) ? item?.vary ?? [] : []
       const names = Vary.union(Reads.unkeyed(handled.reads, policy), stored)
-      if (names.length > 0) answers.nominate(own, names)
+      if (names.length > 0) answers.addVary(own, names)
     }
     const answer = view.method === "GET" ? answers.asWhole(own, policy.etag) : own
     return { handled, own, answer }
   })
 }
 
-/** Who asks otherwise is not taken for like a request that failed. */
+/** Remembers which fields a run that failed had read: requests with other values of these don't wait for one another. */
 const learn = <Res, E, R>(request: CacheRequest<Res, E, R>, reads: Reads.Reads | undefined): void => {
-  if (Reads.addsToVary(request.policy)) group.nominate(request, Reads.unkeyed(reads, request.policy))
+  if (Reads.addsToVary(request.policy)) alike.nominate(request, Reads.unkeyed(reads, request.policy))
 }

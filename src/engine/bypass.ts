@@ -6,7 +6,7 @@ import * as ClientFields from "../protocol/ClientFields.js"
 import { isInterrupted, step } from "../runtime/effect.js"
 import * as enclosing from "./enclosing.js"
 import type { OwnFill, Passed } from "./origin.js"
-import { type Answered, report, tellStatus } from "./report.js"
+import { report, type Served, tellStatus } from "./report.js"
 import type { CacheRequest } from "./request.js"
 import { begin } from "./storageAccess.js"
 import { storeForGet } from "./store.js"
@@ -19,7 +19,7 @@ export interface Bypass {
 const handled = new Set(["GET", "HEAD", "QUERY"])
 
 const byMethod: Bypass = { reason: "method" }
-const byRoute: Bypass = { reason: "bypass" }
+const byBypass: Bypass = { reason: "bypass" }
 const byField: Bypass = { reason: "bypass", detail: "field" }
 const byContent: Bypass = { reason: "bypass", detail: "body" }
 const bySwitch: Bypass = { reason: "bypass", detail: "disabled" }
@@ -29,7 +29,7 @@ export const bypassOf = <Res, E, R>(
   { origin, policy, view }: CacheRequest<Res, E, R>
 ): Effect.Effect<Bypass | undefined> => {
   if (!handled.has(view.method)) return Exit.succeed(byMethod)
-  if (view.isAmbiguous || view.asksToUpgrade || origin.isBypassed) return Exit.succeed(byRoute)
+  if (view.isAmbiguous || view.asksToUpgrade || origin.isBypassed) return Exit.succeed(byBypass)
   if (view.isUnnormalised) return Exit.succeed(byField)
   if (view.hasBody && view.method !== "QUERY") return Exit.succeed(byContent)
   if (policy.enabled === undefined) return Exit.succeed(undefined)
@@ -40,11 +40,11 @@ export const bypassOf = <Res, E, R>(
   })
 }
 
-/** The handler's response as it is, with a word on why. */
+/** Answers with the handler's response, and says why the cache does not answer. */
 export const pass = <Res, E, R>(
   request: CacheRequest<Res, E, R>,
   bypass: Bypass
-): Effect.Effect<Answered<Res>, E, R> =>
+): Effect.Effect<Served<Res>, E, R> =>
   mayAnswerGet(request) ? passAndStore(request, bypass) : passWith(request, bypass, undefined, () => Effect.void)
 
 const passWith = <Res, E, R>(
@@ -52,7 +52,7 @@ const passWith = <Res, E, R>(
   bypass: Bypass,
   ownFill: OwnFill | undefined,
   keep: (passed: Passed<Res>) => Effect.Effect<unknown>
-): Effect.Effect<Answered<Res>, E, R> => {
+): Effect.Effect<Served<Res>, E, R> => {
   const { above, origin } = request
   const outcome = { _tag: "Forwarded", stored: false, ...bypass } as const
   const passing = origin.pass(
@@ -64,10 +64,10 @@ const passWith = <Res, E, R>(
       ),
     ownFill
   )
-  return Effect.flatMap(passing, (passed): Effect.Effect<Answered<Res>> => {
+  return Effect.flatMap(passing, (passed): Effect.Effect<Served<Res>> => {
     if (passed.isSent) return Exit.succeed({ response: passed.response, outcome: undefined })
     const kept = keep(passed)
-    const answer = (): Answered<Res> => {
+    const answer = (): Served<Res> => {
       if (passed.isFromBeneath) return { response: passed.response, outcome: undefined }
       const own: { [name: string]: string } = {}
       if (bypass.detail === "partition") {
@@ -78,7 +78,7 @@ const passWith = <Res, E, R>(
       tellStatus(own, request, outcome, passed.fields)
       return { response: passed.send(own), outcome }
     }
-    return kept === Effect.void ? Exit.succeed(answer()) : Effect.map(kept, answer)
+    return step(kept, () => Exit.succeed(answer()))
   })
 }
 
@@ -90,11 +90,11 @@ export const mayAnswerGet = <Res, E, R>({ policy, view }: CacheRequest<Res, E, R
   view.method === "POST" && policy.expiry === undefined && !policy.isPartitioned && policy.enabled === undefined &&
   policy.normalising.size === 0
 
-/** The fill begins before the handler runs: of the collects, only those of its own run may lie between. */
+/** The fill begins before the handler runs. A collect overtakes it, unless it is one of the run itself. */
 const passAndStore = <Res, E, R>(
   request: CacheRequest<Res, E, R>,
   bypass: Bypass
-): Effect.Effect<Answered<Res>, E, R> =>
+): Effect.Effect<Served<Res>, E, R> =>
   step(begin(request), ({ fill }) => {
     const own: OwnFill = { storage: request.storage, key: request.key, fill }
     return passWith(

@@ -12,7 +12,7 @@ import { isAhead } from "../runtime/memory.js"
 import type { Handle } from "../runtime/flight.js"
 import type { Plan } from "../runtime/singleFlight.js"
 import { type Answered, closed, discard, failedLate, fetch, type Fetched, FetchPlan } from "./fetch.js"
-import * as group from "./group.js"
+import * as alike from "./alike.js"
 import { leased } from "./lease.js"
 import { type CacheRequest, now } from "./request.js"
 import type { Reader } from "./sharedBody.js"
@@ -29,15 +29,15 @@ export const planOf = <Res, E, R>(
 ): FetchPlan<Res, E, R> => {
   const { asks, policy, view } = request
   const mayWait = Collapsing.mayWait(view, asks, reason, policy.expiry !== undefined)
-  const isAlone = !mayWait || Collapsing.isLast(attempt) || group.isUnshared(request, found.item, now(request))
+  const isAlone = !mayWait || Collapsing.isLast(attempt) || alike.isUnshared(request, found.item, now(request))
   return new FetchPlan(request, found, wanted, {
     mayKeep: view.method !== "HEAD" && !asks.noStore,
     mayWait,
-    flight: isAlone ? undefined : group.flightOf(request, found.item)
+    flight: isAlone ? undefined : alike.flightOf(request, found.item)
   })
 }
 
-export interface Arrived<Res, E> {
+interface Arrived<Res, E> {
   readonly fetched: Fetched<Res, E>
   /** It is what another request's run of the handler came to. */
   readonly isJoined: boolean
@@ -72,7 +72,8 @@ export class FlightPlan<Res, E, R> implements Plan<Fetched<Res, E>, R> {
 export const fetchInFlight = <Res, E, R>(
   plan: FetchPlan<Res, E, R>,
   handle: Handle<Fetched<Res, E>>
-): Effect.Effect<void, never, R> => leased(plan, fetchAndTell(plan, handle), () => handle.complete({ _tag: "Found" }))
+): Effect.Effect<void, never, R> =>
+  leased(plan, fetchAndTell(plan, handle), () => handle.complete({ _tag: "StoredMeanwhile" }))
 
 /** Runs the handler, tells all who wait, and then pulls a streamed body to its end. */
 const fetchAndTell = <Res, E, R>(
@@ -97,7 +98,7 @@ const alone = <Res, E, R>(plan: FetchPlan<Res, E, R>): Effect.Effect<Arrived<Res
       const arrived = { fetched, isJoined: false }
       if (fetched._tag !== "Answered") return Effect.succeed(arrived)
       const untaken = discard(fetched, true)
-      const taken = untaken === Effect.void ? Exit.succeed(arrived) : Effect.as(ifNotSent(untaken), arrived)
+      const taken = step(ifNotSent(untaken), () => Exit.succeed(arrived))
       const { pump, shared } = fetched
       if (shared === undefined || pump === undefined) return taken
       const pumped = Effect.onExit(pump, (exit) => shared.close(exit))
@@ -175,7 +176,7 @@ export const fetchOnce = <Res, E, R>(plan: FetchPlan<Res, E, R>): Effect.Effect<
 }
 
 /** What a request gets of a response that another one fetched. */
-export interface Shared {
+interface Shared {
   readonly item: CacheItem
   /** Its content, where it is a stream. */
   readonly reader: Reader | undefined

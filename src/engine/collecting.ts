@@ -18,7 +18,7 @@ import type { OwnFill } from "./origin.js"
 import { type Asked, now } from "./request.js"
 
 /** Who collects, or reads what may have been. */
-export type Collecting = Pick<Asked, "runtime" | "clock" | "policy">
+type Collecting = Pick<Asked, "runtime" | "clock" | "policy">
 
 export const canCollect = (storage: CacheStorage.Service): storage is CollectableCacheStorage.Service =>
   "collect" in storage
@@ -30,8 +30,11 @@ const noGroups: ReadonlyArray<string> = []
 export const isUndelivered = ({ runtime: { undelivered } }: Collecting, groups: ReadonlyArray<string>): boolean =>
   !undelivered.isEmpty && groups.some((group) => undelivered.has(nameOfGroup(group)))
 
-/** Whether the storage may be asked for the key, or told of an item: not while a collect of one of its names is not delivered. */
-export const isReadable = (
+/**
+ * Delivers the collects of the key and of these groups that the storage has not been told of yet. Answers whether none is left:
+ * until then the storage is neither asked for the key nor told of an item.
+ */
+export const deliverPending = (
   access: Collecting & Pick<Asked, "lookup" | "storage">,
   groups: ReadonlyArray<string> = noGroups
 ): Effect.Effect<boolean> => {

@@ -26,8 +26,8 @@ export const newRun = (above: Run, origin: string, ownFill: OwnFill | undefined)
   new RunBeneath(above, origin, ownFill)
 
 /**
- * The run that this effect is part of. A cache beneath leaves there with what it answered, and the cache above steps aside
- * for it.
+ * The run that this effect is part of. A cache beneath records in it what it has answered, and where that is what the handler
+ * answers, the cache above steps aside.
  */
 export const EnclosingCache = reference("effect-http-cache/EnclosingCache", () => outside())
 

@@ -1,4 +1,4 @@
-/** Says what `handle` would do, by the functions that `handle` calls. It runs, stores and counts nothing. */
+/** Says what `handle` would do, by the functions that `handle` calls. It reads the storage, runs no handler and counts no request. */
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type { CacheItem } from "../CacheItem.js"

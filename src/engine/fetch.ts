@@ -1,4 +1,4 @@
-/** Runs the handler once for every request that waits for it, and stores the response if it may be stored. */
+/** Runs the handler, and stores its response if it may be stored. */
 import type * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -9,9 +9,9 @@ import * as Vary from "../protocol/Vary.js"
 import { step } from "../runtime/effect.js"
 import * as metrics from "../runtime/metrics.js"
 import type { Handle } from "../runtime/flight.js"
-import { ask, type Asked } from "./ask.js"
+import { ask, type HandlerAnswer } from "./ask.js"
 import * as Body from "./body.js"
-import * as group from "./group.js"
+import * as alike from "./alike.js"
 import type { Answer, Handled } from "./origin.js"
 import { routeOf } from "./report.js"
 import { type CacheRequest, now } from "./request.js"
@@ -96,11 +96,10 @@ export interface Failed<E> {
 }
 
 /** What a run of the handler came to. */
-export type Fetched<Res, E> =
-  /** Somebody else has stored it meanwhile. */
-  | { readonly _tag: "Found" }
-  | Answered<Res>
-  | Failed<E>
+export type RunResult<Res, E> = Answered<Res> | Failed<E>
+
+/** What a request that has asked for a run gets: the handler does not run where somebody else has stored a response meanwhile. */
+export type Fetched<Res, E> = RunResult<Res, E> | { readonly _tag: "StoredMeanwhile" }
 
 export const failedLate = (): Failed<never> => ({ _tag: "Failed", status: 504, cause: undefined })
 
@@ -124,11 +123,11 @@ const learn = <Res, E, R>(
   time: number
 ): void => {
   if (!mayWait) return
-  if (answer.vary !== "*" && answer.vary.length > 0) group.nominate(request, judgedItem?.vary ?? answer.vary)
+  if (answer.vary !== "*" && answer.vary.length > 0) alike.nominate(request, judgedItem?.vary ?? answer.vary)
   if (judgedItem !== undefined && Reuse.decide(judgedItem, Reuse.anybody, time)._tag === "Fresh") {
-    group.share(request, place.item)
+    alike.share(request, place.item)
   } else if (!Reuse.isError(answer.status)) {
-    group.unshare(request, place.item, time)
+    alike.unshare(request, place.item, time)
   }
 }
 
@@ -148,7 +147,7 @@ export const fetch = <Res, E, R>(
     const { item } = found
     const place = new Place(request, fill, item)
     if (handle !== undefined && item !== undefined && Reuse.decide(item, wanted, place.since)._tag === "Fresh") {
-      return Effect.succeed({ _tag: "Found" })
+      return Effect.succeed({ _tag: "StoredMeanwhile" })
     }
     handle?.began(place)
     spellings.remember(request)
@@ -179,7 +178,7 @@ const failed = <Res, E, R>(
 const keep = <Res, E, R>(
   plan: FetchPlan<Res, E, R>,
   place: Place,
-  { answer, handled, own }: Asked<Res>
+  { answer, handled, own }: HandlerAnswer<Res>
 ): Effect.Effect<Answered<Res>> => {
   const { request, wanted } = plan
   const { item } = place
@@ -211,15 +210,11 @@ const keep = <Res, E, R>(
     if (judged.item !== undefined && judged.item.groups.length > 0) place.groups = judged.item.groups
     const warned = warnings.ofAnswer(plan.found, request, route, judged, own)
     const unshare = () => learn(plan, place, undefined, { status: answer.status, vary: noVary }, responseTime)
-    return first(warned, () => stored(plan, exchange, own, new AnsweredAt(answered, judged), judged, unshare))
+    return step(warned, () => stored(plan, exchange, own, new AnsweredAt(answered, judged), judged, unshare))
   })
 }
 
-/** Runs an effect first, unless there is nothing to run. */
-const first = <A>(effect: Effect.Effect<void>, next: () => Effect.Effect<A>): Effect.Effect<A> =>
-  effect === Effect.void ? next() : Effect.flatMap(effect, next)
-
-/** Stores what may be stored, and lets the other change what is stored. `unshare` remembers that it can't be shared. */
+/** Stores the item; without one, the answer may drop or freshen what is stored. `unshare` remembers that it can't be shared. */
 const stored = <Res, E, R>(
   { found, request }: FetchPlan<Res, E, R>,
   exchange: Exchange,
@@ -233,7 +228,7 @@ const stored = <Res, E, R>(
   const { item } = judged
   if (item === undefined) return notStored(place, exchange, answer, own, answered)
   const { route } = request.origin
-  return first(varyingWarning.missed(found, request, route, handled.reads), () =>
+  return step(varyingWarning.missed(found, request, route, handled.reads), () =>
     body._tag === "Stream"
       ? share({ place, exchange, handled, answer, stream: body, item, route, unshare }, answered)
       : step(store(place, item), (detail) =>
@@ -255,5 +250,5 @@ const notStored = <Res>(
     : method === "HEAD"
     ? freshenByHead(place, exchange, own)
     : Effect.void
-  return done === Effect.void ? Exit.succeed(answered) : Effect.as(done, answered)
+  return step(done, () => Exit.succeed(answered))
 }

@@ -13,13 +13,13 @@ import * as Range from "../protocol/Range.js"
 import * as Reuse from "../protocol/Reuse.js"
 import { step } from "../runtime/effect.js"
 import { fetchOnce, planOf, sharedBy, storedBy } from "./collapse.js"
-import { discard, type Fetched } from "./fetch.js"
-import * as group from "./group.js"
+import { discard, type RunResult } from "./fetch.js"
+import * as alike from "./alike.js"
 import * as hiddenErrors from "./hiddenErrors.js"
-import type { Answered } from "./report.js"
+import type { Served } from "./report.js"
 import { type Answering, type Asked, type CacheRequest, now } from "./request.js"
 import { respondFailed, respondFetched, respondStored } from "./respond.js"
-import { refreshed, revalidate } from "./revalidate.js"
+import { revalidate, waitForRefresh } from "./revalidate.js"
 import { type Access, type Found, lookup, lookupAgain } from "./storageAccess.js"
 import * as varyingWarning from "./varyingWarning.js"
 
@@ -30,7 +30,7 @@ import * as varyingWarning from "./varyingWarning.js"
 export const handle = <Res, E, R>(
   request: CacheRequest<Res, E, R>,
   attempt: Collapsing.Attempt = { count: 0, since: now(request) }
-): Effect.Effect<Answered<Res>, E, R> => {
+): Effect.Effect<Served<Res>, E, R> => {
   const { collects } = request.runtime
   return step(lookup(request), (found) => {
     const time = now(request)
@@ -45,7 +45,7 @@ export const handle = <Res, E, R>(
     // Run the handler, once for all who wait for the same, and store its response.
     return step(fetchOnce(planOf(request, found, reuse.reason, wanted, attempt)), ({ fetched, isJoined }) => {
       // Another run has stored a response meanwhile: it is looked up.
-      if (fetched._tag === "Found") return again(request, attempt)
+      if (fetched._tag === "StoredMeanwhile") return again(request, attempt)
 
       const outcome = forwarded(reuse.reason, attempt)
       const came = now(request)
@@ -64,7 +64,7 @@ export const handle = <Res, E, R>(
 /**
  * Looks up, in the same step, a stored response that is fresh for a request without conditions and directives. `undefined` means
  * that the request has to go through `handle`, such as where a response varies by a field that the route does not name:
- * `handle` counts those.
+ * `handle` tells `varyingWarning` of such hits.
  */
 export const freshAtOnce = (access: Access): Reuse.Fresh<CacheItem> | undefined => {
   const item = valueOf(lookup(access))?.item
@@ -77,7 +77,7 @@ export const freshAtOnce = (access: Access): Reuse.Fresh<CacheItem> | undefined 
 export const hitAtOnce = <Res>(
   request: Answering<Res>,
   reuse: Reuse.Fresh<CacheItem>
-): Answered<Res> | undefined => valueOf(respondStored(request, reuse.stored, CacheStatus.hit(reuse), now(request)))
+): Served<Res> | undefined => valueOf(respondStored(request, reuse.stored, CacheStatus.hit(reuse), now(request)))
 
 const valueOf = <A>(effect: Effect.Effect<A>): A | undefined =>
   Exit.isExit(effect) && Exit.isSuccess(effect) ? effect.value as A : undefined
@@ -99,7 +99,7 @@ export const wantedOf = (asked: Asked, stored: CacheItem | undefined, time: numb
     forOrigin: Preconditions.isForOrigin(view.fields),
     isHeld: stored === undefined || Range.isHeld(stored, view, time),
     isRepeatable: view.method !== "QUERY",
-    isBackedOff: group.isBackedOff(asked, stored, time)
+    isBackedOff: alike.isBackedOff(asked, stored, time)
   }
 }
 
@@ -110,7 +110,7 @@ const serve = <Res, E, R>(
   reuse: Exclude<Reuse.Reuse<CacheItem>, Reuse.Forward>,
   time: number,
   attempt: Collapsing.Attempt
-): Effect.Effect<Answered<Res>, E, R> => {
+): Effect.Effect<Served<Res>, E, R> => {
   const { stored } = reuse
   if (stored.vary.length > 0) request.origin.countAsRead(stored.vary)
   const outcome = CacheStatus.hit(reuse)
@@ -118,7 +118,7 @@ const serve = <Res, E, R>(
   if (reuse._tag === "Revalidate") {
     const revalidating = revalidate(request, found, stored)
     if (request.policy.refreshWait === 0) return Effect.andThen(revalidating, answered)
-    return step(Effect.andThen(revalidating, refreshed(request, stored)), () => afterRefresh(request, attempt))
+    return step(Effect.andThen(revalidating, waitForRefresh(request, stored)), () => afterRefresh(request, attempt))
   }
   if (stored.vary.length > request.policy.vary.length) {
     return Effect.andThen(varyingWarning.hit(request, stored), answered)
@@ -133,7 +133,7 @@ const serve = <Res, E, R>(
 const afterRefresh = <Res, E, R>(
   request: CacheRequest<Res, E, R>,
   attempt: Collapsing.Attempt
-): Effect.Effect<Answered<Res>, E, R> =>
+): Effect.Effect<Served<Res>, E, R> =>
   step(lookup(request), ({ item }) => {
     const time = now(request)
     const reuse = item === undefined ? undefined : Reuse.decide(item, wantedOf(request, item, time), time)
@@ -145,7 +145,7 @@ const afterRefresh = <Res, E, R>(
   })
 
 /** The answer to `only-if-cached` where nothing stored can be reused (RFC 9111 §5.2.1.7). */
-const onlyIfCached = <Res, E, R>({ origin }: CacheRequest<Res, E, R>): Effect.Effect<Answered<Res>> =>
+const onlyIfCached = <Res, E, R>({ origin }: CacheRequest<Res, E, R>): Effect.Effect<Served<Res>> =>
   Exit.succeed({ response: origin.gatewayTimeout(), outcome: { _tag: "NotCached" } })
 
 const again = <Res, E, R>(request: CacheRequest<Res, E, R>, attempt: Collapsing.Attempt) =>
@@ -156,12 +156,12 @@ const forwarded = (reason: ForwardReason, attempt: Collapsing.Attempt) =>
 
 /**
  * The stored response that may be answered instead of the handler's error. It is looked up again, since it may have been
- * collected since the request found it, when `collects` of this process had begun.
+ * collected since the request found it. `collects`: how many collects this process had begun by then.
  */
 const standInOf = <Res, E, R>(
   request: CacheRequest<Res, E, R>,
   { item }: Found,
-  fetched: Exclude<Fetched<Res, E>, { readonly _tag: "Found" }>,
+  fetched: RunResult<Res, E>,
   wanted: Reuse.Request,
   time: number,
   collects: number
@@ -178,12 +178,12 @@ const standInOf = <Res, E, R>(
 const stand = <Res, E, R>(
   request: CacheRequest<Res, E, R>,
   standIn: CacheItem,
-  fetched: Exclude<Fetched<Res, E>, { readonly _tag: "Found" }>,
+  fetched: RunResult<Res, E>,
   isJoined: boolean,
   outcome: ReturnType<typeof forwarded>,
   time: number
-): Effect.Effect<Answered<Res>> => {
-  group.backOff(request, standIn, time)
+): Effect.Effect<Served<Res>> => {
+  alike.backOff(request, standIn, time)
   return Effect.andThen(
     isJoined ? Effect.void : discard(fetched),
     Effect.suspend(() => respondStored(request, standIn, { ...outcome, status: fetched.status }, time))
@@ -196,11 +196,11 @@ const stand = <Res, E, R>(
  */
 const share = <Res, E, R>(
   request: CacheRequest<Res, E, R>,
-  fetched: Exclude<Fetched<Res, E>, { readonly _tag: "Found" }>,
+  fetched: RunResult<Res, E>,
   outcome: ReturnType<typeof forwarded>,
   attempt: Collapsing.Attempt,
   time: number
-): Effect.Effect<Answered<Res>, E, R> =>
+): Effect.Effect<Served<Res>, E, R> =>
   Effect.gen(function*() {
     const shared = yield* sharedBy(fetched, request, (item) => wantedOf(request, item, time), time)
     if (shared !== undefined) {

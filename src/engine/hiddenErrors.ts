@@ -2,7 +2,7 @@
 import type * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as metrics from "../runtime/metrics.js"
-import type { Fetched } from "./fetch.js"
+import type { RunResult } from "./fetch.js"
 import type { Asked } from "./request.js"
 
 /** What is done instead. */
@@ -18,7 +18,7 @@ interface Trouble {
 }
 
 /** `undefined` where there was none: a body that is too large is no error. */
-const troubleOf = <Res, E>(fetched: Exclude<Fetched<Res, E>, { readonly _tag: "Found" }>): Trouble | undefined => {
+const troubleOf = <Res, E>(fetched: RunResult<Res, E>): Trouble | undefined => {
   const { status } = fetched
   if (fetched._tag === "Failed") {
     const { cause } = fetched
@@ -35,7 +35,7 @@ const told = new WeakSet<object>()
 export const tell = <Res, E>(
   by: keyof typeof instead,
   { key }: Pick<Asked, "key">,
-  fetched: Exclude<Fetched<Res, E>, { readonly _tag: "Found" }>
+  fetched: RunResult<Res, E>
 ): Effect.Effect<void> =>
   Effect.suspend(() => {
     const trouble = troubleOf(fetched)

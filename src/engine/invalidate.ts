@@ -15,7 +15,7 @@ import type { Asked } from "./request.js"
 import * as spellings from "./spellings.js"
 
 /** More to forget, once it is known that something is. */
-export interface More {
+interface More {
   readonly targets: ReadonlyArray<CacheKey.Target>
   readonly groups: ReadonlyArray<string>
 }

@@ -20,14 +20,14 @@ import type { Policy } from "../policy/policy.js"
 export interface View {
   readonly method: string
   /**
-   * The end-to-end fields, without those that `Connection` lists: the host as the key has it, or, where a canonical origin
-   * takes its place there, as the request names it, lower-case and without a default port; preferences in their one spelling;
-   * what the route normalises as it does.
+   * The end-to-end fields, without those that `Connection` lists. Preferences are in their one spelling, and what the route
+   * normalises is normalised. `host` is that of the key. Where a canonical origin takes the place of that in the key, `host` is
+   * what the request names, lower-case and without a default port.
    */
   readonly fields: Fields.Fields
   /** `If-None-Match`, or `""` where there is no condition; `undefined`: there is another one, or it asks for a range. */
   readonly condition: string | undefined
-  /** What the route normalises can't be: `fields` has it as it came. */
+  /** A normaliser of the route has failed: `fields` has what came. */
   readonly isUnnormalised: boolean
   readonly target: CacheKey.Target
   /** What the request says of scheme and host, also where a canonical origin takes the place of that. */
@@ -60,7 +60,7 @@ export interface Run extends Said {
   isUngrouped?: boolean
   /** What caches beneath answered with for one user each: the partitions, `undefined` where none was named. */
   readonly personal: Set<string | undefined>
-  /** That of an unsafe method which may answer for `GET`. */
+  /** The fill of a `POST` whose response may be stored for `GET`. */
   ownFill?: OwnFill | undefined
 }
 
@@ -198,7 +198,7 @@ export interface Origin<Res, E, R> {
   ) => Effect.Effect<Passed<Res>, E, R>
   /** The same request with these fields and no others, from nowhere. */
   readonly forNobody: (fields: Fields.Fields) => Origin<Res, E, R>
-  /** For a cache above: a handler that is not run has read what selects the response that stands for its answer. */
+  /** Records these fields as read, for a cache above: the handler that is not run would have read them. */
   readonly countAsRead: (names: Vary.Vary) => void
   readonly respond: (outgoing: Outgoing) => Res
   /** The answer to `only-if-cached` where nothing can be reused. */
@@ -208,8 +208,8 @@ export interface Origin<Res, E, R> {
   /** The status that a failure is answered with further outside. */
   readonly statusOf: (cause: Cause.Cause<E>) => Effect.Effect<number>
   /**
-   * Gives the response that is made of a failure further outside the fields that `say` makes of its own, unless a cache
-   * beneath has; `report` is run where none has.
+   * Adds the fields that `say` makes to the response that is made of a failure further outside, and runs `report`. A cache
+   * beneath may have done both: then this does nothing.
    */
   readonly tellOfFailure: (
     cause: Cause.Cause<E>,

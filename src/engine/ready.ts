@@ -19,7 +19,7 @@ export interface Ready {
   readonly cookies: SetCookies
   readonly body: Body.Body
   notModified: Fields.Fields | undefined
-  /** It was sent before: a storage that answers with another item each time has none of which that is so. */
+  /** It was sent before. That is never so where the storage makes a new item for each answer. */
   isSentAgain: boolean
 }
 

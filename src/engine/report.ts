@@ -6,7 +6,7 @@ import type { Origin } from "./origin.js"
 import { type Asked, now } from "./request.js"
 
 /** What the cache answers and what it did for it: each log, span and metric is made of the outcome. */
-export interface Answered<Res> {
+export interface Served<Res> {
   readonly response: Res
   /** `undefined` where the response had been sent before the cache saw it, or a cache beneath has told of its own. */
   readonly outcome: CacheStatus.Outcome | CacheStatus.NotCached | undefined
@@ -31,7 +31,7 @@ export interface Reported extends Pick<Asked, "clock" | "key" | "policy" | "runt
 export const routeOf = ({ origin, policy }: Reported): string => origin.pattern ?? policy.name ?? "*"
 
 /** Counts a request that is answered, and tells its span and who looks on. Each binding calls it once for each answer. */
-export const report = (request: Reported, outcome: Answered<unknown>["outcome"]): void => {
+export const report = (request: Reported, outcome: Served<unknown>["outcome"]): void => {
   if (outcome === undefined) return
   metrics.ofRoute(routeOf(request)).answered(outcome)
   const { observer } = request.runtime

@@ -64,7 +64,7 @@ class RequestOf<Res, E, R> implements CacheRequest<Res, E, R> {
   constructor(
     origin: Origin<Res, E, R>,
     policy: Policy,
-    cache: string,
+    cache: () => string,
     context: Context.Context<never>,
     clock: Clock.Clock
   ) {
@@ -72,7 +72,7 @@ class RequestOf<Res, E, R> implements CacheRequest<Res, E, R> {
     this.origin = origin
     this.view = view
     this.policy = policy
-    this.cache = policy.name ?? cache
+    this.cache = policy.name ?? cache()
     this.clock = clock
     this.above = Context.get(context, EnclosingCache)
     this.key = CacheKey.make(view.target, policy.query)
@@ -93,7 +93,7 @@ class RequestOf<Res, E, R> implements CacheRequest<Res, E, R> {
 export const make = <Res, E, R>(
   origin: Origin<Res, E, R>,
   policy: Policy,
-  cache: string,
+  cache: () => string,
   context: Context.Context<never>,
   clock: Clock.Clock
 ): CacheRequest<Res, E, R> => new RequestOf(origin, policy, cache, context, clock)

@@ -8,13 +8,14 @@ import type * as CacheStatus from "../protocol/CacheStatus.js"
 import * as ClientFields from "../protocol/ClientFields.js"
 import * as Fields from "../protocol/Fields.js"
 import * as Freshness from "../protocol/Freshness.js"
+import { step } from "../runtime/effect.js"
 import * as answers from "./answers.js"
 import * as Body from "./body.js"
 import * as enclosing from "./enclosing.js"
-import type { Fetched } from "./fetch.js"
+import type { RunResult } from "./fetch.js"
 import { type Answer, noCookies, type Outgoing } from "./origin.js"
 import { askingOf, keep, keptOf, type Ready, readyOf } from "./ready.js"
-import { type Answered, report, tellStatus } from "./report.js"
+import { report, type Served, tellStatus } from "./report.js"
 import { partOf, several } from "./parts.js"
 import { type Answering, type Asked, type CacheRequest, now } from "./request.js"
 import type { Reader } from "./sharedBody.js"
@@ -27,7 +28,7 @@ export const respondStored = <Res>(
   outcome: CacheStatus.Outcome,
   now: number,
   reader?: Reader
-): Effect.Effect<Answered<Res>> => {
+): Effect.Effect<Served<Res>> => {
   const made = readyOf(request, item)
   request.runtime.observer?.saw(item)
   tellAbove(request, made.told.private, item.groups)
@@ -72,9 +73,9 @@ const unjudged: Judged = { told: { private: true, expires: false }, isPersonal: 
 /** What the handler answered to this request, or failed with. */
 export const respondFetched = <Res, E, R>(
   request: CacheRequest<Res, E, R>,
-  fetched: Exclude<Fetched<Res, E>, { readonly _tag: "Found" }>,
+  fetched: RunResult<Res, E>,
   outcome: CacheStatus.Forwarded
-): Effect.Effect<Answered<Res>, E> => {
+): Effect.Effect<Served<Res>, E> => {
   if (fetched._tag === "Failed") {
     const { cause, status } = fetched
     if (cause === undefined) return Exit.succeed(respondFailed(request, status, outcome))
@@ -125,7 +126,7 @@ export const respondFailed = <Res, E, R>(
   request: CacheRequest<Res, E, R>,
   status: number,
   outcome: CacheStatus.Forwarded
-): Answered<Res> => {
+): Served<Res> => {
   const own: { [name: string]: string } = {}
   const said = { ...outcome, status }
   tellStatus(own, request, said)
@@ -146,7 +147,7 @@ const respondFromBeneath = <Res, E, R>(
   response: Res,
   answer: Answer,
   told: CacheControl.Answer
-): Effect.Effect<Answered<Res>> => {
+): Effect.Effect<Served<Res>> => {
   const { origin, policy, view } = request
   ClientFields.tellPrivate(answer.fields, policy, told)
   const rest = { ...answer, isStored: false, size: undefined, isDivisible: false, isComing: false }
@@ -177,10 +178,10 @@ const sent = <Res>(
   answer: Sent,
   outcome: CacheStatus.Outcome,
   now: number
-): Effect.Effect<Answered<Res>> => {
+): Effect.Effect<Served<Res>> => {
   let closing: Effect.Effect<void> = Effect.void
   const answered = send(request, answer, outcome, now, (close) => closing = close)
-  return closing === Effect.void ? Exit.succeed(answered) : Effect.as(closing, answered)
+  return step(closing, () => Exit.succeed(answered))
 }
 
 /** What the client needs of a response; for `HEAD` no content. `discard` is told what closes a body that is not sent. */
@@ -190,7 +191,7 @@ const send = <Res>(
   outcome: CacheStatus.Outcome,
   now: number,
   discard: (close: Effect.Effect<void>) => void
-): Answered<Res> => {
+): Served<Res> => {
   const { origin, policy, view } = request
   const { cookies, fields, isDivisible, isStored, own, status } = answer
   const breakConnection = () => origin.breakConnection()

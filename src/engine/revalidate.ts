@@ -11,8 +11,8 @@ import { limitReached } from "../runtime/limits.js"
 import { isAhead } from "../runtime/memory.js"
 import type { Handle } from "../runtime/flight.js"
 import { fetchInFlight, FlightPlan } from "./collapse.js"
-import { type Fetched, FetchPlan } from "./fetch.js"
-import * as group from "./group.js"
+import { type Fetched, FetchPlan, type RunResult } from "./fetch.js"
+import * as alike from "./alike.js"
 import * as hiddenErrors from "./hiddenErrors.js"
 import { type CacheRequest, change, now } from "./request.js"
 import type { Found } from "./storageAccess.js"
@@ -27,7 +27,7 @@ const longestBackOff = 60_000
 const onBehalfOfNobody = <Res, E, R>(request: CacheRequest<Res, E, R>, item: CacheItem): CacheRequest<Res, E, R> => {
   const { identity, origin, view } = request
   const identifying = Reads.namesOf(identity.reads, view.fields)
-  const names = Vary.union(item.vary, Vary.union(group.nominatedOf(request), identifying))
+  const names = Vary.union(item.vary, Vary.union(alike.nominatedOf(request), identifying))
   const fields = Validation.fieldsForNobody(view.fields, names, item.partition !== "")
   return change(request, {
     origin: origin.forNobody(fields),
@@ -38,17 +38,17 @@ const onBehalfOfNobody = <Res, E, R>(request: CacheRequest<Res, E, R>, item: Cac
 }
 
 /** An answer that says of the resource what it is now, to its end, or that it is gone. */
-const isAnswered = <Res, E>(fetched: Exclude<Fetched<Res, E>, { readonly _tag: "Found" }>): boolean => {
+const isAnswered = <Res, E>(fetched: RunResult<Res, E>): boolean => {
   if (fetched._tag === "Answered" && fetched.shared?.isWhole === false) return false
   const status = fetched._tag === "Failed" ? fetched.status : fetched.answer.status
   return Validation.saysWhatIs(status)
 }
 
 /** Waits for the revalidation of this item that runs, for as long as the route does, unless too many do. */
-export const refreshed = <Res, E, R>(request: CacheRequest<Res, E, R>, item: CacheItem): Effect.Effect<void> => {
+export const waitForRefresh = <Res, E, R>(request: CacheRequest<Res, E, R>, item: CacheItem): Effect.Effect<void> => {
   const { clock, policy: { maxWaiters, refreshWait }, runtime } = request
   return Effect.flatMap(
-    runtime.singleFlight.watch(group.flightOf(request, item), clock, refreshWait, maxWaiters),
+    runtime.singleFlight.watch(alike.flightOf(request, item), clock, refreshWait, maxWaiters),
     (refused) =>
       refused === undefined
         ? Effect.void
@@ -69,7 +69,7 @@ export const revalidate = <Res, E, R>(
     const { runtime } = request
     const { failedRefreshes } = runtime.memory
     if (runtime.isClosed) return Effect.void
-    const flight = group.flightOf(request, item)
+    const flight = alike.flightOf(request, item)
     const begun = now(request)
     const { count, until } = failedRefreshes.get(flight) ?? { count: 0, until: begun }
     if (isAhead(until, begun, longestBackOff)) return Effect.void
@@ -89,7 +89,7 @@ export const revalidate = <Res, E, R>(
           fetchInFlight(plan, { complete, end: handle.end, began: (from) => handle.began(from) }),
           Effect.suspend(() => {
             if (came === undefined) return Effect.void
-            if (came._tag !== "Found" && !isAnswered(came)) return hiddenErrors.tell("refresh", request, came)
+            if (came._tag !== "StoredMeanwhile" && !isAnswered(came)) return hiddenErrors.tell("refresh", request, came)
             failedRefreshes.delete(flight)
             return Effect.void
           })
@@ -99,8 +99,8 @@ export const revalidate = <Res, E, R>(
     const late = () => came = own.late()
     return Effect.flatMap(
       runtime.singleFlight.startInBackground({ ...own, asker: undefined, late }, maxRevalidations),
-      (started) =>
-        started === "full"
+      (refused) =>
+        refused === "full"
           ? limitReached(runtime, "refreshes", "and stale responses are refreshed later")
           : Effect.void
     )

@@ -7,7 +7,7 @@ import * as Option from "effect/Option"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { deferred, end, ended, forkChild, interruptLater, isInterruptedOnly, streamOf } from "../runtime/effect.js"
-import type { Holding } from "../runtime/heldBytes.js"
+import type { HeldBody } from "../runtime/heldBytes.js"
 import { limitReached } from "../runtime/limits.js"
 import type { Runtime } from "../runtime/runtime.js"
 import * as Body from "./body.js"
@@ -34,7 +34,7 @@ export interface Reader {
 /** Milliseconds that a source may pause, and that readers may keep it or other readers waiting. */
 const patience = 30_000
 
-export interface Options {
+interface Options {
   readonly runtime: Runtime
   /** Bytes; a longer body is not stored. */
   readonly limit: number
@@ -43,7 +43,7 @@ export interface Options {
   readonly onTooLarge: Effect.Effect<unknown>
 }
 
-export class SharedBody implements Holding {
+export class SharedBody implements HeldBody {
   /** The place of the request that started it. */
   readonly first: Reader
   /** Ends the fiber that pulls it, from outside of that. */
@@ -110,7 +110,7 @@ export class SharedBody implements Holding {
   }
 
   /**
-   * At the pace of the source while the body may be stored, then at that of the slowest reader. Its readers see the end
+   * Pulls as fast as the source while the body may be stored, and then as fast as the slowest reader. Its readers see the end
    * when `atEnd` has run. What nobody has begun to read when `deadline` (milliseconds) is over is given up, and so is a
    * source that pauses for too long.
    */
@@ -267,7 +267,7 @@ export class SharedBody implements Holding {
     })
   }
 
-  /** Before there is a reader it is held whole. */
+  /** Drops what every reader has taken, once the body can't be stored any more. A body without a reader is held whole. */
   private trim(): void {
     if (this.isWhole || this.readers.size === 0) return
     const slowest = Math.min(...this.positions.readers)
@@ -280,7 +280,7 @@ export class SharedBody implements Holding {
 
   private hold(bytes: number): void {
     this.bytes += bytes
-    this.options.runtime.heldBytes.grow(this, bytes)
+    this.options.runtime.heldBytes.change(this, bytes)
   }
 
   /** After its end it is there for who still reads it. */

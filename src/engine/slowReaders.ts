@@ -9,7 +9,7 @@ interface Positions {
 
 const slowestOf = ({ readers }: Positions): number => Math.min(...readers)
 
-/** A reader that keeps no other waiting may take its time, chunk by chunk; else it has to take all that was held. */
+/** Only a reader that keeps others waiting has to catch up, with all the chunks that were held when that began. */
 export class HoldUp {
   private since = 0
   private slowest = 0

@@ -10,7 +10,7 @@ import type * as CacheStorage from "../CacheStorage.js"
 import type { Detail } from "../protocol/CacheStatus.js"
 import { errorOf, step } from "../runtime/effect.js"
 import { call, type Waited } from "../runtime/storageCall.js"
-import { canCollect, isReadable, isUndelivered } from "./collecting.js"
+import { canCollect, deliverPending, isUndelivered } from "./collecting.js"
 import type { Asked } from "./request.js"
 
 /** What a request finds, or why it finds nothing. */
@@ -20,7 +20,7 @@ export type Found =
     readonly item: undefined
     readonly reason: ForwardReason
     /** The cache at this URI that has kept what is there. */
-    readonly anothers?: string
+    readonly keptBy?: string
     /** The storage has failed, or is left alone since it did. */
     readonly isUnread?: boolean
   }
@@ -75,11 +75,11 @@ const ownOf = (access: Access, item: CacheItem, delivered: number): Found =>
     ? notFound
     : accepts(access, item)
     ? { item }
-    : { item: undefined, reason: "vary-miss", anothers: item.cache }
+    : { item: undefined, reason: "vary-miss", keptBy: item.cache }
 
 /** What is there for the request. A storage in memory answers in the same step. */
 export const lookup = (access: Access): Effect.Effect<Found> =>
-  step(isReadable(access), (isReadable) => isReadable ? read(access) : Exit.succeed(unread))
+  step(deliverPending(access), (isReadable) => isReadable ? read(access) : Exit.succeed(unread))
 
 const read = (access: Access): Effect.Effect<Found> => {
   const { lookup, runtime: { undelivered: { delivered } }, storage } = access
@@ -118,7 +118,7 @@ export interface Begun {
 /** `before`: what was found a moment ago. A storage that could not be read then is not asked again. */
 export const begin = (access: Access, before: Found = notFound): Effect.Effect<Begun> =>
   step(
-    before.isUnread === true ? Exit.succeed(false) : isReadable(access),
+    before.isUnread === true ? Exit.succeed(false) : deliverPending(access),
     (isReadable) => isReadable ? beginNow(access) : Exit.succeed(unreadable)
   )
 
@@ -146,7 +146,7 @@ const begunOf = (access: Access, fill: CacheStorage.Fill | undefined, delivered:
  * this process has collected since: `collects` had begun by then.
  */
 export const lookupAgain = (access: Access, found: CacheItem, collects: number): Effect.Effect<CacheItem | undefined> =>
-  step(isReadable(access, found.groups), (isReadable) =>
+  step(deliverPending(access, found.groups), (isReadable) =>
     isReadable
       ? step(beginNow(access), ({ fill, found: { item } }) => {
         const isCurrent = access.runtime.collects === collects
@@ -164,7 +164,7 @@ export const store = (
   if (fill === undefined) return Exit.succeed("storage")
   const { lookup: { key }, runtime, storage } = access
   if (since <= runtime.undelivered.distrustedUntil) return Exit.succeed("not-kept")
-  return step(isReadable(access, item?.groups), (isReadable) =>
+  return step(deliverPending(access, item?.groups), (isReadable) =>
     isReadable
       ? step(
         call(callOf(access, "set", key), () => storage.set(item, fill)),

@@ -18,7 +18,7 @@ import { limitReached } from "../runtime/limits.js"
 import * as answers from "./answers.js"
 import * as Body from "./body.js"
 import { isPersonal } from "./enclosing.js"
-import * as group from "./group.js"
+import * as alike from "./alike.js"
 import type { Answer, Handled } from "./origin.js"
 import { type Asked, now } from "./request.js"
 import * as storageAccess from "./storageAccess.js"
@@ -76,7 +76,7 @@ export interface Judged {
  */
 const maxFieldLists = 8
 
-/** Whether it is one of the first lists of fields that responses of the URI were read by. */
+/** Whether this `Vary` is one of the first eight that responses of the URI had. */
 const admitsList = ({ key, runtime: { memory } }: Asked, vary: Vary.Vary): boolean => {
   const seen = memory.fieldLists.get(key) ?? []
   const list = JSON.stringify(vary)
@@ -169,11 +169,11 @@ const judgeWith = (place: Place, exchange: Exchange, answer: Answer, chance: num
   }
   if (!Vary.isSpelled(exchange.shown, kept.vary)) {
     // The next handler is shown the one spelling.
-    group.nominate(asked, kept.vary)
+    alike.nominate(asked, kept.vary)
     return Exit.succeed(refused("spelling", []))
   }
   // Another user of the same browser is not shown it (RFC 9111 §4.1).
-  if (partition !== "") answers.nominate(answer, [...exchange.reads?.credentials ?? []])
+  if (partition !== "") answers.addVary(answer, [...exchange.reads?.credentials ?? []])
   return Exit.succeed({
     told,
     isPersonal: isForOne,

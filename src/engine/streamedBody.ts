@@ -11,7 +11,7 @@ import { SharedBody } from "./sharedBody.js"
 import { drop, type Exchange, groupsOf, judge, type Place, store, tooLarge } from "./store.js"
 import * as warnings from "./warnings.js"
 
-export interface Streamed {
+interface StreamedAnswer {
   readonly place: Place
   readonly exchange: Exchange
   readonly handled: Handled<unknown>
@@ -25,7 +25,7 @@ export interface Streamed {
 }
 
 /** The answer with a body that many may read, and with what pulls it to its end. */
-export const share = <Res>(streamed: Streamed, answered: Answered<Res>): Effect.Effect<Answered<Res>> =>
+export const share = <Res>(streamed: StreamedAnswer, answered: Answered<Res>): Effect.Effect<Answered<Res>> =>
   Effect.sync(() => {
     const { answer, place: { asked: { policy, runtime } } } = streamed
     const length = answers.lengthOf(answer)
@@ -39,7 +39,7 @@ export const share = <Res>(streamed: Streamed, answered: Answered<Res>): Effect.
   })
 
 const pump = (
-  { answer, exchange, handled, item, place, route, stream, unshare }: Streamed,
+  { answer, exchange, handled, item, place, route, stream, unshare }: StreamedAnswer,
   shared: SharedBody,
   length: number | undefined
 ): Effect.Effect<void> => {

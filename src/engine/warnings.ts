@@ -57,8 +57,8 @@ const once = (route: object, reason: Reason, sentence: string): Effect.Effect<vo
 
 /** Two caches without a name answer for one URI: each drops what the other has kept. */
 const ofAnother = (found: Found, { cache, key }: Asked, route: object): Effect.Effect<void> => {
-  if (found.item !== undefined || found.anothers === undefined) return Effect.void
-  if (found.anothers === cache || !isOfThisProcess(found.anothers)) return Effect.void
+  if (found.item !== undefined || found.keptBy === undefined) return Effect.void
+  if (found.keptBy === cache || !isOfThisProcess(found.keptBy)) return Effect.void
   return once(
     route,
     "name",

@@ -88,7 +88,10 @@ const errors = new Set([500, 502, 503, 504])
 
 export const isError = (status: number): boolean => errors.has(status)
 
-/** May I answer with what is stale, now that the handler has failed? (stale-if-error, RFC 9111 §4.2.4, RFC 5861 §4) */
+/**
+ * May I answer with what is stale, now that the handler has failed? (stale-if-error, RFC 9111 §4.2.4, RFC 5861 §4) What says
+ * `must-revalidate` was stored with a `staleIfErrorUntil` of 0.
+ */
 export const insteadOfError = (stored: Terms, status: number, request: Request, now: number): boolean =>
   isError(status) && now < stored.staleIfErrorUntil && !Freshness.isFromAhead(stored, now) &&
   !request.noCache && !request.forOrigin && request.isHeld

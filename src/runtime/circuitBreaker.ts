@@ -1,6 +1,6 @@
 /**
- * The circuit breaker: leaves a method of a storage that fails alone for a while, the one key for which it fails, or every key
- * where it fails for several. Then one call tries it again.
+ * The circuit breaker: a method of a storage that has failed is not called for a while, for the one key for which it has failed,
+ * or for all keys once it has failed for several. Then one call tries it again.
  */
 import { LRUCache } from "lru-cache"
 import { isAhead } from "./memory.js"
@@ -26,7 +26,7 @@ interface Failing {
 export class CircuitBreaker {
   /** Since the last call that did not fail. */
   private failures = 0
-  /** The keys that they were for: of one that fails nothing follows for the others. Two are enough to know. */
+  /** The keys that they were for, two at most: a failure for one key says nothing of the others. */
   private readonly failed = new Set<string>()
   /** Epoch milliseconds. */
   private leftAloneUntil = 0

@@ -210,7 +210,7 @@ export const fork = <A, E, R>(
 /** Seconds of the machine's own clock: with a `TestClock` a layer would never close that a reader keeps waiting. */
 const patience = Effect.withClock(Effect.sleep("5 seconds"), Clock.make())
 
-/** Who waits for it and is interrupted leaves behind what can't be. */
+/** Whoever waits for it can be interrupted at once, while the effect goes on where it can't be. */
 export const disconnected = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
   Effect.disconnect(effect)
 

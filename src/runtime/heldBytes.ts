@@ -3,9 +3,9 @@
 /** Of what is held, the oldest bodies may take one half, and what could not be stored any more the other. Bytes. */
 const half = 32 * 1024 * 1024
 
-export interface Holding {
+export interface HeldBody {
   readonly bytes: number
-  /** It has ended, and goes on for who still reads it: drops it where nobody has taken any of it for long. */
+  /** Drops a body that has ended, once none of its readers has taken any of it for long. */
   readonly expire: (now: number) => void
 }
 
@@ -13,20 +13,20 @@ export class HeldBytes {
   /** What all hold. Bytes. */
   total = 0
   /** The oldest first. */
-  private readonly holdings = new Set<Holding>()
+  private readonly holdings = new Set<HeldBody>()
 
-  add(holding: Holding): void {
+  add(holding: HeldBody): void {
     if (this.holdings.has(holding)) return
     this.holdings.add(holding)
     this.total += holding.bytes
   }
 
-  remove(holding: Holding): void {
+  remove(holding: HeldBody): void {
     if (this.holdings.delete(holding)) this.total -= holding.bytes
   }
 
-  /** It holds so many bytes more. */
-  grow(holding: Holding, bytes: number): void {
+  /** It holds so many bytes more, or fewer where `bytes` is negative. */
+  change(holding: HeldBody, bytes: number): void {
     if (this.holdings.has(holding)) this.total += bytes
   }
 
@@ -36,7 +36,7 @@ export class HeldBytes {
   }
 
   /** Whether it may grow: the oldest go on to their end, so that they can be stored. */
-  mayGrow(holding: Holding, limit: number, now: number): boolean {
+  mayGrow(holding: HeldBody, limit: number, now: number): boolean {
     if (!this.isCrowded(limit)) return true
     for (const other of this.holdings) other.expire(now)
     let older = 0

@@ -11,7 +11,7 @@ const table = <Note extends {}>(lengthOf: (note: Note) => number = () => 0) =>
     sizeCalculation: (note, about) => overhead + 2 * (about.length + lengthOf(note))
   })
 
-export interface Failures {
+interface Failures {
   /** In a row. */
   readonly count: number
   /** Epoch milliseconds. */
@@ -21,13 +21,13 @@ export interface Failures {
 export class Memory {
   /** By key and partition: the fields that responses nominated. */
   readonly nominated = table<Vary>((names) => names.join().length)
-  /** By group of requests: until when they don't wait for each other. Epoch milliseconds. */
+  /** By kind of request: until when they don't wait for each other. Epoch milliseconds. */
   readonly unsharedUntil = table<number>()
   /** By flight: how often a refresh has failed, and when the next may begin. */
   readonly failedRefreshes = table<Failures>()
   /** By flight: until when the handler is not asked, since it has failed. Epoch milliseconds. */
   readonly failedUntil = table<number>()
-  /** By key: the lists of fields that responses were read by. */
+  /** By key: the different `Vary` of its responses. */
   readonly fieldLists = table<ReadonlyArray<string>>((lists) => lists.join().length)
   /** By lenient key: other keys that the same route may answer. */
   readonly spellings = table<ReadonlyArray<string>>((keys) => keys.join().length)

@@ -14,13 +14,13 @@ import { Timeouts } from "./timeouts.js"
 import type { Soft } from "../protocol/Reuse.js"
 import { UndeliveredCollects } from "./undeliveredCollects.js"
 
-export interface Lent<A, E> {
+interface Lent<A, E> {
   readonly fiber: Running<A, E>
   readonly hold: Effect.Effect<void>
 }
 
 /** How a fiber of the storage is started. */
-export interface Start {
+interface Start {
   /** It runs to where it first waits before the caller goes on. */
   readonly isAtOnce: boolean
   /** Somebody waits for it: whoever closes the storage lets it end, within a bound. */
@@ -66,7 +66,7 @@ const started = <A, E, R>(
 }
 
 export class Runtime {
-  /** One for each method: a storage that is full can still be read, and leases are another service. */
+  /** `begin` and `holds` go by that of `get`. A storage that is full can still be read, and leases are another service. */
   readonly breakers = {
     get: new CircuitBreaker(),
     set: new CircuitBreaker(),

@@ -43,25 +43,22 @@ export interface Plan<A, R> {
   /** Milliseconds, after which the run is interrupted, and comes to `late`. */
   readonly deadline: number
   readonly late: () => A
-  /** Whether a request that was interrupted so was left by its client. What a client that leaves ends, `wait` decides. */
+  /** Whether a request that was interrupted so was left by its client. */
   readonly isClientGone: (cause: Cause.Cause<unknown>) => boolean
 }
 
-export interface Arrival<A> {
+interface Arrival<A> {
   /** A failure is an interruption: the storage's layer has closed. */
   readonly exit: Exit.Exit<A>
   /** It waited for the flight of another request. */
   readonly isJoined: boolean
 }
 
-/** A limit on flights or on their waiters is reached: the request runs by itself. */
-export type Refused = "flights" | "waiters" | "own"
-
-/** What became of a flight in the background. */
-export type Started = "started" | "running" | "full"
+/** The request runs by itself: a limit on flights or on their waiters is reached, or it is part of the flight's own run. */
+type Refused = "flights" | "waiters" | "own"
 
 /** Where flights get their fibers and timers. */
-export type Ground = Pick<Runtime, "lend" | "timeouts">
+type Ground = Pick<Runtime, "lend" | "timeouts">
 
 const maxFlights = 10_000
 
@@ -139,13 +136,13 @@ export class SingleFlight {
   }
 
   /**
-   * Starts a flight in the background, unless one of this key is running or `most` are in the background. It ends at its
-   * deadline or when the storage's layer closes.
+   * Starts a flight in the background, unless one of this key is running or `most` are in the background: then it answers
+   * `"full"`. The flight ends at its deadline or when the storage's layer closes.
    */
-  startInBackground<A, R>(plan: Plan<A, R>, most: number): Effect.Effect<Started, never, R> {
+  startInBackground<A, R>(plan: Plan<A, R>, most: number): Effect.Effect<"full" | undefined, never, R> {
     return Effect.uninterruptible(
-      withFiber((context: Context.Context<R>, clock, caller): Effect.Effect<Started, never, R> => {
-        if (this.flights.has(plan.key)) return Exit.succeed("running")
+      withFiber((context: Context.Context<R>, clock, caller): Effect.Effect<"full" | undefined, never, R> => {
+        if (this.flights.has(plan.key)) return Exit.succeed(undefined)
         if (this.background >= most) return Exit.succeed("full")
         this.background++
         metrics.refreshes(1)
@@ -154,7 +151,7 @@ export class SingleFlight {
           this.background--
           metrics.refreshes(-1)
         })
-        return Effect.as(flight.hold, "started" as const)
+        return Effect.as(flight.hold, undefined)
       })
     )
   }

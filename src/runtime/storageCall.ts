@@ -107,8 +107,8 @@ const waiting = <A, E>(
 
 /**
  * `undefined` when it failed, is not waited for any more, or is not made since others have failed. What has ended already, as
- * an `Exit` has, is answered in the same step. While others have failed lately nothing is done before the effect runs: who
- * only looks whether there is an answer at once is not the one who tries the storage again.
+ * an `Exit` has, is answered in the same step. While calls have failed lately, the circuit breaker is asked when the effect
+ * runs: a lane, which only looks whether the effect has ended already, takes nobody's turn to try the storage again.
  */
 export const call = <A extends {}>(
   made: Call,

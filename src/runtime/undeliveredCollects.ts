@@ -6,7 +6,7 @@ const maxNames = 10_000
 /** How long after undelivered collects were tried they are tried again. */
 export const retryAfter = "1 second"
 
-/** The storage is told of a collect of an earlier request: it is no part of what the present one does, as a transaction. */
+/** Is true while an earlier request's collect is delivered, which must not join the present request's transaction. */
 export const IsDelivery = reference("effect-http-cache/IsDelivery", () => false)
 
 export class UndeliveredCollects {
@@ -14,7 +14,7 @@ export class UndeliveredCollects {
   private readonly byName = new Map<string, number>()
   private readonly delivering = new Set<string>()
   private count = 0
-  /** How many could be delivered in the end. What a storage was asked for before may be of such a collect. */
+  /** How many have been delivered late. What the storage was asked for before that, it may have answered with something collected. */
   delivered = 0
   /** A fiber of the storage delivers them beside the requests. */
   isDelivering = false

@@ -13,7 +13,7 @@ import { bypassOf, pass } from "../engine/bypass.js"
 import { callSite } from "../engine/callSite.js"
 import * as invalidate from "../engine/invalidate.js"
 import { resolve } from "../engine/operations.js"
-import { type Answered, report } from "../engine/report.js"
+import { report, type Served } from "../engine/report.js"
 import * as requests from "../engine/request.js"
 import { groupsOf } from "../policy/checks.js"
 import type { Policies } from "../policy/policy.js"
@@ -31,7 +31,7 @@ type Response = HttpServerResponse.HttpServerResponse
 type Request<E, R> = requests.CacheRequest<Response, E, R>
 
 /** The platform puts the cache around a handler, and no caller of the program's does: only where it was made is a place. */
-export interface Place {
+export interface MadeAt {
   readonly made: () => string
   readonly isPlaced: boolean
 }
@@ -39,7 +39,7 @@ export interface Place {
 /** A cache around a handler. */
 export const cached = <RP>(
   policies: Policies<RP>,
-  { isPlaced, made }: Place = { made: callSite(policies), isPlaced: false }
+  { isPlaced, made }: MadeAt = { made: callSite(policies), isPlaced: false }
 ) =>
 <A extends Respondable, E, R>(
   handler: Effect.Effect<A, E, R>
@@ -77,11 +77,11 @@ const arrived = <A extends Respondable, E, R>(
   const request = Context.unsafeGet(context, HttpServerRequest)
   const policy = policies(Context.get(context, Defaults))
   const origin = new ServerOrigin<A, E, R>(handler, request, policy, context, clock, undefined, given)
-  return requests.make(origin, policy, policy.name ?? cache(), context, clock)
+  return requests.make(origin, policy, cache, context, clock)
 }
 
 /** Answers the request, once it is known what it asks by and for whom. */
-const identified = <E, R>(request: Request<E, R>, way: Way): Effect.Effect<Answered<Response>, E, R> => {
+const identified = <E, R>(request: Request<E, R>, way: Way): Effect.Effect<Served<Response>, E, R> => {
   if (request.view.method === "QUERY") {
     return Effect.flatMap(request.origin.readContent, (read) =>
       read === undefined
@@ -97,7 +97,7 @@ const identified = <E, R>(request: Request<E, R>, way: Way): Effect.Effect<Answe
   return request.policy.isPartitioned ? forWhom(request, way) : way.handle(request)
 }
 
-const forWhom = <E, R>(request: Request<E, R>, way: Way): Effect.Effect<Answered<Response>, E, R> =>
+const forWhom = <E, R>(request: Request<E, R>, way: Way): Effect.Effect<Served<Response>, E, R> =>
   Effect.flatMap(request.origin.identify, (identity) =>
     identity === undefined
       ? way.pass(request, { reason: "bypass", detail: "partition" })

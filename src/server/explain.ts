@@ -11,7 +11,7 @@ import type * as Scope from "effect/Scope"
 import { Defaults } from "../CachePolicy.js"
 import { ofNoRun } from "../engine/enclosing.js"
 import { explain as explained, explainPassing, type Explanation } from "../engine/explain.js"
-import type { Answered } from "../engine/report.js"
+import type { Served } from "../engine/report.js"
 import * as Explaining from "../protocol/Explaining.js"
 import { catchCause, withFiber } from "../runtime/effect.js"
 import { type App, preResponseHandlerOf, setPreResponseHandler } from "./platform.js"
@@ -21,7 +21,7 @@ type Response = HttpServerResponse.HttpServerResponse
 
 /** The way of a request that is explained: `tell` is given what the first cache says. */
 const onPaper = (tell: (explanation: Explanation) => void): Way => {
-  const told = (explanation: Explanation): Answered<Response> => {
+  const told = (explanation: Explanation): Served<Response> => {
     tell(explanation)
     return { response: HttpServerResponse.empty(), outcome: undefined }
   }
@@ -31,7 +31,7 @@ const onPaper = (tell: (explanation: Explanation) => void): Way => {
   }
 }
 
-const safe = new Set(["GET", "HEAD", "QUERY"])
+const handled = new Set(["GET", "HEAD", "QUERY"])
 
 const ofNoCache = (uri: string, would: Pick<Explanation, "outcome" | "status" | "sentences">): Explanation => ({
   uri,
@@ -88,7 +88,7 @@ export const explain: {
     Effect.flatMap(Defaults, ({ origin }) => {
       const source = requestOf(given, origin)
       const uri = source.url
-      if (!safe.has(source.method)) {
+      if (!handled.has(source.method)) {
         return Effect.succeed(ofNoCache(uri, {
           outcome: { _tag: "Forwarded", reason: "method", stored: false },
           status: undefined,

@@ -27,7 +27,7 @@ export class Kept {
   readonly runs: Array<HandedOver> = []
   /** What it stands for: the cache's own reads are not the handler's. */
   readonly original: HttpServerRequest | undefined
-  /** What it has itself; `undefined`: its own properties say by themselves what a run is shown. */
+  /** The properties that were moved off the request; `undefined`: a stand-in, which shows a run what it is to see by itself. */
   own: Properties | undefined
 
   constructor(original: HttpServerRequest | undefined) {

@@ -1,7 +1,7 @@
 /** What a lane before the server is told of a request: that it may answer others like that by itself. */
 import type * as Tracer from "effect/Tracer"
 import type { Asked } from "../engine/request.js"
-import type { Answered, Reported } from "../engine/report.js"
+import type { Reported, Served } from "../engine/report.js"
 import type * as Fields from "../protocol/Fields.js"
 import { type Caller, tracerOf } from "../runtime/effect.js"
 
@@ -30,13 +30,13 @@ const isAsSent = (headers: Fields.Fields, sent: Fields.Fields): boolean => {
 }
 
 /**
- * Tells the lane that a request has come by, if there is one, that the outermost cache has answered a hit. The source of a
- * request beneath would be something that its handler has read.
+ * Tells the lane of a hit by the outermost cache, if the request came by a lane. A cache beneath tells nothing: it would read
+ * the request's source, which the cache above takes for a read of the handler.
  */
 export const tell = (
   request: { readonly source: unknown; readonly headers: Fields.Fields },
   asked: Asked & Reported,
-  { outcome }: Answered<unknown>,
+  { outcome }: Served<unknown>,
   caller: Caller
 ): void => {
   const { above, policy, view } = asked

@@ -19,7 +19,7 @@ const sending = new WeakSet<object>()
 export const isSending = (handler: object): boolean => sending.has(handler)
 
 /** A handler was found to send what it answers: that is told once. */
-export const found = (handler: object): Effect.Effect<void> => {
+export const warn = (handler: object): Effect.Effect<void> => {
   if (sending.has(handler)) return Effect.void
   sending.add(handler)
   return Effect.logWarning(

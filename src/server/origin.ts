@@ -22,7 +22,16 @@ import * as Answers from "../protocol/Answer.js"
 import * as Fields from "../protocol/Fields.js"
 import type { Reads } from "../protocol/Reads.js"
 import type * as Vary from "../protocol/Vary.js"
-import { adding, isInterrupted, millisOf, type Next, serviceIn, withFiber, withServices } from "../runtime/effect.js"
+import {
+  adding,
+  isInterrupted,
+  millisOf,
+  type Next,
+  serviceIn,
+  step,
+  withFiber,
+  withServices
+} from "../runtime/effect.js"
 import type { Trace } from "../runtime/trace.js"
 import * as ServerBody from "./body.js"
 import * as failures from "./failures.js"
@@ -133,9 +142,7 @@ export class ServerOrigin<A extends Respondable, E, R> implements Origin<Respons
         const isDropped = Answers.hasNoContent(response.status) && !isFromBeneath && !isSent
         const done = isDropped ? Body.discard(ServerBody.fromPlatform(response.body, {})) : Effect.void
         const named = isFromBeneath || isSent ? Effect.void : this.nameGroups(response, said)
-        return done === Effect.void && named === Effect.void
-          ? Exit.succeed(handled)
-          : Effect.as(Effect.andThen(named, done), handled)
+        return step(named, () => step(done, () => Exit.succeed(handled)))
       }
     })
   }
@@ -200,9 +207,8 @@ export class ServerOrigin<A extends Respondable, E, R> implements Origin<Respons
         onFailure: (cause) => {
           takeBack(request, run)
           const isSent = !isInterrupted(cause) && misplaced.isSent(fiber, shown.request)
-          return isSent
-            ? Effect.andThen(misplaced.found(senderOf(this.policy, given)), onFailure(cause))
-            : onFailure(cause)
+          const warned = isSent ? misplaced.warn(senderOf(this.policy, given)) : Effect.void
+          return step(warned, () => onFailure(cause))
         },
         onSuccess: (answered) => {
           // A body that is still made may read more.
@@ -217,11 +223,8 @@ export class ServerOrigin<A extends Respondable, E, R> implements Origin<Respons
             setsPreResponseHandler: before !== failures.preResponseHandlers(fiber),
             responseTime: millisOf(this.clock)
           }
-          const done = failures.recovered(fiber)
-          if (isSent) {
-            return Effect.andThen(Effect.andThen(done, misplaced.found(senderOf(this.policy, given))), onSuccess(ran))
-          }
-          return done === Effect.void ? onSuccess(ran) : Effect.andThen(done, onSuccess(ran))
+          const warned = isSent ? misplaced.warn(senderOf(this.policy, given)) : Effect.void
+          return step(failures.recovered(fiber), () => step(warned, () => onSuccess(ran)))
         }
       })
     })

@@ -1,4 +1,4 @@
-/** What differs between the servers of Effect 3 and Effect 4 and is more than a name: the rest of this room calls these. */
+/** What differs between the servers of Effect 3 and Effect 4 and is more than a name: the rest of this folder calls these. */
 import * as Headers from "@effect/platform/Headers"
 import * as HttpApiSchema from "@effect/platform/HttpApiSchema"
 import * as HttpApp from "@effect/platform/HttpApp"

@@ -37,7 +37,7 @@ const recorded = <A extends object>(record: A, one: (name: PropertyKey) => void,
     }
   })
 
-/** Whoever holds these can see everything, as of the source. */
+/** Whoever holds one of these can see the whole request. */
 const sources: ReadonlySet<PropertyKey> = new Set([
   "response",
   "resolvedResponse",
@@ -113,7 +113,7 @@ const searchParams = (url: string): Shown["searchParams"] => {
   return UrlParams.toRecord(UrlParams.fromInput(new URLSearchParams(mark === -1 ? "" : url.slice(mark + 1))))
 }
 
-/** The request with these fields, and of its target what the key has; what is read of it is told where the route is to know. */
+/** The request with these fields, and of its target what the key has; what is read of it is recorded where the policy needs that. */
 export const show = (request: HttpServerRequest, view: View, fields: Fields.Fields, policy: Recording): Shown => {
   const { cacheControl, expiry, query, unkeyed } = policy
   const reads = expiry === undefined && unkeyed === "ignore" && cacheControl !== "public" ? undefined : new Reads()
@@ -122,7 +122,7 @@ export const show = (request: HttpServerRequest, view: View, fields: Fields.Fiel
   return new Shown(shown, url === request.url ? undefined : searchParams(url), reads)
 }
 
-/** For a cache above: a handler that is not run has read what selects the response that stands for its answer. */
+/** Records these fields as read, for a cache above: the handler that is not run would have read them. */
 export const countAsRead = (request: HttpServerRequest, names: Vary.Vary): void => {
   if (isStandIn(request)) { for (const name of names) Fields.get(request.headers, name) }
 }

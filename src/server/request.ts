@@ -1,4 +1,4 @@
-/** `HttpServerRequest` to the protocol's view of a request, and the request that the handler gets. */
+/** Makes the engine's view of a request, and the request that the handler is shown. */
 import * as Headers from "@effect/platform/Headers"
 import type { HttpServerRequest } from "@effect/platform/HttpServerRequest"
 import * as UrlParams from "@effect/platform/UrlParams"

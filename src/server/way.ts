@@ -4,7 +4,7 @@ import type * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
 import { type Bypass, pass } from "../engine/bypass.js"
 import { handle } from "../engine/handle.js"
-import type { Answered } from "../engine/report.js"
+import type { Served } from "../engine/report.js"
 import type { CacheRequest } from "../engine/request.js"
 import { reference, serviceIn } from "../runtime/effect.js"
 
@@ -15,8 +15,8 @@ export interface Way {
   readonly pass: <E, R>(
     request: CacheRequest<Response, E, R>,
     bypass: Bypass
-  ) => Effect.Effect<Answered<Response>, E, R>
-  readonly handle: <E, R>(request: CacheRequest<Response, E, R>) => Effect.Effect<Answered<Response>, E, R>
+  ) => Effect.Effect<Served<Response>, E, R>
+  readonly handle: <E, R>(request: CacheRequest<Response, E, R>) => Effect.Effect<Served<Response>, E, R>
 }
 
 const really: Way = { pass, handle: (request) => handle(request) }

@@ -31,7 +31,7 @@ const variantOf = (asked: Asked, found: CacheItem | undefined): string =>
 export const flightOf = (asked: Asked, found: CacheItem | undefined): string =>
   flightKeyOf(asked.key, asked.cache, asked.lookup.partition, variantOf(asked, found))
 
-const groupOf = (asked: Asked, found: CacheItem | undefined): string =>
+const kindOf = (asked: Asked, found: CacheItem | undefined): string =>
   `${Collapsing.apartBy(asked.view.fields)} ${flightOf(asked, found)}`
 
 /** Milliseconds. */
@@ -50,22 +50,22 @@ export const backOff = (asked: Asked, found: CacheItem, now: number): void => {
   if (errorBackOff > 0) failedUntil.set(flightOf(asked, found), now + errorBackOff)
 }
 
-/** Whether the responses to requests of the group could not be shared a minute ago or less: they don't wait for each other. */
+/** Whether the responses to requests of this kind could not be shared a minute ago or less: they don't wait for each other. */
 export const isUnshared = (asked: Asked, found: CacheItem | undefined, now: number): boolean => {
   const { unsharedUntil } = asked.runtime.memory
-  return unsharedUntil.size > 0 && isAhead(unsharedUntil.get(groupOf(asked, found)) ?? 0, now, unsharedFor)
+  return unsharedUntil.size > 0 && isAhead(unsharedUntil.get(kindOf(asked, found)) ?? 0, now, unsharedFor)
 }
 
 export const unshare = (asked: Asked, found: CacheItem | undefined, now: number): void => {
   const { unsharedUntil } = asked.runtime.memory
-  const group = groupOf(asked, found)
+  const kind = kindOf(asked, found)
   // What has been remembered a moment ago is not written again.
-  if (!isAhead(unsharedUntil.get(group) ?? 0, now + unsharedFor / 2, unsharedFor)) {
-    unsharedUntil.set(group, now + unsharedFor)
+  if (!isAhead(unsharedUntil.get(kind) ?? 0, now + unsharedFor / 2, unsharedFor)) {
+    unsharedUntil.set(kind, now + unsharedFor)
   }
 }
 
 export const share = (asked: Asked, found: CacheItem | undefined): void => {
   const { unsharedUntil } = asked.runtime.memory
-  if (unsharedUntil.size > 0) unsharedUntil.delete(groupOf(asked, found))
+  if (unsharedUntil.size > 0) unsharedUntil.delete(kindOf(asked, found))
 }
