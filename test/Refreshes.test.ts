@@ -2,10 +2,10 @@
 import { HttpServerRequest, HttpServerResponse } from "@effect/platform"
 import { NodeHttpServerRequest } from "@effect/platform-node"
 import { describe, expect, it } from "@effect/vitest"
-import { Deferred, Effect, Fiber, TestClock } from "effect"
-import { CacheStorage, type HttpCache, withCache } from "effect-http-cache"
+import { Deferred, Effect, Fiber, Stream, TestClock } from "effect"
+import { CacheStorage, HttpCache, withCache } from "effect-http-cache"
 import { activity } from "effect-http-cache/testing"
-import { eventually, isRunning, QuietServer, routes, serve } from "./harness.js"
+import { bytes, eventually, isRunning, QuietServer, routes, serve } from "./harness.js"
 import { text, world } from "./runs.js"
 
 describe("stale-while-revalidate", () => {
@@ -213,5 +213,64 @@ describe("refreshWait", () => {
       expect((yield* another("/")).text).toBe("run 1")
       yield* Deferred.succeed(gates[0]!, undefined)
       expect((yield* Fiber.join(next)).text).toBe("run 2")
+    }).pipe(Effect.provide(QuietServer)))
+})
+
+describe("a refresh that goes on for itself", () => {
+  it.scoped.each<[string, Effect.Effect<HttpServerResponse.HttpServerResponse>]>([
+    [
+      "has failed after 5 seconds",
+      Effect.delay(Effect.succeed(HttpServerResponse.empty({ status: 503 })), "5 seconds")
+    ],
+    ["is ended at its deadline", Effect.never]
+  ])("122: the next one waits after one that %s", ([, failing]) =>
+    Effect.gen(function*() {
+      const at: Array<readonly [begun: number, ended: number]> = []
+      let hasFailed = false
+      const now = Effect.clockWith((clock) => clock.currentTimeMillis)
+      const run = Effect.gen(function*() {
+        if (!hasFailed) return HttpServerResponse.text("run 1")
+        const begun = yield* now
+        return yield* Effect.ensuring(failing, Effect.map(now, (ended) => void at.push([begun, ended])))
+      })
+      const ask = yield* serve(
+        routes({ "GET /": withCache({ expiry: 1, staleWhileRevalidate: 86400, deadline: 20 })(run) })
+      )
+      yield* ask("/")
+      hasFailed = true
+      yield* TestClock.adjust("2 seconds")
+      for (let count = 0; count < 80; count++) {
+        yield* ask("/")
+        yield* TestClock.adjust("1 second")
+      }
+      const pauses = at.slice(1).map(([begun], count) => begun - at[count]![1])
+      expect(pauses.length).toBeGreaterThan(1)
+      expect(Math.min(...pauses)).toBeGreaterThanOrEqual(1000)
+    }).pipe(Effect.provide(QuietServer)))
+
+  it.scoped("121: what is said in a refresh is said of no page that was made of the stale response", () =>
+    Effect.gen(function*() {
+      let runs = 0
+      const gate = yield* Deferred.make<void>()
+      const refreshed = yield* Deferred.make<void>()
+      const part = Effect.gen(function*() {
+        if (++runs === 1) return HttpServerResponse.text("run 1")
+        yield* HttpCache.noStore
+        yield* Deferred.succeed(refreshed, undefined)
+        return HttpServerResponse.text("run 2")
+      }).pipe(withCache({ expiry: 10, name: "part", staleWhileRevalidate: 600 }))
+      const page = Effect.map(part, () =>
+        HttpServerResponse.stream(
+          Stream.concat(
+            Stream.make(bytes("a page")),
+            Stream.fromEffect(Effect.as(Deferred.await(gate), bytes(", whole")))
+          )
+        )).pipe(withCache({ expiry: 60 }))
+      const ask = yield* serve(routes({ "GET /part": part, "GET /:id": page }))
+      yield* ask("/1").pipe(Effect.zipLeft(Deferred.succeed(gate, undefined), { concurrent: true }))
+      yield* TestClock.adjust("70 seconds")
+      const asking = yield* Effect.fork(ask("/1"))
+      yield* Deferred.await(refreshed)
+      expect((yield* Fiber.join(asking)).text).toBe("a page, whole")
     }).pipe(Effect.provide(QuietServer)))
 })

@@ -37,6 +37,10 @@ const outside = (): Run => ({ depth: -1, origin: "", personal: new Set() })
 export const ofNoRun = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
   Effect.suspend(() => Effect.provideService(effect, EnclosingCache, outside()))
 
+/** Runs an effect as deep as beneath `above`, where no cache above hears what is said in it. */
+export const unheard = <A, E, R>(effect: Effect.Effect<A, E, R>, { depth, origin }: Run): Effect.Effect<A, E, R> =>
+  Effect.provideService(effect, EnclosingCache, { ...outside(), depth, origin })
+
 /** A run, and those above it. */
 function* enclosing(nearest: Run): Generator<Run> {
   for (let run: Run | undefined = nearest; run !== undefined && run.depth >= 0; run = run.above) yield run

@@ -11,6 +11,7 @@ import { limitReached } from "../runtime/limits.js"
 import { isAhead } from "../runtime/memory.js"
 import type { Handle } from "../runtime/flight.js"
 import { fetchInFlight, FlightPlan } from "./collapse.js"
+import { unheard } from "./enclosing.js"
 import { type Fetched, FetchPlan, type RunResult } from "./fetch.js"
 import * as alike from "./alike.js"
 import * as hiddenErrors from "./hiddenErrors.js"
@@ -80,18 +81,24 @@ export const revalidate = <Res, E, R>(
       Effect.suspend(() => {
         // Until it has been answered it counts as failed: so does what hangs, or is interrupted.
         const backOff = Math.min(firstBackOff * 2 ** count, longestBackOff)
-        failedRefreshes.set(flight, { count: count + 1, until: begun + backOff })
+        const hasFailed = () => failedRefreshes.set(flight, { count: count + 1, until: now(request) + backOff })
+        hasFailed()
         const complete = (fetched: Fetched<Res, E>) => {
           came = fetched
           return handle.complete(fetched)
         }
         return Effect.ensuring(
-          fetchInFlight(plan, { complete, end: handle.end, began: (from) => handle.began(from) }),
+          unheard(
+            fetchInFlight(plan, { complete, end: handle.end, began: (from) => handle.began(from) }),
+            request.above
+          ),
           Effect.suspend(() => {
-            if (came === undefined) return Effect.void
-            if (came._tag !== "StoredMeanwhile" && !isAnswered(came)) return hiddenErrors.tell("refresh", request, came)
-            failedRefreshes.delete(flight)
-            return Effect.void
+            if (came !== undefined && (came._tag === "StoredMeanwhile" || isAnswered(came))) {
+              failedRefreshes.delete(flight)
+              return Effect.void
+            }
+            hasFailed()
+            return came === undefined ? Effect.void : hiddenErrors.tell("refresh", request, came)
           })
         )
       })
