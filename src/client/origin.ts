@@ -160,6 +160,7 @@ export class ClientOrigin<E, R> implements Origin<Response, E, R> {
           response,
           isFromBeneath: false,
           isSent: false,
+          setsPreResponseHandler: false,
           said: newRun(above, this.view.target.origin, ownFill),
           shown: this.view.fields,
           fields: response.headers,

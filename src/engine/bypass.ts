@@ -84,11 +84,11 @@ const passWith = <Res, E, R>(
 
 /**
  * A `POST` may answer later requests with `GET`, where it says so (RFC 9110 §9.3.3), the origin's fields decide, and its handler
- * sees what a `GET` would be answered by.
+ * sees what a `GET` would be answered by. What the handler reads is not recorded: the route has to leave that to the fields.
  */
 export const mayAnswerGet = <Res, E, R>({ policy, view }: CacheRequest<Res, E, R>): boolean =>
   view.method === "POST" && policy.expiry === undefined && !policy.isPartitioned && policy.enabled === undefined &&
-  policy.normalising.size === 0
+  policy.normalising.size === 0 && policy.unkeyed === "ignore" && policy.cacheControl !== "public"
 
 /** The fill begins before the handler runs. A collect overtakes it, unless it is one of the run itself. */
 const passAndStore = <Res, E, R>(
@@ -101,6 +101,6 @@ const passAndStore = <Res, E, R>(
       request,
       bypass,
       own,
-      ({ answer, said, shown }) => storeForGet(request, fill, own.fill, answer(), { said, shown })
+      ({ answer, ...exchange }) => storeForGet(request, fill, own.fill, answer(), exchange)
     )
   })

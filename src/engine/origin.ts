@@ -137,7 +137,9 @@ export class Handled<Res> implements Ran<Res> {
 }
 
 /** What a handler answered to a request that passes by. */
-export interface Passed<Res> extends Pick<Handled<Res>, "response" | "isFromBeneath" | "isSent" | "said" | "shown"> {
+export interface Passed<Res>
+  extends Pick<Handled<Res>, "response" | "isFromBeneath" | "isSent" | "said" | "setsPreResponseHandler" | "shown">
+{
   readonly fields: Fields.Fields
   readonly answer: () => Answer
   /** The response with these fields too, and with a body that breaks off where it fails. */

@@ -247,7 +247,7 @@ export const storeForGet = (
   first: Fill | undefined,
   fill: Fill | undefined,
   answer: Answer,
-  { said, shown }: Pick<Exchange, "said" | "shown">
+  { said, setsPreResponseHandler, shown }: Pick<Exchange, "said" | "setsPreResponseHandler" | "shown">
 ): Effect.Effect<unknown> => {
   const { view } = asked
   if (!Storability.answersGet(view.method, view.target, answer.status, answer.fields)) return Effect.void
@@ -255,7 +255,7 @@ export const storeForGet = (
   const time = now(asked)
   const place = new Place(asked, fill, fill?.item)
   // It passed by: nothing was recorded.
-  const exchange = { setsPreResponseHandler: false, reads: undefined, readsLate: false, said, shown }
+  const exchange = { setsPreResponseHandler, reads: undefined, readsLate: false, said, shown }
   const judged = judge(place, { ...exchange, method: "GET", requestTime: time, responseTime: time }, answer)
   return Effect.flatMap(judged, ({ item }) => {
     if (item === undefined) return drop(place)

@@ -46,8 +46,9 @@ const pump = (
   const { key, policy } = place.asked
   const { reads, said } = handled
   const readBefore = reads?.count
-  // The head is sent, but the body then read a field that the head does not name, or the handler refused. The stream breaks
-  // for every reader; from now on this route's streams are private.
+  const personalBefore = said.personal.size
+  // The head is sent, but the body then read a field that the head does not name, is made of what is for one user, or the handler
+  // refused. The stream breaks for every reader; from now on this route's streams are private.
   const changed = Effect.gen(function*() {
     if (said.isRefused !== true) {
       const judged = yield* judge(place, exchange, answer)
@@ -60,7 +61,9 @@ const pump = (
     yield* drop(place)
     return yield* Effect.fail(new Error("the body read what selects it, or was refused, after its head had gone out"))
   })
-  const holds = Effect.suspend(() => said.isRefused !== true && reads?.count === readBefore ? Effect.void : changed)
+  const isAsBefore = () =>
+    said.isRefused !== true && reads?.count === readBefore && said.personal.size === personalBefore
+  const holds = Effect.suspend(() => isAsBefore() ? Effect.void : changed)
   const atEnd = Effect.gen(function*() {
     yield* holds
     // The body may have named more of them.

@@ -2,22 +2,41 @@
  * A request that was handed out before the cache saw it, as `HttpLayerRouter.add("GET", "/me", (request) => …)` does: while
  * the handler runs, that very object shows what the cache shows.
  */
-import type { HttpServerRequest } from "@effect/platform/HttpServerRequest"
+import { HttpServerRequest } from "@effect/platform/HttpServerRequest"
 import * as Context from "effect/Context"
 import { EnclosingCache } from "../engine/enclosing.js"
 import type { Run } from "../engine/origin.js"
-import { currentContext } from "../runtime/effect.js"
+import type { Reads } from "../protocol/Reads.js"
+import { currentContext, serviceIn } from "../runtime/effect.js"
+
+/** What a run is shown in the place of a request, and what it has read of it. */
+interface Shown {
+  readonly request: HttpServerRequest
+  readonly searchParams: object | undefined
+  readonly reads: Reads | undefined
+}
 
 /** The run of a handler to which a request was handed over, and what it is shown. */
 class HandedOver {
   readonly run: Run
-  readonly shown: HttpServerRequest
+  readonly shown: Shown
+  /** Only its body is made yet. */
+  hasAnswered = false
 
-  constructor(run: Run, shown: HttpServerRequest) {
+  constructor(run: Run, shown: Shown) {
     this.run = run
     this.shown = shown
   }
+
+  /** Somebody has read the request, and may be part of this run: it counts as what shows all. A target is part of the key. */
+  mayHaveRead(name: PropertyKey): void {
+    const isOfKey = inKey.has(name) && this.shown.searchParams === undefined
+    if (!isOfKey) this.shown.reads?.unnameable.add("the request's source")
+  }
 }
+
+/** What the key has, unless the route leaves out parts of the query. */
+const inKey: ReadonlySet<PropertyKey> = new Set(["url", "originalUrl", "method", "protocol"])
 
 type Properties = { [name: PropertyKey]: unknown }
 
@@ -61,20 +80,24 @@ const names = [
 ]
 
 /**
- * What the run that the present fiber is part of is shown. Outside of all fibers, as in a promise of a handler's, it may be
- * any run: the latest.
+ * What the run that the present fiber is part of is shown. Who is in no fiber of a request, as a promise of a handler's or the
+ * worker of a service, may be part of any run: it is shown what the latest is shown, and the others count as having read it.
+ * A fiber that is in none once all runs have answered is rather a log's than a body's.
  */
-export const shownTo = (request: object): HttpServerRequest | undefined => {
+export const shownTo = (request: object, name: PropertyKey): HttpServerRequest | undefined => {
   const runs = keptWith(request)?.runs
   if (runs === undefined || runs.length === 0) return undefined
   const context = currentContext()
-  if (context === undefined) return runs.at(-1)?.shown
-  let run: Run | undefined = Context.get(context, EnclosingCache)
+  let run: Run | undefined = context === undefined ? undefined : Context.get(context, EnclosingCache)
   for (; run !== undefined; run = run.above) {
     const found = runs.find((handedOver) => handedOver.run === run)
-    if (found !== undefined) return found.shown
+    if (found !== undefined) return found.shown.request
   }
-  return undefined
+  if (context !== undefined && serviceIn(context, HttpServerRequest) !== undefined) return undefined
+  const possible = context === undefined ? runs : runs.filter(({ hasAnswered }) => !hasAnswered)
+  const latest = possible.at(-1)
+  for (const other of possible) if (other !== latest) other.mayHaveRead(name)
+  return latest?.shown.request
 }
 
 /** By the prototype of requests: one that asks first what is shown. */
@@ -88,7 +111,7 @@ const prototypeOver = (prototype: object): object => {
     Object.defineProperty(made, name, {
       configurable: true,
       get(this: object) {
-        const shown = shownTo(this)
+        const shown = shownTo(this, name)
         if (shown !== undefined) return Reflect.get(shown, name, shown) as unknown
         const own = keptWith(this)?.own
         return own !== undefined && Object.hasOwn(own, name) ? own[name] : Reflect.get(prototype, name, this) as unknown
@@ -102,17 +125,78 @@ const prototypeOver = (prototype: object): object => {
   return made
 }
 
-/** The run has ended: the request is to it what it is to all others. */
-export const takeBack = (request: HttpServerRequest, run: Run): void => {
-  const runs = keptWith(request)?.runs
-  const at = runs?.findIndex((handedOver) => handedOver.run === run) ?? -1
-  if (runs !== undefined && at !== -1) runs.splice(at, 1)
+/** A request and its copies, as a router makes them beneath a prefix: who holds one of them sees the same client. */
+const families = new WeakMap<object, Array<HttpServerRequest>>()
+
+const familyOf = (request: HttpServerRequest): ReadonlyArray<HttpServerRequest> => families.get(request) ?? [request]
+
+/** A copy is handed over to the runs that the request is handed over to. */
+export const link = (copy: HttpServerRequest, request: HttpServerRequest): void => {
+  if (!isLinked) return
+  let family = families.get(request)
+  if (family === undefined) families.set(request, family = [request])
+  family.push(copy)
+  families.set(copy, family)
+  for (const handedOver of keptWith(request)?.runs ?? []) handOne(copy, handedOver)
 }
 
-/** From now on the request shows `shown` to the run, and is what it is to all others. */
-export const handOver = (request: HttpServerRequest, shown: HttpServerRequest, run: Run): void => {
+const linking = new WeakSet<object>()
+let isLinked = true
+
+/** The copies of this class of requests are known from now on; `false`: they were before. */
+export const linkCopies = (request: HttpServerRequest): boolean => {
+  if (keptWith(request) !== undefined) return false
+  const prototype = Object.getPrototypeOf(request) as HttpServerRequest & { modify: HttpServerRequest["modify"] }
+  if (linking.has(prototype)) return false
+  linking.add(prototype)
+  const { modify } = prototype
+  prototype.modify = function(this: HttpServerRequest, options) {
+    const copy = modify.call(this, options)
+    link(copy, this)
+    return copy
+  }
+  return true
+}
+
+/** A copy that nobody is handed as it is. */
+export const ownCopy = (
+  request: HttpServerRequest,
+  options: Parameters<HttpServerRequest["modify"]>[0]
+): HttpServerRequest => {
+  const before = isLinked
+  isLinked = false
+  try {
+    return request.modify(options)
+  } finally {
+    isLinked = before
+  }
+}
+
+/** The run has ended: the request is to it what it is to all others. */
+export const takeBack = (request: HttpServerRequest, run: Run): void => {
+  for (const each of familyOf(request)) {
+    const runs = keptWith(each)?.runs
+    const at = runs?.findIndex((handedOver) => handedOver.run === run) ?? -1
+    if (runs !== undefined && at !== -1) runs.splice(at, 1)
+  }
+}
+
+/** The run has answered, with a body that is still made. */
+export const hasAnswered = (request: HttpServerRequest, run: Run): void => {
+  for (const handedOver of keptWith(request)?.runs ?? []) {
+    if (handedOver.run === run) handedOver.hasAnswered = true
+  }
+}
+
+/** From now on the request and its copies show `shown` to the run, and are what they are to all others. */
+export const handOver = (request: HttpServerRequest, shown: Shown, run: Run): void => {
+  const handedOver = new HandedOver(run, shown)
+  for (const each of familyOf(request)) handOne(each, handedOver)
+}
+
+const handOne = (request: HttpServerRequest, handedOver: HandedOver): void => {
   const known = keptWith(request)
-  if (known !== undefined) return void known.runs.push(new HandedOver(run, shown))
+  if (known !== undefined) return void known.runs.push(handedOver)
   const own = Object.create(null) as Properties
   // Its interface says nothing of the properties that adapters keep in it.
   const given = request as unknown as Properties & { [kept]: Kept }
@@ -124,5 +208,5 @@ export const handOver = (request: HttpServerRequest, shown: HttpServerRequest, r
   Object.setPrototypeOf(given, prototypeOver(Object.getPrototypeOf(given) as object))
   given[kept] = new Kept(undefined)
   given[kept].own = own
-  given[kept].runs.push(new HandedOver(run, shown))
+  given[kept].runs.push(handedOver)
 }

@@ -35,7 +35,7 @@ import {
 import type { Trace } from "../runtime/trace.js"
 import * as ServerBody from "./body.js"
 import * as failures from "./failures.js"
-import { handOver, takeBack } from "./handOver.js"
+import { handOver, hasAnswered, linkCopies, takeBack } from "./handOver.js"
 import * as misplaced from "./misplaced.js"
 import { isClientGone, type Respondable, senderOf, toResponse } from "./platform.js"
 import * as recorder from "./recorder.js"
@@ -56,6 +56,8 @@ export class ServerOrigin<A extends Respondable, E, R> implements Origin<Respons
   private readonly clock: Clock.Clock
   /** What the handler is made of, which is the same for each request. */
   private readonly given: object
+  /** What others may have been handed before: of this client, also where the handler is shown nobody's request. */
+  private readonly native: HttpServerRequest
 
   constructor(
     handler: Effect.Effect<A, E, R>,
@@ -64,7 +66,8 @@ export class ServerOrigin<A extends Respondable, E, R> implements Origin<Respons
     context: Context.Context<never>,
     clock: Clock.Clock,
     view: View = requests.view(request, policy.origin, policy.normalising),
-    given: object = handler
+    given: object = handler,
+    native: HttpServerRequest = request
   ) {
     this.handler = handler
     this.request = request
@@ -73,6 +76,7 @@ export class ServerOrigin<A extends Respondable, E, R> implements Origin<Respons
     this.clock = clock
     this.view = view
     this.given = given
+    this.native = native
   }
 
   get asker(): Trace | undefined {
@@ -116,7 +120,8 @@ export class ServerOrigin<A extends Respondable, E, R> implements Origin<Respons
   }
 
   private with(request: HttpServerRequest, view: View = this.view): ServerOrigin<A, E, R> {
-    return new ServerOrigin(this.handler, request, this.policy, this.context, this.clock, view, this.given)
+    const { clock, context, given, handler, native, policy } = this
+    return new ServerOrigin(handler, request, policy, context, clock, view, given, native)
   }
 
   forNobody(fields: Fields.Fields): ServerOrigin<A, E, R> {
@@ -154,7 +159,7 @@ export class ServerOrigin<A extends Respondable, E, R> implements Origin<Respons
     const { headers: shown, method } = this.request
     return this.run(new recorder.Shown(this.request), ownFill, [], {
       onFailure: (cause) => Effect.andThen(onFailure(cause), Effect.failCause(cause)),
-      onSuccess: ({ isFromBeneath, isSent, response, responseTime, said }) => {
+      onSuccess: ({ isFromBeneath, isSent, response, responseTime, said, setsPreResponseHandler }) => {
         const { body, headers: fields } = response
         const answer = () => {
           const passing = { ...this.policy, etag: "none", cookies: "store" } as const
@@ -164,7 +169,7 @@ export class ServerOrigin<A extends Respondable, E, R> implements Origin<Respons
         const engineBody = isStream ? ServerBody.fromPlatform(body, {}) : undefined
         const send = (own: Fields.Fields) =>
           responses.amend(responses.guarded(response, engineBody, method, () => this.breakConnection()), own)
-        const passed = { response, isFromBeneath, isSent, said, shown, fields, answer, send }
+        const passed = { response, isFromBeneath, isSent, said, setsPreResponseHandler, shown, fields, answer, send }
         const isDropped = method === "HEAD" && !isSent && !isFromBeneath
         if (isDropped) return Effect.as(Body.discard(engineBody ?? ServerBody.fromPlatform(body, {})), passed)
         return ownFill === undefined ? Exit.succeed(passed) : Effect.as(this.nameGroups(response, said), passed)
@@ -187,12 +192,14 @@ export class ServerOrigin<A extends Respondable, E, R> implements Origin<Respons
     { onFailure, onSuccess }: Next<Ran<Response>, E, B, E, R>
   ): Effect.Effect<B, E, R> {
     return withFiber((context, _, fiber) => {
-      const { given, request } = this
+      const { given, native, request } = this
       const above = Context.get(context, EnclosingCache)
       const run = newRun(above, this.view.target.origin, own)
       if (shown.request !== request) {
         misplaced.carry(request, shown.request)
-        handOver(request, shown.request, run)
+        // Its copies of before can't be known, and what reads them neither.
+        if (linkCopies(native) && this.view.isRewritten) run.isRefused = true
+        handOver(native, shown, run)
       }
       const { searchParams } = shown
       const isParsed = searchParams !== undefined && serviceIn(context, ParsedSearchParams) !== undefined
@@ -205,14 +212,15 @@ export class ServerOrigin<A extends Respondable, E, R> implements Origin<Respons
       const before = failures.preResponseHandlers(fiber)
       return withServices(Effect.flatMap(this.handler, toResponse), inner, {
         onFailure: (cause) => {
-          takeBack(request, run)
+          takeBack(native, run)
           const isSent = !isInterrupted(cause) && misplaced.isSent(fiber, shown.request)
           const warned = isSent ? misplaced.warn(senderOf(this.policy, given)) : Effect.void
           return step(warned, () => onFailure(cause))
         },
         onSuccess: (answered) => {
           // A body that is still made may read more.
-          if (answered.body._tag !== "Stream") takeBack(request, run)
+          if (isMade(answered.body)) takeBack(native, run)
+          else hasAnswered(native, run)
           const isSent = misplaced.isSent(fiber, shown.request)
           const ran: Ran<Response> = {
             said: run,
@@ -280,6 +288,8 @@ export class ServerOrigin<A extends Respondable, E, R> implements Origin<Respons
     return isClientGone(cause)
   }
 }
+
+const isMade = ({ _tag }: Response["body"]): boolean => _tag === "Empty" || _tag === "Uint8Array"
 
 /** A body that is still made is part of the handler: what is said while it is goes to the same cache. */
 const goingOn = <Answer extends { readonly body: Body.Body }>(answer: Answer, said: Run): Answer =>

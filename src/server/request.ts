@@ -11,7 +11,7 @@ import * as CacheKey from "../protocol/CacheKey.js"
 import * as Fields from "../protocol/Fields.js"
 import * as Preconditions from "../protocol/Preconditions.js"
 import * as Vary from "../protocol/Vary.js"
-import { Kept, kept, keptWith, shownTo } from "./handOver.js"
+import { Kept, kept, keptWith, link, ownCopy, shownTo } from "./handOver.js"
 import { failedAs, hasAbsoluteUrl, unreadable } from "./platform.js"
 
 const original = (request: HttpServerRequest): HttpServerRequest => keptWith(request)?.original ?? request
@@ -57,13 +57,17 @@ class Modified implements ProxyHandler<HttpServerRequest> {
 
   get(target: HttpServerRequest, name: PropertyKey, other: HttpServerRequest): unknown {
     if (name === kept) return this.known
-    const shown = shownTo(other)
+    const shown = shownTo(other, name)
     if (shown !== undefined) return Reflect.get(shown, name, shown) as unknown
     if (name === "modify") {
-      return (options: Parameters<HttpServerRequest["modify"]>[0]) =>
-        withProperties(target.modify(options), this.own, this.known.original !== undefined)
+      return (options: Parameters<HttpServerRequest["modify"]>[0]) => {
+        const copy = withProperties(ownCopy(target, options), this.own, this.known.original !== undefined)
+        link(copy, other)
+        return copy
+      }
     }
     const value = this.own(name, target) ?? Reflect.get(target, name, target) as unknown
+    if (name === "onError") return (cause: unknown) => failedAs(other, (value as (cause: unknown) => unknown)(cause))
     if (!failing.has(name)) return value
     return failingAs(other, typeof value === "function" ? value.bind(target) : value)
   }
@@ -156,7 +160,7 @@ export const originalUrlOf = (
 
 /** The request with the view's target, and with these fields. */
 export const withFields = (request: HttpServerRequest, { url }: Pick<View, "url">, fields: Fields.Fields) =>
-  request.modify({ url, headers: Headers.unsafeFromRecord(Fields.copy(fields)) })
+  ownCopy(request, { url, headers: Headers.unsafeFromRecord(Fields.copy(fields)) })
 
 /** What the adapters' readers look at, a web `Request` or Node's message: without content, with this target and these fields. */
 export const sourceWith = (source: unknown, method: string, url: string, fields: Fields.Fields): object =>
@@ -188,7 +192,10 @@ export const withOnly = (request: HttpServerRequest, view: View, fields: Fields.
 /** A longer query is no part of a variant. Bytes. */
 const maxQueryBytes = 64 * 1024
 
-/** The request with its content read, for a handler to read again; `undefined` when it is long, or its length isn't said. */
+/**
+ * The request with its content read, for a handler to read again; `undefined` when it is long, its length isn't said, or it is of
+ * several parts, which only the platform takes apart.
+ */
 export const readContent = (
   request: HttpServerRequest
 ): Effect.Effect<{ readonly request: HttpServerRequest; readonly content: Uint8Array } | undefined, unknown> => {
@@ -197,7 +204,8 @@ export const readContent = (
   const { body } = own.source as { readonly body?: unknown }
   const isUnsaid = isLengthUnsaid(headers, own.source) || (body !== undefined && body !== null)
   const length = Number(Fields.get(headers, "content-length") ?? (isUnsaid ? NaN : 0))
-  if (!(length <= maxQueryBytes)) return Effect.succeed(undefined)
+  const isOfParts = (Fields.get(headers, "content-type") ?? "").trimStart().toLowerCase().startsWith("multipart/")
+  if (!(length <= maxQueryBytes) || isOfParts) return Effect.succeed(undefined)
   const content = length === 0 ? Effect.succeed(new ArrayBuffer(0)) : request.arrayBuffer
   return Effect.map(content, (buffer) => ({ request: withContent(request, buffer), content: new Uint8Array(buffer) }))
 }
