@@ -147,6 +147,29 @@ describe("stale-while-revalidate", () => {
     }).pipe(Effect.provide(QuietServer)))
 })
 
+describe("a refresh whose body is too large to be stored", () => {
+  const large = Stream.make(bytes("x".repeat(80)), bytes("y".repeat(80)))
+  const bodies = {
+    "a stream": HttpServerResponse.stream(large),
+    "a stream that says its length": HttpServerResponse.stream(large, { contentLength: 160 }),
+    "bytes": HttpServerResponse.text("x".repeat(160))
+  }
+
+  it.scoped.each(Object.entries(bodies))("117: drops what is stored: %s", ([, body]) =>
+    Effect.gen(function*() {
+      const { ask, ran, settled } = yield* world(
+        (run) => run === 1 ? text(run) : Effect.succeed(body),
+        { expiry: 10, maxBodyBytes: 100, staleWhileRevalidate: 600 }
+      )
+      yield* ask("/")
+      yield* TestClock.adjust("20 seconds")
+      expect((yield* ask("/")).text).toBe("run 1")
+      yield* settled
+      const reply = yield* ask("/")
+      expect([reply.text.length, reply.cacheStatus, ran.times]).toEqual([160, "fwd=uri-miss", 3])
+    }).pipe(Effect.provide(QuietServer)))
+})
+
 describe("refreshWait", () => {
   /** The first run answers, and later ones once they may; how a request is answered in the meantime. */
   const waitingWith = (options: HttpCache.Options) =>

@@ -40,6 +40,7 @@ interface Options {
   readonly limit: number
   /** Bytes that it was said to have. */
   readonly length: number | undefined
+  /** Runs once, before its readers see the end. */
   readonly onTooLarge: Effect.Effect<unknown>
 }
 
@@ -93,7 +94,7 @@ export class SharedBody implements HeldBody {
     return this.isAbandoned || !isInterruptedOnly(cause) ? cause : undefined
   }
 
-  get isTooLarge(): boolean {
+  private get isTooLarge(): boolean {
     return this.size > this.options.limit
   }
 
@@ -191,10 +192,11 @@ export class SharedBody implements HeldBody {
       this.pullingSince = undefined
       this.activeAt = now
       if (chunk.byteLength === 0) return Effect.void
+      const wasTooLarge = this.isTooLarge
       this.chunks.push(Body.copy(chunk))
       this.size += chunk.byteLength
       this.hold(chunk.byteLength)
-      const passes = this.isPassing ? undefined : this.passes(now)
+      const passes = wasTooLarge ? undefined : this.passes(now)
       if (passes !== undefined) this.isPassing = true
       this.trim()
       this.ring()
@@ -206,7 +208,7 @@ export class SharedBody implements HeldBody {
   private passes(now: number): Effect.Effect<unknown> | undefined {
     const { limit, onTooLarge, runtime } = this.options
     if (this.isTooLarge) return onTooLarge
-    return runtime.heldBytes.mayGrow(this, limit, now)
+    return this.isPassing || runtime.heldBytes.mayGrow(this, limit, now)
       ? undefined
       : limitReached(runtime, "bytes of streams", "and other streams are not stored")
   }

@@ -27,13 +27,18 @@ interface StreamedAnswer {
 /** The answer with a body that many may read, and with what pulls it to its end. */
 export const share = <Res>(streamed: StreamedAnswer, answered: Answered<Res>): Effect.Effect<Answered<Res>> =>
   Effect.sync(() => {
-    const { answer, place: { asked: { policy, runtime } } } = streamed
+    const { answer, place, unshare } = streamed
+    const { policy, runtime } = place.asked
     const length = answers.lengthOf(answer)
     const shared = new SharedBody({
       runtime,
       limit: policy.maxBodyBytes,
       length,
-      onTooLarge: tooLarge({ runtime })
+      onTooLarge: Effect.suspend(() => {
+        unshare()
+        // What is stored is out of date, though nobody may pull this body to its end.
+        return Effect.andThen(tooLarge({ runtime }), drop(place))
+      })
     })
     return { ...answered, shared, pump: pump(streamed, shared, length) }
   })
@@ -72,7 +77,6 @@ const pump = (
     if (shared.isWhole) {
       return yield* store(place, answers.withContent({ ...item, groups }, shared.takeBytes(), policy.etag))
     }
-    if (shared.isTooLarge) unshare()
     return yield* drop(place)
   })
   const source = Body.measured(stream.stream, length)
