@@ -1,8 +1,9 @@
 /** Cached handlers that ask each other within the process, as pages that are made of parts do. */
 import { HttpServerRequest, HttpServerResponse } from "@effect/platform"
 import { describe, expect, it } from "@effect/vitest"
-import { Effect } from "effect"
-import { type CacheStorage, InMemoryCacheStorage, withCache } from "effect-http-cache"
+import { Deferred, Effect, Fiber, Stream } from "effect"
+import { type CacheStorage, HttpCache, InMemoryCacheStorage, withCache } from "effect-http-cache"
+import { bytes, eventually, QuietServer, serve } from "./harness.js"
 import { layerWaiting } from "./waiting.js"
 
 const Request = HttpServerRequest.HttpServerRequest
@@ -34,4 +35,54 @@ describe.each([
       const response = yield* ask(app, 3000)
       expect([response.status, runs]).toEqual([200, 3001])
     }).pipe(Effect.provide(storage)))
+})
+
+/** The content of a part, as the handler of a page reads it. */
+const contentOf = ({ body }: HttpServerResponse.HttpServerResponse) =>
+  body._tag === "Stream"
+    ? Stream.mkString(Stream.decodeText(body.stream))
+    : Effect.succeed(body._tag === "Uint8Array" ? new TextDecoder().decode(body.body) : "")
+
+describe("118: a page that is made of a stream which the run of another page makes", () => {
+  /** Two pages are made of one run of the part, which names its groups at the end of its body. */
+  const pages = (naming: Effect.Effect<void>) =>
+    Effect.gen(function*() {
+      const gate = yield* Deferred.make<void>()
+      let runs = 0
+      let begun = 0
+      const part = Effect.sync(() => {
+        const end = Stream.fromEffect(Effect.as(Effect.zipRight(Deferred.await(gate), naming), bytes("!")))
+        return HttpServerResponse.stream(Stream.concat(Stream.make(bytes(`run ${++runs}`)), end))
+      }).pipe(withCache({ expiry: 60, name: "part" }))
+      const partition = Effect.map(Request, ({ headers }) => headers["x-user"])
+      const page = Effect.gen(function*() {
+        const response = yield* part
+        begun++
+        return HttpServerResponse.text(yield* contentOf(response))
+      }).pipe(withCache({ expiry: 60, name: "page", partition }))
+      const ask = yield* serve(page)
+      const asked = []
+      for (const user of ["ada", "bob"]) {
+        const another = yield* ask.another
+        asked.push(yield* Effect.fork(another("/", { headers: { "x-user": user } })))
+        yield* eventually(() => begun === asked.length)
+      }
+      yield* Deferred.succeed(gate, undefined)
+      for (const each of asked) expect((yield* Fiber.join(each)).text).toBe("run 1!")
+      return { origin: `http://127.0.0.1:${ask.port}`, bob: ask("/", { headers: { "x-user": "bob" } }) }
+    })
+
+  it.scoped("is of the groups that are named while it is made", () =>
+    Effect.gen(function*() {
+      const { bob, origin } = yield* pages(HttpCache.group("late"))
+      expect((yield* bob).cacheStatus).toBe("hit; ttl=60")
+      yield* HttpCache.collectGroup("late", { origin })
+      expect((yield* bob).text).toBe("run 2!")
+    }).pipe(Effect.provide(QuietServer)))
+
+  it.scoped("is not stored where one of them has no name", () =>
+    Effect.gen(function*() {
+      const { bob } = yield* pages(HttpCache.group(undefined as never))
+      expect((yield* bob).text).toBe("run 2!")
+    }).pipe(Effect.provide(QuietServer)))
 })

@@ -2,6 +2,7 @@
 import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as Stream from "effect/Stream"
 import type { CacheItem } from "../CacheItem.js"
 import type { ForwardReason } from "../protocol/CacheStatus.js"
 import * as Collapsing from "../protocol/Collapsing.js"
@@ -13,11 +14,12 @@ import type { Handle } from "../runtime/flight.js"
 import type { Plan } from "../runtime/singleFlight.js"
 import { type Answered, closed, discard, failedLate, fetch, type Fetched, FetchPlan } from "./fetch.js"
 import * as alike from "./alike.js"
+import * as enclosing from "./enclosing.js"
 import { leased } from "./lease.js"
-import { type CacheRequest, now } from "./request.js"
+import { type Asked, type CacheRequest, now } from "./request.js"
 import type { Reader } from "./sharedBody.js"
 import { type Access, begin, type Begun, type Found, holds } from "./storageAccess.js"
-import type { Place } from "./store.js"
+import { groupsOf, type Place } from "./store.js"
 
 /** What the handler is asked for, and whether with others. */
 export const planOf = <Res, E, R>(
@@ -204,7 +206,7 @@ const holdsFor = <Res>(
 /** The response to another request, where it answers this one as what is stored would. */
 export const sharedBy = <Res, E>(
   fetched: Fetched<Res, E>,
-  asked: Access,
+  asked: Asked,
   wantedOf: (item: CacheItem) => Reuse.Request,
   time: number
 ): Effect.Effect<Shared | undefined> => {
@@ -212,10 +214,23 @@ export const sharedBy = <Res, E>(
   if (item === undefined || !Collapsing.mayShare(item, asked.lookup.variantOf, wantedOf(item), time)) {
     return Exit.succeed(undefined)
   }
-  const { shared } = fetched as Answered<Res>
-  return step(holdsFor(fetched as Answered<Res>, item, asked), (holds): Effect.Effect<Shared | undefined> => {
+  const answered = fetched as Answered<Res>
+  const { shared } = answered
+  return step(holdsFor(answered, item, asked), (holds): Effect.Effect<Shared | undefined> => {
     if (!holds) return Exit.succeed(undefined)
     if (shared === undefined) return Exit.succeed({ item, reader: undefined })
-    return Effect.map(shared.join, (reader) => reader === undefined ? undefined : { item, reader })
+    return Effect.map(
+      shared.join,
+      (reader) => reader === undefined ? undefined : { item, reader: telling(reader, answered, asked) }
+    )
   })
+}
+
+/** The caches above this request learn at the end of the body what was said while it was made: its run told only those above it. */
+const telling = <Res>(reader: Reader, { answer, handled: { said }, place }: Answered<Res>, asked: Asked): Reader => {
+  const tell = Effect.sync(() =>
+    enclosing.tell(asked, enclosing.isPersonal(said, asked.identity.partition), groupsOf(place, { said }, answer))
+  )
+  const { partial, stream } = reader
+  return { ...reader, stream: Stream.ensuring(stream, tell), partial: Stream.ensuring(partial, tell) }
 }

@@ -5,7 +5,7 @@ import type { CacheKey } from "../protocol/CacheKey.js"
 import { groupsOf } from "../policy/checks.js"
 import * as CacheGroups from "../protocol/CacheGroups.js"
 import { reference } from "../runtime/effect.js"
-import type { OwnFill, Run } from "./origin.js"
+import type { Identity, OwnFill, Run } from "./origin.js"
 
 class RunBeneath implements Run {
   readonly depth: number
@@ -64,6 +64,16 @@ export const tellGroups = (nearest: Run, groups: ReadonlyArray<string> | undefin
     // One more than there may be is too many already.
     for (const group of groups ?? []) if (told.size <= CacheGroups.mostGroups) told.add(group)
   }
+}
+
+/** For all caches above: what is made of a response for one user is for that one too, and is of the same groups. */
+export const tell = (
+  { above, identity }: { readonly above: Run; readonly identity: Identity },
+  isPersonal: boolean,
+  groups: ReadonlyArray<string> | undefined
+): void => {
+  if (isPersonal) tellPersonal(above, identity.partition)
+  if (groups === undefined || groups.length > 0) tellGroups(above, groups)
 }
 
 /** For all caches above: the groups that a program gives. What is wrong with them is logged, and fails nobody. */

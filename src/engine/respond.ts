@@ -17,7 +17,7 @@ import { type Answer, noCookies, type Outgoing } from "./origin.js"
 import { askingOf, keep, keptOf, type Ready, readyOf } from "./ready.js"
 import { report, type Served, tellStatus } from "./report.js"
 import { partOf, several } from "./parts.js"
-import { type Answering, type Asked, type CacheRequest, now } from "./request.js"
+import { type Answering, type CacheRequest, now } from "./request.js"
 import type { Reader } from "./sharedBody.js"
 import type { Judged } from "./store.js"
 
@@ -31,7 +31,7 @@ export const respondStored = <Res>(
 ): Effect.Effect<Served<Res>> => {
   const made = readyOf(request, item)
   request.runtime.observer?.saw(item)
-  tellAbove(request, made.told.private, item.groups)
+  enclosing.tell(request, made.told.private, item.groups)
   const asking = reader === undefined && made.isSentAgain ? askingOf(request, outcome) : undefined
   const kept = asking === undefined ? undefined : keptOf(item, asking, now)
   if (kept !== undefined) return Exit.succeed({ response: request.origin.respond(kept), outcome })
@@ -57,16 +57,6 @@ export const respondStored = <Res>(
   )
 }
 
-/** What is made of a response for one user is for that one too, and is of the same groups. */
-const tellAbove = (
-  { above, identity }: Asked,
-  isPersonal: boolean,
-  groups: Judged["groups"]
-): void => {
-  if (isPersonal) enclosing.tellPersonal(above, identity.partition)
-  if (groups === undefined || groups.length > 0) enclosing.tellGroups(above, groups)
-}
-
 /** An error for which something stored was to stand in. */
 const unjudged: Judged = { told: { private: true, expires: false }, isPersonal: true, groups: [], unkeyed: [] }
 
@@ -88,7 +78,7 @@ export const respondFetched = <Res, E, R>(
   }
   const { answer, handled, judged = unjudged, shared } = fetched
   if (handled.isSent) return Exit.succeed({ response: handled.response, outcome: undefined })
-  tellAbove(request, judged.isPersonal, judged.groups)
+  enclosing.tell(request, judged.isPersonal, judged.groups)
   if (handled.isFromBeneath) return respondFromBeneath(request, handled.response, handled.answer, judged.told)
   const { detail, item, told } = judged
   if (told.expires) Answers.withoutAge(answer.fields)
