@@ -1,7 +1,7 @@
 /** Cached handlers that ask each other within the process, as pages that are made of parts do. */
 import { HttpServerRequest, HttpServerResponse } from "@effect/platform"
 import { describe, expect, it } from "@effect/vitest"
-import { Deferred, Effect, Fiber, Stream } from "effect"
+import { Deferred, Effect, Fiber, Stream, TestClock } from "effect"
 import { type CacheStorage, HttpCache, InMemoryCacheStorage, withCache } from "effect-http-cache"
 import { bytes, eventually, QuietServer, serve } from "./harness.js"
 import { layerWaiting } from "./waiting.js"
@@ -84,5 +84,75 @@ describe("118: a page that is made of a stream which the run of another page mak
     Effect.gen(function*() {
       const { bob } = yield* pages(HttpCache.group(undefined as never))
       expect((yield* bob).text).toBe("run 2!")
+    }).pipe(Effect.provide(QuietServer)))
+})
+
+interface Fields {
+  readonly [name: string]: string
+}
+
+describe("119: a page that is validated is made of the whole of its part", () => {
+  const [older, newer] = ["Wed, 01 Jan 2020 00:00:00 GMT", "Wed, 01 Jan 2025 00:00:00 GMT"]
+
+  /** The content of a part that is stored for longer than the page. */
+  const partWith = (fields: Fields) =>
+    Effect.sync(() => HttpServerResponse.text("0123456789", { headers: fields })).pipe(
+      withCache({ expiry: 600, name: "part" }),
+      Effect.flatMap(contentOf)
+    )
+
+  const parts: ReadonlyArray<readonly [string, Fields, Fields]> = [
+    ["of the same tag", {}, {}],
+    ["of an earlier date", { "last-modified": older }, { "last-modified": newer }]
+  ]
+
+  it.scoped.each(parts)("%s", ([, ofPart, ofPage]) =>
+    Effect.gen(function*() {
+      yield* TestClock.setTime(Date.UTC(2026, 0))
+      const page = Effect.map(
+        partWith(ofPart),
+        (text) => HttpServerResponse.text(text, { headers: ofPage })
+      ).pipe(withCache({ expiry: 10, name: "page" }))
+      const ask = yield* serve(page)
+      yield* ask("/")
+      yield* TestClock.adjust("11 seconds")
+      const reply = yield* ask("/")
+      expect([reply.text, reply.cacheStatus]).toEqual(["0123456789", "fwd=stale; stored"])
+    }).pipe(Effect.provide(QuietServer)))
+
+  it.scoped("also where the page is asked for the rest of what is stored of it", () =>
+    Effect.gen(function*() {
+      const fields = { "cache-control": "max-age=60", "etag": "\"1\"" }
+      const page = Effect.gen(function*() {
+        const { headers: { range } } = yield* Request
+        // Whatever the part is, the page is of ten bytes.
+        const text = (yield* partWith(fields)).padEnd(10, "-")
+        const [first, last] = range === undefined ? [0, 9] : range === "bytes=0-3" ? [0, 3] : [4, 9]
+        return HttpServerResponse.text(text.slice(first, last + 1), {
+          status: range === undefined ? 200 : 206,
+          headers: range === undefined ? fields : { ...fields, "content-range": `bytes ${first}-${last}/10` }
+        })
+      }).pipe(withCache({ name: "page" }))
+      const ask = yield* serve(page)
+      expect((yield* ask("/", { headers: { range: "bytes=0-3" } })).text).toBe("0123")
+      expect((yield* ask("/")).text).toBe("0123456789")
+    }).pipe(Effect.provide(QuietServer)))
+
+  it.scoped("but what its handler asks by a request of its own is asked", () =>
+    Effect.gen(function*() {
+      const part = Effect.succeed(HttpServerResponse.text("part", { headers: { etag: "\"1\"" } })).pipe(
+        withCache({ expiry: 600, name: "part" })
+      )
+      const own = HttpServerRequest.fromWeb(
+        new globalThis.Request("http://localhost/", { headers: { "if-none-match": "\"1\"" } })
+      )
+      const page = Effect.map(
+        Effect.provideService(part, Request, own),
+        ({ status }) => HttpServerResponse.text(`${status}`)
+      ).pipe(withCache({ expiry: 10, name: "page" }))
+      const ask = yield* serve(page)
+      yield* ask("/")
+      yield* TestClock.adjust("11 seconds")
+      expect((yield* ask("/")).text).toBe("304")
     }).pipe(Effect.provide(QuietServer)))
 })

@@ -68,7 +68,7 @@ export const ask = <Res, E, R>(
   const hasFailed = (cause: Cause.Cause<E>) =>
     item.range === undefined || isInterrupted(cause) ? Effect.failCause(cause) : run(request, item, fields)
   return Effect.flatMap(
-    catchCause(run(request, item, Fields.merged(fields, asks)), hasFailed),
+    catchCause(run(request, item, Fields.merged(fields, asks), asks), hasFailed),
     (asked) => {
       const answer = resolved(item, asked)
       if (answer === asked.answer) return Effect.succeed(asked)
@@ -87,10 +87,12 @@ const isAboutStored = (method: string, status: number): boolean => method === "H
 const run = <Res, E, R>(
   request: CacheRequest<Res, E, R>,
   item: CacheItem | undefined,
-  fields: Fields.Fields
+  fields: Fields.Fields,
+  conditions?: Fields.Fields
 ): Effect.Effect<HandlerAnswer<Res>, E, R> => {
   const { origin, policy, view } = request
-  return Effect.map(origin.ask(fields, policy, (reads) => learn(request, reads)), (handled) => {
+  const question = conditions === undefined ? undefined : { conditions, name: policy.name }
+  return Effect.map(origin.ask(fields, policy, (reads) => learn(request, reads), question), (handled) => {
     const own = handled.answer
     if (Reads.addsToVary(policy)) {
       const stored = isAboutStored(view.method, own.status) ? item?.vary ?? [] : []

@@ -4,26 +4,30 @@ import type * as CacheStorage from "../CacheStorage.js"
 import type { CacheKey } from "../protocol/CacheKey.js"
 import { groupsOf } from "../policy/checks.js"
 import * as CacheGroups from "../protocol/CacheGroups.js"
+import * as Fields from "../protocol/Fields.js"
+import * as Preconditions from "../protocol/Preconditions.js"
 import { reference } from "../runtime/effect.js"
-import type { Identity, OwnFill, Run } from "./origin.js"
+import type { Identity, OwnFill, Question, Run, View } from "./origin.js"
 
 class RunBeneath implements Run {
   readonly depth: number
   readonly above: Run
   readonly origin: string
   readonly personal = new Set<string | undefined>()
+  readonly question: Question | undefined
   ownFill: OwnFill | undefined
 
-  constructor(above: Run, origin: string, ownFill: OwnFill | undefined) {
+  constructor(above: Run, origin: string, ownFill: OwnFill | undefined, question: Question | undefined) {
     this.depth = above.depth + 1
     this.above = above
     this.origin = origin
+    this.question = question
     this.ownFill = ownFill
   }
 }
 
-export const newRun = (above: Run, origin: string, ownFill: OwnFill | undefined): Run =>
-  new RunBeneath(above, origin, ownFill)
+export const newRun = (above: Run, origin: string, ownFill: OwnFill | undefined, question?: Question): Run =>
+  new RunBeneath(above, origin, ownFill, question)
 
 /**
  * The run that this effect is part of. A cache beneath records in it what it has answered, and where that is what the handler
@@ -44,6 +48,25 @@ export const unheard = <A, E, R>(effect: Effect.Effect<A, E, R>, { depth, origin
 /** A run, and those above it. */
 function* enclosing(nearest: Run): Generator<Run> {
   for (let run: Run | undefined = nearest; run !== undefined && run.depth >= 0; run = run.above) yield run
+}
+
+/**
+ * The view of a cache with this name. A cache above that has another name keeps another representation, such as the page that
+ * this one keeps a part of: what it asks about that is not asked of this one (RFC 9111 §4.3.1).
+ */
+export const viewBeneath = (nearest: Run, name: string | undefined, view: View): View => {
+  if (name === undefined || nearest.depth < 0) return view
+  const others = new Set<string>()
+  for (const { question } of enclosing(nearest)) {
+    if (question === undefined || question.name === name) continue
+    for (const [field, value] of Object.entries(question.conditions)) {
+      // A handler may ask by a request of its own.
+      if (Fields.get(view.fields, field) === value) others.add(field)
+    }
+  }
+  if (others.size === 0) return view
+  const fields = Fields.without(view.fields, others)
+  return { ...view, fields, condition: Preconditions.condition(fields) }
 }
 
 /** For all caches above: what one beneath does not keep is part of what the others would. */

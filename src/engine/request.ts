@@ -9,7 +9,7 @@ import * as Vary from "../protocol/Vary.js"
 import { millisOf } from "../runtime/effect.js"
 import { type Runtime, runtimeOf } from "../runtime/runtime.js"
 import type { Waited } from "../runtime/storageCall.js"
-import { EnclosingCache } from "./enclosing.js"
+import { EnclosingCache, viewBeneath } from "./enclosing.js"
 import type { Identity, Origin, Run, View } from "./origin.js"
 
 /** What is the same for a request whoever handles it. */
@@ -68,13 +68,13 @@ class RequestOf<Res, E, R> implements CacheRequest<Res, E, R> {
     context: Context.Context<never>,
     clock: Clock.Clock
   ) {
-    const { view } = origin
+    this.above = Context.get(context, EnclosingCache)
+    const view = viewBeneath(this.above, policy.name, origin.view)
     this.origin = origin
     this.view = view
     this.policy = policy
     this.cache = policy.name ?? cache()
     this.clock = clock
-    this.above = Context.get(context, EnclosingCache)
     this.key = CacheKey.make(view.target, policy.query)
     this.selection = {
       depth: this.above.depth + 1,

@@ -15,7 +15,7 @@ import * as Tracer from "effect/Tracer"
 import * as Body from "../engine/body.js"
 import { EnclosingCache, giveGroups, newRun } from "../engine/enclosing.js"
 import { Handled, type Ran } from "../engine/origin.js"
-import type { Identity, Origin, Outgoing, OwnFill, Passed, Route, Run, View } from "../engine/origin.js"
+import type { Identity, Origin, Outgoing, OwnFill, Passed, Question, Route, Run, View } from "../engine/origin.js"
 import { groupsOf } from "../policy/checks.js"
 import type { Policy, ServerPolicy } from "../policy/policy.js"
 import * as Answers from "../protocol/Answer.js"
@@ -132,10 +132,11 @@ export class ServerOrigin<A extends Respondable, E, R> implements Origin<Respons
   ask(
     fields: Fields.Fields,
     policy: Policy,
-    onFailure: (reads: Reads | undefined) => void
+    onFailure: (reads: Reads | undefined) => void,
+    question: Question | undefined
   ): Effect.Effect<Handled<Response>, E, R> {
     const shown = recorder.show(this.request, this.view, fields, policy)
-    return this.run(shown, undefined, policy.targets, {
+    return this.run(shown, { question }, policy.targets, {
       onFailure: (cause) => {
         onFailure(shown.reads)
         return Effect.failCause(cause)
@@ -157,7 +158,7 @@ export class ServerOrigin<A extends Respondable, E, R> implements Origin<Respons
     ownFill: OwnFill | undefined
   ): Effect.Effect<Passed<Response>, E, R> {
     const { headers: shown, method } = this.request
-    return this.run(new recorder.Shown(this.request), ownFill, [], {
+    return this.run(new recorder.Shown(this.request), { ownFill }, [], {
       onFailure: (cause) => Effect.andThen(onFailure(cause), Effect.failCause(cause)),
       onSuccess: ({ isFromBeneath, isSent, response, responseTime, said, setsPreResponseHandler }) => {
         const { body, headers: fields } = response
@@ -187,14 +188,14 @@ export class ServerOrigin<A extends Respondable, E, R> implements Origin<Respons
   /** Runs the handler with the request that it is to see, in the place of the request itself, and goes on with the answer. */
   private run<B>(
     shown: recorder.Shown,
-    own: OwnFill | undefined,
+    { ownFill, question }: Pick<Run, "ownFill" | "question">,
     targets: ReadonlyArray<string>,
     { onFailure, onSuccess }: Next<Ran<Response>, E, B, E, R>
   ): Effect.Effect<B, E, R> {
     return withFiber((context, _, fiber) => {
       const { given, native, request } = this
       const above = Context.get(context, EnclosingCache)
-      const run = newRun(above, this.view.target.origin, own)
+      const run = newRun(above, this.view.target.origin, ownFill, question)
       if (shown.request !== request) {
         misplaced.carry(request, shown.request)
         // Its copies of before can't be known, and what reads them neither.
