@@ -91,15 +91,15 @@ interface Fields {
   readonly [name: string]: string
 }
 
+/** The content of a part that is stored for longer than the page. */
+const partWith = (fields: Fields) =>
+  Effect.sync(() => HttpServerResponse.text("0123456789", { headers: fields })).pipe(
+    withCache({ expiry: 600, name: "part" }),
+    Effect.flatMap(contentOf)
+  )
+
 describe("119: a page that is validated is made of the whole of its part", () => {
   const [older, newer] = ["Wed, 01 Jan 2020 00:00:00 GMT", "Wed, 01 Jan 2025 00:00:00 GMT"]
-
-  /** The content of a part that is stored for longer than the page. */
-  const partWith = (fields: Fields) =>
-    Effect.sync(() => HttpServerResponse.text("0123456789", { headers: fields })).pipe(
-      withCache({ expiry: 600, name: "part" }),
-      Effect.flatMap(contentOf)
-    )
 
   const parts: ReadonlyArray<readonly [string, Fields, Fields]> = [
     ["of the same tag", {}, {}],
@@ -154,5 +154,20 @@ describe("119: a page that is validated is made of the whole of its part", () =>
       yield* ask("/")
       yield* TestClock.adjust("11 seconds")
       expect((yield* ask("/")).text).toBe("304")
+    }).pipe(Effect.provide(QuietServer)))
+})
+
+describe("120: a page that is made of what its part answers of a client's own question", () => {
+  it.scoped.each<[string, Fields]>([
+    ["range", { range: "bytes=0-1" }],
+    ["condition", { "if-match": "\"another\"" }]
+  ])("is not kept for others: a %s", ([, headers]) =>
+    Effect.gen(function*() {
+      const page = Effect.map(partWith({}), (text) => HttpServerResponse.text(text)).pipe(
+        withCache({ expiry: 10, name: "page" })
+      )
+      const ask = yield* serve(page)
+      yield* ask("/", { headers })
+      expect((yield* ask("/")).text).toBe("0123456789")
     }).pipe(Effect.provide(QuietServer)))
 })

@@ -74,6 +74,18 @@ export const noStore: Effect.Effect<void> = Effect.map(EnclosingCache, (nearest)
   for (const run of enclosing(nearest)) run.isRefused = true
 })
 
+/** For all caches above: what one beneath has answered is less than others would be, unless it is the response itself. */
+export const tellPartial = (nearest: Run): void => {
+  for (const run of enclosing(nearest)) run.isPartial = true
+}
+
+/** Whether a cache beneath has answered with this body. What else is made of a partial answer of one is not to be stored. */
+export const isAnswerBeneath = (run: Run, body: unknown): boolean => {
+  const isIt = run.answeredWith === body
+  if (run.isPartial === true && !isIt) run.isRefused = true
+  return isIt
+}
+
 /** For all caches above: the response is for one user, of this partition where one is named. */
 export const tellPersonal = (nearest: Run, partition: string): void => {
   for (const run of enclosing(nearest)) run.personal.add(partition === "" ? undefined : partition)

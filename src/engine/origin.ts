@@ -54,6 +54,8 @@ export interface Run extends Said {
   answeredWith?: unknown
   /** It is not to be stored. */
   isRefused?: boolean
+  /** A cache beneath has answered by the client's range or conditions: that is no part of what others are answered. */
+  isPartial?: boolean
   /** Milliseconds. */
   expiry?: number
   /** The groups that it is of, by name. */

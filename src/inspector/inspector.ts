@@ -242,6 +242,6 @@ export const answer = <R, RE>(
           isAllowed ? routed(sub, asked, explain) : Effect.succeed(responses.text(403, "authorize says no"))
       )
       // The signature has a cache around the inspector neither store nor count the response.
-      return Effect.map(answered, (response) => sign(response, Context.get(context, EnclosingCache)))
+      return Effect.map(answered, (response) => sign(response, Context.get(context, EnclosingCache), request))
     })
   )

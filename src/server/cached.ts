@@ -58,7 +58,7 @@ export const cached = <RP>(
       return step(answering, (answered) => {
         tell(native, request, answered, caller)
         report(request, answered.outcome)
-        const signed = sign(answered.response, request.above)
+        const signed = sign(answered.response, request.above, native)
         return isSent ? sendAtOnce(caller, signed) : Exit.succeed(signed)
       })
     })
@@ -174,7 +174,7 @@ export const collecting =
         pass(passing, { reason: "method" }),
         ({ outcome, response }) => {
           report(passing, outcome)
-          return sign(response, passing.above)
+          return sign(response, passing.above, native)
         }
       )
     })

@@ -13,7 +13,7 @@ import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import * as Tracer from "effect/Tracer"
 import * as Body from "../engine/body.js"
-import { EnclosingCache, giveGroups, newRun } from "../engine/enclosing.js"
+import { EnclosingCache, giveGroups, isAnswerBeneath, newRun } from "../engine/enclosing.js"
 import { Handled, type Ran } from "../engine/origin.js"
 import type { Identity, Origin, Outgoing, OwnFill, Passed, Question, Route, Run, View } from "../engine/origin.js"
 import { groupsOf } from "../policy/checks.js"
@@ -198,7 +198,7 @@ export class ServerOrigin<A extends Respondable, E, R> implements Origin<Respons
       const run = newRun(above, this.view.target.origin, ownFill, question)
       if (shown.request !== request) {
         misplaced.carry(request, shown.request)
-        // Its copies of before can't be known, and what reads them neither.
+        // Its copies of before can't be known.
         if (linkCopies(native) && this.view.isRewritten) run.isRefused = true
         handOver(native, shown, run)
       }
@@ -222,11 +222,12 @@ export class ServerOrigin<A extends Respondable, E, R> implements Origin<Respons
           // A body that is still made may read more.
           if (isMade(answered.body)) takeBack(native, run)
           else hasAnswered(native, run)
+          const isFromBeneath = isAnswerBeneath(run, answered.body)
           const isSent = misplaced.isSent(fiber, shown.request)
           const ran: Ran<Response> = {
             said: run,
             response: responses.annotated(answered, run, targets),
-            isFromBeneath: run.answeredWith === answered.body,
+            isFromBeneath,
             isSent,
             reads: shown.reads,
             setsPreResponseHandler: before !== failures.preResponseHandlers(fiber),

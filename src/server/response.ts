@@ -6,6 +6,7 @@ import type { HttpServerRequest } from "@effect/platform/HttpServerRequest"
 import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
 import { addTag } from "../engine/answers.js"
 import * as Body from "../engine/body.js"
+import { tellPartial } from "../engine/enclosing.js"
 import { type Answer, noCookies, type Outgoing, type Run, type SetCookies } from "../engine/origin.js"
 import type { Policy } from "../policy/policy.js"
 import * as Answers from "../protocol/Answer.js"
@@ -13,6 +14,7 @@ import * as CacheControl from "../protocol/CacheControl.js"
 import * as Fields from "../protocol/Fields.js"
 import * as HttpDate from "../protocol/HttpDate.js"
 import * as ServerBody from "./body.js"
+import { isStandIn } from "./request.js"
 import { linesOf, withLines } from "./setCookies.js"
 import { fieldsOf, type Message, messageOf } from "./write.js"
 
@@ -157,9 +159,16 @@ const withOwnBody = (response: Response): Response => {
   return withBody(response, own as HttpBody.HttpBody)
 }
 
-/** Tells a cache above that this response has been dealt with: a body stays the same through `setHeader` and `setStatus`. */
-export const sign = (response: Response, above: Run): Response => {
+/** What is not the whole of a response, as a client has asked for it. */
+const partial: ReadonlySet<number> = new Set([206, 304, 412, 416])
+
+/**
+ * Tells a cache above that this response has been dealt with: a body stays the same through `setHeader` and `setStatus`. `request`
+ * is what it answers: by the one of its client, which the cache above has shown the handler, or by one of the handler's own.
+ */
+export const sign = (response: Response, above: Run, request: HttpServerRequest): Response => {
   if (above.depth < 0) return response
+  if (partial.has(response.status) && isStandIn(request)) tellPartial(above)
   const signed = withOwnBody(response)
   above.answeredWith = signed.body
   return signed
