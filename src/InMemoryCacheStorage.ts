@@ -82,6 +82,8 @@ class Memory implements CollectableCacheStorage.Service {
     if (!this.isCurrent({ keys: [lookup.key], groups: given?.groups ?? [] }, fill)) return overtaken
     const item = given === undefined ? undefined : owned(given)
     const isKept = item !== undefined && itemBytes(item) <= Math.min(this.limits.maxItemBytes, this.maxItemsBytes)
+    // A collect of groups leaves what it forgets in its place.
+    for (const entry of this.inPlace(lookup, false)) this.remove(entry)
     const before = this.inPlace(lookup)
     const after = CacheStorage.place(before.map(({ item }) => item), item, fill)
     if (after === undefined) return overtaken
@@ -147,10 +149,10 @@ class Memory implements CollectableCacheStorage.Service {
     return entries.find((entry) => entry.item === item)
   }
 
-  private inPlace({ key, partition }: CacheStorage.Place): ReadonlyArray<Entry> {
+  private inPlace({ key, partition }: CacheStorage.Place, isAlive = true): ReadonlyArray<Entry> {
     const entries: Array<Entry> = []
     for (let entry = this.entries.get(key); entry !== undefined; entry = entry.next) {
-      if (entry.item.partition === partition && this.isAlive(entry)) entries.push(entry)
+      if (entry.item.partition === partition && this.isAlive(entry) === isAlive) entries.push(entry)
     }
     return entries
   }

@@ -3,6 +3,7 @@ import { Effect, Layer } from "effect"
 import { type CacheItem, CacheStorage, CollectableCacheStorage, InMemoryCacheStorage } from "effect-http-cache"
 import { collectableLaws, fillOf, itemOf, laws, lookupOf } from "effect-http-cache/testing"
 import * as fc from "fast-check"
+import { countsOf } from "./harness.js"
 import { hows, layerWaiting } from "./waiting.js"
 
 const tooLarge = 9 * 1024 * 1024
@@ -159,6 +160,22 @@ describe("bounds", () => {
       yield* storage.set(itemOf("other", second), yield* storage.begin(second))
       expect(new TextDecoder().decode((yield* storage.get(first)).body)).toBe("new")
     }).pipe(Effect.provide(InMemoryCacheStorage.layerWith({ maxItems: 2 }))))
+
+  it.effect("112: what a collect of its group has killed goes when its place is set again", () =>
+    Effect.gen(function*() {
+      const items = Effect.map(countsOf("effect_http_cache_items"), (counts) => counts[""] ?? 0)
+      const before = yield* items
+      const storage = yield* CollectableCacheStorage.CollectableCacheStorage
+      for (let at = 0; at < 20; at++) {
+        const lookup = lookupOf({ "accept-language": at % 2 === 0 ? "en" : "fr" })
+        const item = itemOf("", lookup, { id: `${at}`, vary: ["accept-language"], groups: ["users"] })
+        yield* storage.set(item, yield* storage.begin(lookup))
+        if (at % 2 === 1) yield* storage.collect({ keys: [], groups: ["users"] })
+      }
+      expect((yield* items) - before).toBe(2)
+      yield* storage.set(undefined, yield* storage.begin(lookupOf()))
+      expect((yield* items) - before).toBe(0)
+    }).pipe(Effect.provide(InMemoryCacheStorage.layerCollectable)))
 
   it.effect("a body that is a view of a larger buffer holds only its own bytes", () =>
     Effect.gen(function*() {
