@@ -2,7 +2,7 @@
 import { HttpServerRequest, HttpServerResponse } from "@effect/platform"
 import { NodeHttpServer } from "@effect/platform-node"
 import { describe, expect, it } from "@effect/vitest"
-import { Context, Deferred, Effect, Exit, Fiber, Layer, Scope, TestClock } from "effect"
+import { Context, Deferred, Effect, Exit, Fiber, identity, Layer, Scope, TestClock } from "effect"
 import {
   CacheError,
   CacheStorage,
@@ -100,23 +100,29 @@ describe("86: who may wait", () => {
 })
 
 describe("87: at SIGTERM requests in flight are answered", () => {
-  const slow = (gate: Deferred.Deferred<void>) =>
-    Effect.as(Deferred.await(gate), HttpServerResponse.text("whole")).pipe(withCache({ expiry: 60, deadline: "1 day" }))
+  type Handler = Effect.Effect<HttpServerResponse.HttpServerResponse>
 
-  const world = Effect.gen(function*() {
-    const gate = yield* Deferred.make<void>()
-    const scope = yield* Scope.make()
-    const storages = yield* Layer.buildWithScope(InMemoryCacheStorage.layerCollectable, scope)
-    const ask = yield* Effect.provide(serve(slow(gate)), storages)
-    const storage = Context.get(storages, CacheStorage.CacheStorage)
-    const clients = [yield* Effect.fork(ask("/")), yield* Effect.fork((yield* ask.another)("/"))]
-    yield* eventually(() => activity(storage).waiters === 2)
-    return { clients, close: Scope.close(scope, Exit.void), gate, storage }
-  })
+  const slow = (gate: Deferred.Deferred<void>): Handler =>
+    Effect.as(Deferred.await(gate), HttpServerResponse.text("whole"))
+
+  const world = (region: (handler: Handler) => Handler = identity) =>
+    Effect.gen(function*() {
+      const gate = yield* Deferred.make<void>()
+      const scope = yield* Scope.make()
+      const storages = yield* Layer.buildWithScope(InMemoryCacheStorage.layerCollectable, scope)
+      const ask = yield* Effect.provide(
+        serve(region(slow(gate)).pipe(withCache({ expiry: 60, deadline: "1 day" }))),
+        storages
+      )
+      const storage = Context.get(storages, CacheStorage.CacheStorage)
+      const clients = [yield* Effect.fork(ask("/")), yield* Effect.fork((yield* ask.another)("/"))]
+      yield* eventually(() => activity(storage).waiters === 2)
+      return { clients, close: Scope.close(scope, Exit.void), gate, storage }
+    })
 
   it.scoped("a run that somebody waits for ends, where the storage closes first", () =>
     Effect.gen(function*() {
-      const { clients, close, gate } = yield* world
+      const { clients, close, gate } = yield* world()
       const closing = yield* Effect.fork(close)
       yield* TestClock.adjust("1 second")
       yield* Deferred.succeed(gate, undefined)
@@ -126,7 +132,7 @@ describe("87: at SIGTERM requests in flight are answered", () => {
 
   it.scoped("what can't be waited for is a 503", () =>
     Effect.gen(function*() {
-      const { clients, close } = yield* world
+      const { clients, close } = yield* world()
       const closing = yield* Effect.fork(close)
       while (clients.some((client) => isRunning(client))) {
         yield* Effect.promise(() => new Promise((resolve) => setImmediate(resolve)))
@@ -135,6 +141,36 @@ describe("87: at SIGTERM requests in flight are answered", () => {
       for (const client of clients) expect((yield* Fiber.join(client)).status).toBe(503)
       yield* Fiber.join(closing)
     }).pipe(Effect.provide(Layer.merge(NodeHttpServer.layerTest, logged([])))))
+
+  it.scoped("113: what can't be interrupted either is a 503", () =>
+    Effect.gen(function*() {
+      const { clients, close, gate } = yield* world(Effect.uninterruptible)
+      const closing = yield* Effect.fork(close)
+      for (const client of clients) expect((yield* Fiber.join(client)).status).toBe(503)
+      yield* Deferred.succeed(gate, undefined)
+      yield* Fiber.join(closing)
+    }).pipe(Effect.provide(Layer.merge(NodeHttpServer.layerTest, logged([])))))
+
+  const hanging = [["GET", "get"], ["HEAD", "begin"], ["PATCH", "collect"]] as const
+
+  it.scoped.each(hanging)(
+    "113: a %s that waits for %s of a storage that hangs goes on",
+    ([method, hangs]) =>
+      Effect.gen(function*() {
+        const scope = yield* Scope.make()
+        let calls = 0
+        const hang = Effect.suspend(() => (calls++, Effect.never))
+        const storage = { ...InMemoryCacheStorage.make(), [hangs]: () => hang }
+        const storages = yield* Layer.buildWithScope(CollectableCacheStorage.layer(Effect.succeed(storage)), scope)
+        const app = method === "PATCH" ? counted().pipe(withCollect()) : counted().pipe(withCache({ expiry: 60 }))
+        const ask = yield* Effect.provide(serve(app), storages)
+        const client = yield* Effect.fork(ask("/", { method }))
+        yield* eventually(() => calls > 0)
+        yield* Scope.close(scope, Exit.void)
+        while (isRunning(client)) yield* Effect.zipRight(still(() => 0), TestClock.adjust("1 second"))
+        expect((yield* Fiber.join(client)).status).toBe(200)
+      }).pipe(Effect.provide(Layer.merge(NodeHttpServer.layerTest, logged([]))))
+  )
 
   it.scoped("a request that comes after the storage has closed is answered", () =>
     Effect.gen(function*() {

@@ -137,17 +137,15 @@ export class Runtime {
 
   /**
    * The fibers of the storage end with the scope: those that somebody waits for have some time to, the others are
-   * interrupted. Later ones, of requests that the server still answers, are nobody's.
+   * interrupted, and nobody waits for them any more. Later ones, of requests that the server still answers, are nobody's.
    */
   readonly endWithScope: Effect.Effect<void, never, Scope.Scope> = Effect.addFinalizer(() =>
     Effect.suspend(() => {
       this.isClosed = true
-      return Effect.andThen(
-        Effect.andThen(
-          patiently(this.awaitAll),
-          patiently(Effect.suspend(() => Fiber.interruptAll([...this.running.keys()])))
-        ),
-        Effect.sync(() => this.timeouts.close())
+      return patiently(this.awaitAll).pipe(
+        Effect.andThen(Effect.sync(() => this.singleFlight.end())),
+        Effect.andThen(patiently(Effect.suspend(() => Fiber.interruptAll([...this.running.keys()])))),
+        Effect.andThen(Effect.sync(() => this.timeouts.close()))
       )
     })
   )

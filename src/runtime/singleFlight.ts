@@ -62,6 +62,8 @@ type Ground = Pick<Runtime, "lend" | "timeouts">
 
 const maxFlights = 10_000
 
+const interrupted: Exit.Exit<never> = Effect.runSyncExit(Effect.interrupt)
+
 export class SingleFlight {
   private readonly flights = new Map<string, Flight<unknown>>()
   /** How many flights run in the background, for nobody. */
@@ -112,6 +114,14 @@ export class SingleFlight {
   /** Nobody joins the flights of these keys any more; who waits for them goes on. */
   close(isClosed: (key: string) => boolean): void {
     for (const key of this.flights.keys()) if (isClosed(key)) this.flights.delete(key)
+  }
+
+  /** The storage's layer closes: nobody waits for the runs any more, also where they can't be interrupted. */
+  end(): void {
+    for (const flight of this.flights.values()) {
+      flight.isLed = false
+      arrive(flight, interrupted)
+    }
   }
 
   /** Joins the flight of this key, or starts one. */

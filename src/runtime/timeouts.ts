@@ -1,8 +1,7 @@
 /** Timers of a storage: one sleeping fiber for all that wait equally long, however many they are. */
 import type * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
-import * as Fiber from "effect/Fiber"
-import { byClock, millisOf, type Running } from "./effect.js"
+import { byClock, interruptLater, millisOf, type Running } from "./effect.js"
 
 interface Timer {
   /** Epoch milliseconds. */
@@ -36,12 +35,15 @@ export class Timeouts {
     })
   }
 
-  /** Forgets all timers. */
+  /** Nothing sleeps any more for timers that were cancelled. Who still waits goes on at its time. */
   close(): void {
     for (const queues of this.queues.values()) {
-      for (const { sleeper } of queues.values()) if (sleeper !== undefined) Effect.runFork(Fiber.interrupt(sleeper))
+      for (const [millis, { sleeper, timers }] of queues) {
+        if (timers.size > 0) continue
+        queues.delete(millis)
+        if (sleeper !== undefined) Effect.runFork(interruptLater(sleeper))
+      }
     }
-    this.queues.clear()
   }
 
   private queueOf(clock: Clock.Clock, millis: number): Queue {
