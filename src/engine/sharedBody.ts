@@ -1,6 +1,5 @@
 /** One streamed body, pulled once and read by many: a list of chunks that grows, and a bell that tells its readers. */
 import type * as Cause from "effect/Cause"
-import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
@@ -10,6 +9,7 @@ import { deferred, end, ended, forkChild, interruptLater, isInterruptedOnly, str
 import type { HeldBody } from "../runtime/heldBytes.js"
 import { limitReached } from "../runtime/limits.js"
 import type { Runtime } from "../runtime/runtime.js"
+import { steadyMillis } from "../runtime/timeouts.js"
 import * as Body from "./body.js"
 import { HoldUp } from "./slowReaders.js"
 
@@ -56,7 +56,7 @@ export class SharedBody implements HeldBody {
   private dropped = 0
   /** How much is held. */
   bytes = 0
-  /** When the last chunk came or was taken. Epoch milliseconds. */
+  /** When the last chunk came or was taken. Steady milliseconds. */
   private activeAt = 0
   private size = 0
   private bell = deferred<void>()
@@ -65,7 +65,7 @@ export class SharedBody implements HeldBody {
   private isPassing = false
   private isAbandoned = false
   private readonly holdUp = new HoldUp()
-  /** Since when the source is waited for. Epoch milliseconds; `undefined` while its readers are. */
+  /** Since when the source is waited for. Steady milliseconds; `undefined` while its readers are. */
   private pullingSince: number | undefined
 
   constructor(options: Options) {
@@ -136,7 +136,7 @@ export class SharedBody implements HeldBody {
       Effect.exit,
       Effect.asVoid
     )
-    const watch = Effect.flatMap(Clock.currentTimeMillis, (now) => this.watch(now + deadline))
+    const watch = Effect.flatMap(steadyMillis, (now) => this.watch(now + deadline))
     return Effect.flatMap(forkChild(watch), (watch) => Effect.ensuring(pumped, interruptLater(watch)))
   }
 
@@ -172,7 +172,7 @@ export class SharedBody implements HeldBody {
   }
 
   private next(reader: Seat): Effect.Effect<Uint8Array | undefined, unknown> {
-    return Effect.flatMap(Clock.currentTimeMillis, (now) => {
+    return Effect.flatMap(steadyMillis, (now) => {
       reader.hasStarted = true
       if (reader.isCutOff) return Effect.fail(new Error("the client took nothing for too long"))
       const chunk = this.chunks[reader.at - this.dropped]
@@ -188,7 +188,7 @@ export class SharedBody implements HeldBody {
   }
 
   private push(chunk: Uint8Array): Effect.Effect<void, Error> {
-    return Effect.flatMap(Clock.currentTimeMillis, (now) => {
+    return Effect.flatMap(steadyMillis, (now) => {
       this.pullingSince = undefined
       this.activeAt = now
       if (chunk.byteLength === 0) return Effect.void
@@ -217,10 +217,10 @@ export class SharedBody implements HeldBody {
     return Array.from(this.readers).some(({ hasStarted }) => hasStarted)
   }
 
-  private readonly pulls = Effect.map(Clock.currentTimeMillis, (now) => this.pullingSince = now)
+  private readonly pulls = Effect.map(steadyMillis, (now) => this.pullingSince = now)
 
   private watch(deadline: number): Effect.Effect<unknown> {
-    return Effect.flatMap(Clock.currentTimeMillis, (now) => {
+    return Effect.flatMap(steadyMillis, (now) => {
       if (now >= deadline) return this.isBeingRead ? this.watch(Infinity) : this.abandon()
       const stalls = (this.pullingSince ?? now) + patience
       if (now < stalls) return Effect.andThen(Effect.sleep(Math.min(deadline, stalls) - now), this.watch(deadline))
@@ -229,7 +229,7 @@ export class SharedBody implements HeldBody {
   }
 
   /** Waits until the readers have taken enough of what is not stored. */
-  private readonly room: Effect.Effect<void, Error> = Effect.flatMap(Clock.currentTimeMillis, (now) => {
+  private readonly room: Effect.Effect<void, Error> = Effect.flatMap(steadyMillis, (now) => {
     if (!this.isPassing || this.isComplete) return Effect.void
     if (this.readers.size === 0) return Effect.fail(new Error("nobody reads what can't be stored"))
     const { limit, runtime } = this.options

@@ -15,7 +15,7 @@ export class HoldUp {
   private slowest = 0
   private end = 0
 
-  /** Epoch milliseconds. */
+  /** Steady milliseconds. */
   begunAt(positions: Positions, now: number): number {
     const slowest = slowestOf(positions)
     if (slowest >= this.end) {

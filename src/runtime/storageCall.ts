@@ -12,6 +12,7 @@ import { type CircuitBreaker, pause } from "./circuitBreaker.js"
 import { exitOf, fork, interruptLater, isInterruptedOnly, millisOf, secondsOf, withFiber } from "./effect.js"
 import * as metrics from "./metrics.js"
 import type { Runtime } from "./runtime.js"
+import { steadyMillisOf } from "./timeouts.js"
 
 type Method = CacheStorageError["method"]
 
@@ -72,7 +73,7 @@ const waiting = <A, E>(
     if (exit !== undefined) return judge(exit)
     const { clock, method, runtime: { timeouts }, timeout, waited = { millis: 0 } } = made
     const began = secondsOf(clock)
-    const since = millisOf(clock)
+    const since = steadyMillisOf(clock)
     const left = leftOf(made)
     // Joined, the fiber would leave its context behind in place of the caller's.
     return Effect.interruptible(Effect.async<A | undefined>((resume) => {
@@ -80,7 +81,7 @@ const waiting = <A, E>(
       let isEnded = false
       const goOn = (next: Effect.Effect<A | undefined>) => {
         isWaitedFor = false
-        waited.millis += millisOf(clock) - since
+        waited.millis += steadyMillisOf(clock) - since
         resume(next)
       }
       const end = (exit: Exit.Exit<A, E | Error>) => {

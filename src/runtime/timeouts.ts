@@ -1,10 +1,18 @@
 /** Timers of a storage: one sleeping fiber for all that wait equally long, however many they are. */
 import type * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
-import { byClock, interruptLater, millisOf, type Running } from "./effect.js"
+import { byClock, interruptLater, type Running, secondsOf, withFiber } from "./effect.js"
+
+/** Milliseconds, to measure how long something takes: what sets the time of day back or forth doesn't change them. */
+export const steadyMillisOf = (clock: Clock.Clock): number => Math.round(secondsOf(clock) * 1000)
+
+/** The same by the clock of the present fiber. */
+export const steadyMillis: Effect.Effect<number> = withFiber<number, never, never>((_, clock) =>
+  Effect.succeed(steadyMillisOf(clock))
+)
 
 interface Timer {
-  /** Epoch milliseconds. */
+  /** Steady milliseconds. */
   readonly at: number
   readonly fire: () => void
 }
@@ -21,7 +29,7 @@ export class Timeouts {
   /** Calls `fire` in so many milliseconds, unless the function that it returns is called before. */
   after(clock: Clock.Clock, millis: number, fire: () => void): () => void {
     const queue = this.queueOf(clock, millis)
-    const timer: Timer = { at: millisOf(clock) + millis, fire }
+    const timer: Timer = { at: steadyMillisOf(clock) + millis, fire }
     queue.timers.add(timer)
     queue.sleeper ??= this.sleep(queue, clock, millis)
     return () => void queue.timers.delete(timer)
@@ -56,7 +64,7 @@ export class Timeouts {
 
   private sleep(queue: Queue, clock: Clock.Clock, millis: number): Running<void> {
     const sleepOn: Effect.Effect<void> = Effect.suspend(() => {
-      const now = millisOf(clock)
+      const now = steadyMillisOf(clock)
       for (const timer of queue.timers) {
         if (timer.at > now) return Effect.andThen(Effect.sleep(timer.at - now), sleepOn)
         queue.timers.delete(timer)

@@ -40,7 +40,8 @@ export const forkDetached = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Ef
 
 export const millisOf = (clock: Clock.Clock): number => clock.currentTimeMillisUnsafe()
 
-export const secondsOf = (clock: Clock.Clock): number => Number(clock.currentTimeNanosUnsafe()) / 1e9
+/** The clock of the day goes back in Effect 4, also in nanoseconds. */
+export const secondsOf = (clock: Clock.Clock): number => Number(clock.monotonicTimeNanosUnsafe()) / 1e9
 
 export const byClock = <A, E, R>(effect: Effect.Effect<A, E, R>, clock: Clock.Clock): Effect.Effect<A, E, R> =>
   Effect.provideService(effect, Clock.Clock, clock)
