@@ -2,10 +2,17 @@
 import { HttpServerRequest, HttpServerResponse } from "@effect/platform"
 import { describe, expect, it } from "@effect/vitest"
 import { Deferred, Effect, Fiber, TestClock, type Tracer } from "effect"
-import { HttpCache, InMemoryCacheStorage, withCache, withCollect } from "effect-http-cache"
+import {
+  CacheError,
+  CollectableCacheStorage,
+  HttpCache,
+  InMemoryCacheStorage,
+  withCache,
+  withCollect
+} from "effect-http-cache"
 import { Faults, layerFaulty } from "effect-http-cache/testing"
 import { caching, fresh, url } from "./client.js"
-import { counted, countsOf, eventually, routes, serve, TestServer } from "./harness.js"
+import { counted, countsOf, eventually, logged, routes, serve, TestServer } from "./harness.js"
 import { layerWaiting } from "./waiting.js"
 
 /** By how much what is measured under this name has changed since it was made, by tags. */
@@ -181,6 +188,18 @@ describe("a storage is measured", () => {
       yield* TestClock.adjust("10 seconds")
       yield* eventually(() => Object.keys(Effect.runSync(undelivered)).length === 0)
     }).pipe(Effect.provide(layerFaulty), Effect.provide(TestServer)))
+
+  it.scoped("115: by what it could not be told of, until its layer closes", () =>
+    Effect.gen(function*() {
+      const undelivered = yield* changesOf("undelivered_collects")
+      const collect = () => new CacheError.CacheStorageError({ storage: "", method: "collect", key: "", cause: "down" })
+      const storage = { ...InMemoryCacheStorage.make(), collect }
+      yield* Effect.gen(function*() {
+        yield* Effect.flip(HttpCache.collect("http://localhost/1"))
+        expect(yield* undelivered).toEqual({ "": 1 })
+      }).pipe(Effect.provide(CollectableCacheStorage.layer(Effect.succeed(storage))))
+      expect(yield* undelivered).toEqual({})
+    }).pipe(Effect.provide(logged([]))))
 })
 
 describe("the span of a request", () => {

@@ -145,7 +145,10 @@ export class Runtime {
       return patiently(this.awaitAll).pipe(
         Effect.andThen(Effect.sync(() => this.singleFlight.end())),
         Effect.andThen(patiently(Effect.suspend(() => Fiber.interruptAll([...this.running.keys()])))),
-        Effect.andThen(Effect.sync(() => this.timeouts.close()))
+        Effect.andThen(Effect.sync(() => {
+          this.timeouts.close()
+          this.undelivered.leaveMetrics()
+        }))
       )
     })
   )

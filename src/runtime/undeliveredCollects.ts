@@ -14,6 +14,7 @@ export class UndeliveredCollects {
   private readonly byName = new Map<string, number>()
   private readonly delivering = new Set<string>()
   private count = 0
+  private isMeasured = true
   /** How many have been delivered late. What the storage was asked for before that, it may have answered with something collected. */
   delivered = 0
   /** A fiber of the storage delivers them beside the requests. */
@@ -36,7 +37,7 @@ export class UndeliveredCollects {
   /** `false` where there are too many: nothing that was stored until `now` is believed any more. */
   add(name: string, now: number): boolean {
     if (this.byName.size < maxNames || this.byName.has(name)) {
-      if (!this.byName.has(name)) metrics.undelivered(1)
+      if (!this.byName.has(name)) this.measure(1)
       this.byName.set(name, ++this.count)
       return true
     }
@@ -54,8 +55,18 @@ export class UndeliveredCollects {
       // Another one may have failed meanwhile.
       if (!isDelivered || this.byName.get(name) !== count) return
       this.byName.delete(name)
-      metrics.undelivered(-1)
+      this.measure(-1)
       this.delivered++
     }
+  }
+
+  /** For the metrics there is nothing any more. */
+  leaveMetrics(): void {
+    this.measure(-this.byName.size)
+    this.isMeasured = false
+  }
+
+  private measure(names: number): void {
+    if (this.isMeasured) metrics.undelivered(names)
   }
 }
