@@ -65,6 +65,17 @@ describe("a storage that fails", () => {
       }).pipe(Effect.provide(FaultyServer))
   )
 
+  it.scoped("116: begin answers null: the handler answers, and nothing is stored", () =>
+    Effect.gen(function*() {
+      const begin = (): Effect.Effect<CacheStorage.Fill> => Effect.succeed(JSON.parse("null"))
+      const storage = { ...InMemoryCacheStorage.make(), begin }
+      const ask = yield* serve(
+        counted().pipe(withCache({ expiry: 10 }), Effect.provideService(CacheStorage.CacheStorage, storage))
+      )
+      expect(yield* ask("/")).toMatchObject({ status: 200, text: "run 1" })
+      expect(yield* ask("/")).toMatchObject({ status: 200, text: "run 2" })
+    }).pipe(Effect.provide(TestServer)))
+
   it.scoped("collect fails: the handler's answer goes out, with one warning", () =>
     Effect.gen(function*() {
       const log: Array<Logged> = []
