@@ -7,8 +7,8 @@ import { execFileSync } from "node:child_process"
 import { fileURLToPath } from "node:url"
 import { gzipSync } from "node:zlib"
 
-/** KiB, minified and gzipped. */
-const budget = 56
+/** KiB, minified and gzipped: 56 before failures 109 to 122 were mended, which takes 0.9. */
+const budget = 57
 const runs = 9
 
 const root = fileURLToPath(new URL("..", import.meta.url))

@@ -96,6 +96,7 @@ describe("109: a copy of the request, as it was handed out", () => {
       const ask = yield* serve(
         Effect.flatMap(Request, (request) => mounted({ "/m": page(Effect.sync(() => text(request.url))) }))
       )
+      yield* ask("/m/first")
       yield* ask("/m/me?page=1&utm=evil")
       const { cacheStatus, text: shown } = yield* ask("/m/me?page=1")
       expect([shown, cacheStatus]).toEqual([expect.not.stringContaining("evil"), expect.stringContaining("hit")])
