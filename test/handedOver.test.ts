@@ -103,6 +103,20 @@ describe("109: a copy of the request, as it was handed out", () => {
     }).pipe(Effect.provide(QuietServer)))
 })
 
+describe("109: a request that is an object of somebody's own", () => {
+  it.scoped("is recorded, and nothing is changed that other objects have", () =>
+    Effect.gen(function*() {
+      const app = Effect.flatMap(Request, (request) => {
+        const { cookies, headers, method, originalUrl, remoteAddress, source, url } = request
+        const modify: Request["modify"] = (options) => request.modify(options)
+        const own = { cookies, headers, method, originalUrl, remoteAddress, source, url, modify } as Request
+        return Effect.provideService(around(Effect.sync(() => pageOf(own))), Request, own)
+      })
+      expect(yield* answersOf(app)).toEqual(own)
+      expect("modify" in {}).toBe(false)
+    }))
+})
+
 describe("109: a request that was handed out is read", () => {
   it.scoped.each<[string, App]>([
     [

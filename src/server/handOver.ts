@@ -143,11 +143,14 @@ export const link = (copy: HttpServerRequest, request: HttpServerRequest): void 
 const linking = new WeakSet<object>()
 let isLinked = true
 
-/** The copies of this class of requests are known from now on; `false`: they were before. */
+/**
+ * The copies of this class of requests are known from now on; `false`: they were before, or it has no `modify` of its own, as where
+ * somebody has made the request of an object.
+ */
 export const linkCopies = (request: HttpServerRequest): boolean => {
   if (keptWith(request) !== undefined) return false
   const prototype = Object.getPrototypeOf(request) as HttpServerRequest & { modify: HttpServerRequest["modify"] }
-  if (linking.has(prototype)) return false
+  if (linking.has(prototype) || !Object.hasOwn(prototype, "modify")) return false
   linking.add(prototype)
   const { modify } = prototype
   prototype.modify = function(this: HttpServerRequest, options) {
