@@ -4,6 +4,8 @@ import { describe, expect, it } from "@effect/vitest"
 import { Context, Deferred, Effect, Layer, Queue, Stream, TestClock } from "effect"
 import { type CacheStorage, HttpCache, withCache } from "effect-http-cache"
 import { Readable } from "node:stream"
+import { setFlagsFromString } from "node:v8"
+import { runInThisContext } from "node:vm"
 import { bytes, mounted, QuietServer, routes, serve } from "./harness.js"
 
 const Request = HttpServerRequest.HttpServerRequest
@@ -101,6 +103,16 @@ describe("109: a copy of the request, as it was handed out", () => {
       const { cacheStatus, text: shown } = yield* ask("/m/me?page=1")
       expect([shown, cacheStatus]).toEqual([expect.not.stringContaining("evil"), expect.stringContaining("hit")])
     }).pipe(Effect.provide(QuietServer)))
+})
+
+describe("109: a request that Node's adapter has made", () => {
+  it.scoped("is no dictionary of V8 once it has been handed over", () =>
+    Effect.gen(function*() {
+      setFlagsFromString("--allow-natives-syntax")
+      const isQuick = runInThisContext("(request) => %HasFastProperties(request)") as (request: object) => boolean
+      const app = handed((request) => Effect.sync(() => text(`${isQuick(request)} ${userOf(request)}`)))
+      expect(yield* answersOf(app)).toEqual(own.map((answer) => `true ${answer}`))
+    }))
 })
 
 describe("109: a request that is an object of somebody's own", () => {

@@ -8,6 +8,7 @@ import { EnclosingCache } from "../engine/enclosing.js"
 import type { Run } from "../engine/origin.js"
 import type { Reads } from "../protocol/Reads.js"
 import { currentContext, serviceIn } from "../runtime/effect.js"
+import { latestFirst } from "./platform.js"
 
 /** What a run is shown in the place of a request, and what it has read of it. */
 interface Shown {
@@ -60,7 +61,7 @@ export const kept = Symbol("effect-http-cache/kept")
 export const keptWith = (request: object): Kept | undefined => (request as { readonly [kept]?: Kept })[kept]
 
 /** All that says something of the client or its target, and what the readers of it go by. */
-const names = [
+const names: ReadonlyArray<PropertyKey> = [
   "source",
   "url",
   "originalUrl",
@@ -100,6 +101,12 @@ export const shownTo = (request: object, name: PropertyKey): HttpServerRequest |
   return latest?.shown.request
 }
 
+/**
+ * All of these are moved off a request, so that it has no property left: an object that loses its latest property stays as fast as it
+ * was, and one that loses another becomes a dictionary.
+ */
+const moved: ReadonlyArray<PropertyKey> = [...new Set([...latestFirst, ...names])]
+
 /** By the prototype of requests: one that asks first what is shown. */
 const prototypes = new WeakMap<object, object>()
 
@@ -107,11 +114,12 @@ const prototypeOver = (prototype: object): object => {
   const known = prototypes.get(prototype)
   if (known !== undefined) return known
   const made = Object.create(prototype) as object
-  for (const name of names) {
+  for (const name of moved) {
+    const isShown = names.includes(name)
     Object.defineProperty(made, name, {
       configurable: true,
       get(this: object) {
-        const shown = shownTo(this, name)
+        const shown = isShown ? shownTo(this, name) : undefined
         if (shown !== undefined) return Reflect.get(shown, name, shown) as unknown
         const own = keptWith(this)?.own
         return own !== undefined && Object.hasOwn(own, name) ? own[name] : Reflect.get(prototype, name, this) as unknown
@@ -200,10 +208,10 @@ export const handOver = (request: HttpServerRequest, shown: Shown, run: Run): vo
 const handOne = (request: HttpServerRequest, handedOver: HandedOver): void => {
   const known = keptWith(request)
   if (known !== undefined) return void known.runs.push(handedOver)
-  const own = Object.create(null) as Properties
+  const own: Properties = {}
   // Its interface says nothing of the properties that adapters keep in it.
   const given = request as unknown as Properties & { [kept]: Kept }
-  for (const name of names) {
+  for (const name of moved) {
     if (!Object.hasOwn(given, name)) continue
     own[name] = given[name]
     Reflect.deleteProperty(given, name)

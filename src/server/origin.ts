@@ -197,10 +197,10 @@ export class ServerOrigin<A extends Respondable, E, R> implements Origin<Respons
       const above = Context.get(context, EnclosingCache)
       const run = newRun(above, this.view.target.origin, ownFill, question)
       if (shown.request !== request) {
-        misplaced.carry(request, shown.request)
         // Its copies of before can't be known.
         if (linkCopies(native) && this.view.isRewritten) run.isRefused = true
         handOver(native, shown, run)
+        misplaced.carry(request, shown.request)
       }
       const { searchParams } = shown
       const isParsed = searchParams !== undefined && serviceIn(context, ParsedSearchParams) !== undefined

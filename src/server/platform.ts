@@ -2,9 +2,10 @@
 import * as Headers from "@effect/platform/Headers"
 import * as HttpApiSchema from "@effect/platform/HttpApiSchema"
 import * as HttpApp from "@effect/platform/HttpApp"
+import { TypeId as messageTypeId } from "@effect/platform/HttpIncomingMessage"
 import type * as HttpLayerRouter from "@effect/platform/HttpLayerRouter"
 import * as HttpServerError from "@effect/platform/HttpServerError"
-import type { HttpServerRequest } from "@effect/platform/HttpServerRequest"
+import { type HttpServerRequest, TypeId as requestTypeId } from "@effect/platform/HttpServerRequest"
 import * as HttpServerRespondable from "@effect/platform/HttpServerRespondable"
 import type { HttpServerResponse } from "@effect/platform/HttpServerResponse"
 import * as Cause from "effect/Cause"
@@ -29,6 +30,22 @@ export const toResponse = (answer: Respondable): Effect.Effect<HttpServerRespons
 
 /** Whether the original URL of a request has a scheme and a host: on the web it does, and on Node it is a path. */
 export const hasAbsoluteUrl = (source: unknown): boolean => source instanceof Request
+
+/** The properties that the adapter to Node sets on a request, in the reverse of the order in which it sets them. */
+export const latestFirst: ReadonlyArray<PropertyKey> = [
+  "multipartEffect",
+  "cachedCookies",
+  requestTypeId,
+  "headersOverride",
+  "url",
+  "upgradeEffect",
+  "response",
+  "textEffect",
+  messageTypeId,
+  "remoteAddressOverride",
+  "onError",
+  "source"
+]
 
 /** The platform marks the request whose response it sends. */
 export const sentMark = Symbol.for("@effect/platform/HttpApp/handled")

@@ -5,8 +5,9 @@ import * as Effect from "effect/Effect"
 import * as Headers from "effect/http/Headers"
 import type { PreResponseHandler } from "effect/http/HttpEffect"
 import type { PathInput } from "effect/http/HttpRouter"
+import { TypeId as messageTypeId } from "effect/http/HttpIncomingMessage"
 import * as HttpServerError from "effect/http/HttpServerError"
-import type { HttpServerRequest } from "effect/http/HttpServerRequest"
+import { type HttpServerRequest, TypeId as requestTypeId } from "effect/http/HttpServerRequest"
 import * as HttpServerRespondable from "effect/http/HttpServerRespondable"
 import type { HttpServerResponse } from "effect/http/HttpServerResponse"
 import * as Option from "effect/Option"
@@ -26,6 +27,27 @@ export const toResponse = (answer: Respondable): Effect.Effect<HttpServerRespons
   HttpServerRespondable.toResponse(answer as HttpServerRespondable.Respondable)
 
 export const hasAbsoluteUrl = (_: unknown): boolean => true
+
+export const latestFirst: ReadonlyArray<PropertyKey> = [
+  "multipartEffect",
+  "cachedMethod",
+  "cachedCookies",
+  "protocol",
+  "peerAddressOverride",
+  "headersOverride",
+  "url",
+  "upgradeState",
+  "response",
+  requestTypeId,
+  "arrayBufferEffect",
+  "textEffect",
+  "closeOnDone",
+  "destroyOnOverflow",
+  "remoteAddressOverride",
+  "onError",
+  "source",
+  messageTypeId
+]
 
 export const sentMark = Symbol.for("effect/http/HttpEffect/handled")
 
