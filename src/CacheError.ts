@@ -36,15 +36,26 @@ export type ForwardReason = Reason
  * @since 0.1.0
  * @category errors
  */
-export class CacheMiss extends Data.TaggedError("CacheMiss")<{
+export class CacheMiss extends Data.Error implements Respondable.Respondable {
+  /** @since 0.1.0 */
+  readonly _tag = "CacheMiss"
+  /** @since 0.1.0 */
   readonly key: CacheKey
+  /** @since 0.1.0 */
   readonly reason: ForwardReason
-}> implements Respondable.Respondable {
-  constructor(miss: { readonly key: CacheKey; readonly reason: ForwardReason }) {
+
+  constructor({ key, reason }: { readonly key: CacheKey; readonly reason: ForwardReason }) {
     const limit = Error.stackTraceLimit
     Error.stackTraceLimit = 0
-    super(miss)
+    super()
     Error.stackTraceLimit = limit
+    this.key = key
+    this.reason = reason
+  }
+
+  /** @since 0.1.0 */
+  override get name(): string {
+    return "CacheMiss"
   }
 
   /** @since 0.1.0 */
