@@ -206,24 +206,29 @@ export class SingleFlight {
     })
     flight.fiber = fiber
     flight.hold = hold
+    const over = (exit: Exit.Exit<void>) => {
+      handle.cancel?.()
+      this.leave(flight)
+      if (flight.arrived !== undefined) return
+      arrive(flight, Exit.isSuccess(exit) ? Exit.die("the flight came to nothing") : Exit.failCause(exit.cause))
+    }
+    const exit = exitOf(fiber)
+    if (exit !== undefined) {
+      over(exit)
+      return fiber
+    }
     metrics.flights(1)
-    if (flight.completed === undefined && exitOf(fiber) === undefined) {
+    fiber.addObserver((exit) => {
+      metrics.flights(-1)
+      over(exit)
+    })
+    if (flight.completed === undefined) {
       handle.cancel = this.ground.timeouts.after(clock, deadline, () => {
         flight.isLed = false
         arrive(flight, Exit.succeed(late()))
         Effect.runFork(handle.end)
       })
     }
-    const over = (exit: Exit.Exit<void>) => {
-      handle.cancel?.()
-      metrics.flights(-1)
-      this.leave(flight)
-      if (flight.arrived !== undefined) return
-      arrive(flight, Exit.isSuccess(exit) ? Exit.die("the flight came to nothing") : Exit.failCause(exit.cause))
-    }
-    const exit = exitOf(fiber)
-    if (exit === undefined) fiber.addObserver(over)
-    else over(exit)
     return fiber
   }
 
