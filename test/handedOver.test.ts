@@ -105,14 +105,26 @@ describe("109: a copy of the request, as it was handed out", () => {
     }).pipe(Effect.provide(QuietServer)))
 })
 
+setFlagsFromString("--allow-natives-syntax")
+const isQuick = runInThisContext("(object) => %HasFastProperties(object)") as (object: object) => boolean
+
+/** Whether an object stays quick that loses its latest property, as with Node 20: newer ones make a dictionary of it. */
+const staysQuick = () => {
+  const object: { one?: number } = {}
+  object.one = 1
+  delete object.one
+  return isQuick(object)
+}
+
 describe("109: a request that Node's adapter has made", () => {
-  it.scoped("is no dictionary of V8 once it has been handed over", () =>
-    Effect.gen(function*() {
-      setFlagsFromString("--allow-natives-syntax")
-      const isQuick = runInThisContext("(request) => %HasFastProperties(request)") as (request: object) => boolean
-      const app = handed((request) => Effect.sync(() => text(`${isQuick(request)} ${userOf(request)}`)))
-      expect(yield* answersOf(app)).toEqual(own.map((answer) => `true ${answer}`))
-    }))
+  it.scoped.skipIf(!staysQuick())(
+    "is no dictionary once it has been handed over, with a V8 that takes back properties",
+    () =>
+      Effect.gen(function*() {
+        const app = handed((request) => Effect.sync(() => text(`${isQuick(request)} ${userOf(request)}`)))
+        expect(yield* answersOf(app)).toEqual(own.map((answer) => `true ${answer}`))
+      })
+  )
 })
 
 describe("109: a request that is an object of somebody's own", () => {

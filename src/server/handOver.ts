@@ -102,8 +102,8 @@ export const shownTo = (request: object, name: PropertyKey): HttpServerRequest |
 }
 
 /**
- * All of these are moved off a request, so that it has no property left: an object that loses its latest property stays as fast as it
- * was, and one that loses another becomes a dictionary.
+ * All of these are moved off a request, so that it has no property left: in Node 20 an object that loses its latest property stays as
+ * fast as it was, and one that loses another becomes a dictionary.
  */
 const moved: ReadonlyArray<PropertyKey> = [...new Set([...latestFirst, ...names])]
 
