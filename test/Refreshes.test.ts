@@ -271,6 +271,30 @@ describe("a refresh that goes on for itself", () => {
       expect(Math.min(...pauses)).toBeGreaterThanOrEqual(1000)
     }).pipe(Effect.provide(QuietServer)))
 
+  it.scoped("123: none waits for failures from before what it refreshes came, nor counts them", () =>
+    Effect.gen(function*() {
+      let isDown = false
+      const { ask, ran, settled } = yield* world(
+        (run) => isDown ? Effect.fail("down") : text(run),
+        { expiry: 1, staleWhileRevalidate: 600 }
+      )
+      const stale = TestClock.adjust("2 seconds").pipe(Effect.andThen(ask("/")), Effect.andThen(settled))
+      yield* ask("/")
+      isDown = true
+      for (let count = 0; count < 40; count++) yield* stale
+      isDown = false
+      yield* ask("/", { method: "PATCH" })
+      yield* ask("/")
+      const before = ran.times
+      yield* stale
+      expect(ran.times).toBe(before + 1)
+      yield* ask("/", { method: "PATCH" })
+      yield* ask("/")
+      isDown = true
+      for (let count = 0; count < 2; count++) yield* stale
+      expect(ran.times).toBe(before + 4)
+    }).pipe(Effect.provide(QuietServer)))
+
   it.scoped("121: what is said in a refresh is said of no page that was made of the stale response", () =>
     Effect.gen(function*() {
       let runs = 0

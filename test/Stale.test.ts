@@ -6,7 +6,7 @@ import { Deferred, Effect, Exit, Fiber, Layer, Schema, Scope, Stream, TestClock 
 import { InMemoryCacheStorage } from "effect-http-cache"
 import { activity, Faults, type Faulty } from "effect-http-cache/testing"
 import * as Http from "node:http"
-import { eventually, FaultyServer, type Logged, logged, QuietServer, TestServer } from "./harness.js"
+import { type Ask, eventually, FaultyServer, type Logged, logged, QuietServer, TestServer } from "./harness.js"
 import { text, world } from "./runs.js"
 
 describe("stale-while-revalidate", () => {
@@ -268,6 +268,25 @@ describe("stale-if-error", () => {
         [200, "hit; ttl=-5", 4],
         [500, "fwd=uri-miss", 5]
       ])
+    }).pipe(Effect.provide(QuietServer)))
+
+  it.scoped.each<[string, Ask]>([
+    ["a request that wants it asked", { headers: { "cache-control": "no-cache" } }],
+    ["one after a collect", { method: "PATCH" }]
+  ])("123: errorBackOff is over once the handler has answered %s", ([, first]) =>
+    Effect.gen(function*() {
+      const { ask } = yield* world(
+        (run) => run === 2 ? Effect.fail("down") : text(run),
+        { expiry: 1, staleIfError: 60, errorBackOff: 30, requestDirectives: "honor" }
+      )
+      yield* ask("/")
+      yield* TestClock.adjust("2 seconds")
+      expect((yield* ask("/")).cacheStatus).toBe("fwd=stale; fwd-status=500")
+      yield* ask("/", first)
+      expect((yield* ask("/")).text).toBe("run 3")
+      yield* TestClock.adjust("2 seconds")
+      const reply = yield* ask("/")
+      expect([reply.text, reply.cacheStatus]).toEqual(["run 4", "fwd=stale; stored"])
     }).pipe(Effect.provide(QuietServer)))
 
   /** What the storage does when it is collected, and when the handler has failed. */

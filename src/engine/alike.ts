@@ -37,17 +37,21 @@ const kindOf = (asked: Asked, found: CacheItem | undefined): string =>
 /** Milliseconds. */
 const unsharedFor = 60_000
 
+/** Whether this response came before the handler has failed. One that came since then says that it no longer fails. */
+export const isBefore = (failedAt: number, { responseTime }: CacheItem): boolean => responseTime < failedAt
+
 /** Whether the handler has failed for such requests, and is not to be asked again yet. */
 export const isBackedOff = (asked: Asked, found: CacheItem | undefined, now: number): boolean => {
-  const { policy: { errorBackOff }, runtime: { memory: { failedUntil } } } = asked
+  const { policy: { errorBackOff }, runtime: { memory } } = asked
   if (errorBackOff === 0 || found === undefined) return false
-  return isAhead(failedUntil.get(flightOf(asked, found)) ?? 0, now, errorBackOff)
+  const failedAt = memory.failedAt.get(flightOf(asked, found)) ?? 0
+  return isBefore(failedAt, found) && isAhead(failedAt + errorBackOff, now, errorBackOff)
 }
 
 /** The handler has failed, and what was found stands in for that. */
 export const backOff = (asked: Asked, found: CacheItem, now: number): void => {
-  const { policy: { errorBackOff }, runtime: { memory: { failedUntil } } } = asked
-  if (errorBackOff > 0) failedUntil.set(flightOf(asked, found), now + errorBackOff)
+  const { policy: { errorBackOff }, runtime: { memory } } = asked
+  if (errorBackOff > 0) memory.failedAt.set(flightOf(asked, found), now)
 }
 
 /** Whether the responses to requests of this kind could not be shared a minute ago or less: they don't wait for each other. */

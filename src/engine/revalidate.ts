@@ -24,6 +24,8 @@ const maxRevalidations = 100
 const firstBackOff = 1000
 const longestBackOff = 60_000
 
+const backOffAfter = (failures: number): number => Math.min(firstBackOff * 2 ** (failures - 1), longestBackOff)
+
 /** The request without what is its client's own: what the handler reads beyond that, it finds absent. */
 const onBehalfOfNobody = <Res, E, R>(request: CacheRequest<Res, E, R>, item: CacheItem): CacheRequest<Res, E, R> => {
   const { identity, origin, view } = request
@@ -72,16 +74,16 @@ export const revalidate = <Res, E, R>(
     if (runtime.isClosed) return Effect.void
     const flight = alike.flightOf(request, item)
     const begun = now(request)
-    const { count, until } = failedRefreshes.get(flight) ?? { count: 0, until: begun }
-    if (isAhead(until, begun, longestBackOff)) return Effect.void
+    const { at, count } = failedRefreshes.get(flight) ?? { at: 0, count: 0 }
+    const failures = alike.isBefore(at, item) ? count : 0
+    if (failures > 0 && isAhead(at + backOffAfter(failures), begun, longestBackOff)) return Effect.void
     const asked = onBehalfOfNobody(request, item)
     const plan = new FetchPlan(asked, found, Reuse.anybody, { mayKeep: true, mayWait: true, flight })
     let came: Fetched<Res, E> | undefined
     const run = (handle: Handle<Fetched<Res, E>>) =>
       Effect.suspend(() => {
         // Until it has been answered it counts as failed: so does what hangs, or is interrupted.
-        const backOff = Math.min(firstBackOff * 2 ** count, longestBackOff)
-        const hasFailed = () => failedRefreshes.set(flight, { count: count + 1, until: now(request) + backOff })
+        const hasFailed = () => failedRefreshes.set(flight, { count: failures + 1, at: now(request) })
         hasFailed()
         const complete = (fetched: Fetched<Res, E>) => {
           came = fetched

@@ -14,8 +14,8 @@ const table = <Note extends {}>(lengthOf: (note: Note) => number = () => 0) =>
 interface Failures {
   /** In a row. */
   readonly count: number
-  /** Epoch milliseconds. */
-  readonly until: number
+  /** When the last one was. Epoch milliseconds. */
+  readonly at: number
 }
 
 export class Memory {
@@ -23,10 +23,10 @@ export class Memory {
   readonly nominated = table<Vary>((names) => names.join().length)
   /** By kind of request: until when they don't wait for each other. Epoch milliseconds. */
   readonly unsharedUntil = table<number>()
-  /** By flight: how often a refresh has failed, and when the next may begin. */
+  /** By flight: how often a refresh has failed, and when. */
   readonly failedRefreshes = table<Failures>()
-  /** By flight: until when the handler is not asked, since it has failed. Epoch milliseconds. */
-  readonly failedUntil = table<number>()
+  /** By flight: when the handler has failed, and what is stored stood in for that. Epoch milliseconds. */
+  readonly failedAt = table<number>()
   /** By key: the different `Vary` of its responses. */
   readonly fieldLists = table<ReadonlyArray<string>>((lists) => lists.join().length)
   /** By lenient key: other keys that the same route may answer. */
