@@ -120,6 +120,22 @@ describe("119: a page that is validated is made of the whole of its part", () =>
       expect([reply.text, reply.cacheStatus]).toEqual(["0123456789", "fwd=stale; stored"])
     }).pipe(Effect.provide(QuietServer)))
 
+  it.scoped.each([["the page has a name", "page"], ["neither has a name", undefined]])(
+    "also where %s and the part has none",
+    ([, name]) =>
+      Effect.gen(function*() {
+        const part = Effect.sync(() => HttpServerResponse.text("0123456789")).pipe(withCache({ expiry: 600 }))
+        const page = Effect.map(Effect.flatMap(part, contentOf), (text) => HttpServerResponse.text(text)).pipe(
+          withCache({ expiry: 10, name })
+        )
+        const ask = yield* serve(page)
+        yield* ask("/")
+        yield* TestClock.adjust("11 seconds")
+        const reply = yield* ask("/")
+        expect([reply.text, reply.cacheStatus]).toEqual(["0123456789", "fwd=stale; stored"])
+      }).pipe(Effect.provide(QuietServer))
+  )
+
   it.scoped("also where the page is asked for the rest of what is stored of it", () =>
     Effect.gen(function*() {
       const fields = { "cache-control": "max-age=60", "etag": "\"1\"" }

@@ -88,10 +88,9 @@ const run = <Res, E, R>(
   request: CacheRequest<Res, E, R>,
   item: CacheItem | undefined,
   fields: Fields.Fields,
-  conditions?: Fields.Fields
+  question?: Fields.Fields
 ): Effect.Effect<HandlerAnswer<Res>, E, R> => {
   const { origin, policy, view } = request
-  const question = conditions === undefined ? undefined : { conditions, name: policy.name }
   return Effect.map(origin.ask(fields, policy, (reads) => learn(request, reads), question), (handled) => {
     const own = handled.answer
     if (Reads.addsToVary(policy)) {

@@ -7,17 +7,17 @@ import * as CacheGroups from "../protocol/CacheGroups.js"
 import * as Fields from "../protocol/Fields.js"
 import * as Preconditions from "../protocol/Preconditions.js"
 import { reference } from "../runtime/effect.js"
-import type { Identity, OwnFill, Question, Run, View } from "./origin.js"
+import type { Identity, OwnFill, Run, View } from "./origin.js"
 
 class RunBeneath implements Run {
   readonly depth: number
   readonly above: Run
   readonly origin: string
   readonly personal = new Set<string | undefined>()
-  readonly question: Question | undefined
+  readonly question: Fields.Fields | undefined
   ownFill: OwnFill | undefined
 
-  constructor(above: Run, origin: string, ownFill: OwnFill | undefined, question: Question | undefined) {
+  constructor(above: Run, origin: string, ownFill: OwnFill | undefined, question: Fields.Fields | undefined) {
     this.depth = above.depth + 1
     this.above = above
     this.origin = origin
@@ -26,7 +26,7 @@ class RunBeneath implements Run {
   }
 }
 
-export const newRun = (above: Run, origin: string, ownFill: OwnFill | undefined, question?: Question): Run =>
+export const newRun = (above: Run, origin: string, ownFill: OwnFill | undefined, question?: Fields.Fields): Run =>
   new RunBeneath(above, origin, ownFill, question)
 
 /**
@@ -51,15 +51,14 @@ function* enclosing(nearest: Run): Generator<Run> {
 }
 
 /**
- * The view of a cache with this name. A cache above that has another name keeps another representation, such as the page that
- * this one keeps a part of: what it asks about that is not asked of this one (RFC 9111 §4.3.1).
+ * The view of a cache beneath others. What one above keeps is another representation, such as the page that this one keeps a
+ * part of: what it asks about that is not asked of this one (RFC 9111 §4.3.1).
  */
-export const viewBeneath = (nearest: Run, name: string | undefined, view: View): View => {
-  if (name === undefined || nearest.depth < 0) return view
+export const viewBeneath = (nearest: Run, view: View): View => {
+  if (nearest.depth < 0) return view
   const others = new Set<string>()
   for (const { question } of enclosing(nearest)) {
-    if (question === undefined || question.name === name) continue
-    for (const [field, value] of Object.entries(question.conditions)) {
+    for (const [field, value] of Object.entries(question ?? {})) {
       // A handler may ask by a request of its own.
       if (Fields.get(view.fields, field) === value) others.add(field)
     }

@@ -48,8 +48,8 @@ export interface Run extends Said {
   readonly above?: Run
   /** That of its request. */
   readonly origin: string
-  /** What its cache asks the handler about what it has stored. */
-  readonly question?: Question | undefined
+  /** Conditions of its cache, which ask whether what that has stored is current, or what is missing of it. */
+  readonly question?: Fields.Fields | undefined
   /** With what a cache beneath has answered. */
   answeredWith?: unknown
   /** It is not to be stored. */
@@ -66,13 +66,6 @@ export interface Run extends Said {
   readonly personal: Set<string | undefined>
   /** The fill of a `POST` whose response may be stored for `GET`. */
   ownFill?: OwnFill | undefined
-}
-
-/** Whether what a cache has stored is current, or what is missing of it, as conditions that its handler is shown. */
-export interface Question {
-  readonly conditions: Fields.Fields
-  /** The `name` of the cache. */
-  readonly name: string | undefined
 }
 
 /** A fill that goes on over the collects of its own run. */
@@ -203,7 +196,7 @@ export interface Origin<Res, E, R> {
     /** Called with what the handler read where it fails. */
     onFailure: (reads: Reads | undefined) => void,
     /** Which of them are not the client's. */
-    question: Question | undefined
+    question: Fields.Fields | undefined
   ) => Effect.Effect<Handled<Res>, E, R>
   /** Runs the handler with the request as it is. */
   readonly pass: (

@@ -69,7 +69,7 @@ class RequestOf<Res, E, R> implements CacheRequest<Res, E, R> {
     clock: Clock.Clock
   ) {
     this.above = Context.get(context, EnclosingCache)
-    const view = viewBeneath(this.above, policy.name, origin.view)
+    const view = viewBeneath(this.above, origin.view)
     this.origin = origin
     this.view = view
     this.policy = policy

@@ -15,7 +15,7 @@ import * as Tracer from "effect/Tracer"
 import * as Body from "../engine/body.js"
 import { EnclosingCache, giveGroups, isAnswerBeneath, newRun } from "../engine/enclosing.js"
 import { Handled, type Ran } from "../engine/origin.js"
-import type { Identity, Origin, Outgoing, OwnFill, Passed, Question, Route, Run, View } from "../engine/origin.js"
+import type { Identity, Origin, Outgoing, OwnFill, Passed, Route, Run, View } from "../engine/origin.js"
 import { groupsOf } from "../policy/checks.js"
 import type { Policy, ServerPolicy } from "../policy/policy.js"
 import * as Answers from "../protocol/Answer.js"
@@ -133,7 +133,7 @@ export class ServerOrigin<A extends Respondable, E, R> implements Origin<Respons
     fields: Fields.Fields,
     policy: Policy,
     onFailure: (reads: Reads | undefined) => void,
-    question: Question | undefined
+    question: Fields.Fields | undefined
   ): Effect.Effect<Handled<Response>, E, R> {
     const shown = recorder.show(this.request, this.view, fields, policy)
     return this.run(shown, { question }, policy.targets, {
