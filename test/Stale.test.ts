@@ -4,7 +4,7 @@ import { NodeHttpServer } from "@effect/platform-node"
 import { describe, expect, it } from "@effect/vitest"
 import { Deferred, Effect, Exit, Fiber, Layer, Schema, Scope, Stream, TestClock } from "effect"
 import { InMemoryCacheStorage } from "effect-http-cache"
-import { activity, Faults, type Faulty } from "effect-http-cache/testing"
+import { activity, Faults, type Faulty, layerFaulty, layerReadOnly } from "effect-http-cache/testing"
 import * as Http from "node:http"
 import { type Ask, eventually, FaultyServer, type Logged, logged, QuietServer, TestServer } from "./harness.js"
 import { text, world } from "./runs.js"
@@ -190,27 +190,36 @@ describe("stale-while-revalidate", () => {
       yield* settled
     }).pipe(Effect.provide(QuietServer)))
 
-  it.scoped("when the layer's scope has closed no refresh runs", () =>
-    Effect.gen(function*() {
-      const scope = yield* Scope.make()
-      const storages = yield* Layer.buildWithScope(InMemoryCacheStorage.layerCollectable, scope)
-      const interrupted = yield* Deferred.make<void>()
-      const { ask, ran, storage } = yield* world(
-        (run) =>
-          run === 1 ? text(run) : Effect.onInterrupt(Effect.never, () => Deferred.succeed(interrupted, undefined)),
-        { expiry: 10, staleWhileRevalidate: 60 }
-      ).pipe(Effect.provide(storages))
-      yield* ask("/")
-      yield* TestClock.adjust("10 seconds")
-      yield* ask("/")
-      yield* eventually(() => ran.times === 2)
-      yield* Scope.close(scope, Exit.void)
-      yield* Deferred.await(interrupted)
-      expect([activity(storage).flights, (yield* ask("/")).text]).toEqual([0, "run 1"])
-      yield* TestClock.adjust("30 seconds")
-      yield* ask("/")
-      expect(ran.times).toBe(2)
-    }).pipe(Effect.provide(Layer.merge(NodeHttpServer.layerTest, logged([])))))
+  const layers: { readonly [name: string]: typeof InMemoryCacheStorage.layerCollectable } = {
+    "in memory": InMemoryCacheStorage.layerCollectable,
+    "that fails when it is told to": layerFaulty,
+    "whose bodies are read-only": layerReadOnly
+  }
+
+  it.scoped.each(Object.entries(layers))(
+    "when the scope of a storage %s has closed no refresh runs",
+    ([, layer]) =>
+      Effect.gen(function*() {
+        const scope = yield* Scope.make()
+        const storages = yield* Layer.buildWithScope(layer, scope)
+        const interrupted = yield* Deferred.make<void>()
+        const { ask, ran, storage } = yield* world(
+          (run) =>
+            run === 1 ? text(run) : Effect.onInterrupt(Effect.never, () => Deferred.succeed(interrupted, undefined)),
+          { expiry: 10, staleWhileRevalidate: 60 }
+        ).pipe(Effect.provide(storages))
+        yield* ask("/")
+        yield* TestClock.adjust("10 seconds")
+        yield* ask("/")
+        yield* eventually(() => ran.times === 2)
+        yield* Scope.close(scope, Exit.void)
+        yield* Deferred.await(interrupted)
+        expect([activity(storage).flights, (yield* ask("/")).text]).toEqual([0, "run 1"])
+        yield* TestClock.adjust("30 seconds")
+        yield* ask("/")
+        expect(ran.times).toBe(2)
+      }).pipe(Effect.provide(Layer.merge(NodeHttpServer.layerTest, logged([]))))
+  )
 })
 
 class Gone extends Schema.TaggedError<Gone>()("Gone", {}, HttpApiSchema.annotations({ status: 410 })) {}

@@ -11,6 +11,7 @@ import * as CacheStorage from "../CacheStorage.js"
 import * as CollectableCacheStorage from "../CollectableCacheStorage.js"
 import * as InMemoryCacheStorage from "../InMemoryCacheStorage.js"
 import { deferred } from "../runtime/effect.js"
+import { runtimeOf } from "../runtime/runtime.js"
 import { itemOf } from "./items.js"
 
 /**
@@ -221,6 +222,7 @@ export const layerFaulty: Layer.Layer<
     switchAll: (to) => faults.switch({ get: to, set: to, collect: to }),
     calls: Effect.sync(() => ({ get: get.calls, set: set.calls, collect: collect.calls }))
   }
+  yield* runtimeOf(storage).endWithScope
   yield* Effect.addFinalizer(() => faults.switchAll("work"))
   return Context.make(CacheStorage.CacheStorage, storage).pipe(
     Context.add(CollectableCacheStorage.CollectableCacheStorage, storage),

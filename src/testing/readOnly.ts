@@ -5,6 +5,7 @@ import * as Layer from "effect/Layer"
 import * as CacheStorage from "../CacheStorage.js"
 import * as CollectableCacheStorage from "../CollectableCacheStorage.js"
 import * as InMemoryCacheStorage from "../InMemoryCacheStorage.js"
+import { runtimeOf } from "../runtime/runtime.js"
 
 /**
  * What was written into of the storage of `layerReadOnly`.
@@ -53,7 +54,7 @@ interface Stored {
  */
 export const layerReadOnly: Layer.Layer<
   CacheStorage.CacheStorage | CollectableCacheStorage.CollectableCacheStorage | ReadOnly
-> = Layer.effectContext(Effect.gen(function*() {
+> = Layer.scopedContext(Effect.gen(function*() {
   const memory = yield* CollectableCacheStorage.CollectableCacheStorage
   const bodies = new Map<Uint8Array, Stored>()
   const remember = ({ body, key }: { readonly body: Uint8Array; readonly key: CacheStorage.CacheKey }) =>
@@ -75,6 +76,7 @@ export const layerReadOnly: Layer.Layer<
       return [stored.key]
     })
   )
+  yield* runtimeOf(storage).endWithScope
   return Context.make(CacheStorage.CacheStorage, storage).pipe(
     Context.add(CollectableCacheStorage.CollectableCacheStorage, storage),
     Context.add(ReadOnly, { written })
