@@ -187,3 +187,33 @@ describe("120: a page that is made of what its part answers of a client's own qu
       expect((yield* ask("/")).text).toBe("0123456789")
     }).pipe(Effect.provide(QuietServer)))
 })
+
+describe("124: a HEAD whose handler had no content to make a tag of", () => {
+  const contents = (): Effect.Effect<string> => {
+    let run = 0
+    return Effect.sync(() => `run ${++run}`)
+  }
+  const part = Effect.map(contents(), (text) => HttpServerResponse.text(text)).pipe(
+    withCache({ expiry: 10, name: "part" })
+  )
+  const pages: { readonly [made: string]: App } = {
+    "a page of parts": Effect.map(
+      Effect.orDie(Effect.flatMap(part, contentOf)),
+      (text) => HttpServerResponse.text(text)
+    ),
+    "a stream": Effect.map(contents(), (text) => HttpServerResponse.stream(Stream.make(bytes(text))))
+  }
+
+  it.scoped.each(Object.entries(pages))(
+    "does not freshen what is stored, which may have changed: %s",
+    ([, page]) =>
+      Effect.gen(function*() {
+        const ask = yield* serve(withCache({ expiry: 10, name: "page" })(page))
+        yield* ask("/")
+        yield* TestClock.adjust("11 seconds")
+        expect((yield* ask("/", { method: "HEAD" })).cacheStatus).toBe("fwd=stale")
+        const reply = yield* ask("/")
+        expect([reply.text, reply.cacheStatus]).toEqual(["run 3", expect.stringContaining("fwd=stale")])
+      }).pipe(Effect.provide(QuietServer))
+  )
+})

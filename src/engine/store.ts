@@ -227,9 +227,10 @@ export const drop = ({ asked, fill, item, since }: Place): Effect.Effect<unknown
 export const freshenByHead = (place: Place, exchange: Exchange, head: Answer): Effect.Effect<unknown> => {
   const { item } = place
   if (item === undefined || item.range !== undefined || head.status !== 200) return Effect.void
-  return Validation.headIsAbout(item.headers, head.fields)
+  if (!Validation.headIsAbout(item.headers, head.fields)) return drop(place)
+  return Validation.headTells(item.headers, head.fields)
     ? judgeAndStore(place, { ...exchange, method: "GET" }, answers.freshened(item, head))
-    : drop(place)
+    : Effect.void
 }
 
 const judgeAndStore = (place: Place, exchange: Exchange, answer: Answer) =>

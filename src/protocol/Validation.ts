@@ -85,6 +85,13 @@ export const headIsAbout = (stored: Fields.Fields, head: Fields.Fields): boolean
     return value === undefined || value === Fields.get(stored, name)
   })
 
+/**
+ * Whether a `HEAD` that is about the stored response tells that this is current. A handler that answers without content has none
+ * of the tag that a cache makes of content: then the content may have changed.
+ */
+export const headTells = (stored: Fields.Fields, head: Fields.Fields): boolean =>
+  conditions(head) !== undefined || conditions(stored) === undefined
+
 /** The length is that of the content, and a range is of the answer that had it. */
 const kept = new Set(["content-length", "content-range", "set-cookie"])
 

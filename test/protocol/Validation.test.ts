@@ -109,6 +109,19 @@ describe("Validation.headIsAbout", () => {
   })
 })
 
+describe("Validation.headTells", () => {
+  it.each<[Fields.Fields, Fields.Fields, boolean]>([
+    [{}, {}, true],
+    [{}, { etag: "\"1\"" }, true],
+    [{ etag: "\"1\"" }, {}, false],
+    [{ etag: "\"1\"" }, { "content-length": "5" }, false],
+    [{ "last-modified": modified }, {}, false],
+    [{ "etag": "\"1\"", "last-modified": modified }, { "last-modified": modified }, true]
+  ])("that what is stored with %j is current, with %j: %s", (stored, head, tells) => {
+    expect(Validation.headTells(stored, head)).toBe(tells)
+  })
+})
+
 describe("Validation.update", () => {
   const stored = { "content-length": "5", "content-type": "text/plain", "x-a": "old", "x-b": "kept" }
 
