@@ -217,6 +217,35 @@ it.scoped("says of a connection that is limited what Node says of it", () =>
     expect([told, hits.length]).toEqual([[...each, ...each, ...each], 7])
   }).pipe(Effect.provide(Services)))
 
+it.scoped("130: says of the last response on a connection that it is, where the others don't say how many there are", () =>
+  Effect.gen(function*() {
+    const { hits, port } = yield* served((options) =>
+      Object.assign(HttpCacheLane.createServer(createServer, options), { maxRequestsPerSocket: 3, keepAliveTimeout: 0 })
+    )
+    const ask = yield* kept(port)
+    const told = []
+    for (const _ of [1, 2, 3, 4, 5, 6, 7, 8, 9]) {
+      const { headers, statusCode } = yield* ask
+      told.push([statusCode, headers.connection])
+    }
+    const each = [[200, "keep-alive"], [200, "keep-alive"], [200, "close"]]
+    expect([told, hits.length]).toEqual([[...each, ...each, ...each], 7])
+  }).pipe(Effect.provide(Services)))
+
+it.scoped("130: says nothing of a connection where somebody has taken that away", () =>
+  Effect.gen(function*() {
+    let isTaken = false
+    const server = createServer((_, response) => {
+      if (isTaken) response.removeHeader("Connection")
+    })
+    const context = yield* Layer.build(NodeHttpServer.layer(() => server, { port: 0 }))
+    const { port } = yield* Effect.provide(serve(app()), context)
+    const ask = yield* kept(port)
+    for (const _ of [1, 2, 3]) expect((yield* ask).headers.connection).toBe("keep-alive")
+    isTaken = true
+    expect((yield* ask).headers.connection).toBe(undefined)
+  }).pipe(Effect.provide(Services)))
+
 it.scoped("writes by the responses of the server, where those are its own", () =>
   Effect.gen(function*() {
     let written = 0

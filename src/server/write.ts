@@ -102,7 +102,8 @@ const isOfMany = ({ httpVersion, upgrade }: UpgradableMessage, response: Http.Se
   httpVersion === "1.1" && upgrade !== true && response.shouldKeepAlive && response.socket?.writable === true &&
   Object.getPrototypeOf(response) === Http.ServerResponse.prototype && !isWrapped(response) &&
   response.listenerCount("finish") === 1 && response.listenerCount("close") === 0 &&
-  !response.headersSent && response.getHeaderNames().length === 0 && !hasStatusMessage(response)
+  !response.headersSent && response.getHeaderNames().length === 0 && !hasStatusMessage(response) &&
+  !isOtherwiseConnected(response)
 
 /** Node says so of who asks for another protocol; its types leave that out. */
 interface UpgradableMessage extends Http.IncomingMessage {
@@ -112,6 +113,19 @@ interface UpgradableMessage extends Http.IncomingMessage {
 /** Node's types leave out that there may be none. */
 const hasStatusMessage = ({ statusMessage }: { readonly statusMessage?: string }): boolean =>
   statusMessage !== undefined
+
+/** What Node keeps of a response that makes its head another one; its types leave both out. */
+interface Connected {
+  /** It is the last that the server answers on the connection. */
+  readonly maxRequestsOnConnectionReached?: boolean
+  /** Somebody has taken `Connection` away. */
+  readonly _removedConnection?: boolean
+}
+
+const isOtherwiseConnected = (response: Http.ServerResponse): boolean => {
+  const { _removedConnection: isRemoved, maxRequestsOnConnectionReached: isLast } = response as Connected
+  return isRemoved === true || isLast === true
+}
 
 /** A head that keeps the connection, and sets no maximum of requests. */
 const isKept = /\r\nConnection: keep-alive\r\n(?:Keep-Alive: timeout=\d+\r\n)?\r\n$/
