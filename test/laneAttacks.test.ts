@@ -10,7 +10,7 @@ import {
   withCollect
 } from "effect-http-cache"
 import { type ChannelListener, subscribe, unsubscribe } from "node:diagnostics_channel"
-import type { ServerResponse } from "node:http"
+import type { IncomingMessage, ServerResponse } from "node:http"
 import { type App, counted, routes, send, serve } from "./harness.js"
 import { laneServer, usualServer } from "./lane.js"
 
@@ -315,6 +315,23 @@ describe("what is not for everybody, or not any more, never leaves by the lane",
       for (const _ of [1, 2, 3]) yield* said("a.example", { "x-forwarded-tenant": "acme" })
       expect([yield* said("b.example"), yield* said("a.example", { "x-tenant": "acme" })])
         .toEqual(["b.example, none", "a.example, none"])
+      expect(hits).toEqual([])
+    }))
+
+  it.scoped("131: of a field that a listener writes into Node's message", () =>
+    Effect.gen(function*() {
+      const hits: Array<unknown> = []
+      const context = yield* Layer.build(laneServer((hit) => hits.push(hit)))
+      const page = shows("x-tenant").pipe(withCache({ ...lane, vary: ["x-tenant"] }))
+      const app = Effect.flatMap(HttpServerRequest.HttpServerRequest, ({ source }) => {
+        const { headers } = source as IncomingMessage
+        headers["x-tenant"] = headers["x-key"] === "key of acme" ? "acme" : "none"
+        return page
+      })
+      const ask = yield* Effect.provide(serve(app), context)
+      const own = { "x-key": "key of acme", "x-tenant": "" }
+      for (const _ of [1, 2, 3]) expect((yield* ask("/page", { headers: own })).text).toBe("x-tenant: acme")
+      expect((yield* ask("/page", { headers: { "x-tenant": "acme" } })).text).toBe("x-tenant: none")
       expect(hits).toEqual([])
     }))
 

@@ -20,7 +20,7 @@ import * as metrics from "../runtime/metrics.js"
 import { comesBy } from "../server/lane.js"
 import { fieldsOf, isLengthUnsaid } from "../server/request.js"
 import { messageOf, write } from "../server/write.js"
-import { hostIn, Learnt } from "./learnt.js"
+import { Learnt } from "./learnt.js"
 
 /** Who sends one of these asks for more than a fresh response. */
 const unusual = [
@@ -107,7 +107,7 @@ export interface Hit {
 }
 
 export class Lane {
-  private readonly learnt = new Learnt<Known>()
+  private learnt = new Learnt<Known>()
   private readonly isTraced: boolean
 
   /** `isTraced`: each request that it answers has a span. */
@@ -143,9 +143,9 @@ export class Lane {
     })
   }
 
-  /** What was learnt is about handlers that are not there any more. */
+  /** What was learnt is about handlers that are not there any more, and so is what they still answer. */
   forget(): void {
-    this.learnt.clear()
+    this.learnt = new Learnt()
   }
 
   /** `undefined`: the request goes the usual way, and what comes of it may be learnt. */
@@ -159,11 +159,14 @@ export class Lane {
   /** What a handler has written into the message is not what other requests come with. */
   private letBy(message: Http.IncomingMessage): void {
     const { method, url } = message
-    const host = hostIn(fieldsIn(message))
+    const { learnt } = this
+    const sent = Object.entries(fieldsIn(message))
     comesBy(message, {
       learn: (request, tracer) => {
-        const isAsItCame = message.method === method && message.url === url && hostIn(fieldsIn(message)) === host
-        if (isAsItCame) this.learn(message, request, tracer)
+        const fields = fieldsIn(message)
+        const isAsItCame = message.method === method && message.url === url &&
+          Object.keys(fields).length === sent.length && sent.every(([name, value]) => fields[name] === value)
+        if (isAsItCame && learnt === this.learnt) this.learn(message, request, tracer)
       }
     })
   }

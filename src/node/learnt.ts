@@ -16,7 +16,7 @@ interface OfTarget<Known> {
 }
 
 /** A client that speaks HTTP/2 names the host so. */
-export const hostIn = (fields: Fields.Fields): string => fields["host"] ?? fields[":authority"] ?? ""
+const hostIn = (fields: Fields.Fields): string => fields["host"] ?? fields[":authority"] ?? ""
 
 const placeOf = (message: Http.IncomingMessage): number =>
   (message.method === "HEAD" ? 1 : 0) + (isEncrypted(message) ? 2 : 0)
@@ -46,9 +46,5 @@ export class Learnt<Known> {
     byHost.set(host, ofHost)
     // A target of which that is more than there is room for is forgotten.
     this.byTarget.set(url, { byHost, bytes: bytes + (isNew ? overhead + 2 * (url.length + host.length) : 0) })
-  }
-
-  clear(): void {
-    this.byTarget.clear()
   }
 }
