@@ -1,7 +1,7 @@
 /** The lane: it answers fresh hits of routes that ask for it, and leaves all else to the server. */
 import { HttpServerRequest, HttpServerResponse } from "@effect/platform"
 import { describe, expect, it } from "@effect/vitest"
-import { Context, Effect, Layer, Option, TestClock, type Tracer } from "effect"
+import { Context, Effect, Exit, Fiber, Layer, Option, Scope, TestClock, type Tracer } from "effect"
 import {
   CacheError,
   type CacheStorage,
@@ -13,7 +13,7 @@ import {
 } from "effect-http-cache"
 import type { HttpCacheLane } from "effect-http-cache/node"
 import { Faults, layerFaulty } from "effect-http-cache/testing"
-import { type App, type Ask, counted, countsOf, mounted, routes, send, serve } from "./harness.js"
+import { type App, type Ask, client, counted, countsOf, mounted, routes, send, serve } from "./harness.js"
 import { laneServer } from "./lane.js"
 import { layerWaiting } from "./waiting.js"
 
@@ -314,6 +314,30 @@ describe("what the lane leaves to the route", () => {
       expect(hits.length).toBe(1)
       const [reply] = yield* during(Effect.succeed(HttpServerResponse.text("another")) as never, 1)
       expect([reply!.text, hits.length]).toEqual(["another", 1])
+    }))
+
+  it.scoped("132: what an app answers that is not served any more", () =>
+    Effect.gen(function*() {
+      const hits: Array<unknown> = []
+      const context = yield* Layer.build(laneServer((hit) => hits.push(hit)))
+      const gate = yield* Effect.makeLatch(true)
+      const begun = yield* Effect.makeLatch()
+      const waiting = Effect.uninterruptible(Effect.zipRight(Effect.andThen(begun.open, gate.await), page()))
+      const old = yield* Scope.make()
+      const { port } = yield* Effect.provide(serve(waiting), context).pipe(Scope.extend(old))
+      const headers = { host: `127.0.0.1:${port}` }
+      yield* Effect.promise(() => client(port, "/page", headers).reply)
+      yield* gate.close
+      yield* begun.close
+      const { reply } = client(port, "/page", headers)
+      yield* begun.await
+      const closing = yield* Effect.fork(Scope.close(old, Exit.void))
+      yield* Effect.yieldNow()
+      yield* gate.open
+      expect((yield* Effect.promise(() => reply)).cacheStatus).toBe("hit; ttl=10")
+      yield* Fiber.join(closing)
+      const ask = yield* Effect.provide(serve(Effect.succeed(HttpServerResponse.text("another"))), context)
+      expect([(yield* ask("/page", { headers })).text, hits.length]).toEqual(["another", 0])
     }))
 })
 
