@@ -359,6 +359,16 @@ describe("what is not for everybody, or not any more, never leaves by the lane",
       expect(hits.length).toBeGreaterThan(2)
     }))
 
+  it.scoped("133: to a request that somebody has answered before", () =>
+    Effect.gen(function*() {
+      const { ask, hits } = yield* answering(routes({ "GET /page": counted().pipe(withCache(lane)) }))
+      const refuse: ChannelListener = (message) =>
+        (message as { readonly response: ServerResponse }).response.writeHead(503).end("down")
+      subscribe("http.server.request.start", refuse)
+      yield* Effect.addFinalizer(() => Effect.sync(() => unsubscribe("http.server.request.start", refuse)))
+      expect([(yield* ask("/page")).text, hits.length]).toEqual(["down", 1])
+    }))
+
   it.scoped.each<[string, HttpCache.Options, Partial<HttpCache.DefaultOptions>]>([
     ["bypassed", { bypass: ({ headers }) => headers["x-y"] === "z" }, {}],
     ["disabled", {}, { enabled: Effect.succeed(false) }],

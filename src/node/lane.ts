@@ -174,6 +174,8 @@ export class Lane {
   private hit(message: Http.IncomingMessage, response: Http.ServerResponse): Hit | undefined {
     const { method } = message
     if (method !== "GET" && method !== "HEAD") return undefined
+    // Somebody who listens to Node's channels may have answered it.
+    if (response.headersSent) return undefined
     const own = fieldsIn(message)
     const known = this.learnt.get(message, own)
     if (known === undefined) return undefined
