@@ -316,7 +316,7 @@ describe("what the lane leaves to the route", () => {
       expect([reply!.text, hits.length]).toEqual(["another", 1])
     }))
 
-  it.scoped("132: what an app answers that is not served any more", () =>
+  it.scoped("127: what an app answers that is not served any more", () =>
     Effect.gen(function*() {
       const hits: Array<unknown> = []
       const context = yield* Layer.build(laneServer((hit) => hits.push(hit)))

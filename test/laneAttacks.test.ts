@@ -318,7 +318,7 @@ describe("what is not for everybody, or not any more, never leaves by the lane",
       expect(hits).toEqual([])
     }))
 
-  it.scoped("131: of a field that a listener writes into Node's message", () =>
+  it.scoped("126: of a field that a listener writes into Node's message", () =>
     Effect.gen(function*() {
       const hits: Array<unknown> = []
       const context = yield* Layer.build(laneServer((hit) => hits.push(hit)))
@@ -359,7 +359,7 @@ describe("what is not for everybody, or not any more, never leaves by the lane",
       expect(hits.length).toBeGreaterThan(2)
     }))
 
-  it.scoped("133: to a request that somebody has answered before", () =>
+  it.scoped("128: to a request that somebody has answered before", () =>
     Effect.gen(function*() {
       const { ask, hits } = yield* answering(routes({ "GET /page": counted().pipe(withCache(lane)) }))
       const refuse: ChannelListener = (message) =>

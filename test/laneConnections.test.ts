@@ -217,7 +217,7 @@ it.scoped("says of a connection that is limited what Node says of it", () =>
     expect([told, hits.length]).toEqual([[...each, ...each, ...each], 7])
   }).pipe(Effect.provide(Services)))
 
-it.scoped("130: says of the last response on a connection that it is, where the others don't say how many there are", () =>
+it.scoped("125: says of the last response on a connection that it is, where the others don't say how many there are", () =>
   Effect.gen(function*() {
     const { hits, port } = yield* served((options) =>
       Object.assign(HttpCacheLane.createServer(createServer, options), { maxRequestsPerSocket: 3, keepAliveTimeout: 0 })
@@ -232,7 +232,7 @@ it.scoped("130: says of the last response on a connection that it is, where the 
     expect([told, hits.length]).toEqual([[...each, ...each, ...each], 7])
   }).pipe(Effect.provide(Services)))
 
-it.scoped("130: says nothing of a connection where somebody has taken that away", () =>
+it.scoped("125: says nothing of a connection where somebody has taken that away", () =>
   Effect.gen(function*() {
     let isTaken = false
     const server = createServer((_, response) => {
