@@ -1,7 +1,7 @@
 /** The lane: it answers fresh hits of routes that ask for it, and leaves all else to the server. */
 import { HttpServerRequest, HttpServerResponse } from "@effect/platform"
 import { describe, expect, it } from "@effect/vitest"
-import { Context, Effect, Exit, Fiber, Layer, Option, Scope, TestClock, type Tracer } from "effect"
+import { Context, Deferred, Effect, Exit, Fiber, Layer, Option, Scope, TestClock, type Tracer } from "effect"
 import {
   CacheError,
   type CacheStorage,
@@ -320,20 +320,23 @@ describe("what the lane leaves to the route", () => {
     Effect.gen(function*() {
       const hits: Array<unknown> = []
       const context = yield* Layer.build(laneServer((hit) => hits.push(hit)))
-      const gate = yield* Effect.makeLatch(true)
-      const begun = yield* Effect.makeLatch()
-      const waiting = Effect.uninterruptible(Effect.zipRight(Effect.andThen(begun.open, gate.await), page()))
+      const begun = yield* Deferred.make<void>()
+      const goesOn = yield* Deferred.make<void>()
+      let isHeld = false
+      const held = Effect.suspend(() =>
+        isHeld ? Effect.andThen(Deferred.succeed(begun, undefined), Deferred.await(goesOn)) : Effect.void
+      )
+      const waiting = Effect.uninterruptible(Effect.zipRight(held, page()))
       const old = yield* Scope.make()
       const { port } = yield* Effect.provide(serve(waiting), context).pipe(Scope.extend(old))
       const headers = { host: `127.0.0.1:${port}` }
       yield* Effect.promise(() => client(port, "/page", headers).reply)
-      yield* gate.close
-      yield* begun.close
+      isHeld = true
       const { reply } = client(port, "/page", headers)
-      yield* begun.await
+      yield* Deferred.await(begun)
       const closing = yield* Effect.fork(Scope.close(old, Exit.void))
       yield* Effect.yieldNow()
-      yield* gate.open
+      yield* Deferred.succeed(goesOn, undefined)
       expect((yield* Effect.promise(() => reply)).cacheStatus).toBe("hit; ttl=10")
       yield* Fiber.join(closing)
       const ask = yield* Effect.provide(serve(Effect.succeed(HttpServerResponse.text("another"))), context)
