@@ -53,25 +53,28 @@ const markdown = (rows: ReadonlyArray<ReadonlyArray<string>>): string => {
   return [line(head!), line(widths.map((width) => "-".repeat(width))), ...others.map(line)].join("\n")
 }
 
+/** The last one is the first one once more. */
+const isDisturbed = (rates: Rates, control: Contestant): boolean =>
+  Math.abs((ratioOf(rates, control)?.middle ?? 1) - 1) > tolerance
+
 const tableOf = (found: Found, connections: number): string => {
   const columns = [...found].filter(([column]) => column.connections === connections)
   const rows = everybody(found).map((contestant) => [
     contestant.name,
     ...columns.map(([, rates]) => cellOf(ratioOf(rates, contestant)))
   ])
-  return `## ${connections} connections\n\n${markdown([["", ...columns.map(([{ kind }]) => titles[kind])], ...rows])}`
+  const control = everybody(found).at(-1)!
+  const disturbed = columns.filter(([, rates]) => isDisturbed(rates, control)).map(([{ kind }]) => titles[kind])
+  const said = disturbed.length === 0 ? "" : `**Something else disturbed these columns: ${disturbed.join("; ")}.**\n\n`
+  return `## ${connections} connections\n\n${said}${
+    markdown([["", ...columns.map(([{ kind }]) => titles[kind])], ...rows])
+  }`
 }
 
 export const tablesOf = (found: Found): string =>
   [...new Set([...found.keys()].map(({ connections }) => connections))]
     .map((connections) => tableOf(found, connections))
     .join("\n\n")
-
-/** The last one is the first one once more. */
-const isDisturbed = (found: Found): boolean => {
-  const control = everybody(found).at(-1)!
-  return [...found.values()].some((rates) => Math.abs((ratioOf(rates, control)?.middle ?? 1) - 1) > tolerance)
-}
 
 export interface Circumstances {
   readonly rounds: number
@@ -105,9 +108,9 @@ ${rounds} rounds of windows of ${seconds} seconds, in turn for all. Bare \`node:
   }, ${first.connections} connections).
 
 \`npm run bench:peers -- --write\` measures it anew, and writes this page; \`bench/README.md\` says how. Ratios of two runs or of two machines can't be compared to the last digit:
-the second bare listener, in the last row, says how far the machine can be believed. It must be about 1.
+the second bare listener, in the last row, says how far the machine can be believed. It must be about 1 in each column.
 
-${isDisturbed(found) ? "**It does not hold here: something else disturbed this run.**\n\n" : ""}${tablesOf(found)}
+${tablesOf(found)}
 
 ## Who is who
 
