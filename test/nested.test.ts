@@ -193,13 +193,12 @@ describe("124: a HEAD whose handler had no content to make a tag of", () => {
     let run = 0
     return Effect.sync(() => `run ${++run}`)
   }
-  const part = Effect.map(contents(), (text) => HttpServerResponse.text(text)).pipe(
-    withCache({ expiry: 10, name: "part" })
-  )
   const pages: { readonly [made: string]: App } = {
-    "a page of parts": Effect.map(
-      Effect.orDie(Effect.flatMap(part, contentOf)),
-      (text) => HttpServerResponse.text(text)
+    "a handler that leaves it out": Effect.zipWith(
+      Request,
+      contents(),
+      ({ method }, text) =>
+        method === "HEAD" ? HttpServerResponse.empty({ status: 200 }) : HttpServerResponse.text(text)
     ),
     "a stream": Effect.map(contents(), (text) => HttpServerResponse.stream(Stream.make(bytes(text))))
   }
@@ -215,6 +214,52 @@ describe("124: a HEAD whose handler had no content to make a tag of", () => {
         const reply = yield* ask("/")
         // With Effect 4 a text says that it is empty, which the stored one is not: then that is dropped.
         expect([reply.text, reply.cacheStatus]).toEqual(["run 3", expect.stringMatching(/^fwd=(stale|uri-miss)/)])
+      }).pipe(Effect.provide(QuietServer))
+  )
+})
+
+describe("129: a HEAD of a page that is made of a part", () => {
+  /** It is counted how often the stream is closed. */
+  const closed = { count: 0 }
+  const stream = Stream.ensuring(
+    Stream.make(bytes("0123456789")),
+    Effect.sync(() => {
+      closed.count++
+    })
+  )
+  const parts: { readonly [made: string]: Effect.Effect<HttpServerResponse.HttpServerResponse> } = {
+    text: Effect.succeed(HttpServerResponse.text("0123456789")),
+    "a stream": Effect.succeed(HttpServerResponse.stream(stream, { contentLength: 10 }))
+  }
+  const caches = {
+    "is stored": { expiry: 600, name: "part" },
+    "passes by": { bypass: () => true, name: "part" }
+  }
+  const cases = Object.keys(parts).flatMap((made) =>
+    Object.entries(caches).map(([how, policy]) => [made, how, withCache(policy)(parts[made]!)] as const)
+  )
+
+  it.scoped.each(cases)("has the fields of its GET, where that is %s and %s", ([, , part]) =>
+    Effect.gen(function*() {
+      const page = Effect.map(Effect.orDie(Effect.flatMap(part, contentOf)), (text) => HttpServerResponse.text(text))
+      const ask = yield* serve(withCache({ expiry: 10, name: "page" })(page))
+      const { headers: { etag } } = yield* ask("/")
+      yield* TestClock.adjust("11 seconds")
+      const head = yield* ask("/", { method: "HEAD" })
+      expect([head.headers.etag, head.text, head.cacheStatus]).toEqual([etag, "", "fwd=stale"])
+      expect((yield* ask("/")).cacheStatus).toBe("hit; ttl=10")
+    }).pipe(Effect.provide(QuietServer)))
+
+  it.scoped.each(cases)(
+    "leaves nothing open, where it is %s that %s and no more",
+    ([made, , part]) =>
+      Effect.gen(function*() {
+        const ask = yield* serve(withCache({ expiry: 10, name: "page" })(part))
+        closed.count = 0
+        const head = yield* ask("/", { method: "HEAD" })
+        expect([head.status, head.text, head.headers["content-length"]]).toEqual([200, "", "10"])
+        expect(closed.count).toBe(made === "text" ? 0 : 1)
+        expect((yield* ask("/")).text).toBe("0123456789")
       }).pipe(Effect.provide(QuietServer))
   )
 })

@@ -228,6 +228,8 @@ export interface Origin<Res, E, R> {
   readonly pattern: string | undefined
   /** What answers the request, once the handler has. */
   readonly route: Route
+  /** What it answers becomes part of what a handler answers, who needs the content for `HEAD` too. */
+  readonly isPart: boolean
   /** Breaks the client's connection. */
   readonly breakConnection: () => void
   /** Whether a request that was interrupted so was left by its client. */

@@ -143,7 +143,11 @@ const respondFromBeneath = <Res, E, R>(
   const rest = { ...answer, isStored: false, size: undefined, isDivisible: false, isComing: false }
   const needed = Answers.needed(rest, view, false, now(request))
   if (needed._tag === "All") {
-    return Exit.succeed({ response: origin.amend(response, ClientFields.changed(answer.fields)), outcome: undefined })
+    const isSent = view.method !== "HEAD" || origin.isPart
+    return step(
+      isSent ? Effect.void : Body.discard(answer.body),
+      () => Exit.succeed({ response: origin.amend(response, ClientFields.changed(answer.fields)), outcome: undefined })
+    )
   }
   const fields = needed._tag === "NotModified"
     ? Answers.fieldsOfNotModified(answer.fields)
@@ -174,7 +178,7 @@ const sent = <Res>(
   return step(closing, () => Exit.succeed(answered))
 }
 
-/** What the client needs of a response; for `HEAD` no content. `discard` is told what closes a body that is not sent. */
+/** What the client needs of a response; for `HEAD` no content, but for a part. `discard` is told what closes a body that is not sent. */
 const send = <Res>(
   request: Answering<Res>,
   answer: Sent,
@@ -205,7 +209,7 @@ const send = <Res>(
     : { ...outcome, status: outcome.status ?? status }
   tellStatus(own, request, said, fields)
   if (needed._tag === "All") {
-    const isSent = view.method !== "HEAD"
+    const isSent = view.method !== "HEAD" || origin.isPart
     const body = coming ?? answer.body
     if (!isSent) discard(Body.discard(body))
     const { statusText } = answer

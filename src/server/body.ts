@@ -3,6 +3,8 @@ import * as HttpBody from "@effect/platform/HttpBody"
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 import * as Body from "../engine/body.js"
+import { EnclosingCache } from "../engine/enclosing.js"
+import type { Run } from "../engine/origin.js"
 
 const asBytes = (chunk: unknown): Uint8Array =>
   chunk instanceof Uint8Array ? chunk : new TextEncoder().encode(String(chunk))
@@ -58,3 +60,9 @@ export const toPlatform = (body: Body.Body, contentType: string | undefined): Ht
     ? HttpBody.raw(bytes, { contentLength: bytes.byteLength })
     : HttpBody.uint8Array(bytes, contentType)
 }
+
+/** A body that is still made is part of the handler: what is said while it is goes to the same cache. */
+export const goingOn = <Answer extends { readonly body: Body.Body }>(answer: Answer, said: Run): Answer =>
+  answer.body._tag === "Stream"
+    ? { ...answer, body: Body.through(answer.body, (stream) => Stream.provideService(stream, EnclosingCache, said)) }
+    : answer

@@ -10,7 +10,6 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
-import * as Stream from "effect/Stream"
 import * as Tracer from "effect/Tracer"
 import * as Body from "../engine/body.js"
 import { EnclosingCache, giveGroups, isAnswerBeneath, newRun } from "../engine/enclosing.js"
@@ -93,6 +92,10 @@ export class ServerOrigin<A extends Respondable, E, R> implements Origin<Respons
     return serviceIn(this.context, RouteContext)?.route.path
   }
 
+  get isPart(): boolean {
+    return Context.get(this.context, EnclosingCache).depth >= 0
+  }
+
   get isBypassed(): boolean {
     if (misplaced.isSending(senderOf(this.policy, this.given))) return true
     try {
@@ -143,7 +146,7 @@ export class ServerOrigin<A extends Respondable, E, R> implements Origin<Respons
       },
       onSuccess: (ran) => {
         const { isFromBeneath, isSent, response, responseTime, said } = ran
-        const answer = goingOn(responses.toAnswer(response, this.view.method, policy, responseTime), said)
+        const answer = ServerBody.goingOn(responses.toAnswer(response, this.view.method, policy, responseTime), said)
         const handled = new Handled(ran, answer, fields)
         const isDropped = Answers.hasNoContent(response.status) && !isFromBeneath && !isSent
         const done = isDropped ? Body.discard(ServerBody.fromPlatform(response.body, {})) : Effect.void
@@ -168,11 +171,13 @@ export class ServerOrigin<A extends Respondable, E, R> implements Origin<Respons
         }
         const isStream = body._tag === "Stream" && !isFromBeneath && !isSent
         const engineBody = isStream ? ServerBody.fromPlatform(body, {}) : undefined
+        const isDropped = method === "HEAD" && !this.isPart
         const send = (own: Fields.Fields) =>
-          responses.amend(responses.guarded(response, engineBody, method, () => this.breakConnection()), own)
+          responses.amend(responses.guarded(response, engineBody, isDropped, () => this.breakConnection()), own)
         const passed = { response, isFromBeneath, isSent, said, setsPreResponseHandler, shown, fields, answer, send }
-        const isDropped = method === "HEAD" && !isSent && !isFromBeneath
-        if (isDropped) return Effect.as(Body.discard(engineBody ?? ServerBody.fromPlatform(body, {})), passed)
+        if (isDropped && !isSent) {
+          return Effect.as(Body.discard(engineBody ?? ServerBody.fromPlatform(body, {})), passed)
+        }
         return ownFill === undefined ? Exit.succeed(passed) : Effect.as(this.nameGroups(response, said), passed)
       }
     })
@@ -292,9 +297,3 @@ export class ServerOrigin<A extends Respondable, E, R> implements Origin<Respons
 }
 
 const isMade = ({ _tag }: Response["body"]): boolean => _tag === "Empty" || _tag === "Uint8Array"
-
-/** A body that is still made is part of the handler: what is said while it is goes to the same cache. */
-const goingOn = <Answer extends { readonly body: Body.Body }>(answer: Answer, said: Run): Answer =>
-  answer.body._tag === "Stream"
-    ? { ...answer, body: Body.through(answer.body, (stream) => Stream.provideService(stream, EnclosingCache, said)) }
-    : answer

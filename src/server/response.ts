@@ -132,15 +132,15 @@ export const amend = (response: Response, fields: Fields.Fields): Response => {
   return make(status, statusText, Fields.merged(headers, own), cookies, body)
 }
 
-/** A response that passes by: a streamed body breaks off where it fails, and there is none for `HEAD`. */
+/** A response that passes by: a streamed body breaks off where it fails, and is dropped for `HEAD`. */
 export const guarded = (
   response: Response,
   body: Body.Body | undefined,
-  method: string,
+  isDropped: boolean,
   breakConnection: () => void
 ): Response => {
   const { headers } = response
-  if (method === "HEAD") return withBody(response, ServerBody.toPlatform(Body.empty, undefined))
+  if (isDropped) return withBody(response, ServerBody.toPlatform(Body.empty, undefined))
   if (body?._tag !== "Stream") return response
   const length = body.length ?? CacheControl.seconds(headers["content-length"])
   const guard = (stream: Body.ByteStream) => Body.breaking(Body.measured(stream, length), breakConnection)
