@@ -18,7 +18,7 @@ export interface Asked {
   readonly policy: Policy
   readonly key: CacheKey.CacheKey
   readonly selection: Vary.Selection
-  /** What the client's `Cache-Control` asks, where the route honors it. */
+  /** What the client's `Cache-Control` asks, such as `no-cache`: nothing where the route ignores it. */
   readonly asks: CacheControl.RequestDirectives
   readonly identity: Identity
   /** Which of several caches at the URI it is. */

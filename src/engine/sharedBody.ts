@@ -140,7 +140,7 @@ export class SharedBody implements HeldBody {
     return Effect.flatMap(forkChild(watch), (watch) => Effect.ensuring(pumped, interruptLater(watch)))
   }
 
-  /** Adds a reader, where the beginning is still there. */
+  /** Adds a reader, also one that comes late, where the beginning is still there. */
   readonly join: Effect.Effect<Reader | undefined> = Effect.uninterruptible(Effect.suspend(() => {
     if (!this.isWhole) return Effect.succeed(undefined)
     const reading = this.seat()

@@ -1,4 +1,4 @@
-/** A stored item, and what it takes. */
+/** A stored item, and its size in bytes. */
 import type { CacheItem } from "../CacheItem.js"
 import { nameOfGroup } from "../runtime/names.js"
 import { type Force, spared } from "../storages/force.js"
@@ -10,6 +10,7 @@ const groupOverhead = 48
 
 const textBytes = (text: string): number => text.length * 2
 
+/** The size that counts for `maxBytes` and `maxItemBytes`. */
 export const itemBytes = (item: CacheItem): number => {
   let bytes = itemOverhead + item.body.byteLength + textBytes(item.key) + textBytes(item.partition) +
     textBytes(item.variant) + textBytes(item.id)

@@ -1,4 +1,4 @@
-/** Answers fresh hits of what it has seen before, with the same decisions as a route. */
+/** Answers fresh hits of what it has seen before, with the same decisions as a route, and refuses all else. */
 import * as HttpTraceContext from "@effect/platform/HttpTraceContext"
 import type * as Headers from "@effect/platform/Headers"
 import * as Option from "effect/Option"
@@ -171,6 +171,7 @@ export class Lane {
     })
   }
 
+  /** Answers a fresh hit; `undefined`: the lane refuses the request, and has written nothing. */
   private hit(message: Http.IncomingMessage, response: Http.ServerResponse): Hit | undefined {
     const { method } = message
     if (method !== "GET" && method !== "HEAD") return undefined

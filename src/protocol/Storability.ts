@@ -89,7 +89,7 @@ const understood = new Set([200, 203, 204, 300, 301, 302, 303, 307, 308, 404, 40
  */
 const ofThisRequest = new Set([412, 416, 417, 428, 429, 431, 511])
 
-/** Whose eyes it is for. What is refused here is told to be private, so that the next cache doesn't store it either. */
+/** Whose eyes it is for: a `Set-Cookie` is refused here. What is refused is told to be private, so no other cache stores it. */
 const personal = (
   exchange: Exchange,
   policy: Policy,

@@ -1,5 +1,5 @@
 /**
- * What Redis does in one step. All that is of a URI is in one hash, and a sorted set of its items by when they may go:
+ * What Redis does in one atomic step. All that is of a URI is in one hash, and a sorted set of its items by when they may go:
  *
  * - `t` is a token of the first fill since the hash is there, `n` the number of soft collects since then, `u` and `s` the
  *   numbers of the latest ones with `"unless-error"` and with `true`. A collect that forgets removes the hash.
