@@ -49,9 +49,9 @@ export interface Options<R = never> {
   /** How long shared caches keep it, this one too: `s-maxage`; `expiry` is 0 where it isn't set. Default: as `expiry`. */
   readonly sharedExpiry?: Seconds | undefined
   /**
-   * How long after its expiry, which may lie before it came, a stale response is served at once, while one request for it,
-   * without what is the client's own, runs in the background (RFC 5861 §3); where that fails, it is logged. The response's own
-   * `no-cache`, `must-revalidate`, `proxy-revalidate` and `s-maxage` forbid it. Default: not at all.
+   * How long after its expiry a stale response is served at once, while one request, with nothing of the client's own, refreshes
+   * it in the background (RFC 5861 §3). An error of the refresh is logged. That expiry may lie before the response came.
+   * The response's own `no-cache`, `must-revalidate`, `proxy-revalidate` and `s-maxage` forbid it. Default: not at all.
    */
   readonly staleWhileRevalidate?: Seconds | undefined
   /**
@@ -65,9 +65,9 @@ export interface Options<R = never> {
    */
   readonly staleIfError?: Seconds | undefined
   /**
-   * For how long after an error for which something stale stood in that is answered at once, and the handler is not asked,
-   * not even where it would now answer, as with a `404`; what is to be validated always, and what was collected, is. Default 0:
-   * each request asks.
+   * For how long, after an error for which a stale response stood in, that response is answered at once and the handler is not
+   * asked, even if it would now answer, as with a `404`. It is asked all the same for a response that must always be validated
+   * or was collected. Default 0: each request asks.
    */
   readonly errorBackOff?: Seconds | undefined
   /**
@@ -92,8 +92,8 @@ export interface Options<R = never> {
    */
   readonly maxWaiters?: number | undefined
   /**
-   * Said to clients, and binding here: a private response is stored only with a `partition`, of whose responses `"public"`
-   * is not said. `"public"` does not outrank what the handler read; only its own field does. Default: neither.
+   * Said to clients, and binding here: a private response is stored only with a `partition`, and then `"public"` is not said.
+   * `"public"` does not outrank what the handler read; `public` in the response's own field does. Default: neither.
    */
   readonly cacheControl?: "public" | "private" | undefined
   /**
@@ -102,8 +102,8 @@ export interface Options<R = never> {
    */
   readonly clients?: "expiry" | "revalidate" | "nothing" | undefined
   /**
-   * Request fields that select the representation, in union with those of `Defaults`: names, or with what is made of a value
-   * before it selects, as by `acceptLanguage`. What the route says of a field counts. Default: none.
+   * Request fields that select the representation, added to those of `Defaults`: names, or fields with a function that
+   * normalises their value, such as `acceptLanguage`. If both name a field, the route's way counts. Default: none.
    */
   readonly vary?: ReadonlyArray<string | VaryField> | undefined
   /**
@@ -125,17 +125,17 @@ export interface Options<R = never> {
    * those of one name stay in their order. Default `"all"`, in the order they were sent.
    */
   readonly query?: QuerySelection | undefined
-  /** The `ETag` where the handler sets none: a digest of body, type and coding. Default `"strong"` with `expiry`. */
+  /** The `ETag` where the handler sets none: a digest of body, type, coding. Default `"strong"` with `expiry`, else `"none"`. */
   readonly etag?: "strong" | "weak" | "none" | undefined
   /**
    * Statuses that `expiry` applies to; 429 and its kin never. Default 200, 203, 204, 300, 301, 308, and for negative caching
-   * 404 and 410. `{ 404: 5 }` leaves these as they are, and gives a status an expiry of its own, also for clients; `expiry`
-   * is 0 then where it isn't set.
+   * 404 and 410. `{ 404: 5 }` keeps this list, and gives a status an expiry of its own, also for clients; if `expiry` isn't set
+   * it is 0 then.
    */
   readonly statuses?: ReadonlyArray<number> | { readonly [status: number]: Seconds } | undefined
   /** A response that sets cookies: `"refuse"` to store it, `"strip"` the cookies, or `"store"` their lines. Default `"refuse"`. */
   readonly cookies?: "refuse" | "strip" | "store" | undefined
-  /** A client's `Cache-Control`. Default `"ignore"` with `expiry`, else `"honor"` (RFC 9111 §5.2.1). */
+  /** A client's `Cache-Control`, such as `no-cache`. Default `"ignore"` with `expiry`, else `"honor"` (RFC 9111 §5.2.1). */
   readonly requestDirectives?: "honor" | "ignore" | undefined
   /**
    * The groups that the response is of, such as `["product:7"]`, in union with those of `Defaults`, of `HttpCache.group` and
@@ -183,12 +183,12 @@ export interface DefaultOptions extends Omit<Options<HttpServerRequest>, "name" 
    */
   readonly origin?: string | undefined
   /**
-   * A deploy with another one is not answered with the old responses, and what it writes forgets them. Default: none.
+   * A deploy with another version is not answered with the old responses, and its writes forget them. Default: none.
    */
   readonly version?: string | undefined
   /**
-   * How long a request waits for the storage, for all its calls together; then it goes on without. A call that is not waited
-   * for any more goes on, and is given up after this time. A collect is waited for by itself. Default 0.25 seconds.
+   * How long a request waits for the storage, for all its calls together; then it goes on without. Each call is also given up
+   * after this time, counted from its own beginning. A collect has this time to itself. Default 0.25 seconds.
    */
   readonly storageTimeout?: Seconds | undefined
   /** A switch: where it says `false`, or fails, every request passes by the cache. Default: on. */

@@ -41,8 +41,8 @@ export interface Place {
  */
 export interface Lookup extends Place {
   /**
-   * The variant that the request selects, of an item whose `Vary` nominates these fields. It reads what may be long:
-   * `select` and `place` ask it once for each distinct list.
+   * The variant that the request selects by these fields of an item's `Vary`: the item matches if this is its `variant`. It
+   * may read long values, so `select` and `place` ask it once for each distinct list.
    */
   readonly variantOf: (vary: ReadonlyArray<string>) => string
 }
@@ -83,11 +83,11 @@ export interface Service {
    * (RFC 9111 §4.1); `select` does that. A record that can't be read is a `CacheMiss`.
    */
   readonly get: (lookup: Lookup) => Effect.Effect<CacheItem, CacheMiss | CacheStorageError>
-  /** The same for who is about to ask the handler: what is there, and where the storage stands. */
+  /** Begins a fill, before the handler is asked: what `get` would answer, if anything, and where the storage stands. */
   readonly begin: (lookup: Lookup) => Effect.Effect<Fill, CacheStorageError>
   /**
-   * Keeps the item in place of the one with its key, partition and variant, of `fill.item`, and of the others that the
-   * request selects; `place` does that. `undefined`: what was found is out of date, and is dropped.
+   * Stores the item. It replaces the one with its key, partition and variant, `fill.item`, and the others that the request
+   * selects; `place` does that. `undefined`: `fill.item` is out of date, and is dropped.
    *
    * It is `"overtaken"`, and changes nothing, where `fill.item` is no longer there, or where the key or a group of the item
    * was collected since `begin`.

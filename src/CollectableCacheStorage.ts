@@ -56,9 +56,9 @@ export interface Service extends CacheStorage.Service {
    * With `soft` the items stay, and `get` and `begin` answer them as `softened` makes them. The strongest of several collects
    * counts: one that forgets, then `true`, then `"unless-error"`. Each of them overtakes the fills that began before.
    *
-   * `own` is a fill of one of the keys, where its own handler has done what is collected. It is answered as it goes on, since
-   * what the handler answers is newer than this collect. Nothing is answered where another collect of its key has overtaken it
-   * before, or where the storage can't tell: what the handler answers is not stored then.
+   * `own` is the fill of a run, such as of a `POST`, that itself causes this collect of its key. What its handler answers is
+   * newer than the collect, so `collect` answers a fill to go on with. It answers nothing if another collect has overtaken
+   * `own`, or if the storage can't tell: what the handler answers is not stored then.
    */
   readonly collect: (
     names: Names,
@@ -85,8 +85,8 @@ export interface Collected extends Names, CollectStyle {}
  */
 export interface SharedService extends Service {
   /**
-   * What is collected by any of them, in order, from when it begins to listen. Then it says `everything` first, since nobody
-   * tells what was collected before. It fails when the connection is lost: who listens again begins with `everything`.
+   * What any of the processes collects, in order, from when the stream begins to listen. Its first element is `everything`,
+   * since nobody tells what was collected before. It fails when the connection is lost; the next stream begins the same way.
    */
   readonly collects: Stream.Stream<Collected, CacheStorageError>
 }

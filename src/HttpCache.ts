@@ -24,9 +24,9 @@ export { type DefaultOptions, Defaults, defaults, type Options } from "./CachePo
 export type { Explanation } from "./engine/explain.js"
 
 /**
- * Caches a route: `handler.pipe(withCache({ expiry: 10 }))`. It goes innermost; authentication, `cors` and what else
- * must run for each request go outside it; a handler that answers by who is asking needs a `partition` then. With no
- * `expiry` the response's own fields decide. What it keeps is the response to the request, not a part of one.
+ * Caches a route: `handler.pipe(withCache({ expiry: 10 }))`. It goes innermost: authentication, `cors` and what else must run
+ * for each request go outside. So a handler that answers by who is asking needs a `partition`. Without `expiry` the response's
+ * own fields decide. It keeps the response to the whole request; caches of several parts of a page need a `name` each.
  *
  * Only `GET`, `HEAD` and `QUERY` are answered; `HttpRouter` routes no `QUERY`, a bare app does. A typed failure is not stored.
  * It follows RFC 9111; a bare number is seconds. Throws a `TypeError` when an option is wrong.
@@ -68,7 +68,7 @@ const isHandler = <A, E, R>(given: Effect.Effect<A, E, R> | object): given is Ef
  * @category models
  */
 export interface CollectOptions extends CollectStyle {
-  /** Which search parameters are part of the key: as the cached route has it. Default: as `Defaults` has it. */
+  /** Which search parameters are part of the key: the same as at the cached route. Default: that of `Defaults`. */
   readonly query?: Options["query"]
   /**
    * More to forget, such as the list pages that show what was changed: paths, or absolute URIs. It is asked when the
@@ -79,8 +79,8 @@ export interface CollectOptions extends CollectStyle {
     | undefined
   /**
    * The groups to forget, of the request's origin, such as `["product:7"]`, beside those of the response's
-   * `Cache-Group-Invalidation` (RFC 9875). It is asked when `also` is. Where one of the two throws, or names what is none, that
-   * is logged, and the rest is forgotten. Default: none.
+   * `Cache-Group-Invalidation` (RFC 9875). It is asked when `also` is. If one of the two throws, or names what is no URI or no
+   * group, that is logged, and the rest is collected. Default: none.
    */
   readonly groups?: GroupsOf | undefined
 }
@@ -188,9 +188,9 @@ export const annotate = ({ expiry }: { readonly expiry: Seconds }): Effect.Effec
 
 /**
  * For a handler, at any depth: groups that its response is of, such as `HttpCache.group("product:7")`, so that it is collected
- * with all that is of one of them. A group is a text of at most 256 characters, within the request's origin, and a response is
- * of at most 256; of more, or of what is no such text, it is logged and not stored. A group that is named while a streamed body
- * is sent counts too. Every cache above learns of it, and clients do not; without a cache above nothing happens.
+ * with all that is of one of them. A group is a text of at most 256 characters, and belongs to the request's origin. A response
+ * with more than 256 groups, or with one that is no such text, is not stored, and that is logged. A group that is named while a
+ * streamed body is sent counts too. Every cache above learns of it, clients do not; without a cache above nothing happens.
  *
  * @example
  * ```ts

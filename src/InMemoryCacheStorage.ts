@@ -157,7 +157,7 @@ class Memory implements CollectableCacheStorage.Service {
     return entries
   }
 
-  /** What the collects since its handler was asked have done to it: those since it was last asked for are looked at. */
+  /** What collects have done to it since its handler was asked. Only those that were not looked at before are looked at. */
   private forceOn(entry: Entry): Force {
     const { count } = this.collects
     if (entry.checked !== count) {

@@ -14,8 +14,8 @@ import type * as Effect from "effect/Effect"
  */
 export interface Service {
   /**
-   * Takes the lease of a flight, which is any text. Answers what gives it back, or `"taken"` where another process has it. A
-   * lease ends by itself after a while, so that a process that has crashed keeps nobody waiting for longer.
+   * Takes the lease of a flight, which is any text. Answers an Effect that gives it back, or `"taken"` if another process has
+   * it. A lease ends by itself after a while, so that a process that has crashed keeps nobody waiting for longer.
    */
   readonly take: (flight: string) => Effect.Effect<Effect.Effect<void> | "taken", unknown>
 }

@@ -203,8 +203,8 @@ const listen = (near: Service, far: CollectableCacheStorage.SharedService): Effe
  * connected. A process that has lost the connection may serve what others have collected since; when it is connected again, it
  * forgets all that is near. A far storage that fails is left alone for a while, and the near one goes on.
  *
- * The second argument is one of `RedisCacheStorage.make` or `SqlCacheStorage.make`, or any other storage that tells what was collected. Throws a
- * `TypeError` when `farTimeout` is no positive number.
+ * The second argument is what `RedisCacheStorage.make` or `SqlCacheStorage.make` makes, or another storage that has `collects`.
+ * Throws a `TypeError` when `farTimeout` is no positive number.
  *
  * @example
  * ```ts

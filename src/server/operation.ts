@@ -33,10 +33,10 @@ export const operation = <A, E, R>(
   })
 
 /**
- * The fresh item that a `GET` for a URI would be answered with: everybody's, unless `partition` says whose. `headers` are
- * the request fields that select a variant, as the route normalises them, and `name` is that of the cache, where it has one. Fails with `CacheMiss` where
- * nothing fresh is stored, and with `CacheStorageError` where the storage fails. Dies when a path is given and the origin isn't
- * known.
+ * The fresh item that a `GET` for a URI would be answered with: everybody's, unless `partition` says whose. `headers` are the
+ * request fields that select a variant, as the route normalises them; `name` is that of the cache, if it has one. Fails with
+ * `CacheMiss` where nothing fresh is stored, and with `CacheStorageError` where the storage fails. Dies when a path is given and
+ * the origin isn't known.
  *
  * @example
  * ```ts
@@ -74,8 +74,8 @@ export const collect = (
 ): Effect.Effect<void, CacheStorageError, CollectableCacheStorage> => collectAll([uri], style)
 
 /**
- * `collect` for many, in order. It fails when one could not be delivered to the storage. That one is kept, and delivered
- * before the storage is read again: this process does not serve it, though others that share the storage may.
+ * `collect` for many, in order. It fails when a collect could not be delivered to the storage. Such a collect is kept and
+ * delivered later: until then this process does not serve its URI, though others that share the storage may.
  *
  * @example
  * ```ts
