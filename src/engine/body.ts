@@ -66,8 +66,8 @@ const maxFirstChunks = 8
 const nextTurn = Effect.promise(() => new Promise<void>((resolve) => setImmediate(resolve)))
 
 /**
- * Closes what a stream holds that was opened for it before, as a connection to an origin was. A finalizer runs only in a
- * stream that has begun: it is run until it waits, and interrupted.
+ * Closes what was opened for a stream before it began, such as a connection to an origin. Finalizers run only in a stream that
+ * has begun: so it is run until it first waits, and then interrupted.
  */
 export const openedAndClosed = (stream: ByteStream): Effect.Effect<void> =>
   Effect.uninterruptible(Effect.gen(function*() {

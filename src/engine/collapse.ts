@@ -117,9 +117,9 @@ const alone = <Res, E, R>(plan: FetchPlan<Res, E, R>): Effect.Effect<Arrived<Res
 const noticedWithin = 1000
 
 /**
- * Who comes after a collect waits for no run that began before it. Where the storage does not say whether there was one, there
- * may have been; also where it did not answer when the run began, and answers now: the fill that has begun then is for the next
- * run.
+ * A request that comes after a collect waits for no run that began before it. If the storage can't say whether there was a
+ * collect, there may have been. The same holds if it did not answer when the run began, and answers now: the fill that has just
+ * begun is for the next run.
  */
 const leaveOvertaken = <Res, E, R>(
   { found, request }: FetchPlan<Res, E, R>,
@@ -189,8 +189,8 @@ export const storedBy = <Res, E>(fetched: Fetched<Res, E>): CacheItem | undefine
   fetched._tag === "Answered" ? fetched.judged?.item : undefined
 
 /**
- * Whether a request that waited may be answered with it: it may have come after a collect of a group that was not known yet.
- * What the storage has kept was not collected before. What it does not answer for may have been.
+ * Whether a request that waited may be answered with the response: it may have come after a collect of a group that was not
+ * known yet. What the storage has kept was not collected; of the rest it is asked, and no answer counts as collected.
  */
 const holdsFor = <Res>(
   { judged, place: { collects, fill }, shared }: Answered<Res>,

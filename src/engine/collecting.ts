@@ -45,7 +45,7 @@ export const deliverPending = (
   return Effect.suspend(() => deliverAll(access, storage, names))
 }
 
-/** Whether there is none of these names left of which a collect is not delivered. */
+/** Delivers the undelivered collects of these names. Answers whether none is left. */
 const deliverAll = (
   access: Collecting,
   storage: CollectableCacheStorage.Service,
@@ -59,7 +59,7 @@ const deliverAll = (
     (delivered) => delivered.every(Boolean)
   )
 
-/** Whether the collect of a name is delivered, which one at a time tries. */
+/** Delivers the collect of a name, unless another request is trying to. Answers whether it is delivered. */
 const deliver = (
   access: Collecting,
   storage: CollectableCacheStorage.Service,
@@ -138,9 +138,9 @@ export const collects = (storage: CollectableCacheStorage.Service): Stream.Strea
   })
 
 /**
- * Whether it is delivered. Who comes later joins no flight of a collected key that began before. A collect that can't be
- * delivered is kept until it can be, and forgets then, were it soft or not; what it is of is not served before. `own`: the fill
- * of the run that collects.
+ * Collects a name, and answers whether the storage was told. Requests that come later join no flight of a collected key that
+ * began before. A collect that can't be delivered is kept until it can be, and then forgets, even if it is soft; what it names
+ * is not served before. `own`: the fill of the run that collects.
  */
 export const collect = (
   access: Collecting,

@@ -68,7 +68,7 @@ export const viewBeneath = (nearest: Run, view: View): View => {
   return { ...view, fields, condition: Preconditions.condition(fields) }
 }
 
-/** For all caches above: what one beneath does not keep is part of what the others would. */
+/** Tells all caches above not to store either: their responses are made of one that is not to be stored. */
 export const noStore: Effect.Effect<void> = Effect.map(EnclosingCache, (nearest) => {
   for (const run of enclosing(nearest)) run.isRefused = true
 })
@@ -100,7 +100,7 @@ export const tellGroups = (nearest: Run, groups: ReadonlyArray<string> | undefin
   }
 }
 
-/** For all caches above: what is made of a response for one user is for that one too, and is of the same groups. */
+/** Tells all caches above: a page that they make of this part is for the same user, and of the groups of its parts. */
 export const tell = (
   { above, identity }: { readonly above: Run; readonly identity: Identity },
   isPersonal: boolean,
@@ -130,7 +130,7 @@ export const ownFillOf = (nearest: Run, storage: CacheStorage.Service, key: Cach
   return undefined
 }
 
-/** Whether a response that a handler made of such answers is for less than all of this partition. */
+/** Whether a response that is made of these answers must not be shown to all users of this partition. */
 export const isPersonal = ({ personal }: Run, partition: string): boolean =>
   partition === "" ? personal.size > 0 : [...personal].some((other) => other !== undefined && other !== partition)
 

@@ -106,7 +106,7 @@ export const failedLate = (): Failed<never> => ({ _tag: "Failed", status: 504, c
 /** The storage's layer has closed before it had ended. */
 export const closed: Failed<never> = { _tag: "Failed", status: 503, cause: undefined }
 
-/** The request that it was asked for is not sent the content; `isGone`: it is sent nothing. */
+/** Gives up the content, which its request is not sent; `isGone`: the request has been left, and is sent nothing. */
 export const discard = <Res, E>(fetched: Fetched<Res, E>, isGone = false): Effect.Effect<void> => {
   if (fetched._tag !== "Answered" || fetched.handled.isSent) return Effect.void
   const { handled, shared } = fetched
@@ -114,7 +114,7 @@ export const discard = <Res, E>(fetched: Fetched<Res, E>, isGone = false): Effec
   return isGone ? shared.first.leave : shared.first.decline
 }
 
-/** What is known of a group from one answer. An error says nothing of the next answer. */
+/** Remembers of one answer whether requests of its kind can share their responses. An error says nothing of the next answer. */
 const learn = <Res, E, R>(
   { mayWait, request }: FetchPlan<Res, E, R>,
   place: Place,

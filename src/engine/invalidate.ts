@@ -33,7 +33,7 @@ export interface Changed {
  * Runs the handler, and forgets what it has changed. Once the handler has succeeded nothing interrupts the collect, and the
  * response goes out after it. A handler that was interrupted may have written before.
  *
- * `changedBy` says what a failure is answered with, and what an interruption may have been; it is done in this style.
+ * `changedBy`: what a failure is answered with, or what an interrupted handler may have done. `style`: how it is collected.
  */
 export const collecting = <A, E, R>(
   handler: Effect.Effect<A, E, R>,

@@ -62,13 +62,13 @@ export interface Run extends Said {
   groups?: Set<string>
   /** It is of a group that has no name: it can't be collected, and is not to be stored. */
   isUngrouped?: boolean
-  /** What caches beneath answered with for one user each: the partitions, `undefined` where none was named. */
+  /** The partitions of the private answers of caches beneath; `undefined` stands for one without a partition. */
   readonly personal: Set<string | undefined>
   /** The fill of a `POST` whose response may be stored for `GET`. */
   ownFill?: OwnFill | undefined
 }
 
-/** A fill that goes on over the collects of its own run. */
+/** The fill of a `POST`, which the collects of its own run do not overtake. */
 export interface OwnFill {
   readonly storage: CacheStorage.Service
   readonly key: CacheKey.CacheKey

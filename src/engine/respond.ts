@@ -131,7 +131,7 @@ export const respondFailed = <Res, E, R>(
   return { response, outcome: said }
 }
 
-/** A cache beneath has told what is to be told; only what was read between, and what this one withheld from it, is left. */
+/** A cache beneath has told clients the rest. Only what was read between, and conditions withheld from it, are left. */
 const respondFromBeneath = <Res, E, R>(
   request: CacheRequest<Res, E, R>,
   response: Res,

@@ -18,7 +18,7 @@ import * as hiddenErrors from "./hiddenErrors.js"
 import { type CacheRequest, change, now } from "./request.js"
 import type { Found } from "./storageAccess.js"
 
-/** At the same time. */
+/** So many refreshes run in the background at one time. */
 const maxRevalidations = 100
 /** The back-off after failures: it doubles from the first to the longest. Milliseconds. */
 const firstBackOff = 1000
@@ -47,7 +47,7 @@ const isAnswered = <Res, E>(fetched: RunResult<Res, E>): boolean => {
   return Validation.saysWhatIs(status)
 }
 
-/** Waits for the revalidation of this item that runs, for as long as the route does, unless too many do. */
+/** Waits for the running refresh of this item, for `refreshWait` at most, unless too many requests wait for it. */
 export const waitForRefresh = <Res, E, R>(request: CacheRequest<Res, E, R>, item: CacheItem): Effect.Effect<void> => {
   const { clock, policy: { maxWaiters, refreshWait }, runtime } = request
   return Effect.flatMap(

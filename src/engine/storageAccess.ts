@@ -143,8 +143,8 @@ const begunOf = (access: Access, fill: CacheStorage.Fill | undefined, delivered:
 }
 
 /**
- * What is there now: it may have been collected or replaced since it was found. While the storage fails, what was found, unless
- * this process has collected since: `collects` had begun by then.
+ * What is stored now, since what was found may have been collected or replaced. While the storage fails it is what was found,
+ * unless this process has collected since. `collects`: how many collects had begun when it was found.
  */
 export const lookupAgain = (access: Access, found: CacheItem, collects: number): Effect.Effect<CacheItem | undefined> =>
   step(deliverPending(access, found.groups), (isReadable) =>

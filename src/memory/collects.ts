@@ -25,8 +25,8 @@ const strongest = ([weakest, middle, strongest]: Latest, since: number): Force =
 
 /**
  * The collects that an item or a fill may have missed. They are counted, and a name remembers the numbers of its latest
- * ones. When the oldest is forgotten, every name that shares its bucket counts as collected then, and nobody can choose who
- * shares one: a few responses are stored one request later, and memory stays bounded.
+ * ones. When the oldest is forgotten, every name in its bucket counts as collected at that number, and no client can choose a
+ * bucket. That bounds the memory, and costs only that a few responses are stored one request later.
  */
 export class Collects {
   /** How many there were. */

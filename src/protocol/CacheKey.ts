@@ -196,8 +196,8 @@ const lenient = (target: Target): Target => {
 }
 
 /**
- * A target, and the spellings of it that RFC 3986 §6.2.2 and the defaults of the platform's router make of it: what changes
- * it has changed them. The last one is the same for all that are taken for one.
+ * A target, its spelling by RFC 3986 §6.2.2, and its spelling by the defaults of the platform's router: a write to it changes
+ * them too. Targets that the router takes for the same have the same last spelling.
  */
 export const spellings = (target: Target): readonly [Target, Target, Target] => [
   target,

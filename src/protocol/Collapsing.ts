@@ -5,7 +5,7 @@ import * as Fields from "./Fields.js"
 import * as Preconditions from "./Preconditions.js"
 import * as Reuse from "./Reuse.js"
 
-/** It asks for no more than what is stored for the next one: where we are the origin, a part is cut from that. */
+/** Whether a request asks for no more than what may be stored for others. Where we are the origin, a part is cut from that. */
 export const mayWait = (
   request: { readonly method: string; readonly fields: Fields.Fields },
   asks: RequestDirectives,
@@ -46,9 +46,9 @@ export const collapsedOf = ({ count }: Attempt): false | undefined => count === 
 export const afterError = (attempt: Attempt, now: number, deadline: number): Attempt | undefined =>
   attempt.count + 1 < maxAttempts && now - attempt.since < deadline ? again(attempt) : undefined
 
-/** Who sends one of these decides only for such. */
+/** A request with one of these says nothing of requests without it. */
 const apart = ["authorization", "range"]
 
-/** Which of the fields a request has that tell its group apart: where a response could not be shared, only these don't wait. */
+/** Which of these a request has. If its response can't be shared, only requests with the same ones don't wait. */
 export const apartBy = (request: Fields.Fields): string =>
   apart.filter((name) => Fields.get(request, name) !== undefined).join()

@@ -46,9 +46,9 @@ const isRefused = (tag: string, preferences: ReadonlyArray<Preference>): boolean
 }
 
 /**
- * The language that a client prefers, in lower case, by lookup: of the first of its ranges that is one of these, or begins with
- * one, that which has most of it. `*` says nothing, and a weight of 0 refuses. Where there is none it is the first that is not
- * refused, or the first where all are.
+ * The language that a client prefers, in lower case, by lookup: the longest of these languages that its first range equals, or
+ * begins with; else the same for the next range. `*` says nothing, and a weight of 0 refuses. If no range finds one, it is the
+ * first language that is not refused; if all are, the first.
  */
 export const language = (languages: ReadonlyArray<string>) => {
   const tags = languages.map((tag) => tag.toLowerCase())

@@ -78,7 +78,7 @@ export const decide = <Stored extends Terms>(
   if (request.forOrigin || request.noCache) return forward("request")
   if (request.maxAge !== undefined && age > request.maxAge * 1000) return forward("request")
   if (request.minFresh !== undefined && ttl < request.minFresh * 1000) return forward("request")
-  // Who takes it as it is, and wants nothing fetched, has nothing fetched.
+  // For a client that accepts it stale and says only-if-cached, nothing is refreshed.
   const isLeft = isAccepted && request.onlyIfCached
   return { _tag: isInWindow && !isLeft ? "Revalidate" : "Fresh", stored, age, ttl }
 }

@@ -37,8 +37,8 @@ const typeOf = (fields: Fields.Fields): ReadonlyMap<string, string> => {
 }
 
 /**
- * Whether the stored content is read as an answer about it says, of which a tag may say nothing: with the same codings, and
- * as the same type, of which one may say more, such as a charset.
+ * Whether an answer about the stored content gives it the same codings and the same type, which equal tags don't prove. One of
+ * the two may say more of the type, such as a charset.
  */
 const isReadAlike = (stored: Fields.Fields, newer: Fields.Fields): boolean => {
   if (Fields.get(newer, "content-encoding") !== undefined && codingsOf(newer) !== codingsOf(stored)) return false
@@ -66,8 +66,8 @@ export const isAbout = (stored: Fields.Fields, notModified: Fields.Fields): bool
 }
 
 /**
- * An answer in full, after which what was stored is out of date (RFC 9111 §4.3.3). An error is none, and of what is
- * refused to one client only `404` and `410` say that nobody is to have it.
+ * Whether it is an answer in full, after which what was stored is out of date (RFC 9111 §4.3.3). A `5xx` is none. Of the `4xx`
+ * only `404` and `410` are: the others refuse one client only.
  */
 export const supersedes = (method: string, status: number): boolean =>
   method !== "HEAD" && saysWhatIs(status) && status !== 206 && status !== 304
@@ -86,8 +86,8 @@ export const headIsAbout = (stored: Fields.Fields, head: Fields.Fields): boolean
   })
 
 /**
- * Whether a `HEAD` that is about the stored response tells that this is current. A handler that answers without content has none
- * of the tag that a cache makes of content: then the content may have changed.
+ * Whether a `HEAD` about the stored response proves that this is current. A handler that answers it without content gets no tag
+ * from a cache; without a validator the content may have changed.
  */
 export const headTells = (stored: Fields.Fields, head: Fields.Fields): boolean =>
   conditions(head) !== undefined || conditions(stored) === undefined

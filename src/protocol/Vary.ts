@@ -1,4 +1,4 @@
-/** Which of a URI's representations a request selects (RFC 9110 §12.5.5, RFC 9111 §4.1). */
+/** Matches `Vary`: which of a URI's representations a request selects (RFC 9110 §12.5.5, RFC 9111 §4.1). */
 import * as Fields from "./Fields.js"
 import { remembering } from "./Remembering.js"
 
@@ -93,7 +93,7 @@ export const spelled = (fields: Fields.Fields, names: Vary = []): Fields.Fields 
   return changed ?? fields
 }
 
-/** Makes of a field's value, `undefined` where it is absent, the one that selects in its place; `undefined`: none. */
+/** Makes of a field's value the one that selects in its place. On both sides `undefined` is an absent field. */
 export type Normalise = (value: string | undefined) => string | undefined
 
 /** The fields with what is made of some, in canonical spelling before and after; `undefined` where no value can be made. */

@@ -36,11 +36,11 @@ export interface Plan<A, R> {
   readonly asker: Trace | undefined
   readonly run: (handle: Handle<A>) => Effect.Effect<void, never, R>
   /**
-   * What is done with the value where no request that started the flight takes it: there is none, or it has left, `isGone`
-   * if that was after the value came.
+   * What is done with the value if the request that started the flight does not take it: there is no such request, or it has
+   * left. `isGone`: it left after the value came.
    */
   readonly untaken: (value: A, isGone: boolean) => Effect.Effect<void>
-  /** Milliseconds, after which the run is interrupted, and comes to `late`. */
+  /** The time limit of the handler, after which its run is interrupted, and comes to `late`. Milliseconds. */
   readonly deadline: number
   readonly late: () => A
   /** Whether a request that was interrupted so was left by its client. */

@@ -1,6 +1,6 @@
 /**
- * One call of a storage. What fails is logged; what hangs is waited for so long; what fails again and again is left alone for
- * a while (circuit breaker).
+ * One call of a storage. A failure is logged; a call that hangs is given up at its time limit; a storage that fails again and
+ * again is left alone for a while (circuit breaker).
  */
 import * as Cause from "effect/Cause"
 import type * as Clock from "effect/Clock"
@@ -29,7 +29,7 @@ export interface Call {
   readonly timeout: number
   readonly method: Method
   readonly key: string
-  /** By the request that it is of; `undefined`: by nothing but this call. */
+  /** How long its request has waited for its other calls; `undefined`: there are none. */
   readonly waited?: Waited | undefined
 }
 
@@ -58,9 +58,9 @@ const leftOf = ({ timeout, waited }: Call): number =>
 const unanswered = Exit.succeed(undefined)
 
 /**
- * Goes on with what `judge` makes of the answer, or without an answer once the request has waited for its calls long enough:
- * the call then goes on within its own time limit, and is judged by that. What answers before it waits for something starts
- * no timer, which would cost ten times as much as the answer.
+ * Goes on with what `judge` makes of the answer. Once the request has waited for its calls long enough, it goes on without an
+ * answer; the call still has the rest of its own time limit, and is judged when it ends. A call that answers before it waits
+ * for something starts no timer, which would cost ten times as much as the answer.
  */
 const waiting = <A, E>(
   effect: Effect.Effect<A, E>,

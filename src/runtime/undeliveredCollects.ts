@@ -15,7 +15,7 @@ export class UndeliveredCollects {
   private readonly delivering = new Set<string>()
   private count = 0
   private isMeasured = true
-  /** How many have been delivered late. What the storage was asked for before that, it may have answered with something collected. */
+  /** How many were delivered late. A storage that was asked before the delivery may answer with something collected. */
   delivered = 0
   /** A fiber of the storage delivers them beside the requests. */
   isDelivering = false
@@ -45,7 +45,7 @@ export class UndeliveredCollects {
     return false
   }
 
-  /** `undefined` where somebody else tries it. The function that it answers is told what came of it. */
+  /** Begins to deliver: answers a function to call with the outcome; `undefined` where another request is trying. */
   begin(name: string): ((isDelivered: boolean) => void) | undefined {
     if (this.delivering.has(name)) return undefined
     this.delivering.add(name)

@@ -30,7 +30,7 @@ type Response = HttpServerResponse.HttpServerResponse
 
 type Request<E, R> = requests.CacheRequest<Response, E, R>
 
-/** The platform puts the cache around a handler, and no caller of the program's does: only where it was made is a place. */
+/** Where a cache was made. `isPlaced`: the platform puts it around the handler, so no other place in the program is known. */
 export interface MadeAt {
   readonly made: () => string
   readonly isPlaced: boolean
@@ -113,8 +113,8 @@ export interface Collects extends CollectStyle {
 }
 
 /**
- * `tells`: no cache around it does. `hasWritten`: where it fails, its writes were done before, as they were where no response can
- * be made of what the handler answered. They may have been, too, where it is interrupted.
+ * `tells`: it writes `Cache-Status`, since no cache around it does. `hasWritten`: whether a handler that fails has written.
+ * One that is interrupted may have, and one whose answer can't be made a response has.
  */
 export const collecting =
   <RP>(policies: Policies<RP>, { also, groups, soft }: Collects, tells: boolean, hasWritten = () => false) =>
@@ -141,7 +141,7 @@ export const collecting =
       // A collect never runs the `partition` of a route, which is all that needs RP.
       const plain = policies as unknown as Policies<R>
       const asked = arrived<Response, E, R>(answering, plain, context, clock, () => "", handler)
-      /** What can't be told is logged, and what else there is is forgotten. */
+      /** The names that `also` or `groups` gives. If it fails, that is logged, and the rest is collected. */
       const told = <A>(names: NamesOf, response: Response, read: (names: Iterable<string>) => ReadonlyArray<A>) =>
         names === undefined ?
           Effect.succeed<ReadonlyArray<A>>([]) :

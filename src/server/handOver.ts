@@ -81,9 +81,9 @@ const names: ReadonlyArray<PropertyKey> = [
 ]
 
 /**
- * What the run that the present fiber is part of is shown. Who is in no fiber of a request, as a promise of a handler's or the
- * worker of a service, may be part of any run: it is shown what the latest is shown, and the others count as having read it.
- * A fiber that is in none once all runs have answered is rather a log's than a body's.
+ * What the run of the present fiber is shown. Code in no fiber of a request, such as a promise of a handler or the worker of a
+ * service, may be part of any run: it is shown what the latest run is shown, and the others count as having read it too. A fiber
+ * of no request is not taken for part of a run that has answered: it writes logs rather than a body.
  */
 export const shownTo = (request: object, name: PropertyKey): HttpServerRequest | undefined => {
   const runs = keptWith(request)?.runs

@@ -163,8 +163,8 @@ const withOwnBody = (response: Response): Response => {
 const partial: ReadonlySet<number> = new Set([206, 304, 412, 416])
 
 /**
- * Tells a cache above that this response has been dealt with: a body stays the same through `setHeader` and `setStatus`. `request`
- * is what it answers: by the one of its client, which the cache above has shown the handler, or by one of the handler's own.
+ * Tells the cache above that a cache beneath has made this response. It is known by its body, which `setHeader` and `setStatus`
+ * keep. `request`: what it answers, the client's as the cache above shows it, or one that the handler has made itself.
  */
 export const sign = (response: Response, above: Run, request: HttpServerRequest): Response => {
   if (above.depth < 0) return response

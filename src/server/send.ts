@@ -40,9 +40,9 @@ const send = (own: Http.ServerResponse, response: HttpServerResponse): void => {
 }
 
 /**
- * Whether Node's server sends what the request is answered with and waits for the client, and the present fiber is the request's
- * own: a fiber beneath it would take what it has set to the others that it is joined with. The platform listens to `close` once
- * the request's fiber has first waited for something, and no other fiber begins before.
+ * Whether Node's server sends the answer and waits for the client, and the present fiber is the request's own: what a fiber
+ * beneath it sets would also reach the fibers that it is joined with. The platform listens to `close` once the request's fiber
+ * has first waited for something, and no other fiber begins before.
  */
 export const isSentByNode = (request: HttpServerRequest): boolean =>
   waitsForClient && responseOf(request)?.listenerCount("close") === 0

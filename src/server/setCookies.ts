@@ -44,9 +44,9 @@ const cookiesOf = (lines: ReadonlyArray<string>): Cookies.Cookies => {
 }
 
 /**
- * The cookies and the field of a response that is sent with these lines, in their order. A line without `=`, or that
- * the platform would not write, can be no cookie of the platform: Node's server takes a list of lines as the field; the web adapter takes one line, and another is
- * written with its `=`, which says the same (RFC 6265bis §5.6).
+ * The cookies and the field of a response that is sent with these lines, in their order. A line without `=`, or one that the
+ * platform would not write, can't be a cookie of the platform. Node's server takes all lines as a list in the field. The web
+ * adapter takes only one in the field; another one without `=` is written with it, which says the same (RFC 6265bis §5.6).
  */
 const placesOf = (lines: ReadonlyArray<string>, { source }: Pick<HttpServerRequest, "source">) => {
   if (!(source instanceof Request)) return { cookies: Cookies.empty, field: lines }
