@@ -108,8 +108,8 @@ export interface Options<R = never> {
   readonly vary?: ReadonlyArray<string | VaryField> | undefined
   /**
    * When the handler reads a request field that nothing names: `"vary"` adds it to `Vary`, `"refuse"` does not store,
-   * `"ignore"` looks at none but `Cookie` and `Authorization`, and without `expiry` at nothing. Default `"vary"` with
-   * `expiry`, else `"ignore"`.
+   * `"ignore"` refuses only what read `Cookie`, `Authorization`, all fields or the request's source, and without `expiry` and
+   * `cacheControl: "public"` looks at nothing. Default `"vary"` with `expiry`, else `"ignore"`.
    */
   readonly unkeyed?: "vary" | "refuse" | "ignore" | undefined
   /**

@@ -177,6 +177,17 @@ describe("bounds", () => {
       expect((yield* items) - before).toBe(0)
     }).pipe(Effect.provide(InMemoryCacheStorage.layerCollectable)))
 
+  it.effect.each(["key", "partition", "variant", "id", "cache"] as const)(
+    "each text of an item counts, such as its %s",
+    (name) =>
+      Effect.gen(function*() {
+        const lookup = lookupOf({})
+        const item = { ...itemOf("", lookup), [name]: "x".repeat(10_000) }
+        const storage = yield* CacheStorage.CacheStorage
+        expect(yield* storage.set(item, yield* fillOf({ ...lookup, key: item.key }))).toBe("refused")
+      }).pipe(Effect.provide(InMemoryCacheStorage.layerWith({ maxItemBytes: 20_000 })))
+  )
+
   it.effect("a body that is a view of a larger buffer holds only its own bytes", () =>
     Effect.gen(function*() {
       const storage = yield* CacheStorage.CacheStorage

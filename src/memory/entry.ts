@@ -13,7 +13,7 @@ const textBytes = (text: string): number => text.length * 2
 /** The size that counts for `maxBytes` and `maxItemBytes`. */
 export const itemBytes = (item: CacheItem): number => {
   let bytes = itemOverhead + item.body.byteLength + textBytes(item.key) + textBytes(item.partition) +
-    textBytes(item.variant) + textBytes(item.id)
+    textBytes(item.variant) + textBytes(item.id) + textBytes(item.cache)
   for (const name of item.vary) bytes += textBytes(name)
   for (const group of item.groups) bytes += groupOverhead + textBytes(group)
   for (const line of item.cookies) bytes += textBytes(line)

@@ -92,7 +92,7 @@ export const headIsAbout = (stored: Fields.Fields, head: Fields.Fields): boolean
 export const headTells = (stored: Fields.Fields, head: Fields.Fields): boolean =>
   conditions(head) !== undefined || conditions(stored) === undefined
 
-/** The length is that of the content, and a range is of the answer that had it. */
+/** The length is that of the content, a range is of the answer that had it, and cookies are of one client. */
 const kept = new Set(["content-length", "content-range", "set-cookie"])
 
 /** The fields of a stored response, updated by those of a newer answer about it (RFC 9111 §3.2). */
