@@ -182,6 +182,23 @@ describe("a shared cache of a client", () => {
       expect((yield* ask(client, headers as Fields))[0]).toBe(next)
     }).pipe(Effect.provide(storage)))
 
+  it.scoped("140: has no copy of what was asked for with a user in the URL, and gives such a request none", () =>
+    Effect.gen(function*() {
+      const { client, sent } = yield* caching((_, count) => fresh(`run ${count}`), { shared: true })
+      const at = (who: string) =>
+        Effect.flatMap(
+          client.get(`http://${who}origin.test/a`),
+          (response) => Effect.map(response.text, (text) => [said(response), text])
+        )
+      expect(yield* at("ada:secret@")).toEqual(["fwd=bypass", "run 1"])
+      expect(yield* at("")).toEqual(["fwd=uri-miss", "run 2"])
+      expect(yield* at("ada@")).toEqual(["fwd=bypass", "run 3"])
+      expect(yield* at("")).toEqual(["hit; ttl=60", "run 2"])
+      yield* client.post("http://ada:secret@origin.test/a")
+      expect(yield* at("")).toEqual(["fwd=uri-miss", "run 5"])
+      expect(sent.length).toBe(5)
+    }).pipe(Effect.provide(storage)))
+
   it.scoped("does not store what sets cookies, nor answer with what a private one has stored", () =>
     Effect.gen(function*() {
       for (const line of ["s=1", "=1"]) {

@@ -68,7 +68,7 @@ const askedOf = <E, R>(
   clock: Clock.Clock
 ): Request<E, R> | undefined => {
   const { asks, fields } = meanings[mode]
-  const own = arrived(HttpClientRequest.setHeaders(given, Fields.merged(fields, given.headers)))
+  const own = arrived(HttpClientRequest.setHeaders(given, Fields.merged(fields, given.headers)), client.policy.shared)
   if (own === undefined) return undefined
   const origin = new ClientOrigin(client, own, clock, mode === "reload")
   const request = requests.make(origin, client.policy, () => "", services, clock)

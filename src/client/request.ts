@@ -26,8 +26,8 @@ export interface Arrived {
   readonly beside: Fields.Fields
 }
 
-/** `undefined` where its URL is none. */
-export const arrived = (request: Request): Arrived | undefined => {
+/** `undefined` where its URL is none. A user in the URL is no field, by which a shared cache could tell whose response it is. */
+export const arrived = (request: Request, isShared: boolean): Arrived | undefined => {
   const url = Option.getOrUndefined(HttpClientRequest.toUrl(request))
   if (url === undefined) return undefined
   const origin = CacheKey.origin(url.protocol.slice(0, -1), url.host)
@@ -35,7 +35,7 @@ export const arrived = (request: Request): Arrived | undefined => {
   // What its Connection lists is sent nonetheless, and the origin may answer by it.
   const own = Vary.spelled(Fields.endToEnd(Fields.without(request.headers, connection)))
   const known = Fields.only(own, credentials)
-  const isNobody = Object.keys(known).length === 0 && url.username === "" && url.password === ""
+  const isUserInUrl = url.username !== "" || url.password !== ""
   const host = Fields.get(own, "host")
   return {
     request,
@@ -49,12 +49,13 @@ export const arrived = (request: Request): Arrived | undefined => {
       url: CacheKey.pathOf(target),
       isRewritten: false,
       hasBody: request.body._tag !== "Empty",
-      isAmbiguous: !/^https?:$/.test(url.protocol) || (host !== undefined && host.toLowerCase() !== url.host),
+      isAmbiguous: !/^https?:$/.test(url.protocol) || (host !== undefined && host.toLowerCase() !== url.host) ||
+        (isShared && isUserInUrl),
       asksToUpgrade: Fields.asksToUpgrade(request.headers)
     },
-    user: isNobody
-      ? ""
-      : digest(JSON.stringify([url.username, url.password, ...credentials.map((name) => known[name])])),
+    user: isUserInUrl || Object.keys(known).length > 0
+      ? digest(JSON.stringify([url.username, url.password, ...credentials.map((name) => known[name])]))
+      : "",
     beside: Fields.without(request.headers, new Set(Object.keys(own)))
   }
 }
