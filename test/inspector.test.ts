@@ -4,7 +4,7 @@ import { describe, expect, it } from "@effect/vitest"
 import { Effect, Layer, TestClock } from "effect"
 import { HttpCache, HttpCacheInspector, InMemoryCacheStorage, withCache, withCollect } from "effect-http-cache"
 import { Observation } from "../src/inspector/observation.js"
-import { itemOf } from "effect-http-cache/testing"
+import { Faults, itemOf, layerFaulty } from "effect-http-cache/testing"
 import { counted, countsOf, routes, serve } from "./harness.js"
 import { asking } from "./inspectorApp.js"
 import { laneServer } from "./lane.js"
@@ -105,6 +105,18 @@ describe.each(hows)("over a storage that answers %s", (how) => {
       expect(yield* text("/inspector?done=constructor")).not.toContain("role=\"status\"")
     }).pipe(Effect.provide(layerWaiting(how))))
 })
+
+it.effect("141: where the storage fails, no form says that something was collected", () =>
+  Effect.gen(function*() {
+    const faults = yield* Faults
+    const page = Effect.andThen(HttpCache.group("news"), counted()).pipe(withCache({ expiry: 60 }))
+    const { collect, get } = yield* asking(inspected(page))
+    yield* get("/a")
+    yield* faults.switch({ collect: "fail" })
+    for (const form of [{ uri: "http://localhost/a" }, { uri: "/a" }, { group: "news" }] as const) {
+      expect((yield* collect(form)).status).toBe(400)
+    }
+  }).pipe(Effect.provide(layerFaulty)))
 
 it.effect("a stored item whose URI is no URL is found by its link", () =>
   Effect.gen(function*() {

@@ -135,17 +135,18 @@ const collect = (
       : Effect.fail(failed("collect", textOf(name), `${more.length + 1} not delivered yet`)))
 }
 
-/** Forgets all partitions and variants of these URIs. */
+/** Forgets all partitions and variants of these URIs, and of these keys as they stand. */
 export const collectAll = (
   storage: CollectableCacheStorage.Service,
   uris: Iterable<string>,
   style: CollectStyle,
-  operation: Operation
+  operation: Operation,
+  known: ReadonlyArray<CacheKey.CacheKey> = []
 ): Effect.Effect<void, CacheStorageError> =>
   Effect.suspend(() => {
     const targets = Array.from(uris).flatMap((uri) => resolve("HttpCache.collect", uri, operation.base))
-    const keys = spellings.keysOf(runtimeOf(storage), targets, operation.policy.query)
-    return collect(storage, keys.map(nameOfKey), style, operation)
+    const keys = new Set([...known, ...spellings.keysOf(runtimeOf(storage), targets, operation.policy.query)])
+    return collect(storage, [...keys].map(nameOfKey), style, operation)
   })
 
 /** Forgets what is of a group within an origin: the one that is given, or else that of the base. */

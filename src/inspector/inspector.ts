@@ -12,7 +12,6 @@ import * as operations from "../engine/operations.js"
 import * as CacheKey from "../protocol/CacheKey.js"
 import * as Fields from "../protocol/Fields.js"
 import { catchCause, millisOf, withFiber } from "../runtime/effect.js"
-import { nameOfKey } from "../runtime/names.js"
 import { runtimeOf } from "../runtime/runtime.js"
 import { operation } from "../server/operation.js"
 import { redactedNames } from "../server/platform.js"
@@ -164,10 +163,8 @@ const collect = (asked: Asked): Effect.Effect<Response> => {
       return Effect.as(operations.collectGroup(storage, group, origin, style, operation), "group")
     }
     const uri = form.get("uri") ?? ""
-    const access = { ...operation, runtime: runtimeOf(storage) }
-    return observation.uri(uri) === undefined
-      ? Effect.as(operations.collectAll(storage, [uri], style, operation), "uri")
-      : Effect.as(collecting.collect(access, storage, nameOfKey(uri), style), "uri")
+    const known = observation.uri(uri) === undefined ? [] : [uri]
+    return Effect.as(operations.collectAll(storage, known.length > 0 ? [] : [uri], style, operation, known), "uri")
   })
   return catchCause(
     Effect.map(collected, (what) => responses.seeOther(`${links.home}?done=${what}`)),
