@@ -118,6 +118,18 @@ it.effect("141: where the storage fails, no form says that something was collect
     }
   }).pipe(Effect.provide(layerFaulty)))
 
+it.effect("142: a form collects the spellings of a URI, also of one that was seen", () =>
+  Effect.gen(function*() {
+    const { collect, get, status } = yield* asking(inspected(counted().pipe(withCache({ expiry: 60 }))))
+    for (const uri of ["/a", "http://localhost/a"]) {
+      yield* get("/a")
+      yield* get("/A/")
+      yield* collect({ uri })
+      expect([yield* status("/a"), yield* status("/A/")]).toEqual(["fwd=uri-miss; stored", "fwd=uri-miss; stored"])
+      yield* collect({ uri: "/a" })
+    }
+  }).pipe(memory))
+
 it.effect("a stored item whose URI is no URL is found by its link", () =>
   Effect.gen(function*() {
     const { text } = yield* asking(inspected(counted().pipe(withCache({ expiry: 60, name: "<b>all</b>" }))))

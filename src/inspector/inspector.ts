@@ -164,7 +164,9 @@ const collect = (asked: Asked): Effect.Effect<Response> => {
     }
     const uri = form.get("uri") ?? ""
     const known = observation.uri(uri) === undefined ? [] : [uri]
-    return Effect.as(operations.collectAll(storage, known.length > 0 ? [] : [uri], style, operation, known), "uri")
+    // What was seen may be no URL, as where a host is none; else its other spellings are of it too.
+    const uris = known.length === 0 || CacheKey.resolveAll(uri, operation.base).length > 0 ? [uri] : []
+    return Effect.as(operations.collectAll(storage, uris, style, operation, known), "uri")
   })
   return catchCause(
     Effect.map(collected, (what) => responses.seeOther(`${links.home}?done=${what}`)),
