@@ -66,6 +66,26 @@ describe("explain", () => {
       expect(yield* said({ range: "bytes=9-" })).toEqual([416, "The part that the client asks for is not there: 416."])
     }).pipe(Effect.provide(InMemoryCacheStorage.layerCollectable)))
 
+  it.effect("143: says that the handler is left alone while it is, after a refresh that failed", () =>
+    Effect.gen(function*() {
+      let answer: Effect.Effect<HttpServerResponse.HttpServerResponse> = answering
+      const app = withCache(Effect.suspend(() => answer), { expiry: 10, staleWhileRevalidate: 60 })
+      const said = Effect.map(HttpCache.explain(app, `${origin}/`), ({ sentences }) => sentences.at(-1))
+      const askedFor = "The handler is asked for a newer one in the background."
+      yield* ask(app, asked("/"))
+      yield* TestClock.adjust("11 seconds")
+      expect(yield* said).toBe(askedFor)
+      answer = Effect.as(Effect.sleep("5 seconds"), HttpServerResponse.empty({ status: 503 }))
+      // Its scope closes after the refresh has ended.
+      yield* Effect.fork(ask(app, asked("/")))
+      yield* TestClock.adjust("4 seconds")
+      expect(yield* said).toBe(askedFor)
+      yield* TestClock.adjust("1 second")
+      expect(yield* said).toMatch(/or the handler has failed a moment ago and is left alone\.$/)
+      yield* TestClock.adjust("1 second")
+      expect(yield* said).toBe(askedFor)
+    }).pipe(Effect.provide(InMemoryCacheStorage.layerCollectable)))
+
   it.effect("tells a request that would wait for another's run", () =>
     Effect.gen(function*() {
       const gate = yield* Deferred.make<void>()

@@ -73,3 +73,17 @@ export const share = (asked: Asked, found: CacheItem | undefined): void => {
   const { unsharedUntil } = asked.runtime.memory
   if (unsharedUntil.size > 0) unsharedUntil.delete(kindOf(asked, found))
 }
+
+/** The back-off after failures: it doubles from the first to the longest. Milliseconds. */
+const firstBackOff = 1000
+const longestBackOff = 60_000
+
+const backOffAfter = (failures: number): number => Math.min(firstBackOff * 2 ** (failures - 1), longestBackOff)
+
+/** How often the refreshes of an item have failed; `undefined` while the pause after the last one lasts. */
+export const failuresOf = (asked: Asked, item: CacheItem, now: number): number | undefined => {
+  const known = asked.runtime.memory.failedRefreshes.get(flightOf(asked, item))
+  if (known === undefined || !isBefore(known.at, item)) return 0
+  const { at, count } = known
+  return isAhead(at + backOffAfter(count), now, longestBackOff) ? undefined : count
+}

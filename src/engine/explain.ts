@@ -8,6 +8,7 @@ import * as Explaining from "../protocol/Explaining.js"
 import * as Reuse from "../protocol/Reuse.js"
 import * as Validation from "../protocol/Validation.js"
 import { step } from "../runtime/effect.js"
+import * as alike from "./alike.js"
 import { type Bypass, mayAnswerGet } from "./bypass.js"
 import { planOf } from "./collapse.js"
 import { reuseOf, wantedOf } from "./handle.js"
@@ -75,6 +76,8 @@ export const explain = <Res, E, R>(request: CacheRequest<Res, E, R>): Effect.Eff
     const reuse = reuseOf(found, wanted, time)
     if (reuse._tag !== "Forward") {
       const { stored } = reuse
+      const isRefreshed = reuse._tag !== "Fresh" && (alike.failuresOf(request, stored, time) !== undefined ||
+        request.runtime.singleFlight.has(alike.flightOf(request, stored)))
       const outcome = CacheStatus.hit(reuse)
       return Effect.map(
         respondStored(onPaper(request), stored, outcome, time),
@@ -85,7 +88,7 @@ export const explain = <Res, E, R>(request: CacheRequest<Res, E, R>): Effect.Eff
               outcome,
               status,
               vary: stored.vary,
-              refreshed: reuse._tag === "Fresh" ? undefined : request.policy.refreshWait
+              refreshed: isRefreshed ? request.policy.refreshWait : undefined
             },
             stored
           )

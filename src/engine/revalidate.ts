@@ -8,7 +8,6 @@ import * as Reuse from "../protocol/Reuse.js"
 import * as Validation from "../protocol/Validation.js"
 import * as Vary from "../protocol/Vary.js"
 import { limitReached } from "../runtime/limits.js"
-import { isAhead } from "../runtime/memory.js"
 import type { Handle } from "../runtime/flight.js"
 import { fetchInFlight, FlightPlan } from "./collapse.js"
 import { unheard } from "./enclosing.js"
@@ -20,11 +19,6 @@ import type { Found } from "./storageAccess.js"
 
 /** So many refreshes run in the background at one time. */
 const maxRevalidations = 100
-/** The back-off after failures: it doubles from the first to the longest. Milliseconds. */
-const firstBackOff = 1000
-const longestBackOff = 60_000
-
-const backOffAfter = (failures: number): number => Math.min(firstBackOff * 2 ** (failures - 1), longestBackOff)
 
 /** The request without what is its client's own: what the handler reads beyond that, it finds absent. */
 const onBehalfOfNobody = <Res, E, R>(request: CacheRequest<Res, E, R>, item: CacheItem): CacheRequest<Res, E, R> => {
@@ -60,7 +54,7 @@ export const waitForRefresh = <Res, E, R>(request: CacheRequest<Res, E, R>, item
 }
 
 /**
- * Starts a revalidation in the background, unless one is running for the same or the last one has failed a moment ago. It
+ * Starts a revalidation in the background, unless one is running for the same or the back-off of the last failure lasts. It
  * ends at its deadline or when the storage's layer closes.
  */
 export const revalidate = <Res, E, R>(
@@ -73,10 +67,8 @@ export const revalidate = <Res, E, R>(
     const { failedRefreshes } = runtime.memory
     if (runtime.isClosed) return Effect.void
     const flight = alike.flightOf(request, item)
-    const begun = now(request)
-    const { at, count } = failedRefreshes.get(flight) ?? { at: 0, count: 0 }
-    const failures = alike.isBefore(at, item) ? count : 0
-    if (failures > 0 && isAhead(at + backOffAfter(failures), begun, longestBackOff)) return Effect.void
+    const failures = alike.failuresOf(request, item, now(request))
+    if (failures === undefined) return Effect.void
     const asked = onBehalfOfNobody(request, item)
     const plan = new FetchPlan(asked, found, Reuse.anybody, { mayKeep: true, mayWait: true, flight })
     let came: Fetched<Res, E> | undefined

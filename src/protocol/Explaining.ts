@@ -52,7 +52,7 @@ const hit = ({ refreshed, status = 0 }: Would, { age, ttl }: Hit): ReadonlyArray
     ? "The handler is asked for a newer one in the background."
     : refreshed !== undefined
     ? `The handler is asked for a newer one first, for ${refreshed} milliseconds at most (refreshWait).`
-    : "It may be used stale, since the client accepts that (max-stale), or the handler has failed a moment ago (errorBackOff)."
+    : "It may be used stale, since the client accepts that (max-stale), or the handler has failed a moment ago and is left alone."
   return [
     `It is answered with what is stored, which ${freshness}.`,
     ...(ttl > 0 ? [] : [stale]),
