@@ -281,6 +281,26 @@ describe("what takes effect", () => {
     }).pipe(Effect.provide(Services))
   })
 
+  it.scoped("144: a collect by the key of the endpoint that is cached where a parameter stands for its path", () => {
+    const id = Schema.Struct({ id: Schema.String })
+    const one = HttpApiEndpoint.get("one", "/things/:id").setPath(id)
+      .setUrlParams(Schema.Struct({ q: Schema.optional(Schema.String) })).annotate(HttpApiCache.Policy, { expiry: 60 })
+    const remove = HttpApiEndpoint.del("remove", "/things/first").annotate(HttpApiCache.Collects, true)
+    const api = HttpApi.make("api").add(HttpApiGroup.make("group").add(one).add(remove))
+    const group = HttpApiBuilder.group(
+      api,
+      "group",
+      (handlers) =>
+        handlers.handle("one", () => Effect.void).handle("remove", () => Effect.void).pipe(HttpApiCache.cached(api))
+    )
+    return Effect.gen(function*() {
+      const ask = yield* asking(HttpApiBuilder.api(api).pipe(Layer.provide(group)))
+      yield* ask("/things/first")
+      yield* ask("/things/first?reason=sold", { method: "DELETE" })
+      expect((yield* ask("/things/first?reason=sold")).cacheStatus).toBe("fwd=uri-miss; stored")
+    }).pipe(Effect.provide(Services))
+  })
+
   it.scoped("a collect of all that it names, also where what the handler answers can't be encoded", () => {
     const Broken = Schema.transform(Schema.String, Schema.String, {
       decode: (text) => text,

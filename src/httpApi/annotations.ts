@@ -139,17 +139,27 @@ export const cacheOptions = (place: Place, policy: PolicyOptions): Options => {
   }
 }
 
-/** Paths are the same whatever their parameters are called. */
-const patternOf = ({ path }: Endpoint): string => path.replace(/:\w+/g, ":")
+/** The segments of a path, which are the same whatever its parameters are called. */
+const segmentsOf = ({ path }: Endpoint): ReadonlyArray<string> => path.replace(/:\w+/g, ":").split("/")
 
-/** The options of the collect at an endpoint: its key is that of the endpoint that is cached at its path. */
+const parametersOf = (endpoint: Endpoint): number => segmentsOf(endpoint).filter((segment) => segment === ":").length
+
+/** Whether what is written at an endpoint may be read at another, where a parameter stands for each segment. */
+const isReadAt = (written: Endpoint, read: Endpoint): boolean => {
+  const own = segmentsOf(written)
+  const segments = segmentsOf(read)
+  return segments.length === own.length && segments.every((segment, at) => segment === ":" || segment === own[at])
+}
+
+/** The options of the collect at an endpoint: its key is that of the endpoint that is cached at its path, as a router finds it. */
 export const collectOptions = (place: Place, collects: CollectOptions): CollectOptions => {
   checks.collect(whereOf("Collects", place), collects)
   if (collects.query !== undefined) return collects
-  const pattern = patternOf(place.endpoint)
-  const [query] = placesOf(place.api).flatMap((other) => {
+  const read = placesOf(place.api).filter(({ endpoint }) => isReadAt(place.endpoint, endpoint))
+    .sort((one, other) => parametersOf(one.endpoint) - parametersOf(other.endpoint))
+  const [query] = read.flatMap((other) => {
     const { policy } = settingsOf(other)
-    return policy !== undefined && patternOf(other.endpoint) === pattern ? [cacheOptions(other, policy).query] : []
+    return policy === undefined ? [] : [cacheOptions(other, policy).query]
   })
   return { ...collects, query }
 }
