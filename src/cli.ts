@@ -51,31 +51,37 @@ const addressOf = (inspector: string | undefined, params: URLSearchParams): URL 
   return address
 }
 
-const asked = async (address: URL, headers: ReadonlyArray<[string, string]>): Promise<unknown> => {
-  const where = `${address.origin}${address.pathname}`
-  const response = await fetch(address, {
-    headers: [["accept", "application/json"], ...headers],
-    redirect: "manual",
-    signal: AbortSignal.timeout(30_000)
-  }).catch((error: Error) => {
-    const { cause } = error
-    throw new Problem(`${where} does not answer: ${cause instanceof Error ? cause.message : error.message}`)
-  })
-  const text = await response.text()
-  if (!(response.headers.get("content-type") ?? "").startsWith("application/json")) {
-    throw new Problem(
-      `${where} answered ${response.status}, and is no HttpCacheInspector or does not let you in: ${
-        text.slice(0, 200).trim()
-      }`
-    )
-  }
-  return JSON.parse(text)
-}
-
 interface Answer {
   readonly error?: string
   readonly cacheStatus?: string
   readonly sentences?: ReadonlyArray<string>
+}
+
+/** The inspector's JSON; `undefined`: it is somebody else's, or none. */
+const answerOf = (text: string): Answer | undefined => {
+  try {
+    const answer = JSON.parse(text) as Answer | null
+    return typeof answer?.error === "string" || Array.isArray(answer?.sentences) ? answer : undefined
+  } catch {
+    return undefined
+  }
+}
+
+const asked = async (address: URL, headers: ReadonlyArray<[string, string]>): Promise<Answer> => {
+  const where = `${address.origin}${address.pathname}`
+  const [status, text] = await fetch(address, {
+    headers: [["accept", "application/json"], ...headers],
+    redirect: "manual",
+    signal: AbortSignal.timeout(30_000)
+  }).then(async (response) => [response.status, await response.text()] as const).catch((error: Error) => {
+    const { cause } = error
+    throw new Problem(`${where} does not answer: ${cause instanceof Error ? cause.message : error.message}`)
+  })
+  const answer = answerOf(text)
+  if (answer !== undefined) return answer
+  throw new Problem(
+    `${where} answered ${status}, and is no HttpCacheInspector or does not let you in: ${text.slice(0, 200).trim()}`
+  )
 }
 
 const main = async (): Promise<string> => {
@@ -84,15 +90,11 @@ const main = async (): Promise<string> => {
   if (command !== "explain" || url === undefined || others.length > 0) throw new Problem(usage)
   const params = new URLSearchParams({ url, method: (values.method ?? "GET").toUpperCase() })
   for (const line of values.header ?? []) params.append("header", fieldOf(line).join(": "))
-  // It is the inspector's JSON, or that of somebody else, which has none of these.
-  const answer = await asked(
-    addressOf(values.inspector, params),
-    (values["inspector-header"] ?? []).map(fieldOf)
-  ) as Answer
-  if (answer.error !== undefined) throw new Problem(answer.error)
-  if (answer.sentences === undefined) throw new Problem("What answered is no HttpCacheInspector")
+  const answer = await asked(addressOf(values.inspector, params), (values["inspector-header"] ?? []).map(fieldOf))
+  const { cacheStatus, error, sentences = [] } = answer
+  if (error !== undefined) throw new Problem(error)
   if (values.json === true) return `${JSON.stringify(answer, undefined, 2)}\n`
-  return [...answer.sentences, ...(answer.cacheStatus === undefined ? [] : [`Cache-Status: ${answer.cacheStatus}`])]
+  return [...sentences, ...(cacheStatus === undefined ? [] : [`Cache-Status: ${cacheStatus}`])]
     .map((line) => `${line}\n`).join("")
 }
 

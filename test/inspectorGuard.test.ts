@@ -1,7 +1,7 @@
 /** Who may use the inspector, and what it never shows: each attack through the door. */
 import { HttpServerRequest, HttpServerResponse } from "@effect/platform"
 import { describe, expect, it } from "@effect/vitest"
-import { Effect, Layer } from "effect"
+import { Effect, Layer, Stream } from "effect"
 import { CacheStorage, HttpCache, HttpCacheInspector, InMemoryCacheStorage, withCache } from "effect-http-cache"
 import { spawn } from "node:child_process"
 import { createHash } from "node:crypto"
@@ -298,4 +298,25 @@ it.scoped("npx effect-http-cache explain prints what the inspector says, or what
       /answered 403, and is no HttpCacheInspector or does not let you in: authorize says no\n$/
     )
     expect(nowhere.error).toMatch(/^http:\/\/127\.0\.0\.1:1\/inspector\/explain does not answer: /)
+  }).pipe(Effect.provide(TestServer)))
+
+it.scoped("145: npx effect-http-cache explain says so where something else answers, or breaks off", () =>
+  Effect.gen(function*() {
+    const broken = Stream.concat(Stream.make(new TextEncoder().encode("{")), Stream.fail("broken"))
+    const json = (text: string) => HttpServerResponse.text(text, { contentType: "application/json" })
+    const ask = yield* serve(routes({
+      "GET /null/explain": json("null"),
+      "GET /open/explain": json("[1,"),
+      "GET /other/explain": json("{\"sentences\":7}"),
+      "GET /broken/explain": HttpServerResponse.stream(broken, { contentLength: 9, headers: { connection: "close" } })
+    }))
+    const saying = (name: string) => run("explain", "/a", "--inspector", `http://127.0.0.1:${ask.port}/${name}`)
+    const [broke, ...others] = yield* Effect.all(["broken", "null", "open", "other"].map(saying), { concurrency: 2 })
+    expect(broke).toMatchObject({ code: 1, error: expect.stringMatching(/^\S+\/explain does not answer: .*\n$/) })
+    for (const other of others) {
+      expect(other).toMatchObject({
+        code: 1,
+        error: expect.stringMatching(/^\S+\/explain answered 200, and is no HttpCacheInspector or .*\n$/)
+      })
+    }
   }).pipe(Effect.provide(TestServer)))
