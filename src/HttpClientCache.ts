@@ -47,7 +47,7 @@ export interface Options {
 /**
  * What a request wants of the cache, as in Fetch: `"default"` goes by RFC 9111; `"no-store"` neither looks nor stores; `"reload"` asks
  * the origin for all of it, and stores that; `"no-cache"` asks the origin whether what is stored is current; `"only-if-cached"`
- * answers with what is stored, also where it is stale, and else with a `504`.
+ * answers with what is stored, also where it is stale and its response does not forbid that, and else with a `504`.
  *
  * @since 0.2.0
  * @category models

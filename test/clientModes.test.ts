@@ -71,6 +71,17 @@ describe("modes", () => {
       expect(sent.length).toBe(1)
     }).pipe(Effect.provide(storage)))
 
+  it.scoped("only-if-cached answers with nothing stale where the response forbids that", () =>
+    Effect.gen(function*() {
+      for (const [path, cacheControl] of [["/a", "max-age=10, must-revalidate"], ["/b", "no-cache"]] as const) {
+        const { client, sent } = yield* caching(() => fresh("one", { "cache-control": cacheControl, "etag": "\"a\"" }))
+        yield* Effect.flatMap(client.get(url(path)), ({ text }) => text)
+        yield* TestClock.adjust("11 seconds")
+        expect((yield* HttpClientCache.withMode(client.get(url(path)), "only-if-cached")).status).toBe(504)
+        expect(sent.length).toBe(1)
+      }
+    }).pipe(Effect.provide(storage)))
+
   it.scoped("an inner one wins, and the request's own Cache-Control is heeded in each", () =>
     Effect.gen(function*() {
       const { client, sent } = yield* caching((_, count) => fresh(`${count}`))
