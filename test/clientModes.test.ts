@@ -115,6 +115,15 @@ describe("what an unsafe method has changed", () => {
       }).pipe(Effect.provide(storage))
   )
 
+  it.scoped("146: is forgotten at the host that its Host names, and at that of its URL", () =>
+    Effect.gen(function*() {
+      const { client } = yield* caching(({ headers }) => fresh(headers["host"] ?? "no Host"))
+      const at = (host: string) => Effect.tap(client.get(`http://${host}/a`), ({ text }) => text)
+      for (const host of ["origin.test", "other.test"]) yield* at(host)
+      yield* client.post(url("/a"), { headers: { host: "Other.test:80" } })
+      for (const host of ["origin.test", "other.test"]) expect(said(yield* at(host))).toBe("fwd=uri-miss")
+    }).pipe(Effect.provide(storage)))
+
   it.scoped("is nothing after an error, and unknown after no answer", () =>
     Effect.gen(function*() {
       let reply: Reply = new Response(null, { status: 409 })

@@ -45,7 +45,8 @@ export const arrived = (request: Request, isShared: boolean): Arrived | undefine
       condition: undefined,
       isUnnormalised: false,
       target,
-      ownOrigin: origin,
+      // A Host of its own may lead elsewhere: what is written there is forgotten, too.
+      ownOrigin: host === undefined ? origin : CacheKey.origin(url.protocol.slice(0, -1), host),
       url: CacheKey.pathOf(target),
       isRewritten: false,
       hasBody: request.body._tag !== "Empty",
