@@ -209,6 +209,31 @@ describePostgres("transactions in PostgreSQL at the same time", () => {
       expect([kept, yield* read(storage)]).toEqual(["kept", "uri-miss"])
     }))
 
+  it.scopedLive("130: that store and then collect the same forget it, whatever others commit meanwhile", () =>
+    Effect.gen(function*() {
+      const { sql, storage } = yield* openSql(database("own_"))
+      const other = yield* openSql(database("own_"))
+      const another = lookupOf({}, { key: "http://localhost/users/2" })
+      const commit = yield* Deferred.make<void>()
+      for (const names of each) {
+        const found = yield* sql.withTransaction(Effect.gen(function*() {
+          yield* sql`SELECT pg_current_xact_id()`
+          // One that goes on, and one that is over.
+          const open = Effect.zipRight(keep(other.storage, itemOf("open", another), another), Deferred.await(commit))
+          yield* Effect.fork(other.sql.withTransaction(open))
+          yield* other.storage.collect({ keys: ["http://localhost/users/3"], groups: [] })
+          expect(yield* keep(storage, item)).toBe("kept")
+          const fill = yield* storage.begin(lookupOf())
+          yield* storage.collect(names)
+          return [yield* read(storage), yield* storage.set(item, fill)]
+        }))
+        expect(found).toEqual(["uri-miss", "overtaken"])
+        expect([yield* read(storage), yield* read(other.storage)]).toEqual(["uri-miss", "uri-miss"])
+        expect(yield* keep(storage, item)).toBe("kept")
+      }
+      yield* Deferred.succeed(commit, undefined)
+    }))
+
   it.scopedLive("are not what a collect of an earlier request is delivered in", () =>
     Effect.gen(function*() {
       const { sql, storage } = yield* openSql(database("late_"))
