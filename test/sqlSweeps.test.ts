@@ -1,11 +1,12 @@
 /** What goes from the tables: what is over, forgotten or beyond the bounds, and collects that nobody can have missed. */
 import { expect, it } from "@effect/vitest"
-import { Effect, TestClock } from "effect"
+import { Deferred, Effect, Fiber, TestClock } from "effect"
+import type { CacheStorage } from "effect-http-cache"
 import type { SqlCacheStorage } from "effect-http-cache/sql"
 import type { SqlStorage } from "effect-http-cache/sql/storage"
 import { itemOf, lookupOf } from "effect-http-cache/testing"
 import { keep, read } from "./keeping.js"
-import { describeSql, openSql, type SqlDatabase } from "./sqlLayer.js"
+import { describePostgres, describeSql, openSql, pgClient, sharedPostgres, type SqlDatabase } from "./sqlLayer.js"
 
 const at = (id: number) => lookupOf({}, { key: `http://localhost/${id}` })
 
@@ -114,6 +115,41 @@ describeSql("a sweep", (database) => {
       const fill = yield* second.storage.begin(at(1))
       for (const { storage } of [first, second, first, second]) yield* (storage as SqlStorage).sweeper.sweep
       expect(yield* second.storage.set(itemOf("kept", at(1)), fill)).toBe("kept")
+    }))
+})
+
+describePostgres("sweeps of PostgreSQL", () => {
+  const server = sharedPostgres()
+
+  it.scopedLive("131: go on where something is stored at each moment, and wait for a fill of the turn before", () =>
+    Effect.gen(function*() {
+      const database = { client: pgClient(server.port), prefix: "busy_" }
+      const { left, storage, sweep } = yield* swept(database)
+      const { sql, storage: other } = yield* openSql(database)
+      /** Stores it in a transaction, which is open until the deferred is done. */
+      const storing = (id: number, fill: CacheStorage.Fill) =>
+        Effect.gen(function*() {
+          const [isStored, commit] = [yield* Deferred.make<void>(), yield* Deferred.make<void>()]
+          const stored = Effect.zipLeft(other.set(itemOf(`${id}`, at(id)), fill), Deferred.succeed(isStored, undefined))
+          const fiber = yield* Effect.fork(sql.withTransaction(Effect.zipLeft(stored, Deferred.await(commit))))
+          yield* Deferred.await(isStored)
+          return Effect.zipRight(Deferred.succeed(commit, undefined), Fiber.join(fiber))
+        })
+      let end: Effect.Effect<unknown> = Effect.void
+      for (let id = 0; id < 5; id++) {
+        const open = yield* storing(id, yield* other.begin(at(id)))
+        yield* end
+        end = Effect.orDie(open)
+        yield* storage.collect({ keys: [], groups: [`${id}`] })
+        yield* sweep
+      }
+      expect((yield* left).collects).toBe(1)
+      yield* storage.collect({ keys: [at(4).key], groups: [] })
+      yield* Effect.repeat(sweep, { times: 3 })
+      yield* end
+      expect(yield* read(storage, at(4))).toBe("uri-miss")
+      yield* Effect.repeat(sweep, { times: 3 })
+      expect([yield* read(storage, at(4)), yield* left]).toEqual(["uri-miss", { items: 4, groups: 0, collects: 0 }])
     }))
 })
 

@@ -29,9 +29,12 @@ export interface Dialect {
   readonly eachMember: string
   /** The clock of the database. Seconds. */
   readonly seconds: string
-  /** Waits until no other writes to the place that is given as a parameter; a turn that begins waits for its end. */
+  /**
+   * Waits until no other writes to the place that is given as the second parameter. The first is the turn of the fill: while one
+   * of a turn is stored, the turn after the next does not begin.
+   */
   readonly lockPlace: (prefix: string) => string
-  /** A condition: nobody has locked a place. */
+  /** A condition: no fill is being stored that would be known no more in the turn after this one. */
   readonly isUnlocked: (prefix: string) => string
 }
 
@@ -54,9 +57,12 @@ const sqlite: Dialect = {
   eachMember: "(SELECT key AS name, value AS said FROM json_each(?))",
   seconds: "CAST(strftime('%s', 'now') AS INTEGER)",
   // A statement that writes takes the lock, also where it finds nothing to write.
-  lockPlace: (prefix) => `DELETE FROM ${prefix}state WHERE id = 0 AND ? IS NULL`,
+  lockPlace: (prefix) => `DELETE FROM ${prefix}state WHERE id = 0 AND ? IS NULL AND ? IS NULL`,
   isUnlocked: () => "TRUE"
 }
+
+const lockOfTurn = (prefix: string, turn: string): string =>
+  `hashtext('${prefix}turn'), CAST((${turn}) % 2147483647 AS INTEGER)`
 
 /** Of many that write at a time, a snapshot knows which had been committed. */
 const pg: Dialect = {
@@ -92,9 +98,9 @@ const pg: Dialect = {
   eachMember: "(SELECT key AS name, value AS said FROM json_each_text(CAST(? AS JSON)))",
   seconds: "CAST(EXTRACT(EPOCH FROM clock_timestamp()) AS BIGINT)",
   lockPlace: (prefix) =>
-    `SELECT pg_advisory_xact_lock_shared(hashtext('${prefix}turn'), 0),
+    `SELECT pg_advisory_xact_lock_shared(${lockOfTurn(prefix, "CAST(? AS BIGINT)")}),
       pg_advisory_xact_lock(hashtext('${prefix}place'), hashtext(?))`,
-  isUnlocked: (prefix) => `pg_try_advisory_xact_lock(hashtext('${prefix}turn'), 0)`
+  isUnlocked: (prefix) => `pg_try_advisory_xact_lock(${lockOfTurn(prefix, "turn - 1")})`
 }
 
 export const dialects: { readonly [Name in DialectName]: Dialect } = { sqlite, pg }

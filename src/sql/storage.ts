@@ -192,7 +192,7 @@ export class SqlStorage implements CollectableCacheStorage.SharedService {
     const { lookup } = fill
     const place = placeOf(lookup)
     return Effect.gen(this, function*() {
-      yield* database.run(statements.lockPlace, [place.join(" ")])
+      yield* database.run(statements.lockPlace, [since.turn, place.join(" ")])
       const isCurrent = yield* this.isCurrent({ keys: [lookup.key], groups: item?.groups ?? [] }, since)
       if (!isCurrent) return "overtaken"
       const rows = yield* database.run(statements.getHeads, place)
