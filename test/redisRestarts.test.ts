@@ -3,6 +3,7 @@ import { expect, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { RedisCacheStorage } from "effect-http-cache/redis"
 import { itemOf, lookupOf } from "effect-http-cache/testing"
+import { keep, read } from "./keeping.js"
 import { describeRedis } from "./redis.js"
 import { bareClient, clientNames, clients } from "./redisLayer.js"
 import { type Persistence, redisServer } from "./redisServer.js"
@@ -100,6 +101,58 @@ describeRedis("a server of Redis that is started again", () => {
       yield* Effect.eventually(Effect.asVoid(sleeper.begin(lookups[1]!)))
       expect((yield* Effect.flip(sleeper.get(lookup)))._tag).toBe("CacheMiss")
     }))
+
+  it.scopedLive("132: is a server that was a replica meanwhile, and missed a collect", () =>
+    Effect.gen(function*() {
+      const first = yield* redisServer()
+      const second = yield* redisServer("none", ["--replicaof", "127.0.0.1", String(first.port)])
+      const [bareFirst, bareSecond] = [yield* bareClient(first.port), yield* bareClient(second.port)]
+      const followed = (replica: typeof bareFirst) =>
+        Effect.repeat(Effect.delay(Effect.promise(() => replica.info("replication")), "20 millis"), {
+          until: (info) => info.includes("master_link_status:up")
+        })
+      const follow = (replica: typeof bareFirst, host: string, port: number | string) =>
+        Effect.promise(() => replica.call("REPLICAOF", host, port))
+      const ofFirst = yield* clients.ioredis(first.port)
+      const ofSecond = yield* clients.ioredis(second.port)
+      // As a client of a sentinel: it asks the one that is written to.
+      let asked = ofFirst
+      const storage = RedisCacheStorage.make({ ...ofFirst, send: (args) => asked.send(args) })
+      yield* followed(bareSecond)
+      const lookup = lookups[0]!
+      expect(yield* keep(storage, itemOf("old", lookup), lookup)).toBe("kept")
+      expect(yield* Effect.promise(() => bareFirst.wait(1, 10_000))).toBe(1)
+
+      yield* follow(bareSecond, "NO", "ONE")
+      yield* follow(bareFirst, "127.0.0.1", second.port)
+      yield* followed(bareFirst)
+      asked = ofSecond
+      expect(yield* read(storage, lookup)).toBe("uri-miss")
+      // It is cut off from now on.
+      yield* follow(bareFirst, "127.0.0.1", 1)
+      yield* storage.collect({ keys: [lookup.key], groups: [] })
+
+      yield* Effect.promise(() => second.stop())
+      yield* follow(bareFirst, "NO", "ONE")
+      asked = ofFirst
+      expect(yield* read(storage, lookup)).toBe("uri-miss")
+      expect(yield* keep(storage, itemOf("new", lookup), lookup)).toBe("kept")
+      expect(yield* read(storage, lookup)).toBe("new")
+    }), 30_000)
+
+  it.scopedLive("stores again in a server that has got a replica", () =>
+    Effect.gen(function*() {
+      const server = yield* redisServer()
+      const storage = RedisCacheStorage.make(yield* clients.ioredis(server.port))
+      const lookup = lookups[0]!
+      yield* keep(storage, itemOf("old", lookup), lookup)
+      expect(yield* read(storage, lookup)).toBe("old")
+      yield* redisServer("none", ["--replicaof", "127.0.0.1", String(server.port)])
+      const bare = yield* bareClient(server.port)
+      yield* Effect.repeat(Effect.promise(() => bare.wait(1, 1000)), { until: (replicas) => replicas === 1 })
+      expect(yield* keep(storage, itemOf("new", lookup), lookup)).toBe("kept")
+      expect(yield* read(storage, lookup)).toBe("new")
+    }), 30_000)
 
   it.scopedLive("fails each call while there is none, by the name of the method and of what it is about", () =>
     Effect.gen(function*() {

@@ -98,7 +98,7 @@ export class Ledger {
     const members = [...new Set([...own, ...membersOf(groups)])]
     const reply = await this.server.run(beginLedger, [this.key], [randomName(), String(lasts), ...members])
     const [run, scores] = listOf(reply)
-    return pageOf(this.server.runOf(run), members, scores ?? null)
+    return pageOf(this.server.runOf(this.key, run), members, scores ?? null)
   }
 
   async collect({ everything = false, groups }: Names, force: Exclude<Force, 0>, message: string): Promise<void> {

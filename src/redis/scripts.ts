@@ -19,7 +19,9 @@ export interface Script {
 
 export const scriptOf = (text: string): Script => ({ text, sha: createHash("sha1").update(text).digest("hex") })
 
-const runId = `string.match(redis.call('INFO', 'server'), 'run_id:(%w+)')`
+/** Of the server, and of its time as the one that is written to: one that was a replica meanwhile may have missed a collect. */
+const runId =
+  `table.concat({ string.match(redis.call('INFO', 'server', 'replication'), 'run_id:(%w+).*master_replid:(%w+)') })`
 
 /** Known to one server by its sha: to the one that answered with its run id when it was given the text. */
 export const witness = (nonce: string): Script =>

@@ -60,9 +60,13 @@ export class Server {
     }
   }
 
-  /** The run that a script answered with. */
-  runOf(reply: Reply | undefined): string {
-    return this.isDurable ? durableRun : textOf(reply) ?? ""
+  /** The run that a script answered with for the key. A server knows the witnesses of a run before, where it did not end. */
+  runOf(key: string, reply: Reply | undefined): string {
+    if (this.isDurable) return durableRun
+    const run = textOf(reply) ?? ""
+    const slot = this.slotFor(key)
+    if (this.witnesses.get(slot)?.run !== run) this.witnesses.delete(slot)
+    return run
   }
 
   /** What a script is told to be sure of; nothing where the server is durable. */
@@ -76,7 +80,7 @@ export class Server {
       const reply = members.length === 0 ? null : await this.redis.send(["ZMSCORE", key, ...members])
       return { run: durableRun, reply }
     }
-    const slot = this.redis.isCluster ? slotOf(key) : 0
+    const slot = this.slotFor(key)
     for (let attempt = 1;; attempt++) {
       const { run, script } = this.witnesses.get(slot) ?? await this.learn(slot, key)
       const reply = await this.ask(script, key, members)
@@ -85,6 +89,10 @@ export class Server {
       this.forget(slot, script)
       if (attempt === maxAttempts) throw new Error("Redis is started again and again")
     }
+  }
+
+  private slotFor(key: string): number {
+    return this.redis.isCluster ? slotOf(key) : 0
   }
 
   /** `undefined` where the server that answers does not know the script. */
@@ -140,7 +148,7 @@ export class Server {
   private async introduce(key: string): Promise<Witness> {
     const script = witness(randomBytes(12).toString("base64url"))
     const run = textOf(await this.redis.send(["EVAL", script.text, "1", key, "run"]))
-    if (run === undefined) throw new Error("Redis does not tell scripts its run id")
+    if (!run) throw new Error("Redis does not tell scripts its run id")
     const introduced = { run, script }
     this.known = [introduced, ...this.known].slice(0, maxKnown)
     return introduced

@@ -184,7 +184,7 @@ export class RedisStorage implements CollectableCacheStorage.SharedService {
       this.ledger.begin(known.groups)
     ])
     const [run, values] = listOf(reply)
-    return { run: this.server.runOf(run), page, values: listOf(values ?? null) }
+    return { run: this.server.runOf(hash, run), page, values: listOf(values ?? null) }
   }
 
   /** A record of this place that this run of the server keeps. */
