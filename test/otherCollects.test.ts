@@ -22,6 +22,41 @@ const trouble = (method: CacheError.CacheStorageError["method"]) =>
 const serverOver = (storage: CollectableCacheStorage.Service) =>
   Layer.mergeAll(NodeHttpServer.layerTest, CollectableCacheStorage.layer(Effect.succeed(storage)), logged([]))
 
+it.scoped("133: more collects than are kept for later reach another process, too, once they can", () => {
+  const memory = InMemoryCacheStorage.make()
+  let fails = true
+  let delivered = 0
+  const failing = CollectableCacheStorage.layer(Effect.succeed({
+    ...memory,
+    collect: (names: CollectableCacheStorage.Names) => {
+      if (fails) return trouble("collect")
+      delivered++
+      return memory.collect(names)
+    }
+  }))
+  return Effect.gen(function*() {
+    let runs = 0
+    const ask = yield* serve(
+      Effect.sync(() => HttpServerResponse.text(`run ${++runs}`)).pipe(withCache({ expiry: 60 }))
+    )
+    const asked = Effect.forEach(["/0", "/10000"], (path) => Effect.map(ask(path), ({ text }) => text))
+    expect(yield* asked).toEqual(["run 1", "run 2"])
+    const uris = Array.from({ length: 10_001 }, (_, at) => `/${at}`)
+    const collected = HttpCache.collectAll(uris.map((uri) => `http://127.0.0.1:${ask.port}${uri}`))
+    yield* Effect.provide(
+      Effect.gen(function*() {
+        yield* Effect.flip(collected)
+        expect(yield* asked).toEqual(["run 1", "run 2"])
+        fails = false
+        yield* TestClock.adjust("12 seconds")
+        yield* eventually(() => delivered > 0)
+      }),
+      failing
+    )
+    expect(yield* asked).toEqual(["run 3", "run 4"])
+  }).pipe(Effect.provide(serverOver(memory)))
+})
+
 describe("a collect of another process while a handler runs", () => {
   const service = CollectableCacheStorage.CollectableCacheStorage
 

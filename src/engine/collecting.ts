@@ -15,7 +15,7 @@ import { runtimeOf } from "../runtime/runtime.js"
 import { call } from "../runtime/storageCall.js"
 import { IsDelivery, retryAfter } from "../runtime/undeliveredCollects.js"
 import type { OwnFill } from "./origin.js"
-import { type Asked, now } from "./request.js"
+import type { Asked } from "./request.js"
 
 /** Who collects, or reads what may have been. */
 type Collecting = Pick<Asked, "runtime" | "clock" | "policy">
@@ -153,7 +153,7 @@ export const collect = (
     const { runtime } = access
     runtime.collects++
     const ended = step(collectNow(access, storage, name, style, own), (isDelivered) => {
-      const isKept = isDelivered || runtime.undelivered.add(name, now(access))
+      const isKept = isDelivered || runtime.undelivered.add(name)
       const isOfAll = name === everything || !isKept
       runtime.singleFlight.close((flight) => isOfAll || nameOfKey(keyOfFlight(flight)) === name)
       const later = isDelivered ? Effect.void : deliverLater(access, storage)
@@ -167,7 +167,7 @@ export const collect = (
       isKept
         ? Effect.succeed(isDelivered)
         : Effect.as(
-          limitReached(runtime, "undelivered collects", "and nothing that was stored until now is served any more"),
+          limitReached(runtime, "undelivered collects", "and everything is collected in their place"),
           false
         ))
   })

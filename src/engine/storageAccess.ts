@@ -55,7 +55,7 @@ const isBelievable = (item: CacheItem, access: Access, delivered: number): boole
     sound.add(item)
   }
   return item.key === lookup.key && item.partition === lookup.partition &&
-    lookup.variantOf(item.vary) === item.variant && item.responseTime > undelivered.distrustedUntil &&
+    lookup.variantOf(item.vary) === item.variant &&
     (item.groups.length === 0 || (delivered === undelivered.delivered && !isUndelivered(access, item.groups)))
 }
 
@@ -159,12 +159,10 @@ export const lookupAgain = (access: Access, found: CacheItem, collects: number):
 export const store = (
   access: Access,
   fill: CacheStorage.Fill | undefined,
-  item: CacheItem | undefined,
-  since: number
+  item: CacheItem | undefined
 ): Effect.Effect<Detail | undefined> => {
   if (fill === undefined) return Exit.succeed("storage")
   const { lookup: { key }, runtime, storage } = access
-  if (since <= runtime.undelivered.distrustedUntil) return Exit.succeed("not-kept")
   return step(deliverPending(access, item?.groups), (isReadable) =>
     isReadable
       ? step(

@@ -212,16 +212,16 @@ export const tooLarge = ({ runtime }: Pick<Asked, "runtime">): Effect.Effect<voi
 
 /** Keeps it, or says why the storage did not. What nothing can be answered with only drops what was found. */
 export const store = (
-  { asked, fill, since }: Place,
+  { asked, fill }: Place,
   item: CacheItem
 ): Effect.Effect<CacheStatus.Detail | undefined> =>
   item.retainUntil > item.responseTime
-    ? storageAccess.store(asked, fill, item, since)
-    : step(storageAccess.store(asked, fill, undefined, since), () => Exit.succeed("not-kept"))
+    ? storageAccess.store(asked, fill, item)
+    : step(storageAccess.store(asked, fill, undefined), () => Exit.succeed("not-kept"))
 
 /** Drops what was found: it is out of date. */
-export const drop = ({ asked, fill, item, since }: Place): Effect.Effect<unknown> =>
-  item === undefined ? Effect.void : storageAccess.store(asked, fill, undefined, since)
+export const drop = ({ asked, fill, item }: Place): Effect.Effect<unknown> =>
+  item === undefined ? Effect.void : storageAccess.store(asked, fill, undefined)
 
 /** What a `HEAD` says of the stored response to `GET` (RFC 9111 §4.3.5). */
 export const freshenByHead = (place: Place, exchange: Exchange, head: Answer): Effect.Effect<unknown> => {

@@ -1,6 +1,7 @@
 /** The collects that a storage could not be told of yet: what they are of is not read before. */
 import { reference } from "./effect.js"
 import * as metrics from "./metrics.js"
+import { everything } from "./names.js"
 
 const maxNames = 10_000
 /** How long after undelivered collects were tried they are tried again. */
@@ -19,8 +20,6 @@ export class UndeliveredCollects {
   delivered = 0
   /** A fiber of the storage delivers them beside the requests. */
   isDelivering = false
-  /** What was stored until then may have been collected by more than could be remembered. Epoch milliseconds. */
-  distrustedUntil = -Infinity
 
   get isEmpty(): boolean {
     return this.byName.size === 0
@@ -34,15 +33,14 @@ export class UndeliveredCollects {
     return this.byName.has(name)
   }
 
-  /** `false` where there are too many: nothing that was stored until `now` is believed any more. */
-  add(name: string, now: number): boolean {
-    if (this.byName.size < maxNames || this.byName.has(name)) {
-      if (!this.byName.has(name)) this.measure(1)
-      this.byName.set(name, ++this.count)
-      return true
-    }
-    this.distrustedUntil = now
-    return false
+  /** `false` where there are too many: everything is collected in their place. */
+  add(name: string): boolean {
+    const isKept = this.byName.size < maxNames || this.byName.has(name)
+    const before = this.byName.size
+    if (!isKept) this.byName.clear()
+    this.byName.set(isKept ? name : everything, ++this.count)
+    this.measure(this.byName.size - before)
+    return isKept
   }
 
   /** Begins to deliver: answers a function to call with the outcome; `undefined` where another request is trying. */
