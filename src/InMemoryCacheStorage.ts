@@ -12,7 +12,7 @@ import * as CacheStorage from "./CacheStorage.js"
 import * as CollectableCacheStorage from "./CollectableCacheStorage.js"
 import { Collects } from "./memory/collects.js"
 import { type Bounds, boundsOf, defaults } from "./memory/bounds.js"
-import { Entry, itemBytes } from "./memory/entry.js"
+import { Entry, itemBytes, nameOf } from "./memory/entry.js"
 import { Order } from "./memory/order.js"
 import { owned } from "./memory/ownTexts.js"
 import { limitReached } from "./runtime/limits.js"
@@ -46,7 +46,10 @@ class Memory implements CollectableCacheStorage.Service {
   private readonly limits: Bounds
   private readonly maxItemsBytes: number
   private readonly collects: Collects
-  private readonly entries = new Map<CacheStorage.CacheKey, Entry>()
+  /** By the name of the place, its first one. */
+  private readonly entries = new Map<string, Entry>()
+  /** The names of the places of a key, but for everybody's. */
+  private readonly partitions = new Map<CacheStorage.CacheKey, Set<string>>()
   readonly order = new Order()
 
   constructor(limits: Bounds) {
@@ -56,7 +59,7 @@ class Memory implements CollectableCacheStorage.Service {
   }
 
   readonly get = (lookup: CacheStorage.Lookup): Exit.Exit<CacheItem, CacheMiss> => {
-    const first = this.entries.get(lookup.key)
+    const first = this.entries.get(nameOf(lookup))
     if (first === undefined) return Exit.fail(new CacheMiss({ key: lookup.key, reason: "uri-miss" }))
     const found = this.find(first, lookup)
     if (found !== undefined) {
@@ -68,7 +71,7 @@ class Memory implements CollectableCacheStorage.Service {
   }
 
   readonly begin = (lookup: CacheStorage.Lookup): Exit.Exit<CacheStorage.Fill> => {
-    const first = this.entries.get(lookup.key)
+    const first = this.entries.get(nameOf(lookup))
     const found = first === undefined ? undefined : this.find(first, lookup)
     const item = found === undefined ? undefined : this.answered(found)
     return Exit.succeed({ lookup, item, since: this.collects.count })
@@ -121,17 +124,21 @@ class Memory implements CollectableCacheStorage.Service {
   }
 
   private collectKey(key: CacheStorage.CacheKey, force: Force): void {
-    for (let entry = this.entries.get(key); entry !== undefined; entry = entry.next) {
-      if (force === hard) this.order.leave(entry)
-      else if (force > entry.force) entry.force = force
+    for (const name of [key, ...this.partitions.get(key) ?? []]) {
+      for (let entry = this.entries.get(name); entry !== undefined; entry = entry.next) {
+        if (force === hard) this.order.leave(entry)
+        else if (force > entry.force) entry.force = force
+      }
+      if (force === hard) this.entries.delete(name)
     }
-    if (force === hard) this.entries.delete(key)
+    if (force === hard) this.partitions.delete(key)
     this.collects.add(nameOfKey(key), force)
   }
 
   private collectEverything(force: Force): void {
     if (force === hard) {
       this.entries.clear()
+      this.partitions.clear()
       this.order.clear()
     }
     this.collects.addEverything(force)
@@ -149,10 +156,10 @@ class Memory implements CollectableCacheStorage.Service {
     return entries.find((entry) => entry.item === item)
   }
 
-  private inPlace({ key, partition }: CacheStorage.Place, isAlive = true): ReadonlyArray<Entry> {
+  private inPlace(place: CacheStorage.Place, isAlive = true): ReadonlyArray<Entry> {
     const entries: Array<Entry> = []
-    for (let entry = this.entries.get(key); entry !== undefined; entry = entry.next) {
-      if (entry.item.partition === partition && this.isAlive(entry) === isAlive) entries.push(entry)
+    for (let entry = this.entries.get(nameOf(place)); entry !== undefined; entry = entry.next) {
+      if (entry.item.partition === place.partition && this.isAlive(entry) === isAlive) entries.push(entry)
     }
     return entries
   }
@@ -183,16 +190,15 @@ class Memory implements CollectableCacheStorage.Service {
       this.remove(order.next(item.responseTime))
       metrics.evictions(1)
     }
-    const last = this.lastOf(item.key)
-    if (last === undefined) this.entries.set(item.key, entry)
-    else last.next = entry
     order.enter(entry)
-  }
-
-  private lastOf(key: CacheStorage.CacheKey): Entry | undefined {
-    let last = this.entries.get(key)
+    const { name } = entry
+    let last = this.entries.get(name)
     while (last?.next !== undefined) last = last.next
-    return last
+    if (last !== undefined) last.next = entry
+    else {
+      this.entries.set(name, entry)
+      if (name !== item.key) this.partitions.set(item.key, (this.partitions.get(item.key) ?? new Set()).add(name))
+    }
   }
 
   /** `others`: the variants beside the newest, the least recently stored first. */
@@ -202,16 +208,20 @@ class Memory implements CollectableCacheStorage.Service {
   }
 
   private remove(entry: Entry): void {
-    const { key } = entry.item
-    const first = this.entries.get(key)
+    const { item: { key }, name, next } = entry
+    const first = this.entries.get(name)
     if (first === entry) {
-      if (entry.next === undefined) this.entries.delete(key)
-      else this.entries.set(entry.next.item.key, entry.next)
+      if (next !== undefined) this.entries.set(name, next)
+      else {
+        this.entries.delete(name)
+        const names = this.partitions.get(key)
+        if (names?.delete(name) && names.size === 0) this.partitions.delete(key)
+      }
     } else {
       let before = first
       while (before !== undefined && before.next !== entry) before = before.next
       if (before === undefined) return
-      before.next = entry.next
+      before.next = next
     }
     this.order.leave(entry)
   }

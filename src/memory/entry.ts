@@ -8,12 +8,16 @@ const itemOverhead = 400
 /** A group is also remembered by the name that its collects have. */
 const groupOverhead = 48
 
+/** Beside its text, what the name of a place takes in the list of those of its key. */
+const partitionOverhead = 200
+
 const textBytes = (text: string): number => text.length * 2
 
 /** The size that counts for `maxBytes` and `maxItemBytes`. */
 export const itemBytes = (item: CacheItem): number => {
   let bytes = itemOverhead + item.body.byteLength + textBytes(item.key) + textBytes(item.partition) +
     textBytes(item.variant) + textBytes(item.id) + textBytes(item.cache)
+  if (item.partition !== "") bytes += partitionOverhead + textBytes(item.key) + textBytes(item.partition)
   for (const name of item.vary) bytes += textBytes(name)
   for (const group of item.groups) bytes += groupOverhead + textBytes(group)
   for (const line of item.cookies) bytes += textBytes(line)
@@ -21,11 +25,16 @@ export const itemBytes = (item: CacheItem): number => {
   return bytes
 }
 
+/** The name of the place that it is in. */
+export const nameOf = ({ key, partition }: Pick<CacheItem, "key" | "partition">): string =>
+  partition === "" ? key : JSON.stringify([key, partition])
+
 const none: ReadonlyArray<string> = []
 
-/** A stored item, in the order of storing, and beside the others of its key. */
+/** A stored item, in the order of storing, and beside the others of its place. */
 export class Entry {
   readonly item: CacheItem
+  readonly name: string
   /** Its groups, as collects name them. */
   readonly groups: ReadonlyArray<string>
   readonly bytes: number
@@ -37,11 +46,12 @@ export class Entry {
   isAskedFor: boolean
   older: Entry | undefined = undefined
   newer: Entry | undefined = undefined
-  /** Another item of the same key: another partition or variant. */
+  /** Another item of the same place: another variant. */
   next: Entry | undefined = undefined
 
   constructor(item: CacheItem, since: number, isAskedFor: boolean) {
     this.item = item
+    this.name = nameOf(item)
     this.isAskedFor = isAskedFor
     this.checked = since
     this.groups = item.groups.length === 0 ? none : item.groups.map(nameOfGroup)
