@@ -84,12 +84,24 @@ describeRedis("the storage in Redis", () => {
         yield* change(how)
         expect([at, yield* read(a)]).toEqual([at, "uri-miss"])
       }
-      for (const marks of ["p", "l"]) {
-        yield* Effect.promise(() => bare.hset(hash, marks, "not what is written there"))
-        expect(yield* keep(a, itemOf("over it"))).toBe("kept")
-        expect(yield* read(a)).toBe("over it")
-      }
+      yield* Effect.promise(() => bare.hset(hash, "l", "not what is written there"))
+      expect(yield* keep(a, itemOf("over it"))).toBe("kept")
+      expect(yield* read(a)).toBe("over it")
     }))
+
+  it.scopedLive.each(["not JSON", "{}", "[]", "[1]", "[null]", "[[]]", "[[\"a\",{},\"b\"]]"])(
+    "135: starts anew where somebody else has written what a URI holds: %s",
+    (text) =>
+      Effect.gen(function*() {
+        const { a, bare, hash } = yield* processes()
+        yield* keep(a, itemOf("old"))
+        yield* Effect.promise(() => bare.hset(hash, "p", text))
+        expect(yield* keep(a, itemOf("new"))).toBe("overtaken")
+        expect(yield* read(a)).toBe("uri-miss")
+        expect(yield* keep(a, itemOf("new"))).toBe("kept")
+        expect(yield* read(a)).toBe("new")
+      })
+  )
 
   it.scopedLive("leaves nothing for ever, and keeps what is stored for as long as it is retained", () =>
     Effect.gen(function*() {

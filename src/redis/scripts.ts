@@ -123,10 +123,14 @@ local function drop(partition, variant)
   redis.call('ZREM', index, field)
 end
 
--- What somebody else has written is nothing.
+-- Nothing where somebody else has written it.
 local function read(text)
   local isRead, entries = pcall(cjson.decode, text or '[]')
-  return isRead and type(entries) == 'table' and entries or {}
+  isRead = isRead and type(entries) == 'table' and (not text or #entries > 0)
+  for _, entry in ipairs(isRead and entries or {}) do
+    for at = 1, 3 do isRead = isRead and type(entry) == 'table' and type(entry[at]) == 'string' end
+  end
+  return isRead and entries or nil
 end
 
 local function write(partition, entries)
@@ -142,6 +146,10 @@ local function write(partition, entries)
 end
 
 local entries = read(held[3])
+if not entries then
+  redis.call('UNLINK', hash, index)
+  return 'overtaken'
+end
 local isThere, isReplacing = found == '', id ~= ''
 for _, entry in ipairs(entries) do
   if entry[3] == found then isThere = true end
@@ -173,7 +181,7 @@ for _, field in ipairs(over) do
   local length, rest = string.match(field, '^i(%d+):(.*)$')
   local other, variant = string.sub(rest, 1, length), string.sub(rest, length + 1)
   local left = {}
-  for _, entry in ipairs(read(redis.call('HGET', hash, 'p' .. other))) do
+  for _, entry in ipairs(read(redis.call('HGET', hash, 'p' .. other)) or {}) do
     if entry[1] ~= variant then left[#left + 1] = entry end
   end
   drop(other, variant)
