@@ -2,7 +2,7 @@
 import { HttpServerRequest, HttpServerResponse } from "@effect/platform"
 import { describe, expect, it } from "@effect/vitest"
 import { Deferred, Effect, Fiber, Stream, TestClock } from "effect"
-import { type CacheStorage, HttpCache, InMemoryCacheStorage, withCache } from "effect-http-cache"
+import { type CachePolicy, type CacheStorage, HttpCache, InMemoryCacheStorage, withCache } from "effect-http-cache"
 import { bytes, eventually, QuietServer, serve } from "./harness.js"
 import { layerWaiting } from "./waiting.js"
 
@@ -262,4 +262,40 @@ describe("129: a HEAD of a page that is made of a part", () => {
         expect((yield* ask("/")).text).toBe("0123456789")
       }).pipe(Effect.provide(QuietServer))
   )
+})
+
+describe("150: a page is kept apart by what its part is kept apart by", () => {
+  /** What the part reads of a request once its handler has changed. */
+  const parts: ReadonlyArray<readonly [string, CachePolicy.Options, (language: () => string) => string | number]> = [
+    ["also where what is stored of the part stands in for its error", { staleIfError: 600 }, () => 503],
+    ["also where the part is still current, and its handler has read less", {}, () => 304],
+    [
+      "also where the part was refreshed for it",
+      { staleWhileRevalidate: 600, refreshWait: 5 },
+      (language) => language()
+    ]
+  ]
+
+  it.scoped.each(parts)("%s", ([, options, later]) =>
+    Effect.gen(function*() {
+      let isLater = false
+      const part = Effect.map(Request, ({ headers }) => {
+        const language = () => headers["accept-language"] ?? "any"
+        const answer = isLater ? later(language) : typeof later(String) === "number" ? language() : "before"
+        return typeof answer === "number"
+          ? HttpServerResponse.empty({ status: answer })
+          : HttpServerResponse.text(answer)
+      }).pipe(withCache({ expiry: 5, name: "part", ...options }))
+      const page = Effect.map(Effect.flatMap(part, contentOf), (text) => HttpServerResponse.text(text)).pipe(
+        withCache({ expiry: 1, name: "page" })
+      )
+      const ask = yield* serve(page)
+      yield* ask("/")
+      yield* ask("/", { headers: { "accept-language": "de" } })
+      yield* TestClock.adjust("10 seconds")
+      isLater = true
+      expect([(yield* ask("/")).text, (yield* ask("/")).cacheStatus]).toEqual(["any", "hit; ttl=1"])
+      const german = yield* ask("/", { headers: { "accept-language": "de" } })
+      expect([german.text, german.headers.vary]).toEqual(["de", "accept-language"])
+    }).pipe(Effect.provide(QuietServer)))
 })

@@ -122,5 +122,10 @@ export const explain = <Res, E, R>(request: CacheRequest<Res, E, R>): Effect.Eff
 /** The same request with an origin that answers the data of a response, and makes none of the platform's. */
 const onPaper = <Res, E, R>(request: CacheRequest<Res, E, R>): Answering<Outgoing> => ({
   ...request,
-  origin: { respond: (outgoing) => outgoing, breakConnection: () => undefined, isPart: false }
+  origin: {
+    respond: (outgoing) => outgoing,
+    breakConnection: () => undefined,
+    countAsRead: () => undefined,
+    isPart: false
+  }
 })

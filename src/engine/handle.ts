@@ -112,7 +112,6 @@ const serve = <Res, E, R>(
   attempt: Collapsing.Attempt
 ): Effect.Effect<Served<Res>, E, R> => {
   const { stored } = reuse
-  if (stored.vary.length > 0) request.origin.countAsRead(stored.vary)
   const outcome = CacheStatus.hit(reuse)
   const answered = Effect.suspend(() => respondStored(request, stored, outcome, time))
   if (reuse._tag === "Revalidate") {
@@ -205,7 +204,6 @@ const share = <Res, E, R>(
     const shared = yield* sharedBy(fetched, request, (item) => wantedOf(request, item, time), time)
     if (shared !== undefined) {
       const { item, reader } = shared
-      request.origin.countAsRead(item.vary)
       yield* varyingWarning.hit(request, item)
       return yield* respondStored(request, item, { ...outcome, collapsed: true }, time, reader)
     }

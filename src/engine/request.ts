@@ -100,7 +100,7 @@ export const make = <Res, E, R>(
 
 /** A request as far as a stored response answers it. */
 export interface Answering<Res> extends Asked {
-  readonly origin: Pick<Origin<Res, never, never>, "respond" | "breakConnection" | "isPart">
+  readonly origin: Pick<Origin<Res, never, never>, "respond" | "breakConnection" | "countAsRead" | "isPart">
 }
 
 /** The request with another origin, view, selection or identity. */

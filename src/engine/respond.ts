@@ -8,6 +8,7 @@ import type * as CacheStatus from "../protocol/CacheStatus.js"
 import * as ClientFields from "../protocol/ClientFields.js"
 import * as Fields from "../protocol/Fields.js"
 import * as Freshness from "../protocol/Freshness.js"
+import * as Vary from "../protocol/Vary.js"
 import { step } from "../runtime/effect.js"
 import * as answers from "./answers.js"
 import * as Body from "./body.js"
@@ -32,6 +33,7 @@ export const respondStored = <Res>(
   const made = readyOf(request, item)
   request.runtime.observer?.saw(item)
   enclosing.tell(request, made.told.private, item.groups)
+  request.origin.countAsRead(item.vary)
   const asking = reader === undefined && made.isSentAgain ? askingOf(request, outcome) : undefined
   const kept = asking === undefined ? undefined : keptOf(item, asking, now)
   if (kept !== undefined) return Exit.succeed({ response: request.origin.respond(kept), outcome })
@@ -79,6 +81,9 @@ export const respondFetched = <Res, E, R>(
   const { answer, handled, judged = unjudged, shared } = fetched
   if (handled.isSent) return Exit.succeed({ response: handled.response, outcome: undefined })
   enclosing.tell(request, judged.isPersonal, judged.groups)
+  // For a `304` the handler may have read less than what is stored was made of.
+  const vary = Vary.inFields(answer.fields)
+  if (vary !== "*") request.origin.countAsRead(vary)
   if (handled.isFromBeneath) return respondFromBeneath(request, handled.response, handled.answer, judged.told)
   const { detail, item, told } = judged
   if (told.expires) Answers.withoutAge(answer.fields)

@@ -46,7 +46,13 @@ const has = (fields: Fields.Fields, names: ReadonlyArray<string>): boolean => {
 const noFields: Fields.Fields = {}
 
 /** The answer is written by the lane itself. */
-const origin = { respond: (outgoing: Outgoing) => outgoing, breakConnection: () => {}, isPart: false, span: undefined }
+const origin = {
+  respond: (outgoing: Outgoing) => outgoing,
+  breakConnection: () => {},
+  countAsRead: () => {},
+  isPart: false,
+  span: undefined
+}
 
 const fieldsIn = ({ headers }: Http.IncomingMessage): Fields.Fields => headers as Fields.Fields
 
