@@ -265,6 +265,17 @@ describe("a part of what is being stored", () => {
       expect((yield* ask("/")).cacheStatus).toBe("hit; ttl=60")
     }).pipe(Effect.provide(TestServer)))
 
+  it.scoped("151: a 416 of what may be kept says nothing by which another cache keeps it", () =>
+    Effect.gen(function*() {
+      const fields = { ...fresh, "cdn-cache-control": "max-age=600", "expires": "Thu, 01 Jan 2099 00:00:00 GMT" }
+      const ask = yield* origin(() => Effect.succeed(HttpServerResponse.text(whole, { headers: fields })))
+      yield* ask("/")
+      const reply = yield* ask("/", { headers: { range: "bytes=10-" } })
+      expect([shown(reply), reply.headers.etag]).toEqual([[416, "bytes */10", "", "hit; ttl=60"], "\"1\""])
+      const names = ["cache-control", "cdn-cache-control", "expires", "last-modified"]
+      expect(names.filter((name) => name in reply.headers)).toEqual([])
+    }).pipe(Effect.provide(TestServer)))
+
   it.scoped("77: a part that was sent leaves nothing behind when the rest does not come", () =>
     Effect.gen(function*() {
       const { answer, open, runs } = yield* gated(true)

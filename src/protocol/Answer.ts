@@ -71,7 +71,7 @@ const aboutContentAndDate = new Set([...aboutContent, "last-modified"])
 export const fieldsOfNotModified = (response: Fields.Fields): { [name: string]: string } =>
   Fields.without(response, Fields.get(response, "etag") === undefined ? aboutContent : aboutContentAndDate)
 
-/** The fields of a `412`. */
+/** The fields of a `412` or a `416`: none that has another cache keep it for who asks without a condition or a range. */
 export const fieldsOfFailed = (response: Fields.Fields): { [name: string]: string } =>
   Fields.only(response, ["cache-status", "date", "etag", "vary"])
 
@@ -81,7 +81,7 @@ export const fieldsOfPart = (
   part: Range.Part | undefined,
   size: number
 ): { [name: string]: string } => {
-  const fields = part === undefined ? Fields.without(response, aboutContent) : Fields.copy(response)
+  const fields = part === undefined ? fieldsOfFailed(response) : Fields.copy(response)
   fields["content-range"] = Range.contentRange(part, size)
   if (part !== undefined) Range.setLength(fields, Range.lengthOf(part))
   return fields
