@@ -112,6 +112,26 @@ describe("targeted fields", () => {
       )
       expect(yield* second({ "other-cache-control": "no-store", "cache-control": "max-age=10" })).toBe("hit; ttl=10")
     }).pipe(Effect.provide(TestServer)))
+
+  it.scoped.each<[string, Array<Fields>]>([["with a 200", []], ["with a 304", [{ "etag": "\"1\"" }]]])(
+    "152: of any name give way to what the handler refuses %s",
+    ([, before]) =>
+      Effect.gen(function*() {
+        let run = 0
+        const fields = { "edge-control": "max-age=5", "cache-control": "max-age=5" }
+        const refused = Effect.suspend(() => {
+          const earlier = before[run++]
+          if (earlier !== undefined) return Effect.succeed(text("before", { ...fields, ...earlier }))
+          return Effect.as(HttpCache.noStore, before.length > 0 && run === 2 ? empty(304) : text(`run ${run}`, fields))
+        })
+        const ask = yield* serve(refused.pipe(HttpCache.middleware({ targets: ["Edge-Control"], retain: 60 })))
+        for (const _ of before) yield* ask("/")
+        yield* TestClock.adjust("5 seconds")
+        const { cacheStatus, headers } = yield* ask("/")
+        expect([cacheStatus.includes("stored"), headers["edge-control"]]).toEqual([false, "no-store"])
+        expect((yield* ask("/")).text).toBe(`run ${before.length + 2}`)
+      }).pipe(Effect.provide(TestServer))
+  )
 })
 
 describe("POST", () => {

@@ -73,7 +73,7 @@ export const ask = <Res, E, R>(
       const answer = resolved(item, asked)
       if (answer === asked.answer) return Effect.succeed(asked)
       if (answer === undefined) return Effect.andThen(Body.discard(asked.own.body), run(request, item, fields))
-      Object.assign(answer.fields, CacheControl.annotated(answer.fields, asked.handled.said, []))
+      Object.assign(answer.fields, CacheControl.annotated(answer.fields, asked.handled.said, policy.targets))
       // A cache beneath that answered our question did not answer the client.
       return Effect.succeed({ ...asked, handled: { ...asked.handled, isFromBeneath: false }, answer })
     }

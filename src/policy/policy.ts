@@ -133,7 +133,7 @@ const merge = <R>(
     },
     groups: [route.groups, defaults.groups].filter((groups) => groups !== undefined),
     statusOfError,
-    targets: route.targets ?? defaults.targets ?? [],
+    targets: (route.targets ?? defaults.targets ?? []).map((name) => name.toLowerCase()),
     origin: defaults.origin === "request" ? undefined : defaults.origin,
     version: defaults.version,
     enabled: defaults.enabled,

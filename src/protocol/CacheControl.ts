@@ -96,7 +96,7 @@ export const response = (value: string | undefined): ResponseDirectives =>
  */
 export const targeted = (fields: Fields.Fields, targets: ReadonlyArray<string>): ResponseDirectives | undefined => {
   for (const target of targets) {
-    const value = Fields.get(fields, target.toLowerCase())
+    const value = Fields.get(fields, target)
     const directives = value === undefined ? undefined : readDictionary(value)
     if (directives !== undefined) return bindingOf(directives)
   }

@@ -21,7 +21,7 @@ export interface Policy {
   readonly cacheControl: "public" | "private" | undefined
   readonly maxBodyBytes: number
   readonly vary: Vary.Vary
-  /** Targeted fields that are obeyed (RFC 9213), the first first. */
+  /** Targeted fields that are obeyed (RFC 9213), lower-case, the first first. */
   readonly targets: ReadonlyArray<string>
   readonly staleWhileRevalidate: number | undefined
   readonly staleIfError: number | undefined

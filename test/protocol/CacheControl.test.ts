@@ -252,7 +252,7 @@ describe("CacheControl.response: stale-if-error", () => {
 })
 
 describe("CacheControl.targeted", () => {
-  const targets = ["Example-Cache-Control", "CDN-Cache-Control"]
+  const targets = ["example-cache-control", "cdn-cache-control"]
   const of = (cdn: string) => CacheControl.targeted({ "cdn-cache-control": cdn, "cache-control": "no-store" }, targets)
 
   it.each<[string, Binding]>([
@@ -290,7 +290,7 @@ describe("CacheControl.targeted", () => {
     const fields = { "example-cache-control": "max-age=1", "cdn-cache-control": "max-age=2" }
     expect(CacheControl.targeted(fields, targets)?.maxAge).toBe(1)
     expect(CacheControl.targeted({ ...fields, "example-cache-control": "=" }, targets)?.maxAge).toBe(2)
-    expect(CacheControl.targeted(fields, ["CDN-Cache-Control"])?.maxAge).toBe(2)
+    expect(CacheControl.targeted(fields, ["cdn-cache-control"])?.maxAge).toBe(2)
     expect(CacheControl.targeted(fields, [])).toBeUndefined()
     expect(CacheControl.targeted(Object.create(fields), targets)).toBeUndefined()
   })

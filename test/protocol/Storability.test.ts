@@ -192,7 +192,7 @@ describe("Storability.decide: refusals", () => {
 })
 
 describe("Storability.decide: targeted fields", () => {
-  const policy = { ...proxy, targets: ["CDN-Cache-Control"] }
+  const policy = { ...proxy, targets: ["cdn-cache-control"] }
 
   it.each<[string, string, Detail | undefined]>([
     ["max-age=60", "no-store", undefined],
