@@ -188,6 +188,27 @@ describe("120: a page that is made of what its part answers of a client's own qu
     }).pipe(Effect.provide(QuietServer)))
 })
 
+describe("153: a page that is made of what its part answers by a client's directives", () => {
+  it.scoped.each(["only-if-cached", "max-stale"])("is not kept for others: %s", (directive) =>
+    Effect.gen(function*() {
+      let run = 0
+      const headers = { "cache-control": "max-age=5" }
+      const part = Effect.sync(() => HttpServerResponse.text(`run ${++run}`, { headers })).pipe(
+        withCache({ name: "part", retain: "1 hour" })
+      )
+      const page = Effect.map(Effect.flatMap(part, contentOf), (text) => HttpServerResponse.text(text)).pipe(
+        withCache({ expiry: 1, name: "page" })
+      )
+      const ask = yield* serve(page)
+      if (directive === "max-stale") yield* ask("/")
+      yield* TestClock.adjust("1 minute")
+      const asked = yield* ask("/", { headers: { "cache-control": directive } })
+      const others = yield* ask("/")
+      expect([asked.text, others.text]).toEqual(directive === "max-stale" ? ["run 1", "run 2"] : ["", "run 1"])
+      expect((yield* ask("/", { headers: { "cache-control": directive } })).cacheStatus).toBe("hit; ttl=1")
+    }).pipe(Effect.provide(QuietServer)))
+})
+
 describe("124: a HEAD whose handler had no content to make a tag of", () => {
   const contents = (): Effect.Effect<string> => {
     let run = 0

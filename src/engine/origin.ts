@@ -54,7 +54,7 @@ export interface Run extends Said {
   answeredWith?: unknown
   /** It is not to be stored. */
   isRefused?: boolean
-  /** A cache beneath has answered by the client's range or conditions: that is no part of what others are answered. */
+  /** A cache beneath has answered by the client's range, conditions or directives: that is no part of what others are answered. */
   isPartial?: boolean
   /** Milliseconds. */
   expiry?: number

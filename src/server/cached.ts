@@ -58,12 +58,16 @@ export const cached = <RP>(
       return step(answering, (answered) => {
         tell(native, request, answered, caller)
         report(request, answered.outcome)
-        const signed = sign(answered.response, request.above, native)
+        const signed = sign(answered.response, request.above, native, isAsAsked(request, answered))
         return isSent ? sendAtOnce(caller, signed) : Exit.succeed(signed)
       })
     })
   })
 }
+
+/** The client's directives have it answered with nothing, or with what is stale. */
+const isAsAsked = <E, R>({ asks }: Request<E, R>, { outcome }: Served<Response>): boolean =>
+  outcome?._tag === "NotCached" || (outcome?._tag === "Hit" && outcome.ttl <= 0 && asks.maxStale !== undefined)
 
 /** The request that the fiber answers, as the engine has it. */
 const arrived = <A extends Respondable, E, R>(

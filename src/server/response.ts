@@ -166,9 +166,9 @@ const partial: ReadonlySet<number> = new Set([206, 304, 412, 416])
  * Tells the cache above that a cache beneath has made this response. It is known by its body, which `setHeader` and `setStatus`
  * keep. `request`: what it answers, the client's as the cache above shows it, or one that the handler has made itself.
  */
-export const sign = (response: Response, above: Run, request: HttpServerRequest): Response => {
+export const sign = (response: Response, above: Run, request: HttpServerRequest, isAsAsked = false): Response => {
   if (above.depth < 0) return response
-  if (partial.has(response.status) && isStandIn(request)) tellPartial(above)
+  if ((isAsAsked || partial.has(response.status)) && isStandIn(request)) tellPartial(above)
   const signed = withOwnBody(response)
   above.answeredWith = signed.body
   return signed
