@@ -3,7 +3,7 @@ import { HttpServerRequest, HttpServerResponse } from "@effect/platform"
 import { describe, expect, it } from "@effect/vitest"
 import { Deferred, Effect, Fiber, Stream, TestClock } from "effect"
 import { type CachePolicy, type CacheStorage, HttpCache, InMemoryCacheStorage, withCache } from "effect-http-cache"
-import { bytes, eventually, QuietServer, serve } from "./harness.js"
+import { bytes, counted, eventually, QuietServer, serve } from "./harness.js"
 import { layerWaiting } from "./waiting.js"
 
 const Request = HttpServerRequest.HttpServerRequest
@@ -208,6 +208,17 @@ describe("153: a page that is made of what its part answers by a client's direct
       expect((yield* ask("/", { headers: { "cache-control": directive } })).cacheStatus).toBe("hit; ttl=1")
     }).pipe(Effect.provide(QuietServer)))
 })
+
+it.scoped("154: a page that is made of a part which varies by what no field names is not kept for others", () =>
+  Effect.gen(function*() {
+    const part = counted({ headers: { vary: "*" } }).pipe(withCache({ expiry: 10, name: "part" }))
+    const page = Effect.map(Effect.flatMap(part, contentOf), (text) => HttpServerResponse.text(text)).pipe(
+      withCache({ expiry: 10, name: "page" })
+    )
+    const ask = yield* serve(page)
+    expect((yield* ask("/")).headers["cache-control"]).toBe("private")
+    expect((yield* ask("/")).text).toBe("run 2")
+  }).pipe(Effect.provide(QuietServer)))
 
 describe("124: a HEAD whose handler had no content to make a tag of", () => {
   const contents = (): Effect.Effect<string> => {

@@ -209,7 +209,7 @@ export const decide = (exchange: Exchange, policy: Policy): Storability => {
     ownExpiry: policy.statuses.get(status)
   }
   const isNotStored = directives.noStore && !directives.mustUnderstand
-  const isPersonal = detail !== undefined || isNotStored || (exchange.partition !== "" && !shareable)
+  const isPersonal = detail !== undefined || isNotStored || named === "*" || (exchange.partition !== "" && !shareable)
   const refuse = (detail: Detail): Storability => ({ _tag: "Refuse", detail, answer, isPersonal })
 
   // RFC 9111 §3
