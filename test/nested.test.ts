@@ -3,7 +3,7 @@ import { HttpServerRequest, HttpServerResponse } from "@effect/platform"
 import { describe, expect, it } from "@effect/vitest"
 import { Deferred, Effect, Fiber, Stream, TestClock } from "effect"
 import { type CachePolicy, type CacheStorage, HttpCache, InMemoryCacheStorage, withCache } from "effect-http-cache"
-import { bytes, counted, eventually, QuietServer, serve } from "./harness.js"
+import { bytes, client, counted, eventually, QuietServer, serve } from "./harness.js"
 import { layerWaiting } from "./waiting.js"
 
 const Request = HttpServerRequest.HttpServerRequest
@@ -188,8 +188,8 @@ describe("120: a page that is made of what its part answers of a client's own qu
     }).pipe(Effect.provide(QuietServer)))
 })
 
-describe("153: a page that is made of what its part answers by a client's directives", () => {
-  it.scoped.each(["only-if-cached", "max-stale"])("is not kept for others: %s", (directive) =>
+describe("153: what a part answers by a client's directives", () => {
+  it.scoped.each(["only-if-cached", "max-stale"])("is no part of a page: %s", (directive) =>
     Effect.gen(function*() {
       let run = 0
       const headers = { "cache-control": "max-age=5" }
@@ -204,8 +204,51 @@ describe("153: a page that is made of what its part answers by a client's direct
       yield* TestClock.adjust("1 minute")
       const asked = yield* ask("/", { headers: { "cache-control": directive } })
       const others = yield* ask("/")
-      expect([asked.text, others.text]).toEqual(directive === "max-stale" ? ["run 1", "run 2"] : ["", "run 1"])
-      expect((yield* ask("/", { headers: { "cache-control": directive } })).cacheStatus).toBe("hit; ttl=1")
+      const run2 = directive === "max-stale" ? "run 2" : "run 1"
+      expect([asked.text, others.text, others.cacheStatus]).toEqual([run2, run2, "hit; ttl=1"])
+    }).pipe(Effect.provide(QuietServer)))
+})
+
+describe("155: who asks for less than a page that is made of parts", () => {
+  const bracketed = (text: Effect.Effect<string, unknown, Parts>) => Effect.map(text, (text) => bytes(`${text}>`))
+  type Parts = CacheStorage.CacheStorage | HttpServerRequest.HttpServerRequest
+
+  const pages: { readonly [made: string]: (part: Effect.Effect<string, unknown, Parts>) => App } = {
+    "at once": (part) => Effect.orDie(Effect.map(bracketed(part), (end) => HttpServerResponse.uint8Array(end))),
+    "while it is sent": (part) =>
+      Effect.map(
+        Effect.context<Parts>(),
+        (context) => HttpServerResponse.stream(Stream.provideContext(Stream.fromEffect(bracketed(part)), context))
+      )
+  }
+  const asked: ReadonlyArray<Fields> = [{ range: "bytes=0-1" }, { "if-match": "\"another\"" }]
+
+  for (const [made, page] of Object.entries(pages)) {
+    it.scoped.each(asked)(
+      `is answered with a page of whole parts that is made ${made}: %o`,
+      (headers) =>
+        Effect.gen(function*() {
+          const ask = yield* serve(page(partWith({})).pipe(withCache({ expiry: 10, name: "page" })))
+          const { status, text } = yield* ask("/", { headers })
+          const own = status === 206 ? "01" : status === 412 ? "" : "0123456789>"
+          expect([text, (yield* ask("/")).text]).toEqual([own, "0123456789>"])
+        }).pipe(Effect.provide(QuietServer))
+    )
+  }
+
+  it.scoped("leaves nothing behind where a part that passes by heeds it while the page is sent", () =>
+    Effect.gen(function*() {
+      const part = Effect.map(
+        Request,
+        ({ headers: { range } }) =>
+          HttpServerResponse.text(range === undefined ? "0123456789" : "01", {
+            status: range === undefined ? 200 : 206
+          })
+      ).pipe(withCache({ expiry: 600, name: "part", bypass: () => true }), Effect.flatMap(contentOf))
+      const ask = yield* serve(pages["while it is sent"]!(part).pipe(withCache({ expiry: 10, name: "page" })))
+      const { reply } = client(ask.port, "/", { range: "bytes=0-1" })
+      expect(yield* Effect.promise(() => reply.then(() => "whole", () => "broken"))).toBe("broken")
+      expect([(yield* ask("/")).text, (yield* ask("/")).cacheStatus]).toEqual(["0123456789>", "hit; ttl=10"])
     }).pipe(Effect.provide(QuietServer)))
 })
 

@@ -83,23 +83,36 @@ export const ask = <Res, E, R>(
 /** For `HEAD`, `304` and `206` the handler may read fewer fields than for the stored response, so its `Vary` counts too. */
 const isAboutStored = (method: string, status: number): boolean => method === "HEAD" || status === 304 || status === 206
 
-/** Runs the handler. The fields that it read are added to the `Vary` of its answer, where the route says so. */
+/** By these a client asks for less than the whole, or for what is stale: they say nothing of what a page is made of. */
+const asking = [...Reads.uncounted].filter((name) => name !== "host")
+
+/**
+ * Runs the handler. The fields that it read are added to the `Vary` of its answer, where the route says so. Where a part of that was
+ * made by what the client asks of the whole, it is run once more, and no part is asked so; nor is one while the body is made.
+ */
 const run = <Res, E, R>(
   request: CacheRequest<Res, E, R>,
   item: CacheItem | undefined,
   fields: Fields.Fields,
-  question?: Fields.Fields
+  question: Fields.Fields | undefined = undefined,
+  isAgain = false
 ): Effect.Effect<HandlerAnswer<Res>, E, R> => {
   const { origin, policy, view } = request
-  return Effect.map(origin.ask(fields, policy, (reads) => learn(request, reads), question), (handled) => {
-    const own = handled.answer
+  return Effect.flatMap(origin.ask(fields, policy, (reads) => learn(request, reads), question), (handled) => {
+    const { answer: own, isFromBeneath, said } = handled
+    if (!isFromBeneath && (said.isPartial === true || own.body._tag === "Stream")) {
+      said.question = Fields.merged(Fields.only(view.fields, asking), question ?? {})
+      if (said.isPartial === true && !isAgain) {
+        return Effect.andThen(Body.discard(own.body), run(request, item, fields, said.question, true))
+      }
+    }
     if (Reads.addsToVary(policy)) {
       const stored = isAboutStored(view.method, own.status) ? item?.vary ?? [] : []
       const names = Vary.union(Reads.unkeyed(handled.reads, policy), stored)
       if (names.length > 0) answers.addVary(own, names)
     }
     const answer = view.method === "GET" ? answers.asWhole(own, policy.etag) : own
-    return { handled, own, answer }
+    return Effect.succeed({ handled, own, answer })
   })
 }
 

@@ -14,7 +14,7 @@ class RunBeneath implements Run {
   readonly above: Run
   readonly origin: string
   readonly personal = new Set<string | undefined>()
-  readonly question: Fields.Fields | undefined
+  question: Fields.Fields | undefined
   ownFill: OwnFill | undefined
 
   constructor(above: Run, origin: string, ownFill: OwnFill | undefined, question: Fields.Fields | undefined) {

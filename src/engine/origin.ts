@@ -48,8 +48,8 @@ export interface Run extends Said {
   readonly above?: Run
   /** That of its request. */
   readonly origin: string
-  /** Conditions of its cache, which ask whether what that has stored is current, or what is missing of it. */
-  readonly question?: Fields.Fields | undefined
+  /** What is asked of its response and of no part of that, as by its cache: is what is stored current, or what is missing of it? */
+  question?: Fields.Fields | undefined
   /** With what a cache beneath has answered. */
   answeredWith?: unknown
   /** It is not to be stored. */

@@ -55,19 +55,23 @@ const pump = (
   // The head is sent, but the body then read a field that the head does not name, is made of what is for one user, or the handler
   // refused. The stream breaks for every reader; from now on this route's streams are private.
   const changed = Effect.gen(function*() {
-    if (said.isRefused !== true) {
+    if (said.isRefused !== true && said.isPartial !== true) {
       const judged = yield* judge(place, exchange, answer)
       const isNamed = !Reads.addsToVary(policy) || Reads.unkeyed(reads, policy, item.headers).length === 0
       if (judged.item !== undefined && isNamed) return
     }
-    warnings.readsLate(route)
-    yield* warnings.ofReads(route.handler, key, [Reads.late])
+    // One client's own question says nothing of the route.
+    if (said.isPartial !== true) {
+      warnings.readsLate(route)
+      yield* warnings.ofReads(route.handler, key, [Reads.late])
+    }
     unshare()
     yield* drop(place)
     return yield* Effect.fail(new Error("the body read what selects it, or was refused, after its head had gone out"))
   })
   const isAsBefore = () =>
-    said.isRefused !== true && reads?.count === readBefore && said.personal.size === personalBefore
+    said.isRefused !== true && said.isPartial !== true && reads?.count === readBefore &&
+    said.personal.size === personalBefore
   const holds = Effect.suspend(() => isAsBefore() ? Effect.void : changed)
   const atEnd = Effect.gen(function*() {
     yield* holds
