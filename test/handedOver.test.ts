@@ -6,7 +6,7 @@ import { type CacheStorage, HttpCache, withCache } from "effect-http-cache"
 import { Readable } from "node:stream"
 import { setFlagsFromString } from "node:v8"
 import { runInThisContext } from "node:vm"
-import { bytes, mounted, QuietServer, routes, serve } from "./harness.js"
+import { bytes, mounted, QuietServer, routes, send, serve } from "./harness.js"
 
 const Request = HttpServerRequest.HttpServerRequest
 type Request = HttpServerRequest.HttpServerRequest
@@ -270,6 +270,31 @@ describe("110: what a POST answers is not kept for GET", () => {
       yield* ask("/", { method: "POST" })
       const { cacheStatus, headers } = yield* ask("/")
       expect([headers["x-frame-options"], cacheStatus]).toEqual(["DENY", expect.stringContaining("fwd=uri-miss")])
+    }).pipe(Effect.provide(QuietServer)))
+})
+
+describe("156: what a POST answers is not kept for GET where its handler was shown more than the key has", () => {
+  const host = "shop.example"
+  const requests: ReadonlyArray<readonly [string, string, string, HttpCache.Options]> = [
+    ["another host than the target names", `http://${host}/p`, "Host: evil.example", {}],
+    ["a fragment", "/p#evil", `Host: ${host}`, {}],
+    ["a parameter that is left out of the key", "/p?evil", `Host: ${host}`, { query: "none" }],
+    ["a field of this hop", "/p", `Host: ${host}\r\nX-User: evil\r\nConnection: x-user`, {}],
+    ["a request that the route leaves alone", "/p", `Host: ${host}`, { bypass: ({ method }) => method === "POST" }]
+  ]
+
+  it.scoped.each(requests)("%s", ([, target, fields, options]) =>
+    Effect.gen(function*() {
+      const app = Effect.map(Request, ({ headers, method, url }) => {
+        const location = url.replace(/#.*/, "")
+        const kept = { "cache-control": "max-age=60", "content-location": location, "vary": "x-user" }
+        return text(`${method} ${headers["host"]} ${url} ${headers["x-user"]}`, { headers: kept })
+      })
+      const ask = yield* serve(HttpCache.middleware(options)(app))
+      const end = "Content-Length: 0\r\n\r\n"
+      const closing = fields.includes("Connection") ? `${fields}, close` : `${fields}\r\nConnection: close`
+      expect(yield* send(ask.port, `POST ${target} HTTP/1.1\r\n${closing}\r\n${end}`)).toContain("POST ")
+      expect((yield* ask("/p", { headers: { host } })).text).toBe(`GET ${host} /p undefined`)
     }).pipe(Effect.provide(QuietServer)))
 })
 

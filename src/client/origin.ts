@@ -22,6 +22,7 @@ import {
 } from "../engine/origin.js"
 import type * as invalidate from "../engine/invalidate.js"
 import type { Policy } from "../policy/policy.js"
+import * as CacheKey from "../protocol/CacheKey.js"
 import * as Fields from "../protocol/Fields.js"
 import { errorOf, millisOf } from "../runtime/effect.js"
 import { isUnsent, refusedOf } from "./platform.js"
@@ -164,6 +165,7 @@ export class ClientOrigin<E, R> implements Origin<Response, E, R> {
           setsPreResponseHandler: false,
           said: newRun(above, this.view.target.origin, ownFill),
           shown: this.view.fields,
+          target: CacheKey.pathOf(this.view.target),
           fields: response.headers,
           answer: () => responses.toAnswer(response, request, millisOf(this.clock)),
           send: (fields: Fields.Fields) => responses.amend(response, fields)

@@ -86,8 +86,9 @@ const passWith = <Res, E, R>(
  * A `POST` may answer later requests with `GET`, where it says so (RFC 9110 §9.3.3), the origin's fields decide, and its handler
  * sees what a `GET` would be answered by. What the handler reads is not recorded: the route has to leave that to the fields.
  */
-export const mayAnswerGet = <Res, E, R>({ policy, view }: CacheRequest<Res, E, R>): boolean =>
-  view.method === "POST" && policy.expiry === undefined && !policy.isPartitioned && policy.enabled === undefined &&
+export const mayAnswerGet = <Res, E, R>({ origin, policy, view }: CacheRequest<Res, E, R>): boolean =>
+  view.method === "POST" && !view.isAmbiguous && !view.asksToUpgrade && !origin.isBypassed &&
+  policy.expiry === undefined && !policy.isPartitioned && policy.enabled === undefined &&
   policy.normalising.size === 0 && policy.unkeyed === "ignore" && policy.cacheControl !== "public"
 
 /** The fill begins before the handler runs. A collect overtakes it, unless it is one of the run itself. */

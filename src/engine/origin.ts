@@ -144,6 +144,8 @@ export class Handled<Res> implements Ran<Res> {
 export interface Passed<Res>
   extends Pick<Handled<Res>, "response" | "isFromBeneath" | "isSent" | "said" | "setsPreResponseHandler" | "shown">
 {
+  /** The target that the handler was shown. */
+  readonly target: string
   readonly fields: Fields.Fields
   readonly answer: () => Answer
   /** The response with these fields too, and with a body that breaks off where it fails. */

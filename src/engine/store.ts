@@ -6,6 +6,7 @@ import { randomBytes } from "node:crypto"
 import { type CacheItem, compose } from "../CacheItem.js"
 import type { Fill } from "../CacheStorage.js"
 import type * as CacheControl from "../protocol/CacheControl.js"
+import * as CacheKey from "../protocol/CacheKey.js"
 import * as CacheGroups from "../protocol/CacheGroups.js"
 import type * as CacheStatus from "../protocol/CacheStatus.js"
 import * as Fields from "../protocol/Fields.js"
@@ -19,7 +20,7 @@ import * as answers from "./answers.js"
 import * as Body from "./body.js"
 import { isPersonal } from "./enclosing.js"
 import * as alike from "./alike.js"
-import type { Answer, Handled } from "./origin.js"
+import type { Answer, Handled, Passed } from "./origin.js"
 import { type Asked, now } from "./request.js"
 import * as storageAccess from "./storageAccess.js"
 
@@ -248,9 +249,16 @@ export const storeForGet = (
   first: Fill | undefined,
   fill: Fill | undefined,
   answer: Answer,
-  { said, setsPreResponseHandler, shown }: Pick<Exchange, "said" | "setsPreResponseHandler" | "shown">
+  { said, setsPreResponseHandler, shown, target }: Pick<
+    Passed<unknown>,
+    "said" | "setsPreResponseHandler" | "shown" | "target"
+  >
 ): Effect.Effect<unknown> => {
-  const { view } = asked
+  const { policy, view } = asked
+  // What its handler was shown beyond the key and the view is no part of what a GET is answered with.
+  const keyed = CacheKey.narrow(CacheKey.pathOf(view.target), policy.query)
+  if (target !== keyed && target !== view.ownOrigin + keyed) return Effect.void
+  if (!Fields.nominatesNone(Fields.get(shown, "connection"))) return Effect.void
   if (!Storability.answersGet(view.method, view.target, answer.status, answer.fields)) return Effect.void
   if (answer.body._tag !== "Bytes") return Effect.void
   const time = now(asked)

@@ -160,10 +160,11 @@ export class ServerOrigin<A extends Respondable, E, R> implements Origin<Respons
     onFailure: (cause: Cause.Cause<E>) => Effect.Effect<void>,
     ownFill: OwnFill | undefined
   ): Effect.Effect<Passed<Response>, E, R> {
-    const { headers: shown, method } = this.request
+    const { headers: shown, method, originalUrl: target } = this.request
     return this.run(new recorder.Shown(this.request), { ownFill }, [], {
       onFailure: (cause) => Effect.andThen(onFailure(cause), Effect.failCause(cause)),
-      onSuccess: ({ isFromBeneath, isSent, response, responseTime, said, setsPreResponseHandler }) => {
+      onSuccess: (ran) => {
+        const { isFromBeneath, isSent, response, responseTime, said } = ran
         const { body, headers: fields } = response
         const answer = () => {
           const passing = { ...this.policy, etag: "none", cookies: "store" } as const
@@ -174,7 +175,7 @@ export class ServerOrigin<A extends Respondable, E, R> implements Origin<Respons
         const isDropped = method === "HEAD" && !this.isPart
         const send = (own: Fields.Fields) =>
           responses.amend(responses.guarded(response, engineBody, isDropped, () => this.breakConnection()), own)
-        const passed = { response, isFromBeneath, isSent, said, setsPreResponseHandler, shown, fields, answer, send }
+        const passed = { ...ran, shown, target, fields, answer, send }
         if (isDropped && !isSent) {
           return Effect.as(Body.discard(engineBody ?? ServerBody.fromPlatform(body, {})), passed)
         }
