@@ -2,7 +2,8 @@
  * 46: four times the text may take four times as long: each parser is timed with 64 KB and 256 KB of what might make it
  * look twice. The exit code is 1 when the larger takes more than six times the smaller.
  */
-import { CacheStorage } from "effect-http-cache"
+import { Effect } from "effect"
+import { CacheStorage, InMemoryCacheStorage } from "effect-http-cache"
 import { itemOf, lookupOf } from "effect-http-cache/testing"
 import * as CacheControl from "../src/protocol/CacheControl.js"
 import * as CacheKey from "../src/protocol/CacheKey.js"
@@ -130,6 +131,27 @@ let [one = 0, many = 0] = timesOf()
 for (let attempt = 1; attempt < attempts && many > limit * one + 0.05; attempt++) [one = 0, many = 0] = timesOf()
 console.log(`a look-up among 64 variants: ×${(many / one).toFixed(1)} of one among 1; ${many.toFixed(3)} ms`)
 if (many > limit * one + 0.05) failures.push(`a look-up among 64 variants takes ${many} ms, one among 1 ${one} ms`)
+
+/** 141: the response for one user is looked up and stored as fast among those of 20,000 as among those of 100. */
+const keptFor = (users: number) => {
+  const storage = InMemoryCacheStorage.make()
+  const lookups = Array.from({ length: users }, (_, at) => lookupOf({}, { partition: `user ${at}` }))
+  const keep = (lookup: CacheStorage.Lookup) =>
+    Effect.flatMap(storage.begin(lookup), (fill) => storage.set(itemOf("of one", lookup), fill))
+  Effect.runSync(Effect.forEach(lookups, keep, { discard: true }))
+  const again = Effect.forEach(
+    lookups.slice(-20),
+    (lookup) => Effect.zipRight(storage.get(lookup), keep(lookup)),
+    { discard: true }
+  )
+  return () => Effect.runSync(again)
+}
+const usersOf = [100, 20_000].map(keptFor)
+const userTimes = () => usersOf.map((again) => median(Array.from({ length: runs }, () => timed(again, "", 5))))
+let [few = 0, all = 0] = userTimes()
+for (let attempt = 1; attempt < attempts && all > limit * few; attempt++) [few = 0, all = 0] = userTimes()
+console.log(`one user's response among 20,000: ×${(all / few).toFixed(1)} of among 100; ${all.toFixed(3)} ms for 20`)
+if (all > limit * few) failures.push(`20 responses among those of 20,000 users take ${all} ms, among 100 ${few} ms`)
 
 for (const failure of failures) console.error(failure)
 const count = Object.keys(parsers).length * Object.keys(inputs).length

@@ -12,12 +12,12 @@ import * as CacheStorage from "./CacheStorage.js"
 import * as CollectableCacheStorage from "./CollectableCacheStorage.js"
 import { Collects } from "./memory/collects.js"
 import { type Bounds, boundsOf, defaults } from "./memory/bounds.js"
-import { Entry, itemBytes, nameOf } from "./memory/entry.js"
+import { Entry, itemBytes } from "./memory/entry.js"
 import { Order } from "./memory/order.js"
 import { owned } from "./memory/ownTexts.js"
 import { limitReached } from "./runtime/limits.js"
 import * as metrics from "./runtime/metrics.js"
-import { nameOfGroup, nameOfKey } from "./runtime/names.js"
+import { nameOfGroup, nameOfKey, nameOfPlace } from "./runtime/names.js"
 import { runtimeOf } from "./runtime/runtime.js"
 import { answered, type Force, forceOf, hard, spared } from "./storages/force.js"
 
@@ -59,9 +59,7 @@ class Memory implements CollectableCacheStorage.Service {
   }
 
   readonly get = (lookup: CacheStorage.Lookup): Exit.Exit<CacheItem, CacheMiss> => {
-    const first = this.entries.get(nameOf(lookup))
-    if (first === undefined) return Exit.fail(new CacheMiss({ key: lookup.key, reason: "uri-miss" }))
-    const found = this.find(first, lookup)
+    const found = this.find(lookup)
     if (found !== undefined) {
       found.isAskedFor = true
       return Exit.succeed(this.answered(found))
@@ -71,8 +69,7 @@ class Memory implements CollectableCacheStorage.Service {
   }
 
   readonly begin = (lookup: CacheStorage.Lookup): Exit.Exit<CacheStorage.Fill> => {
-    const first = this.entries.get(nameOf(lookup))
-    const found = first === undefined ? undefined : this.find(first, lookup)
+    const found = this.find(lookup)
     const item = found === undefined ? undefined : this.answered(found)
     return Exit.succeed({ lookup, item, since: this.collects.count })
   }
@@ -145,11 +142,12 @@ class Memory implements CollectableCacheStorage.Service {
   }
 
   /** The entry that the request selects. */
-  private find(first: Entry, lookup: CacheStorage.Lookup): Entry | undefined {
+  private find(lookup: CacheStorage.Lookup): Entry | undefined {
+    const first = this.entries.get(nameOfPlace(lookup))
+    if (first === undefined) return undefined
     if (first.next === undefined) {
       const { item } = first
-      const isSelected = item.partition === lookup.partition && lookup.variantOf(item.vary) === item.variant
-      return isSelected && this.isAlive(first) ? first : undefined
+      return lookup.variantOf(item.vary) === item.variant && this.isAlive(first) ? first : undefined
     }
     const entries = this.inPlace(lookup)
     const item = CacheStorage.select(entries.map(({ item }) => item), lookup)
@@ -158,8 +156,8 @@ class Memory implements CollectableCacheStorage.Service {
 
   private inPlace(place: CacheStorage.Place, isAlive = true): ReadonlyArray<Entry> {
     const entries: Array<Entry> = []
-    for (let entry = this.entries.get(nameOf(place)); entry !== undefined; entry = entry.next) {
-      if (entry.item.partition === place.partition && this.isAlive(entry) === isAlive) entries.push(entry)
+    for (let entry = this.entries.get(nameOfPlace(place)); entry !== undefined; entry = entry.next) {
+      if (this.isAlive(entry) === isAlive) entries.push(entry)
     }
     return entries
   }

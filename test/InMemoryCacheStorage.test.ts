@@ -161,31 +161,6 @@ describe("bounds", () => {
       expect(new TextDecoder().decode((yield* storage.get(first)).body)).toBe("new")
     }).pipe(Effect.provide(InMemoryCacheStorage.layerWith({ maxItems: 2 }))))
 
-  it.effect("134: a URI that is kept for twenty thousand users is looked up and stored as fast as for a hundred", () =>
-    Effect.gen(function*() {
-      const timeFor = (users: number) =>
-        Effect.gen(function*() {
-          const storage = InMemoryCacheStorage.make()
-          const lookups = Array.from({ length: users }, (_, at) => lookupOf({}, { partition: `user ${at}` }))
-          for (const lookup of lookups) yield* storage.set(itemOf("of one", lookup), yield* storage.begin(lookup))
-          const last = lookups.slice(-100)
-          let shortest = Infinity
-          for (let round = 0; round < 5; round++) {
-            const began = performance.now()
-            for (const lookup of last) {
-              yield* storage.get(lookup)
-              yield* storage.set(itemOf("again", lookup), yield* storage.begin(lookup))
-            }
-            shortest = Math.min(shortest, performance.now() - began)
-          }
-          yield* storage.collect({ keys: [lookups[0]!.key], groups: [] })
-          for (const lookup of last) expect((yield* Effect.flip(storage.get(lookup)))._tag).toBe("CacheMiss")
-          return shortest
-        })
-      const few = yield* timeFor(100)
-      expect(yield* timeFor(20_000)).toBeLessThan(10 * few + 5)
-    }))
-
   it.effect("112: what a collect of its group has killed goes when its place is set again", () =>
     Effect.gen(function*() {
       const items = Effect.map(countsOf("effect_http_cache_items"), (counts) => counts[""] ?? 0)

@@ -114,7 +114,7 @@ describe("targeted fields", () => {
     }).pipe(Effect.provide(TestServer)))
 
   it.scoped.each<[string, Array<Fields>]>([["with a 200", []], ["with a 304", [{ "etag": "\"1\"" }]]])(
-    "152: of any name give way to what the handler refuses %s",
+    "145: of any name give way to what the handler refuses %s",
     ([, before]) =>
       Effect.gen(function*() {
         let run = 0

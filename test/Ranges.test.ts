@@ -265,7 +265,7 @@ describe("a part of what is being stored", () => {
       expect((yield* ask("/")).cacheStatus).toBe("hit; ttl=60")
     }).pipe(Effect.provide(TestServer)))
 
-  it.scoped("151: a 416 of what may be kept says nothing by which another cache keeps it", () =>
+  it.scoped("144: a 416 of what may be kept says nothing by which another cache keeps it", () =>
     Effect.gen(function*() {
       const fields = { ...fresh, "cdn-cache-control": "max-age=600", "expires": "Thu, 01 Jan 2099 00:00:00 GMT" }
       const ask = yield* origin(() => Effect.succeed(HttpServerResponse.text(whole, { headers: fields })))

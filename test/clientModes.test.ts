@@ -115,7 +115,7 @@ describe("what an unsafe method has changed", () => {
       }).pipe(Effect.provide(storage))
   )
 
-  it.scoped("146: is forgotten at the host that its Host names, and at that of its URL", () =>
+  it.scoped("136: is forgotten at the host that its Host names, and at that of its URL", () =>
     Effect.gen(function*() {
       const { client } = yield* caching(({ headers }) => fresh(headers["host"] ?? "no Host"))
       const at = (host: string) => Effect.tap(client.get(`http://${host}/a`), ({ text }) => text)

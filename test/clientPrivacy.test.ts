@@ -182,7 +182,7 @@ describe("a shared cache of a client", () => {
       expect((yield* ask(client, headers as Fields))[0]).toBe(next)
     }).pipe(Effect.provide(storage)))
 
-  it.scoped("140: has no copy of what was asked for with a user in the URL, and gives such a request none", () =>
+  it.scoped("130: has no copy of what was asked for with a user in the URL, and gives such a request none", () =>
     Effect.gen(function*() {
       const { client, sent } = yield* caching((_, count) => fresh(`run ${count}`), { shared: true })
       const at = (who: string) =>

@@ -66,7 +66,7 @@ describe("explain", () => {
       expect(yield* said({ range: "bytes=9-" })).toEqual([416, "The part that the client asks for is not there: 416."])
     }).pipe(Effect.provide(InMemoryCacheStorage.layerCollectable)))
 
-  it.effect("143: says that the handler is left alone while it is, after a refresh that failed", () =>
+  it.effect("133: says that the handler is left alone while it is, after a refresh that failed", () =>
     Effect.gen(function*() {
       let answer: Effect.Effect<HttpServerResponse.HttpServerResponse> = answering
       const app = withCache(Effect.suspend(() => answer), { expiry: 10, staleWhileRevalidate: 60 })

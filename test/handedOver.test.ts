@@ -273,7 +273,7 @@ describe("110: what a POST answers is not kept for GET", () => {
     }).pipe(Effect.provide(QuietServer)))
 })
 
-describe("156: what a POST answers is not kept for GET where its handler was shown more than the key has", () => {
+describe("149: what a POST answers is not kept for GET where its handler was shown more than the key has", () => {
   const host = "shop.example"
   const requests: ReadonlyArray<readonly [string, string, string, HttpCache.Options]> = [
     ["another host than the target names", `http://${host}/p`, "Host: evil.example", {}],

@@ -281,7 +281,7 @@ describe("what takes effect", () => {
     }).pipe(Effect.provide(Services))
   })
 
-  it.scoped("144: a collect by the key of the endpoint that is cached where a parameter stands for its path", () => {
+  it.scoped("134: a collect by the key of the endpoint that is cached where a parameter stands for its path", () => {
     const id = Schema.Struct({ id: Schema.String })
     const one = HttpApiEndpoint.get("one", "/things/:id").setPath(id)
       .setUrlParams(Schema.Struct({ q: Schema.optional(Schema.String) })).annotate(HttpApiCache.Policy, { expiry: 60 })

@@ -106,7 +106,7 @@ describe.each(hows)("over a storage that answers %s", (how) => {
     }).pipe(Effect.provide(layerWaiting(how))))
 })
 
-it.effect("141: where the storage fails, no form says that something was collected", () =>
+it.effect("131: where the storage fails, no form says that something was collected", () =>
   Effect.gen(function*() {
     const faults = yield* Faults
     const page = Effect.andThen(HttpCache.group("news"), counted()).pipe(withCache({ expiry: 60 }))
@@ -118,7 +118,7 @@ it.effect("141: where the storage fails, no form says that something was collect
     }
   }).pipe(Effect.provide(layerFaulty)))
 
-it.effect("142: a form collects the spellings of a URI, also of one that was seen", () =>
+it.effect("132: a form collects the spellings of a URI, also of one that was seen", () =>
   Effect.gen(function*() {
     const { collect, get, status } = yield* asking(inspected(counted().pipe(withCache({ expiry: 60 }))))
     for (const uri of ["/a", "http://localhost/a"]) {

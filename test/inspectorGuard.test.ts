@@ -300,7 +300,7 @@ it.scoped("npx effect-http-cache explain prints what the inspector says, or what
     expect(nowhere.error).toMatch(/^http:\/\/127\.0\.0\.1:1\/inspector\/explain does not answer: /)
   }).pipe(Effect.provide(TestServer)))
 
-it.scoped("145: npx effect-http-cache explain says so where something else answers, or breaks off", () =>
+it.scoped("135: npx effect-http-cache explain says so where something else answers, or breaks off", () =>
   Effect.gen(function*() {
     const broken = Stream.concat(Stream.make(new TextEncoder().encode("{")), Stream.fail("broken"))
     const json = (text: string) => HttpServerResponse.text(text, { contentType: "application/json" })

@@ -188,7 +188,7 @@ describe("120: a page that is made of what its part answers of a client's own qu
     }).pipe(Effect.provide(QuietServer)))
 })
 
-describe("153: what a part answers by a client's directives", () => {
+describe("146: what a part answers by a client's directives", () => {
   it.scoped.each(["only-if-cached", "max-stale"])("is no part of a page: %s", (directive) =>
     Effect.gen(function*() {
       let run = 0
@@ -209,7 +209,7 @@ describe("153: what a part answers by a client's directives", () => {
     }).pipe(Effect.provide(QuietServer)))
 })
 
-describe("155: who asks for less than a page that is made of parts", () => {
+describe("148: who asks for less than a page that is made of parts", () => {
   const bracketed = (text: Effect.Effect<string, unknown, Parts>) => Effect.map(text, (text) => bytes(`${text}>`))
   type Parts = CacheStorage.CacheStorage | HttpServerRequest.HttpServerRequest
 
@@ -252,7 +252,7 @@ describe("155: who asks for less than a page that is made of parts", () => {
     }).pipe(Effect.provide(QuietServer)))
 })
 
-it.scoped("154: a page that is made of a part which varies by what no field names is not kept for others", () =>
+it.scoped("147: a page that is made of a part which varies by what no field names is not kept for others", () =>
   Effect.gen(function*() {
     const part = counted({ headers: { vary: "*" } }).pipe(withCache({ expiry: 10, name: "part" }))
     const page = Effect.map(Effect.flatMap(part, contentOf), (text) => HttpServerResponse.text(text)).pipe(
@@ -339,7 +339,7 @@ describe("129: a HEAD of a page that is made of a part", () => {
   )
 })
 
-describe("150: a page is kept apart by what its part is kept apart by", () => {
+describe("143: a page is kept apart by what its part is kept apart by", () => {
   /** What the part reads of a request once its handler has changed. */
   const parts: ReadonlyArray<readonly [string, CachePolicy.Options, (language: () => string) => string | number]> = [
     ["also where what is stored of the part stands in for its error", { staleIfError: 600 }, () => 503],

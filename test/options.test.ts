@@ -55,7 +55,7 @@ describe("withCache", () => {
 
   it.each([[["Cookie"]], [["accept", "AUTHORIZATION"]]])("refuses vary: %j, and names partition", (vary) => {
     expect(() => withCache({ expiry: 10, vary })).toThrow(
-      /^withCache: vary is .*; it must be without Cookie and Authorization.*; to keep a copy for each user, name the user with the option partition$/
+      /^withCache: vary is .*; it must be without Cookie and Authorization.*; the option partition keeps a copy for each user$/
     )
   })
 

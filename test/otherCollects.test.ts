@@ -22,7 +22,7 @@ const trouble = (method: CacheError.CacheStorageError["method"]) =>
 const serverOver = (storage: CollectableCacheStorage.Service) =>
   Layer.mergeAll(NodeHttpServer.layerTest, CollectableCacheStorage.layer(Effect.succeed(storage)), logged([]))
 
-it.scoped("133: more collects than are kept for later reach another process, too, once they can", () => {
+it.scoped("140: more collects than are kept for later reach another process, too, once they can", () => {
   const memory = InMemoryCacheStorage.make()
   let fails = true
   let delivered = 0

@@ -56,7 +56,7 @@ describe("63: two caches at one URI", () => {
       expect((yield* ask("/page", admin)).cacheStatus).toBe("hit; ttl=10")
       const warnings = log.filter(({ message }) => message.includes("name"))
       expect(warnings.map(({ message }) => message)).toEqual([
-        expect.stringContaining("give each of them a name of its own: withCache({ name: \"…\" })")
+        expect.stringContaining("give each a name of its own: withCache({ name: \"…\" })")
       ])
     }).pipe(Effect.provide(TestServer)))
 

@@ -102,7 +102,7 @@ describeRedis("a server of Redis that is started again", () => {
       expect((yield* Effect.flip(sleeper.get(lookup)))._tag).toBe("CacheMiss")
     }))
 
-  it.scopedLive("132: is a server that was a replica meanwhile, and missed a collect", () =>
+  it.scopedLive("139: is a server that was a replica meanwhile, and missed a collect", () =>
     Effect.gen(function*() {
       const first = yield* redisServer()
       const second = yield* redisServer("none", ["--replicaof", "127.0.0.1", String(first.port)])

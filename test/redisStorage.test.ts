@@ -90,7 +90,7 @@ describeRedis("the storage in Redis", () => {
     }))
 
   it.scopedLive.each(["not JSON", "{}", "[]", "[1]", "[null]", "[[]]", "[[\"a\",{},\"b\"]]"])(
-    "135: starts anew where somebody else has written what a URI holds: %s",
+    "142: starts anew where somebody else has written what a URI holds: %s",
     (text) =>
       Effect.gen(function*() {
         const { a, bare, hash } = yield* processes()

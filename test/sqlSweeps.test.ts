@@ -121,7 +121,7 @@ describeSql("a sweep", (database) => {
 describePostgres("sweeps of PostgreSQL", () => {
   const server = sharedPostgres()
 
-  it.scopedLive("131: go on where something is stored at each moment, and wait for a fill of the turn before", () =>
+  it.scopedLive("138: go on where something is stored at each moment, and wait for a fill of the turn before", () =>
     Effect.gen(function*() {
       const database = { client: pgClient(server.port), prefix: "busy_" }
       const { left, storage, sweep } = yield* swept(database)

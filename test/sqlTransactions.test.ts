@@ -209,7 +209,7 @@ describePostgres("transactions in PostgreSQL at the same time", () => {
       expect([kept, yield* read(storage)]).toEqual(["kept", "uri-miss"])
     }))
 
-  it.scopedLive("130: that store and then collect the same forget it, whatever others commit meanwhile", () =>
+  it.scopedLive("137: that store and then collect the same forget it, whatever others commit meanwhile", () =>
     Effect.gen(function*() {
       const { sql, storage } = yield* openSql(database("own_"))
       const other = yield* openSql(database("own_"))

@@ -6,21 +6,20 @@ import type { CacheItem } from "../CacheItem.js"
 import * as Collapsing from "../protocol/Collapsing.js"
 import * as Vary from "../protocol/Vary.js"
 import { isAhead } from "../runtime/memory.js"
+import { nameOfPlace } from "../runtime/names.js"
 import { flightKeyOf } from "./collecting.js"
 import type { Asked } from "./request.js"
 
-const placeOf = ({ lookup: { key, partition } }: Asked): string =>
-  partition === "" ? key : JSON.stringify([key, partition])
-
 /** What the responses kept in a place nominated, so that requests for different variants don't wait for each other. */
-export const nominatedOf = (asked: Asked): Vary.Vary => asked.runtime.memory.nominated.get(placeOf(asked)) ?? []
+export const nominatedOf = (asked: Asked): Vary.Vary =>
+  asked.runtime.memory.nominated.get(nameOfPlace(asked.lookup)) ?? []
 
 /** The names are texts of their own: one that was cut from a larger text would hold all of it. */
 export const nominate = (asked: Asked, names: Vary.Vary): void => {
   const known = nominatedOf(asked)
   if (names.every((name) => known.includes(name))) return
   const own = names.map((name) => Buffer.from(name).toString())
-  asked.runtime.memory.nominated.set(placeOf(asked), Vary.union(known, own))
+  asked.runtime.memory.nominated.set(nameOfPlace(asked.lookup), Vary.union(known, own))
 }
 
 /** The variant that is asked for, as far as it is known what selects it. */

@@ -1,6 +1,7 @@
 /** Asks the handler, and whether what is stored is still current with it (RFC 9111 §4.3). */
 import type * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Stream from "effect/Stream"
 import type { CacheItem } from "../CacheItem.js"
 import * as CacheControl from "../protocol/CacheControl.js"
@@ -112,7 +113,7 @@ const run = <Res, E, R>(
       if (names.length > 0) answers.addVary(own, names)
     }
     const answer = view.method === "GET" ? answers.asWhole(own, policy.etag) : own
-    return Effect.succeed({ handled, own, answer })
+    return Exit.succeed({ handled, own, answer })
   })
 }
 

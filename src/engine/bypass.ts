@@ -24,12 +24,17 @@ const byField: Bypass = { reason: "bypass", detail: "field" }
 const byContent: Bypass = { reason: "bypass", detail: "body" }
 const bySwitch: Bypass = { reason: "bypass", detail: "disabled" }
 
+/** Nothing of it is stored, whatever its method is. */
+const passesBy = <Res, E, R>({ origin, view }: CacheRequest<Res, E, R>): boolean =>
+  view.isAmbiguous || view.asksToUpgrade || origin.isBypassed
+
 /** Why a request is not the cache's to answer; `undefined` where it is. */
 export const bypassOf = <Res, E, R>(
-  { origin, policy, view }: CacheRequest<Res, E, R>
+  request: CacheRequest<Res, E, R>
 ): Effect.Effect<Bypass | undefined> => {
+  const { policy, view } = request
   if (!handled.has(view.method)) return Exit.succeed(byMethod)
-  if (view.isAmbiguous || view.asksToUpgrade || origin.isBypassed) return Exit.succeed(byBypass)
+  if (passesBy(request)) return Exit.succeed(byBypass)
   if (view.isUnnormalised) return Exit.succeed(byField)
   if (view.hasBody && view.method !== "QUERY") return Exit.succeed(byContent)
   if (policy.enabled === undefined) return Exit.succeed(undefined)
@@ -86,10 +91,12 @@ const passWith = <Res, E, R>(
  * A `POST` may answer later requests with `GET`, where it says so (RFC 9110 §9.3.3), the origin's fields decide, and its handler
  * sees what a `GET` would be answered by. What the handler reads is not recorded: the route has to leave that to the fields.
  */
-export const mayAnswerGet = <Res, E, R>({ origin, policy, view }: CacheRequest<Res, E, R>): boolean =>
-  view.method === "POST" && !view.isAmbiguous && !view.asksToUpgrade && !origin.isBypassed &&
-  policy.expiry === undefined && !policy.isPartitioned && policy.enabled === undefined &&
-  policy.normalising.size === 0 && policy.unkeyed === "ignore" && policy.cacheControl !== "public"
+export const mayAnswerGet = <Res, E, R>(request: CacheRequest<Res, E, R>): boolean => {
+  const { policy, view } = request
+  return view.method === "POST" && !passesBy(request) &&
+    policy.expiry === undefined && !policy.isPartitioned && policy.enabled === undefined &&
+    policy.normalising.size === 0 && policy.unkeyed === "ignore" && policy.cacheControl !== "public"
+}
 
 /** The fill begins before the handler runs. A collect overtakes it, unless it is one of the run itself. */
 const passAndStore = <Res, E, R>(

@@ -33,7 +33,7 @@ export const respondStored = <Res>(
   const made = readyOf(request, item)
   request.runtime.observer?.saw(item)
   enclosing.tell(request, made.told.private, item.groups)
-  request.origin.countAsRead(item.vary)
+  if (item.vary.length > 0) request.origin.countAsRead(item.vary)
   const asking = reader === undefined && made.isSentAgain ? askingOf(request, outcome) : undefined
   const kept = asking === undefined ? undefined : keptOf(item, asking, now)
   if (kept !== undefined) return Exit.succeed({ response: request.origin.respond(kept), outcome })
@@ -136,6 +136,9 @@ export const respondFailed = <Res, E, R>(
   return { response, outcome: said }
 }
 
+/** Not for `HEAD`, but for a part. */
+const sendsContent = <Res>({ origin, view }: Answering<Res>): boolean => view.method !== "HEAD" || origin.isPart
+
 /** A cache beneath has told clients the rest. Only what was read between, and conditions withheld from it, are left. */
 const respondFromBeneath = <Res, E, R>(
   request: CacheRequest<Res, E, R>,
@@ -148,9 +151,8 @@ const respondFromBeneath = <Res, E, R>(
   const rest = { ...answer, isStored: false, size: undefined, isDivisible: false, isComing: false }
   const needed = Answers.needed(rest, view, false, now(request))
   if (needed._tag === "All") {
-    const isSent = view.method !== "HEAD" || origin.isPart
     return step(
-      isSent ? Effect.void : Body.discard(answer.body),
+      sendsContent(request) ? Effect.void : Body.discard(answer.body),
       () => Exit.succeed({ response: origin.amend(response, ClientFields.changed(answer.fields)), outcome: undefined })
     )
   }
@@ -214,7 +216,7 @@ const send = <Res>(
     : { ...outcome, status: outcome.status ?? status }
   tellStatus(own, request, said, fields)
   if (needed._tag === "All") {
-    const isSent = view.method !== "HEAD" || origin.isPart
+    const isSent = sendsContent(request)
     const body = coming ?? answer.body
     if (!isSent) discard(Body.discard(body))
     const { statusText } = answer

@@ -52,10 +52,11 @@ const pump = (
   const { reads, said } = handled
   const readBefore = reads?.count
   const personalBefore = said.personal.size
+  const mayBeKept = () => said.isRefused !== true && said.isPartial !== true
   // The head is sent, but the body then read a field that the head does not name, is made of what is for one user, or the handler
   // refused. The stream breaks for every reader; from now on this route's streams are private.
   const changed = Effect.gen(function*() {
-    if (said.isRefused !== true && said.isPartial !== true) {
+    if (mayBeKept()) {
       const judged = yield* judge(place, exchange, answer)
       const isNamed = !Reads.addsToVary(policy) || Reads.unkeyed(reads, policy, item.headers).length === 0
       if (judged.item !== undefined && isNamed) return
@@ -69,9 +70,7 @@ const pump = (
     yield* drop(place)
     return yield* Effect.fail(new Error("the body read what selects it, or was refused, after its head had gone out"))
   })
-  const isAsBefore = () =>
-    said.isRefused !== true && said.isPartial !== true && reads?.count === readBefore &&
-    said.personal.size === personalBefore
+  const isAsBefore = () => mayBeKept() && reads?.count === readBefore && said.personal.size === personalBefore
   const holds = Effect.suspend(() => isAsBefore() ? Effect.void : changed)
   const atEnd = Effect.gen(function*() {
     yield* holds

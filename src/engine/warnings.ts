@@ -62,8 +62,8 @@ const ofAnother = (found: Found, { cache, key }: Asked, route: object): Effect.E
   return once(
     route,
     "name",
-    `two caches answer for ${key}, and neither is answered with what the other has kept; give each of them a name of its ` +
-      "own: withCache({ name: \"…\" })"
+    `two caches answer for ${key}, and neither is answered with what the other has kept; give each a name of its own: ` +
+      "withCache({ name: \"…\" })"
   )
 }
 
@@ -75,8 +75,8 @@ const ofTag = ({ key, policy }: Asked, route: object, answer: Answer): Effect.Ef
     : once(
       route,
       "tag",
-      `${key} has the ETag ${etag}, which is no entity tag, so that no client can ask with it; write it with quotes, such ` +
-        `as { etag: '"v1"' }`
+      `${key} has the ETag ${etag}, which is no entity tag: no client can ask with it; write it with quotes, as in ` +
+        `{ etag: '"v1"' }`
     )
 }
 

@@ -1,6 +1,6 @@
 /** A stored item, and its size in bytes. */
 import type { CacheItem } from "../CacheItem.js"
-import { nameOfGroup } from "../runtime/names.js"
+import { nameOfGroup, nameOfPlace } from "../runtime/names.js"
 import { type Force, spared } from "../storages/force.js"
 
 /** What an item costs beside its text and content; `npm run check:memory` holds it against the heap. */
@@ -25,10 +25,6 @@ export const itemBytes = (item: CacheItem): number => {
   return bytes
 }
 
-/** The name of the place that it is in. */
-export const nameOf = ({ key, partition }: Pick<CacheItem, "key" | "partition">): string =>
-  partition === "" ? key : JSON.stringify([key, partition])
-
 const none: ReadonlyArray<string> = []
 
 /** A stored item, in the order of storing, and beside the others of its place. */
@@ -51,7 +47,7 @@ export class Entry {
 
   constructor(item: CacheItem, since: number, isAskedFor: boolean) {
     this.item = item
-    this.name = nameOf(item)
+    this.name = nameOfPlace(item)
     this.isAskedFor = isAskedFor
     this.checked = since
     this.groups = item.groups.length === 0 ? none : item.groups.map(nameOfGroup)

@@ -98,13 +98,12 @@ const isVarying = (value: unknown): value is string | VaryField =>
 
 const vary: Check = (value) => {
   if (!Array.isArray(value) || !value.every(isVarying)) {
-    return "a list of request field names, such as [\"Accept-Language\"], or of { field, as } with a function that normalises " +
-      "the field's value"
+    return "a list of request field names, such as [\"Accept-Language\"], or of { field, as } with a function of the value"
   }
   const names = value.map((each) => (isString(each) ? each : each.field).toLowerCase())
   if (Vary.isPersonal(names)) {
-    return "without Cookie and Authorization, which nearly every client sends differently; to keep a copy for each user, " +
-      "name the user with the option partition"
+    return "without Cookie and Authorization, which nearly every client sends differently; the option partition keeps a copy " +
+      "for each user"
   }
   const normalised = names.filter((_, index) => !isString(value[index]))
   if (normalised.some((name) => uncounted.has(name))) {

@@ -97,7 +97,7 @@ export const collects = named((kind) =>
 export const errorsHidden = named((by) =>
   counter(
     "effect_http_cache_errors_hidden",
-    "How often an error of a handler was not what a request was answered with, by what was instead",
+    "Errors of handlers that requests were not answered with, by what was answered instead",
     { by }
   )
 )

@@ -1,4 +1,4 @@
-/** What is collected, as one text each: a URI, a group or everything. */
+/** As one text each: what is collected, that is a URI, a group or everything; and the place where responses are kept. */
 
 export const nameOfKey = (key: string): string => `k${key}`
 export const nameOfGroup = (group: string): string => `g${group}`
@@ -17,3 +17,7 @@ export const namedBy = (name: string) => {
   if (kind === "everything") return { keys: [], groups: [], everything: true }
   return kind === "uri" ? { keys: [text], groups: [] } : { keys: [], groups: [text] }
 }
+
+/** The place of all that is kept for everybody, or for one partition, of a URI. */
+export const nameOfPlace = ({ key, partition }: { readonly key: string; readonly partition: string }): string =>
+  partition === "" ? key : JSON.stringify([key, partition])

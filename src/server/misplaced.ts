@@ -23,8 +23,8 @@ export const warn = (handler: object): Effect.Effect<void> => {
   if (sending.has(handler)) return Effect.void
   sending.add(handler)
   return Effect.logWarning(
-    "effect-http-cache: a response had been sent before the cache saw it, so that nothing is cached there, and a collect " +
-      "comes after the answer; what HttpServer.serve and toWebHandler take as middleware is around the sending: put " +
-      "the cache around the app, as in HttpServer.serve(router.pipe(HttpCache.middleware()))"
+    "effect-http-cache: a response had been sent before the cache saw it: nothing is cached there, and a collect comes after " +
+      "the answer; the middleware of HttpServer.serve and toWebHandler is around the sending: put the cache around the app, " +
+      "as in HttpServer.serve(router.pipe(HttpCache.middleware()))"
   )
 }
