@@ -200,6 +200,38 @@ describe("a storage is measured", () => {
       }).pipe(Effect.provide(CollectableCacheStorage.layer(Effect.succeed(storage))))
       expect(yield* undelivered).toEqual({})
     }).pipe(Effect.provide(logged([]))))
+
+  it.scoped("140: by what it could not be told of, also where two tell it of the same", () =>
+    Effect.gen(function*() {
+      const gate = yield* Deferred.make<void>()
+      const memory = InMemoryCacheStorage.make()
+      let isDown = true
+      const told: Array<string> = []
+      const storage: CollectableCacheStorage.Service = {
+        ...memory,
+        collect: (names) => {
+          if (isDown) {
+            return new CacheError.CacheStorageError({ storage: "", method: "collect", key: "", cause: "down" })
+          }
+          told.push(...names.keys)
+          return Effect.andThen(told.length === 1 ? Deferred.await(gate) : Effect.void, memory.collect(names))
+        }
+      }
+      yield* Effect.gen(function*() {
+        const undelivered = yield* changesOf("undelivered_collects")
+        const ask = yield* serve(counted().pipe(withCache({ expiry: 10 })))
+        yield* Effect.flip(HttpCache.collectAll(["/1", "/2"].map((path) => `http://127.0.0.1:${ask.port}${path}`)))
+        expect(yield* undelivered).toEqual({ "": 2 })
+        isDown = false
+        yield* TestClock.adjust("1 second")
+        yield* eventually(() => told.length === 1)
+        yield* ask(told[0]?.endsWith("/1") ? "/2" : "/1")
+        expect([told.length, yield* undelivered]).toEqual([2, { "": 1 }])
+        yield* Deferred.succeed(gate, undefined)
+        yield* eventually(() => told.length === 3)
+        expect(yield* undelivered).toEqual({})
+      }).pipe(Effect.provide(CollectableCacheStorage.layer(Effect.succeed(storage))), Effect.provide(TestServer))
+    }).pipe(Effect.provide(logged([]))))
 })
 
 describe("the span of a request", () => {

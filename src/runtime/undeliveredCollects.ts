@@ -50,9 +50,8 @@ export class UndeliveredCollects {
     const count = this.byName.get(name)
     return (isDelivered) => {
       this.delivering.delete(name)
-      // Another one may have failed meanwhile.
-      if (!isDelivered || this.byName.get(name) !== count) return
-      this.byName.delete(name)
+      // Another one may have failed meanwhile, or it had been delivered before.
+      if (!isDelivered || this.byName.get(name) !== count || !this.byName.delete(name)) return
       this.measure(-1)
       this.delivered++
     }
