@@ -201,7 +201,7 @@ describe("a storage is measured", () => {
       expect(yield* undelivered).toEqual({})
     }).pipe(Effect.provide(logged([]))))
 
-  it.scoped("140: by what it could not be told of, also where two tell it of the same", () =>
+  it.scoped("by what it could not be told of, also where two tell it of the same", () =>
     Effect.gen(function*() {
       const gate = yield* Deferred.make<void>()
       const memory = InMemoryCacheStorage.make()
