@@ -151,7 +151,7 @@ describe("what a 304 is about", () => {
           for (const path of ["/", "/", "/other"]) yield* ask(path)
           return log.splice(0).map(({ message }) => message)
         }).pipe(Effect.scoped, Effect.provide(Layer.fresh(TestServer)))
-      const sentence = expect.stringMatching(/ETag v1, which is no entity tag.*with quotes, such as { etag: '"v1"' }/)
+      const sentence = expect.stringMatching(/ETag v1, which is no entity tag.*with quotes, as in { etag: '"v1"' }/)
       expect(yield* warned("v1", { expiry: 10 })).toEqual([sentence])
       expect(yield* warned("W/v1", { expiry: 10 })).toHaveLength(1)
       for (const etag of ["\"v1\"", "W/\"v1\"", "\"\""]) expect(yield* warned(etag, { expiry: 10 })).toEqual([])

@@ -217,7 +217,7 @@ describePostgres("transactions in PostgreSQL at the same time", () => {
       const commit = yield* Deferred.make<void>()
       for (const names of each) {
         const found = yield* sql.withTransaction(Effect.gen(function*() {
-          yield* sql`SELECT pg_current_xact_id()`
+          yield* sql`SELECT CAST(pg_current_xact_id() AS TEXT)`
           // One that goes on, and one that is over.
           const open = Effect.zipRight(keep(other.storage, itemOf("open", another), another), Deferred.await(commit))
           yield* Effect.fork(other.sql.withTransaction(open))
