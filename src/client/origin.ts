@@ -159,11 +159,13 @@ export class ClientOrigin<E, R> implements Origin<Response, E, R> {
       onFailure: (cause) => Effect.andThen(onFailure(cause), Effect.failCause(cause)),
       onSuccess: (response) =>
         Effect.succeed({
-          response,
-          isFromBeneath: false,
-          isSent: false,
-          setsPreResponseHandler: false,
-          said: newRun(above, this.view.target.origin, ownFill),
+          ran: {
+            response,
+            isFromBeneath: false,
+            isSent: false,
+            setsPreResponseHandler: false,
+            said: newRun(above, this.view.target.origin, ownFill)
+          },
           shown: this.view.fields,
           target: CacheKey.pathOf(this.view.target),
           fields: response.headers,

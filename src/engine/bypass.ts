@@ -70,10 +70,11 @@ const passWith = <Res, E, R>(
     ownFill
   )
   return Effect.flatMap(passing, (passed): Effect.Effect<Served<Res>> => {
-    if (passed.isSent) return Exit.succeed({ response: passed.response, outcome: undefined })
+    const { isFromBeneath, isSent, response } = passed.ran
+    if (isSent) return Exit.succeed({ response, outcome: undefined })
     const kept = keep(passed)
     const answer = (): Served<Res> => {
-      if (passed.isFromBeneath) return { response: passed.response, outcome: undefined }
+      if (isFromBeneath) return { response, outcome: undefined }
       const own: { [name: string]: string } = {}
       if (bypass.detail === "partition") {
         enclosing.tellPersonal(above, "")

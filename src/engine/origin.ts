@@ -141,10 +141,10 @@ export class Handled<Res> implements Ran<Res> {
 }
 
 /** What a handler answered to a request that passes by. */
-export interface Passed<Res>
-  extends Pick<Handled<Res>, "response" | "isFromBeneath" | "isSent" | "said" | "setsPreResponseHandler" | "shown">
-{
-  /** The target that the handler was shown. */
+export interface Passed<Res> {
+  readonly ran: Pick<Ran<Res>, "response" | "isFromBeneath" | "isSent" | "said" | "setsPreResponseHandler">
+  /** The request fields that the handler was shown, and the target. */
+  readonly shown: Fields.Fields
   readonly target: string
   readonly fields: Fields.Fields
   readonly answer: () => Answer

@@ -249,10 +249,7 @@ export const storeForGet = (
   first: Fill | undefined,
   fill: Fill | undefined,
   answer: Answer,
-  { said, setsPreResponseHandler, shown, target }: Pick<
-    Passed<unknown>,
-    "said" | "setsPreResponseHandler" | "shown" | "target"
-  >
+  { ran: { said, setsPreResponseHandler }, shown, target }: Pick<Passed<unknown>, "ran" | "shown" | "target">
 ): Effect.Effect<unknown> => {
   const { policy, view } = asked
   // What its handler was shown beyond the key and the view is no part of what a GET is answered with.

@@ -68,7 +68,7 @@ const pump = (
     }
     unshare()
     yield* drop(place)
-    return yield* Effect.fail(new Error("the body read what selects it, or was refused, after its head had gone out"))
+    return yield* Effect.fail(new Error("the body read what selects it, or was refused, after its head was sent"))
   })
   const isAsBefore = () => mayBeKept() && reads?.count === readBefore && said.personal.size === personalBefore
   const holds = Effect.suspend(() => isAsBefore() ? Effect.void : changed)

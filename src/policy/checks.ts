@@ -107,7 +107,7 @@ const vary: Check = (value) => {
   }
   const normalised = names.filter((_, index) => !isString(value[index]))
   if (normalised.some((name) => uncounted.has(name))) {
-    return "without { field, as } for a field that is part of the key, or that HTTP evaluates itself"
+    return "without { field, as } for a field that is part of the key, or that HTTP evaluates"
   }
   return normalised.some((name) => names.indexOf(name) !== names.lastIndexOf(name))
     ? "without another member for a field that has { field, as }"

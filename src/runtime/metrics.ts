@@ -97,13 +97,13 @@ export const collects = named((kind) =>
 export const errorsHidden = named((by) =>
   counter(
     "effect_http_cache_errors_hidden",
-    "Errors of handlers that requests were not answered with, by what was answered instead",
+    "Errors of handlers, by what was answered instead",
     { by }
   )
 )
 
 export const limitsReached = named((limit) =>
-  counter("effect_http_cache_limits_reached", "How often a limit was reached, by limit", { limit })
+  counter("effect_http_cache_limits_reached", "Limits that were reached, by limit", { limit })
 )
 
 export const laneHits = counter("effect_http_cache_lane_hits", "Requests that the lane has answered")

@@ -175,11 +175,11 @@ export class ServerOrigin<A extends Respondable, E, R> implements Origin<Respons
         const isDropped = method === "HEAD" && !this.isPart
         const send = (own: Fields.Fields) =>
           responses.amend(responses.guarded(response, engineBody, isDropped, () => this.breakConnection()), own)
-        const passed = { ...ran, shown, target, fields, answer, send }
-        if (isDropped && !isSent) {
-          return Effect.as(Body.discard(engineBody ?? ServerBody.fromPlatform(body, {})), passed)
-        }
-        return ownFill === undefined ? Exit.succeed(passed) : Effect.as(this.nameGroups(response, said), passed)
+        const passed = { ran, shown, target, fields, answer, send }
+        if (ownFill !== undefined) return Effect.as(this.nameGroups(response, said), passed)
+        const discards = isDropped && !isSent
+        const done = discards ? Body.discard(engineBody ?? ServerBody.fromPlatform(body, {})) : Effect.void
+        return step(done, () => Exit.succeed(passed))
       }
     })
   }
