@@ -21,9 +21,7 @@ import type { CacheRequest } from "./request.js"
 
 export interface HandlerAnswer<Res> {
   readonly handled: Handled<Res>
-  /** What the handler answered. */
-  readonly own: Answer
-  /** The same, or the whole that its `304` stands for, or that its `206` is or completes. */
+  /** What the handler answered, or the whole that its `304` stands for, or that its `206` is or completes. */
   readonly answer: Answer
 }
 
@@ -45,7 +43,10 @@ const completed = (item: CacheItem, own: Answer): Answer | undefined => {
 }
 
 /** The response to our question; `undefined` where it answers nothing but the question. */
-const resolved = (item: CacheItem, { answer, own }: HandlerAnswer<unknown>): Answer | undefined => {
+const resolved = (
+  item: CacheItem,
+  { answer, handled: { answer: own } }: HandlerAnswer<unknown>
+): Answer | undefined => {
   const verdict = Validation.resolve(item, own, answer.status, Reuse.isError(own.status))
   if (verdict === "answer") return answer
   if (verdict === "completed") return completed(item, own)
@@ -73,7 +74,9 @@ export const ask = <Res, E, R>(
     (asked) => {
       const answer = resolved(item, asked)
       if (answer === asked.answer) return Effect.succeed(asked)
-      if (answer === undefined) return Effect.andThen(Body.discard(asked.own.body), run(request, item, fields))
+      if (answer === undefined) {
+        return Effect.andThen(Body.discard(asked.handled.answer.body), run(request, item, fields))
+      }
       Object.assign(answer.fields, CacheControl.annotated(answer.fields, asked.handled.said, policy.targets))
       // A cache beneath that answered our question did not answer the client.
       return Effect.succeed({ ...asked, handled: { ...asked.handled, isFromBeneath: false }, answer })
@@ -113,7 +116,7 @@ const run = <Res, E, R>(
       if (names.length > 0) answers.addVary(own, names)
     }
     const answer = view.method === "GET" ? answers.asWhole(own, policy.etag) : own
-    return Exit.succeed({ handled, own, answer })
+    return Exit.succeed({ handled, answer })
   })
 }
 

@@ -19,7 +19,7 @@ import type { SharedBody } from "./sharedBody.js"
 import * as spellings from "./spellings.js"
 import { begin, type Begun, type Found } from "./storageAccess.js"
 import { drop, type Exchange, freshenByHead, judge, type Judged, Place, store } from "./store.js"
-import { share } from "./streamedBody.js"
+import { type Pumped, share } from "./streamedBody.js"
 import * as varyingWarning from "./varyingWarning.js"
 import * as warnings from "./warnings.js"
 
@@ -53,37 +53,30 @@ export class FetchPlan<Res, E, R> {
   }
 }
 
-export interface Answered<Res> {
-  readonly _tag: "Answered"
+export class Answered<Res> {
+  readonly _tag = "Answered"
   /** What the handler said. */
   readonly status: number
   readonly handled: Handled<Res>
-  /** Where it is kept. */
-  readonly place: Place
   /** What it comes to: the same, or the whole that a `304` or a `206` stands for. */
   readonly answer: Answer
-  /** `undefined` where what is stored answers instead; there is no item where a cache beneath has answered. */
-  readonly judged?: Judged | undefined
-  /** The content, where it is a stream that may be kept. */
-  readonly shared?: SharedBody | undefined
-  /** Pulls that stream to its end, and stores it. */
-  readonly pump?: Effect.Effect<void> | undefined
-}
-
-class AnsweredAt<Res> implements Answered<Res> {
-  readonly _tag = "Answered"
-  readonly status: number
-  readonly handled: Handled<Res>
-  readonly answer: Answer
+  /** Where it is kept. */
   readonly place: Place
+  /** `undefined` where what is stored answers instead; there is no item where a cache beneath has answered. */
   readonly judged: Judged | undefined
+  /** The content, where it is a stream that may be kept. */
+  readonly shared: SharedBody | undefined
+  /** Pulls that stream to its end, and stores it. */
+  readonly pump: Effect.Effect<void> | undefined
 
-  constructor({ answer, handled, place, status }: Omit<Answered<Res>, "_tag">, judged?: Judged) {
-    this.status = status
+  constructor(place: Place, { answer, handled }: HandlerAnswer<Res>, judged?: Judged, streamed?: Pumped) {
+    this.status = handled.answer.status
     this.handled = handled
     this.answer = answer
     this.place = place
     this.judged = judged
+    this.shared = streamed?.shared
+    this.pump = streamed?.pump
   }
 }
 
@@ -118,20 +111,19 @@ export const discard = <Res, E>(fetched: Fetched<Res, E>, isGone = false): Effec
 const learn = <Res, E, R>(
   { mayWait, request }: FetchPlan<Res, E, R>,
   place: Place,
-  judgedItem: CacheItem | undefined,
-  answer: { readonly status: number; readonly vary: Vary.Vary | "*" },
-  time: number
+  { fields, status }: Pick<Answer, "status" | "fields">,
+  time: number,
+  kept?: CacheItem
 ): void => {
   if (!mayWait) return
-  if (answer.vary !== "*" && answer.vary.length > 0) alike.nominate(request, judgedItem?.vary ?? answer.vary)
-  if (judgedItem !== undefined && Reuse.decide(judgedItem, Reuse.anybody, time)._tag === "Fresh") {
+  const vary = Vary.inFields(fields)
+  if (vary !== "*" && vary.length > 0) alike.nominate(request, kept?.vary ?? vary)
+  if (kept !== undefined && Reuse.decide(kept, Reuse.anybody, time)._tag === "Fresh") {
     alike.share(request, place.item)
-  } else if (!Reuse.isError(answer.status)) {
+  } else if (!Reuse.isError(status)) {
     alike.unshare(request, place.item, time)
   }
 }
-
-const noVary: Vary.Vary = []
 
 /**
  * Ends when the handler has answered and what may be stored is stored; a stream is stored by its `pump`. `handle`: of the
@@ -156,7 +148,7 @@ export const fetch = <Res, E, R>(
       onSuccess: (asked) =>
         asked.answer.body._tag === "Bytes"
           ? keep(plan, place, asked)
-          : Effect.onInterrupt(keep(plan, place, asked), () => Body.discard(asked.own.body))
+          : Effect.onInterrupt(keep(plan, place, asked), () => Body.discard(asked.handled.answer.body))
     })
   })
 }
@@ -169,7 +161,7 @@ const failed = <Res, E, R>(
   Effect.flatMap(plan.request.origin.statusOf(cause), (status) => {
     const time = now(plan.request)
     metrics.ofRoute(routeOf(plan.request)).handlerAnswered(time - place.since)
-    learn(plan, place, undefined, { status, vary: noVary }, time)
+    learn(plan, place, { status, fields: {} }, time)
     const isOver = Validation.supersedes(plan.request.view.method, status)
     return Effect.as(isOver ? drop(place) : Effect.void, { _tag: "Failed", status, cause })
   })
@@ -178,18 +170,20 @@ const failed = <Res, E, R>(
 const keep = <Res, E, R>(
   plan: FetchPlan<Res, E, R>,
   place: Place,
-  { answer, handled, own }: HandlerAnswer<Res>
+  asked: HandlerAnswer<Res>
 ): Effect.Effect<Answered<Res>> => {
   const { request, wanted } = plan
   const { item } = place
-  const { responseTime } = handled
+  const { answer, handled } = asked
+  const { answer: own, responseTime } = handled
   metrics.ofRoute(routeOf(request)).handlerAnswered(responseTime - place.since)
-  const answered = new AnsweredAt({ status: own.status, handled, answer, place })
   if (handled.isSent) {
-    learn(plan, place, undefined, { status: own.status, vary: Vary.inFields(own.fields) }, responseTime)
-    return Exit.succeed(answered)
+    learn(plan, place, own, responseTime)
+    return Exit.succeed(new Answered(place, asked))
   }
-  if (item !== undefined && Reuse.insteadOfError(item, own.status, wanted, responseTime)) return Exit.succeed(answered)
+  if (item !== undefined && Reuse.insteadOfError(item, own.status, wanted, responseTime)) {
+    return Exit.succeed(new Answered(place, asked))
+  }
   const { route } = request.origin
   const exchange: Exchange = {
     method: request.view.method,
@@ -203,52 +197,51 @@ const keep = <Res, E, R>(
   }
   return step(judge(place, exchange, answer), (judged) => {
     if (handled.isFromBeneath) {
-      learn(plan, place, undefined, { status: own.status, vary: Vary.inFields(own.fields) }, responseTime)
-      return Exit.succeed(new AnsweredAt(answered, { ...judged, item: undefined }))
+      learn(plan, place, own, responseTime)
+      return Exit.succeed(new Answered(place, asked, { ...judged, item: undefined }))
     }
-    learn(plan, place, judged.item, { status: answer.status, vary: Vary.inFields(answer.fields) }, responseTime)
+    learn(plan, place, answer, responseTime, judged.item)
     if (judged.item !== undefined && judged.item.groups.length > 0) place.groups = judged.item.groups
     const warned = warnings.ofAnswer(plan.found, request, route, judged, own)
-    const unshare = () => learn(plan, place, undefined, { status: answer.status, vary: noVary }, responseTime)
-    return step(warned, () => stored(plan, exchange, own, new AnsweredAt(answered, judged), judged, unshare))
+    return step(warned, () => stored(plan, exchange, new Answered(place, asked, judged), judged))
   })
 }
 
-/** Stores the item; without one, the answer may drop or freshen what is stored. `unshare` remembers that it can't be shared. */
+/** Stores the item; without one, the answer may drop or freshen what is stored. */
 const stored = <Res, E, R>(
-  { found, request }: FetchPlan<Res, E, R>,
+  plan: FetchPlan<Res, E, R>,
   exchange: Exchange,
-  own: Answer,
   answered: Answered<Res>,
-  judged: Judged,
-  unshare: () => void
+  judged: Judged
 ): Effect.Effect<Answered<Res>> => {
   const { answer, handled, place } = answered
   const { body } = answer
   const { item } = judged
-  if (item === undefined) return notStored(place, exchange, answer, own, answered)
+  if (item === undefined) return notStored(exchange, answered)
+  const { found, request } = plan
   const { route } = request.origin
-  return step(varyingWarning.missed(found, request, route, handled.reads), () =>
-    body._tag === "Stream"
-      ? share({ place, exchange, handled, answer, stream: body, item, route, unshare }, answered)
-      : step(store(place, item), (detail) =>
-        Exit.succeed(detail === undefined ? answered : new AnsweredAt(answered, { ...judged, detail }))))
+  return step(varyingWarning.missed(found, request, route, handled.reads), () => {
+    if (body._tag !== "Stream") {
+      return step(
+        store(place, item),
+        (detail) => Exit.succeed(detail === undefined ? answered : new Answered(place, answered, { ...judged, detail }))
+      )
+    }
+    const unshare = () => learn(plan, place, { status: answer.status, fields: {} }, exchange.responseTime)
+    const streamed = share({ place, exchange, answer, stream: body, item, route, unshare })
+    return Exit.succeed(new Answered(place, answered, judged, streamed))
+  })
 }
 
 /** What may not be stored may make what is stored out of date, or say that it is still current. */
-const notStored = <Res>(
-  place: Place,
-  exchange: Exchange,
-  answer: Answer,
-  own: Answer,
-  answered: Answered<Res>
-): Effect.Effect<Answered<Res>> => {
+const notStored = <Res>(exchange: Exchange, answered: Answered<Res>): Effect.Effect<Answered<Res>> => {
+  const { answer, handled, place } = answered
   const { method } = exchange
   const isOver = Validation.supersedes(method, answer.status)
   const done = isOver
     ? drop(place)
     : method === "HEAD"
-    ? freshenByHead(place, exchange, own)
+    ? freshenByHead(place, exchange, handled.answer)
     : Effect.void
   return step(done, () => Exit.succeed(answered))
 }

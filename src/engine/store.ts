@@ -50,13 +50,9 @@ export class Place {
 
 export type Exchange =
   & Pick<Storability.Exchange, "method" | "requestTime" | "responseTime" | "setsPreResponseHandler">
-  & Pick<Handled<unknown>, "reads" | "shown">
-  & {
-    /** What the handler said, also through caches beneath; `undefined` where none heard it. */
-    readonly said: Handled<unknown>["said"] | undefined
-    /** More may be read while the body is sent. */
-    readonly readsLate: boolean
-  }
+  & Pick<Handled<unknown>, "reads" | "said" | "shown">
+  /** More may be read while the body is sent. */
+  & { readonly readsLate: boolean }
 
 export interface Judged {
   readonly told: CacheControl.Answer
@@ -101,8 +97,8 @@ export const groupsOf = (
   answer: Answer
 ): ReadonlyArray<string> | undefined => {
   const told = CacheGroups.ofResponse(view.target.origin, answer.fields)
-  if (told === undefined || said?.isUngrouped === true) return undefined
-  return CacheGroups.union(told, said?.groups ?? none, answer.isStored ? item?.groups ?? none : none)
+  if (told === undefined || said.isUngrouped === true) return undefined
+  return CacheGroups.union(told, said.groups ?? none, answer.isStored ? item?.groups ?? none : none)
 }
 
 /** May it be kept? */
@@ -127,7 +123,7 @@ const judgeWith = (place: Place, exchange: Exchange, answer: Answer, chance: num
     responseTime: exchange.responseTime,
     setsPreResponseHandler: exchange.setsPreResponseHandler,
     readsCredentials: credentials,
-    isOfPersonal: exchange.said !== undefined && isPersonal(exchange.said, partition),
+    isOfPersonal: isPersonal(exchange.said, partition),
     readsUnkeyed: unkeyed.length > 0,
     request: view.fields,
     requestNoStore: asks.noStore,

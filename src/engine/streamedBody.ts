@@ -5,8 +5,7 @@ import type { CacheItem } from "../CacheItem.js"
 import * as Reads from "../protocol/Reads.js"
 import * as answers from "./answers.js"
 import * as Body from "./body.js"
-import type { Answered } from "./fetch.js"
-import type { Answer, Handled, Route } from "./origin.js"
+import type { Answer, Route } from "./origin.js"
 import { SharedBody } from "./sharedBody.js"
 import { drop, type Exchange, groupsOf, judge, type Place, store, tooLarge } from "./store.js"
 import * as warnings from "./warnings.js"
@@ -14,7 +13,6 @@ import * as warnings from "./warnings.js"
 interface StreamedAnswer {
   readonly place: Place
   readonly exchange: Exchange
-  readonly handled: Handled<unknown>
   readonly answer: Answer
   readonly stream: Body.Streamed
   /** What is stored of it, without content. */
@@ -24,32 +22,36 @@ interface StreamedAnswer {
   readonly unshare: () => void
 }
 
-/** The answer with a body that many may read, and with what pulls it to its end. */
-export const share = <Res>(streamed: StreamedAnswer, answered: Answered<Res>): Effect.Effect<Answered<Res>> =>
-  Effect.sync(() => {
-    const { answer, place, unshare } = streamed
-    const { policy, runtime } = place.asked
-    const length = answers.lengthOf(answer)
-    const shared = new SharedBody({
-      runtime,
-      limit: policy.maxBodyBytes,
-      length,
-      onTooLarge: Effect.suspend(() => {
-        unshare()
-        // What is stored is out of date, though nobody may pull this body to its end.
-        return Effect.andThen(tooLarge({ runtime }), drop(place))
-      })
+/** The body of an answer, which many may read, and what pulls it to its end and stores it. */
+export interface Pumped {
+  readonly shared: SharedBody
+  readonly pump: Effect.Effect<void>
+}
+
+export const share = (answer: StreamedAnswer): Pumped => {
+  const { place, unshare } = answer
+  const { policy, runtime } = place.asked
+  const length = answers.lengthOf(answer.answer)
+  const shared = new SharedBody({
+    runtime,
+    limit: policy.maxBodyBytes,
+    length,
+    onTooLarge: Effect.suspend(() => {
+      unshare()
+      // What is stored is out of date, though nobody may pull this body to its end.
+      return Effect.andThen(tooLarge(place.asked), drop(place))
     })
-    return { ...answered, shared, pump: pump(streamed, shared, length) }
   })
+  return { shared, pump: pump(answer, shared, length) }
+}
 
 const pump = (
-  { answer, exchange, handled, item, place, route, stream, unshare }: StreamedAnswer,
+  { answer, exchange, item, place, route, stream, unshare }: StreamedAnswer,
   shared: SharedBody,
   length: number | undefined
 ): Effect.Effect<void> => {
   const { key, policy } = place.asked
-  const { reads, said } = handled
+  const { reads, said } = exchange
   const readBefore = reads?.count
   const personalBefore = said.personal.size
   const mayBeKept = () => said.isRefused !== true && said.isPartial !== true
