@@ -9,7 +9,7 @@ import { type CacheItem, isItem } from "../CacheItem.js"
 import type * as CacheStorage from "../CacheStorage.js"
 import type { Detail } from "../protocol/CacheStatus.js"
 import { errorOf, step } from "../runtime/effect.js"
-import { call, type Waited } from "../runtime/storageCall.js"
+import { type Call, call, type Waited } from "../runtime/storageCall.js"
 import { canCollect, deliverPending, isUndelivered } from "./collecting.js"
 import type { Asked } from "./request.js"
 
@@ -33,15 +33,13 @@ export interface Access extends Pick<Asked, "storage" | "runtime" | "clock" | "l
   readonly cache: string | undefined
 }
 
-type Method = CacheStorageError["method"]
-
-const callOf = (access: Access, method: Method, key: string) => ({
+const callOf = (access: Access, method: Call["method"]): Call => ({
   runtime: access.runtime,
   clock: access.clock,
   timeout: access.policy.storageTimeout,
   waited: access.waited,
   method,
-  key
+  key: access.lookup.key
 })
 
 /** Items that were found to be items: what is served again is not checked again. */
@@ -84,7 +82,7 @@ export const lookup = (access: Access): Effect.Effect<Found> =>
 const read = (access: Access): Effect.Effect<Found> => {
   const { lookup, runtime: { undelivered: { delivered } }, storage } = access
   return step(
-    call(callOf(access, "get", lookup.key), () => foundOf(access, storage.get(lookup), delivered)),
+    call(callOf(access, "get"), () => foundOf(access, storage.get(lookup), delivered)),
     (found) => Exit.succeed(found ?? unread)
   )
 }
@@ -125,7 +123,7 @@ export const begin = (access: Access, before: Found = notFound): Effect.Effect<B
 const beginNow = (access: Access): Effect.Effect<Begun> => {
   const { lookup, runtime: { undelivered: { delivered } }, storage } = access
   return step(
-    call(callOf(access, "begin", lookup.key), () => storage.begin(lookup)),
+    call(callOf(access, "begin"), () => storage.begin(lookup)),
     (fill) => Exit.succeed(begunOf(access, fill, delivered))
   )
 }
@@ -162,11 +160,11 @@ export const store = (
   item: CacheItem | undefined
 ): Effect.Effect<Detail | undefined> => {
   if (fill === undefined) return Exit.succeed("storage")
-  const { lookup: { key }, runtime, storage } = access
+  const { runtime, storage } = access
   return step(deliverPending(access, item?.groups), (isReadable) =>
     isReadable
       ? step(
-        call(callOf(access, "set", key), () => storage.set(item, fill)),
+        call(callOf(access, "set"), () => storage.set(item, fill)),
         (kept) => {
           if (kept !== "kept") return Exit.succeed(kept === undefined ? "storage" : "not-kept")
           if (item !== undefined) runtime.observer?.saw(item)
@@ -183,8 +181,8 @@ export const holds = (
   groups: ReadonlyArray<string>,
   keys: ReadonlyArray<CacheStorage.CacheKey> = [access.lookup.key]
 ): Effect.Effect<boolean | undefined> => {
-  const { lookup: { key }, storage } = access
+  const { storage } = access
   if (!canCollect(storage)) return Exit.succeed(true)
   if (isUndelivered(access, groups)) return Exit.succeed(false)
-  return call(callOf(access, "holds", key), () => storage.holds({ keys, groups }, fill))
+  return call(callOf(access, "holds"), () => storage.holds({ keys, groups }, fill))
 }

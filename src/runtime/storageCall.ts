@@ -14,8 +14,6 @@ import * as metrics from "./metrics.js"
 import type { Runtime } from "./runtime.js"
 import { steadyMillisOf } from "./timeouts.js"
 
-type Method = CacheStorageError["method"]
-
 /** How long a request has waited for its storage. Milliseconds. */
 export interface Waited {
   millis: number
@@ -27,7 +25,7 @@ export interface Call {
   readonly clock: Clock.Clock
   /** Of this call, and of how long its request waits for all of its calls. Milliseconds. */
   readonly timeout: number
-  readonly method: Method
+  readonly method: CacheStorageError["method"]
   readonly key: string
   /** How long its request has waited for its other calls; `undefined`: there are none. */
   readonly waited?: Waited | undefined
