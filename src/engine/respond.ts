@@ -37,7 +37,7 @@ export const respondStored = <Res>(
   const asking = reader === undefined && made.isSentAgain ? askingOf(request, outcome) : undefined
   const kept = asking === undefined ? undefined : keptOf(item, asking, now)
   if (kept !== undefined) return Exit.succeed({ response: request.origin.respond(kept), outcome })
-  return sent(
+  return send(
     request,
     {
       // A part is of a 200, and sent as what is asked of it.
@@ -89,7 +89,7 @@ export const respondFetched = <Res, E, R>(
   if (told.expires) Answers.withoutAge(answer.fields)
   ClientFields.tell(answer.fields, request.policy, told, request.identity.reads)
   const own = handled.answer
-  return sent(
+  return send(
     request,
     {
       status: answer.status,
@@ -173,26 +173,17 @@ interface Sent extends Answer {
   readonly keep?: ((outgoing: Outgoing) => void) | undefined
 }
 
-/** Closes what is not sent, and then answers. */
-const sent = <Res>(
+/** Closes a body that is not sent, and then answers. */
+const closing = <Res>(body: Body.Body, served: Served<Res>): Effect.Effect<Served<Res>> =>
+  step(Body.discard(body), () => Exit.succeed(served))
+
+/** What the client needs of a response; for `HEAD` no content, but for a part. */
+const send = <Res>(
   request: Answering<Res>,
   answer: Sent,
   outcome: CacheStatus.Outcome,
   now: number
 ): Effect.Effect<Served<Res>> => {
-  let closing: Effect.Effect<void> = Effect.void
-  const answered = send(request, answer, outcome, now, (close) => closing = close)
-  return step(closing, () => Exit.succeed(answered))
-}
-
-/** What the client needs of a response; for `HEAD` no content, but for a part. `discard` is told what closes a body that is not sent. */
-const send = <Res>(
-  request: Answering<Res>,
-  answer: Sent,
-  outcome: CacheStatus.Outcome,
-  now: number,
-  discard: (close: Effect.Effect<void>) => void
-): Served<Res> => {
   const { origin, policy, view } = request
   const { cookies, fields, isDivisible, isStored, own, status } = answer
   const breakConnection = () => origin.breakConnection()
@@ -203,6 +194,7 @@ const send = <Res>(
     return origin.respond(outgoing)
   }
   const coming = comingOf(answer, breakConnection)
+  const body = coming ?? answer.body
   const bytes = coming === undefined ? Body.bytesOf(answer.body) : undefined
   const size = answer.range?.size ?? (coming === undefined ? bytes?.byteLength : answers.lengthOf(answer))
   const needed = Answers.needed(
@@ -217,27 +209,23 @@ const send = <Res>(
   tellStatus(own, request, said, fields)
   if (needed._tag === "All") {
     const isSent = sendsContent(request)
-    const body = coming ?? answer.body
-    if (!isSent) discard(Body.discard(body))
     const { statusText } = answer
     const response = respond({ status, statusText, fields, own, cookies, body: isSent ? body : Body.empty })
-    return { response, outcome: said }
+    const served = { response, outcome: said }
+    return isSent ? Exit.succeed(served) : closing(body, served)
   }
   if (needed._tag === "Parts") {
     const [part, ...more] = needed.parts
-    if (part === undefined && coming !== undefined) discard(Body.discard(coming))
     const parts = more.length > 0 && bytes !== undefined
       ? several(answer, bytes, needed.parts, needed.size)
       : {
         fields: Answers.fieldsOfPart(fields, part, needed.size),
         body: part === undefined ? Body.empty : partOf(answer, coming, bytes, part, breakConnection)
       }
-    return {
-      response: origin.respond({ status: part === undefined ? 416 : 206, own, cookies, ...parts }),
-      outcome: said
-    }
+    const response = origin.respond({ status: part === undefined ? 416 : 206, own, cookies, ...parts })
+    const served = { response, outcome: said }
+    return part === undefined ? closing(body, served) : Exit.succeed(served)
   }
-  discard(Body.discard(coming ?? answer.body))
   const isFailed = needed._tag === "Failed"
   const response = respond({
     status: isFailed ? 412 : 304,
@@ -246,7 +234,7 @@ const send = <Res>(
     cookies,
     body: Body.empty
   })
-  return { response, outcome: said }
+  return closing(body, { response, outcome: said })
 }
 
 const notModifiedOf = ({ fields, ready }: Sent): Fields.Fields =>
