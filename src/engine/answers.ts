@@ -1,12 +1,10 @@
 /** Answers made of other answers and of what is stored. */
 import { createHash, hash } from "node:crypto"
 import type { CacheItem } from "../CacheItem.js"
-import { seconds } from "../protocol/CacheControl.js"
 import * as EntityTag from "../protocol/EntityTag.js"
 import * as Fields from "../protocol/Fields.js"
 import * as Range from "../protocol/Range.js"
 import * as Validation from "../protocol/Validation.js"
-import * as Vary from "../protocol/Vary.js"
 import * as Body from "./body.js"
 import { type Answer, noCookies } from "./origin.js"
 
@@ -23,20 +21,13 @@ export const addTag = (
   strength: "strong" | "weak" | "none"
 ): void => {
   const content = Body.bytesOf(body)
-  if (content === undefined || strength === "none" || EntityTag.isIn(fields)) return
+  if (content === undefined || strength === "none" || EntityTag.textIn(fields) !== undefined) return
   EntityTag.put(fields, EntityTag.make(fields, content, strength, digest))
 }
 
-/** Adds to the `Vary` of an answer. */
-export const addVary = ({ fields }: Answer, names: Vary.Vary): void => Vary.add(fields, names)
-
-/** How many bytes its content has, as it says itself; `undefined` where only the end will tell. */
-export const lengthOf = ({ fields, status }: Pick<Answer, "fields" | "status">): number | undefined =>
-  Range.saidLength(status, fields, seconds)
-
 /** Which bytes of the whole a `206` has. */
 export const extentOf = (answer: Answer): Range.Extent | undefined =>
-  Range.extentOfAnswer(answer.status, answer.fields, Body.bytesOf(answer.body)?.byteLength ?? lengthOf(answer))
+  Range.extentOfAnswer(answer.status, answer.fields, Body.bytesOf(answer.body)?.byteLength ?? Range.saidLength(answer))
 
 /** A `206` that has all there is, as the `200` that it is (RFC 9110 §15.3.7). */
 export const asWhole = (own: Answer, etag: "strong" | "weak" | "none"): Answer => {

@@ -9,7 +9,6 @@ import * as Fields from "../protocol/Fields.js"
 import * as Preconditions from "../protocol/Preconditions.js"
 import * as Range from "../protocol/Range.js"
 import * as Reads from "../protocol/Reads.js"
-import * as Reuse from "../protocol/Reuse.js"
 import * as Validation from "../protocol/Validation.js"
 import * as Vary from "../protocol/Vary.js"
 import { catchCause, isInterrupted } from "../runtime/effect.js"
@@ -47,7 +46,7 @@ const resolved = (
   item: CacheItem,
   { answer, handled: { answer: own } }: HandlerAnswer<unknown>
 ): Answer | undefined => {
-  const verdict = Validation.resolve(item, own, answer.status, Reuse.isError(own.status))
+  const verdict = Validation.resolve(item, own, answer.status)
   if (verdict === "answer") return answer
   if (verdict === "completed") return completed(item, own)
   return verdict === "freshened" ? answers.freshened(item, own) : undefined
@@ -113,7 +112,7 @@ const run = <Res, E, R>(
     if (Reads.addsToVary(policy)) {
       const stored = isAboutStored(view.method, own.status) ? item?.vary ?? [] : []
       const names = Vary.union(Reads.unkeyed(handled.reads, policy), stored)
-      if (names.length > 0) answers.addVary(own, names)
+      if (names.length > 0) Vary.add(own.fields, names)
     }
     const answer = view.method === "GET" ? answers.asWhole(own, policy.etag) : own
     return Exit.succeed({ handled, answer })

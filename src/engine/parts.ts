@@ -3,8 +3,7 @@ import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 import { randomUUID } from "node:crypto"
 import * as Answers from "../protocol/Answer.js"
-import type * as Range from "../protocol/Range.js"
-import * as answers from "./answers.js"
+import * as Range from "../protocol/Range.js"
 import * as Body from "./body.js"
 import type { Answer, Outgoing } from "./origin.js"
 import type { Reader } from "./sharedBody.js"
@@ -30,7 +29,7 @@ export const partOf = (
   if (coming === undefined) return Body.ofBytes((bytes ?? Body.none).subarray(within.first, within.last + 1))
   const whole = reader === undefined
     ? coming
-    : Body.closable(Body.measured(reader.partial, answers.lengthOf(answer)), undefined, reader.decline)
+    : Body.closable(Body.measured(reader.partial, Range.saidLength(answer)), undefined, reader.decline)
   return Body.through(
     whole,
     (stream) => Body.breaking(Body.cut(stream, within), breakConnection),

@@ -8,9 +8,9 @@ import type * as CacheStatus from "../protocol/CacheStatus.js"
 import * as ClientFields from "../protocol/ClientFields.js"
 import * as Fields from "../protocol/Fields.js"
 import * as Freshness from "../protocol/Freshness.js"
+import * as Range from "../protocol/Range.js"
 import * as Vary from "../protocol/Vary.js"
 import { step } from "../runtime/effect.js"
-import * as answers from "./answers.js"
 import * as Body from "./body.js"
 import * as enclosing from "./enclosing.js"
 import type { RunResult } from "./fetch.js"
@@ -196,7 +196,7 @@ const send = <Res>(
   const coming = comingOf(answer, breakConnection)
   const body = coming ?? answer.body
   const bytes = coming === undefined ? Body.bytesOf(answer.body) : undefined
-  const size = answer.range?.size ?? (coming === undefined ? bytes?.byteLength : answers.lengthOf(answer))
+  const size = answer.range?.size ?? (coming === undefined ? bytes?.byteLength : Range.saidLength(answer))
   const needed = Answers.needed(
     { status, fields, isStored, size, isDivisible, isComing: coming !== undefined },
     view,
@@ -247,6 +247,6 @@ const comingOf = (answer: Sent, breakConnection: () => void): Body.Streamed | un
   const { body, reader } = answer
   const own = reader === undefined ? body : Body.closable(reader.stream, undefined, reader.decline)
   if (own._tag !== "Stream") return undefined
-  const length = answers.lengthOf(answer)
+  const length = Range.saidLength(answer)
   return Body.through(own, (stream) => Body.breaking(Body.measured(stream, length), breakConnection), length)
 }

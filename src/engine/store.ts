@@ -10,6 +10,7 @@ import * as CacheKey from "../protocol/CacheKey.js"
 import * as CacheGroups from "../protocol/CacheGroups.js"
 import type * as CacheStatus from "../protocol/CacheStatus.js"
 import * as Fields from "../protocol/Fields.js"
+import * as Range from "../protocol/Range.js"
 import * as Reads from "../protocol/Reads.js"
 import * as Storability from "../protocol/Storability.js"
 import * as Validation from "../protocol/Validation.js"
@@ -131,7 +132,7 @@ const judgeWith = (place: Place, exchange: Exchange, answer: Answer, chance: num
     status: answer.status,
     response: answer.fields,
     setsCookies: policy.cookies === "refuse" && lines.length > 0,
-    bodyBytes: content?.byteLength ?? answers.lengthOf(answer),
+    bodyBytes: content?.byteLength ?? Range.saidLength(answer),
     isOpaque: answer.body._tag === "Opaque",
     hasWhole: found !== undefined && found.range === undefined,
     chance
@@ -170,7 +171,7 @@ const judgeWith = (place: Place, exchange: Exchange, answer: Answer, chance: num
     return Exit.succeed(refused("spelling", []))
   }
   // Another user of the same browser is not shown it (RFC 9111 §4.1).
-  if (partition !== "") answers.addVary(answer, [...exchange.reads?.credentials ?? []])
+  if (partition !== "") Vary.add(answer.fields, [...exchange.reads?.credentials ?? []])
   return Exit.succeed({
     told,
     isPersonal: isForOne,

@@ -2,6 +2,7 @@
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 import type { CacheItem } from "../CacheItem.js"
+import * as Range from "../protocol/Range.js"
 import * as Reads from "../protocol/Reads.js"
 import * as answers from "./answers.js"
 import * as Body from "./body.js"
@@ -31,7 +32,7 @@ export interface Pumped {
 export const share = (answer: StreamedAnswer): Pumped => {
   const { place, unshare } = answer
   const { policy, runtime } = place.asked
-  const length = answers.lengthOf(answer.answer)
+  const length = Range.saidLength(answer.answer)
   const shared = new SharedBody({
     runtime,
     limit: policy.maxBodyBytes,

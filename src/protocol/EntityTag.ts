@@ -47,15 +47,17 @@ export const strongEquals = (a: EntityTag, b: EntityTag): boolean => !a.weak && 
 
 export const weakEquals = (a: EntityTag, b: EntityTag): boolean => a.opaque === b.opaque
 
-const field = "etag"
+/** The tag of a response, or what is to be one. */
+export const textIn = (response: Fields.Fields): string | undefined => Fields.get(response, "etag")
 
-/** Whether a response has a tag, or what is to be one. */
-export const isIn = (response: Fields.Fields): boolean => Fields.get(response, field) !== undefined
-
-export const textIn = (response: Fields.Fields): string | undefined => Fields.get(response, field)
+/** The tag of a response; `undefined` where it has none. */
+export const inFields = (response: Fields.Fields): EntityTag | undefined => {
+  const text = textIn(response)
+  return text === undefined ? undefined : parse(text)
+}
 
 export const put = (response: { [name: string]: string }, tag: string): void => {
-  response[field] = tag
+  response["etag"] = tag
 }
 
 /** What makes another representation of the same bytes (RFC 9110 §8.8.3.3). */

@@ -1,4 +1,5 @@
 /** Parts of a complete response (RFC 9110 §14). */
+import { seconds } from "./CacheControl.js"
 import * as EntityTag from "./EntityTag.js"
 import * as Fields from "./Fields.js"
 import * as HttpDate from "./HttpDate.js"
@@ -45,7 +46,7 @@ const parse = (range: string, size: number): ReadonlyArray<Part> | undefined => 
 const isUnchanged = (ifRange: string, response: Fields.Fields, now: number): boolean => {
   const tag = EntityTag.parse(ifRange)
   if (tag !== undefined) {
-    const current = EntityTag.parse(Fields.get(response, "etag") ?? "")
+    const current = EntityTag.inFields(response)
     return current !== undefined && EntityTag.strongEquals(tag, current)
   }
   const modified = HttpDate.parse(Fields.get(response, "last-modified") ?? "", now)
@@ -130,22 +131,20 @@ export const join = (
 export const contentRange = (part: Part | undefined, size: number): string =>
   part === undefined ? `bytes */${size}` : `bytes ${part.first}-${part.last}/${size}`
 
-/** How many bytes the content has, as the fields say; `undefined` where only the end will tell. */
-export const saidLength = (
-  status: number,
-  response: Fields.Fields,
-  seconds: (text: string | undefined) => number | undefined
-): number | undefined => {
-  const extent = status === 206 ? extentOf(Fields.get(response, "content-range"), undefined) : undefined
-  return seconds(Fields.get(response, "content-length")) ?? (extent === undefined ? undefined : lengthOf(extent))
-}
-
 /** Which bytes of the whole a `206` with so many bytes has. */
 export const extentOfAnswer = (
   status: number,
   response: Fields.Fields,
   bytes: number | undefined
 ): Extent | undefined => status === 206 ? extentOf(Fields.get(response, "content-range"), bytes) : undefined
+
+/** How many bytes the content of an answer has, as its fields say; `undefined` where only the end will tell. */
+export const saidLength = (
+  { fields, status }: { readonly status: number; readonly fields: Fields.Fields }
+): number | undefined => {
+  const extent = extentOfAnswer(status, fields, undefined)
+  return seconds(Fields.get(fields, "content-length")) ?? (extent === undefined ? undefined : lengthOf(extent))
+}
 
 export const setLength = (response: { [name: string]: string }, bytes: number): void => {
   response["content-length"] = String(bytes)

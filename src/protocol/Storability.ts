@@ -140,8 +140,7 @@ const sizeOf = (response: Fields.Fields): number => {
   return size
 }
 
-const hasStrongTag = (response: Fields.Fields): boolean =>
-  EntityTag.parse(Fields.get(response, "etag") ?? "")?.weak === false
+const hasStrongTag = (response: Fields.Fields): boolean => EntityTag.inFields(response)?.weak === false
 
 /** The route's `expiry` is the freshness of a response that states none, where its status allows it (negative caching: `404`). */
 const expiryApplies = (status: number, stated: number | undefined, policy: Policy): boolean =>
@@ -227,9 +226,9 @@ export const decide = (exchange: Exchange, policy: Policy): Storability => {
   if ((exchange.bodyBytes ?? 0) > policy.maxBodyBytes || sizeOf(exchange.response) > maxFields) {
     return refuse("too-large")
   }
-  const extent = status === 206 && exchange.bodyBytes !== undefined
-    ? Range.extentOf(Fields.get(exchange.response, "content-range"), exchange.bodyBytes)
-    : undefined
+  const extent = exchange.bodyBytes === undefined
+    ? undefined
+    : Range.extentOfAnswer(status, exchange.response, exchange.bodyBytes)
   // A part is of use only where others can be told to be of the same whole (RFC 9111 §3.4).
   if (status === 206 && (extent === undefined || exchange.hasWhole || !hasStrongTag(exchange.response))) {
     return refuse("partial")

@@ -6,6 +6,7 @@ import * as EntityTag from "./EntityTag.js"
 import * as Fields from "./Fields.js"
 import * as Preconditions from "./Preconditions.js"
 import * as Range from "./Range.js"
+import * as Reuse from "./Reuse.js"
 
 /** The conditions that ask for a stored response; `undefined` when it has no validator (RFC 9111 §4.3.1). */
 export const conditions = (stored: Fields.Fields): { readonly [name: string]: string } | undefined => {
@@ -16,11 +17,6 @@ export const conditions = (stored: Fields.Fields): { readonly [name: string]: st
     ...(etag === undefined ? {} : { "if-none-match": etag }),
     ...(lastModified === undefined ? {} : { "if-modified-since": lastModified })
   }
-}
-
-const tagOf = (fields: Fields.Fields): EntityTag.EntityTag | undefined => {
-  const etag = Fields.get(fields, "etag")
-  return etag === undefined ? undefined : EntityTag.parse(etag)
 }
 
 const codingsOf = (fields: Fields.Fields): string =>
@@ -55,7 +51,7 @@ export const isAbout = (stored: Fields.Fields, notModified: Fields.Fields): bool
   if (!isReadAlike(stored, notModified)) return false
   const etag = Fields.get(notModified, "etag")
   if (etag !== undefined) {
-    const [ours, theirs] = [tagOf(stored), tagOf(notModified)]
+    const [ours, theirs] = [EntityTag.inFields(stored), EntityTag.inFields(notModified)]
     if (theirs === undefined) return etag === Fields.get(stored, "etag")
     const equals = theirs.weak ? EntityTag.weakEquals : EntityTag.strongEquals
     return ours !== undefined && equals(ours, theirs)
@@ -74,7 +70,7 @@ export const supersedes = (method: string, status: number): boolean =>
 
 /** Whether a `206` is of the stored representation: they share a strong validator (RFC 9111 §3.4). */
 export const isOfSame = (stored: Fields.Fields, part: Fields.Fields): boolean => {
-  const [ours, theirs] = [tagOf(stored), tagOf(part)]
+  const [ours, theirs] = [EntityTag.inFields(stored), EntityTag.inFields(part)]
   return isReadAlike(stored, part) && ours !== undefined && theirs !== undefined && EntityTag.strongEquals(ours, theirs)
 }
 
@@ -118,14 +114,13 @@ export const question = (
 export const resolve = (
   stored: { readonly status: number; readonly headers: Fields.Fields; readonly range?: Range.Extent | undefined },
   own: { readonly status: number; readonly fields: Fields.Fields },
-  status: number,
-  isError: boolean
+  status: number
 ): "answer" | "freshened" | "completed" | "nothing" => {
   const isPart = stored.range !== undefined
   if (status === 200 || (!isPart && status === stored.status)) return "answer"
   if (isPart) return "completed"
   if (own.status === 304) return isAbout(stored.headers, own.fields) ? "freshened" : "nothing"
-  return own.status === 206 || isError ? "answer" : "nothing"
+  return own.status === 206 || Reuse.isError(own.status) ? "answer" : "nothing"
 }
 
 /** What a request must have to be for a stored response, and whose that is: a partition's, with all that names it. */
