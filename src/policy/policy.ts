@@ -25,9 +25,7 @@ export interface Policy extends Storability.Policy, Advice {
   readonly deadline: number
   readonly maxWaiters: number
   readonly storageTimeout: number
-  /** Milliseconds. */
   readonly refreshWait: number
-  /** Milliseconds. */
   readonly errorBackOff: number
   readonly cacheStatus: Style | undefined
   readonly origin: string | undefined
@@ -88,44 +86,44 @@ const merge = <R>(
   defaults: DefaultOptions,
   statusOfError: StatusOfError | undefined
 ): ServerPolicy<R> => {
-  const sharedExpiry = route.sharedExpiry ?? defaults.sharedExpiry
-  const statuses = route.statuses ?? defaults.statuses ?? defaultStatuses
+  /** A route's own option goes before that of the application. */
+  const given = <Name extends keyof Options & keyof DefaultOptions>(name: Name) => route[name] ?? defaults[name]
+  const sharedExpiry = given("sharedExpiry")
+  const statuses = given("statuses") ?? defaultStatuses
   const isBySome = sharedExpiry !== undefined || !isList(statuses)
-  const expiry = route.expiry ?? defaults.expiry ?? (isBySome ? 0 : undefined)
+  const expiry = given("expiry") ?? (isBySome ? 0 : undefined)
   const partition = route.partition ?? defaults.partition
-  const cacheStatus = route.cacheStatus ?? defaults.cacheStatus ?? {}
-  const bypass = route.bypass ?? defaults.bypass
+  const cacheStatus = given("cacheStatus") ?? {}
+  const bypass = given("bypass")
   const varying = [...defaults.vary ?? [], ...route.vary ?? []]
   return {
     shared: true,
     name: route.name,
     expiry: millisOf(expiry),
     sharedExpiry: millisOf(sharedExpiry),
-    staleWhileRevalidate: millisOf(route.staleWhileRevalidate ?? defaults.staleWhileRevalidate),
-    refreshWait: millisOf(route.refreshWait ?? defaults.refreshWait) ?? 0,
-    staleIfError: millisOf(route.staleIfError ?? defaults.staleIfError),
-    errorBackOff: millisOf(route.errorBackOff ?? defaults.errorBackOff) ?? 0,
-    jitter: route.jitter ?? defaults.jitter ?? 0,
-    deadline: millisOf(route.deadline ?? defaults.deadline) ?? defaultDeadline,
-    maxWaiters: route.maxWaiters ?? defaults.maxWaiters ?? defaultMaxWaiters,
+    staleWhileRevalidate: millisOf(given("staleWhileRevalidate")),
+    refreshWait: millisOf(given("refreshWait")) ?? 0,
+    staleIfError: millisOf(given("staleIfError")),
+    errorBackOff: millisOf(given("errorBackOff")) ?? 0,
+    jitter: given("jitter") ?? 0,
+    deadline: millisOf(given("deadline")) ?? defaultDeadline,
+    maxWaiters: given("maxWaiters") ?? defaultMaxWaiters,
     storageTimeout: millisOf(defaults.storageTimeout) ?? defaultStorageTimeout,
-    retain: millisOf(route.retain ?? defaults.retain),
-    cacheControl: route.cacheControl ?? defaults.cacheControl,
-    clients: route.clients ?? defaults.clients ?? "expiry",
+    retain: millisOf(given("retain")),
+    cacheControl: given("cacheControl"),
+    clients: given("clients") ?? "expiry",
     vary: Vary.of(varying.map(fieldOf)),
     normalising: normalisingOf(varying),
-    unkeyed: route.unkeyed ?? defaults.unkeyed ?? (expiry === undefined ? "ignore" : "vary"),
+    unkeyed: given("unkeyed") ?? (expiry === undefined ? "ignore" : "vary"),
     partition,
     isPartitioned: partition !== undefined,
-    query: route.query ?? defaults.query ?? "all",
-    etag: route.etag ?? defaults.etag ?? (expiry === undefined ? "none" : "strong"),
+    query: given("query") ?? "all",
+    etag: given("etag") ?? (expiry === undefined ? "none" : "strong"),
     statuses: statusesOf(statuses),
-    cookies: route.cookies ?? defaults.cookies ?? "refuse",
-    honorsRequest:
-      (route.requestDirectives ?? defaults.requestDirectives ?? (expiry === undefined ? "honor" : "ignore")) ===
-        "honor",
+    cookies: given("cookies") ?? "refuse",
+    honorsRequest: (given("requestDirectives") ?? (expiry === undefined ? "honor" : "ignore")) === "honor",
     bypass,
-    maxBodyBytes: route.maxBodyBytes ?? defaults.maxBodyBytes ?? defaultMaxBodyBytes,
+    maxBodyBytes: given("maxBodyBytes") ?? defaultMaxBodyBytes,
     cacheStatus: cacheStatus === false ? undefined : {
       name: cacheStatus.name ?? defaultName,
       detail: cacheStatus.detail ?? false,
@@ -133,7 +131,7 @@ const merge = <R>(
     },
     groups: [route.groups, defaults.groups].filter((groups) => groups !== undefined),
     statusOfError,
-    targets: (route.targets ?? defaults.targets ?? []).map((name) => name.toLowerCase()),
+    targets: (given("targets") ?? []).map((name) => name.toLowerCase()),
     origin: defaults.origin === "request" ? undefined : defaults.origin,
     version: defaults.version,
     enabled: defaults.enabled,
