@@ -13,7 +13,7 @@ class RunBeneath implements Run {
   readonly depth: number
   readonly above: Run
   readonly origin: string
-  readonly personal = new Set<string | undefined>()
+  readonly personal = new Set<string>()
   question: Fields.Fields | undefined
   ownFill: OwnFill | undefined
 
@@ -87,7 +87,7 @@ export const isAnswerBeneath = (run: Run, body: unknown): boolean => {
 
 /** For all caches above: the response is for one user, of this partition where one is named. */
 export const tellPersonal = (nearest: Run, partition: string): void => {
-  for (const run of enclosing(nearest)) run.personal.add(partition === "" ? undefined : partition)
+  for (const run of enclosing(nearest)) run.personal.add(partition)
 }
 
 /** For all caches above: the response is of these groups, by name; `undefined`: of one that has none. */
@@ -132,7 +132,7 @@ export const ownFillOf = (nearest: Run, storage: CacheStorage.Service, key: Cach
 
 /** Whether a response that is made of these answers must not be shown to all users of this partition. */
 export const isPersonal = ({ personal }: Run, partition: string): boolean =>
-  partition === "" ? personal.size > 0 : [...personal].some((other) => other !== undefined && other !== partition)
+  partition === "" ? personal.size > 0 : [...personal].some((other) => other !== "" && other !== partition)
 
 /** Milliseconds. */
 export const annotate = (expiry: number): Effect.Effect<void> =>

@@ -62,8 +62,8 @@ export interface Run extends Said {
   groups?: Set<string>
   /** It is of a group that has no name: it can't be collected, and is not to be stored. */
   isUngrouped?: boolean
-  /** The partitions of the private answers of caches beneath; `undefined` stands for one without a partition. */
-  readonly personal: Set<string | undefined>
+  /** The partitions of the private answers of caches beneath; `""` stands for one without a partition. */
+  readonly personal: Set<string>
   /** The fill of a `POST` whose response may be stored for `GET`. */
   ownFill?: OwnFill | undefined
 }
