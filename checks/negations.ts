@@ -76,12 +76,14 @@ export const negations: ReadonlyArray<Mutation> = [
     ["5.3-max-age", "if (stated !== undefined)", "if (stated !== undefined && !(\"expires\" in response))"],
     ["5.3-s-maxage", "if (stated !== undefined)", "if (stated !== undefined && !(\"expires\" in response))"]
   ]),
+  ...negate("CacheControl.says", [
+    ["3.5-conforms", "d.valid && d.value", "d.value"]
+  ]),
   ...negate("CacheControl.bindingOf", [
-    ["3.5-conforms", "d.valid && d.value", "d.value"],
     [
       "5.2.2.2-never-ignored",
       "mustRevalidate: has(directives, \"must-revalidate\")",
-      "mustRevalidate: says(\"must-revalidate\")"
+      "mustRevalidate: says(directives, \"must-revalidate\")"
     ]
   ]),
   ...negate("CacheControl.freshness", [

@@ -66,6 +66,10 @@ export interface ResponseDirectives {
 
 const has = (directives: ReadonlyArray<Directive>, name: string): boolean => directives.some((d) => d.name === name)
 
+/** For a permission: one that can't be read permits nothing. */
+const says = (directives: ReadonlyArray<Directive>, name: string): boolean =>
+  directives.some((d) => d.name === name && d.valid && d.value === undefined)
+
 // RFC 9111 §5.2.2.4, §5.2.2.7: only a list of names that can be read is the qualified form.
 const restriction = (directives: ReadonlyArray<Directive>, name: string): Restriction => {
   const named = directives.filter((d) => d.name === name)
@@ -127,20 +131,18 @@ const readDictionary = (value: string): ReadonlyArray<Directive> | undefined => 
 }
 
 const bindingOf = (directives: ReadonlyArray<Directive>): ResponseDirectives => {
-  // A permission that can't be read permits nothing.
-  const says = (name: string) => directives.some((d) => d.name === name && d.valid && d.value === undefined)
-  const shareable = says("public") ||
+  const shareable = says(directives, "public") ||
     directives.some((d) => d.name === "s-maxage" && d.valid && seconds(d.value) !== undefined)
   return {
     noStore: has(directives, "no-store"),
     noCache: restriction(directives, "no-cache"),
     private: restriction(directives, "private"),
-    public: says("public"),
+    public: says(directives, "public"),
     shareable,
-    permitsAuthorization: shareable || says("must-revalidate"),
+    permitsAuthorization: shareable || says(directives, "must-revalidate"),
     mustRevalidate: has(directives, "must-revalidate"),
     proxyRevalidate: has(directives, "proxy-revalidate"),
-    mustUnderstand: says("must-understand"),
+    mustUnderstand: says(directives, "must-understand"),
     maxAge: freshness(directives, "max-age"),
     sMaxAge: freshness(directives, "s-maxage"),
     staleWhileRevalidate: seconds(directives.find((d) => d.name === "stale-while-revalidate" && d.valid)?.value),
@@ -220,16 +222,14 @@ export const annotated = (
   { expiry, isRefused }: Said,
   targets: ReadonlyArray<string>
 ): Fields.Fields => {
-  if (isRefused !== true && expiry === undefined) return {}
   if (isRefused === true) {
     const others = Object.keys(fields).filter((name) => isTargeted(name) || targets.includes(name))
     return Fields.from(["cache-control", ...others].map((name) => [name, "no-store"]))
   }
+  if (expiry === undefined || Fields.get(fields, "expires") !== undefined) return {}
   const own = Fields.get(fields, "cache-control")
   const directives = own === undefined ? [] : parse(own)
-  const isFresh = has(directives, "max-age") || has(directives, "s-maxage") ||
-    Fields.get(fields, "expires") !== undefined
-  if (expiry === undefined || isFresh) return {}
+  if (has(directives, "max-age") || has(directives, "s-maxage")) return {}
   const maxAge = format([{ name: "max-age", value: String(inSeconds(expiry)), valid: true }])
   return { "cache-control": own === undefined ? maxAge : `${own}, ${maxAge}` }
 }
@@ -259,10 +259,9 @@ export const forClients = (
   answer: Answer
 ): string | undefined => {
   const directives = own === undefined ? [] : parse(own)
-  const says = (name: string) => directives.some((d) => d.name === name && d.valid && d.value === undefined)
-  const isPrivate = says("private")
+  const isPrivate = says(directives, "private")
   // A cache that understands the status does not heed it then (RFC 9111 §5.2.2.3).
-  const noStore = says("no-store") && !says("must-understand")
+  const noStore = says(directives, "no-store") && !says(directives, "must-understand")
   const told: Array<Directive> = []
   const say = (name: string, value?: number) => {
     told.push(value === undefined ? { name, valid: true } : { name, value: String(value), valid: true })

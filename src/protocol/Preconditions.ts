@@ -20,8 +20,7 @@ export const isForOrigin = (request: Fields.Fields): boolean =>
 /** Fields by which a client says what it already has. */
 export const clientCopy: ReadonlySet<string> = new Set(["if-none-match", "if-modified-since"])
 
-export const isConditional = (request: Fields.Fields): boolean =>
-  isForOrigin(request) || [...clientCopy].some((name) => Fields.get(request, name) !== undefined)
+export const isConditional = (request: Fields.Fields): boolean => isForOrigin(request) || isForClientCopy(request)
 
 /** Fields by which a client asks for something else than what most others are sent. */
 const unusual: ReadonlyArray<string> = ["if-match", "if-unmodified-since", "if-range", "range"]
