@@ -35,7 +35,7 @@ export const tell = (
   // What a browser can't tell apart by user it asks for each time.
   const advice = naming === undefined ? { ...policy, clients: "revalidate" } as const : policy
   set(fields, "cache-control", CacheControl.forClients(Fields.get(fields, "cache-control"), advice, answer))
-  set(fields, "vary", Vary.told(Fields.get(fields, "vary"), Vary.union(policy.vary, naming ?? [])))
+  Vary.add(fields, Vary.union(policy.vary, naming ?? []))
   if (Fields.get(fields, "no-vary-search") === undefined) {
     set(fields, "no-vary-search", NoVarySearch.told(policy.query))
   }

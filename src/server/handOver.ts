@@ -11,10 +11,17 @@ import { currentContext, serviceIn } from "../runtime/effect.js"
 import { latestFirst } from "./platform.js"
 
 /** What a run is shown in the place of a request, and what it has read of it. */
-interface Shown {
+export class Shown {
   readonly request: HttpServerRequest
-  readonly searchParams: object | undefined
+  /** What a router made of the query, where the handler sees less of it. */
+  readonly searchParams: { readonly [name: string]: string | Array<string> } | undefined
   readonly reads: Reads | undefined
+
+  constructor(request: HttpServerRequest, searchParams?: Shown["searchParams"], reads?: Reads) {
+    this.request = request
+    this.searchParams = searchParams
+    this.reads = reads
+  }
 }
 
 /** The run of a handler to which a request was handed over, and what it is shown. */

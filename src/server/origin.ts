@@ -34,7 +34,7 @@ import {
 import type { Trace } from "../runtime/trace.js"
 import * as ServerBody from "./body.js"
 import * as failures from "./failures.js"
-import { handOver, hasAnswered, linkCopies, takeBack } from "./handOver.js"
+import { handOver, hasAnswered, linkCopies, Shown, takeBack } from "./handOver.js"
 import * as misplaced from "./misplaced.js"
 import { isClientGone, type Respondable, senderOf, toResponse } from "./platform.js"
 import * as recorder from "./recorder.js"
@@ -161,7 +161,7 @@ export class ServerOrigin<A extends Respondable, E, R> implements Origin<Respons
     ownFill: OwnFill | undefined
   ): Effect.Effect<Passed<Response>, E, R> {
     const { headers: shown, method, originalUrl: target } = this.request
-    return this.run(new recorder.Shown(this.request), { ownFill }, [], {
+    return this.run(new Shown(this.request), { ownFill }, [], {
       onFailure: (cause) => Effect.andThen(onFailure(cause), Effect.failCause(cause)),
       onSuccess: (ran) => {
         const { isFromBeneath, isSent, response, responseTime, said } = ran
@@ -193,7 +193,7 @@ export class ServerOrigin<A extends Respondable, E, R> implements Origin<Respons
 
   /** Runs the handler with the request that it is to see, in the place of the request itself, and goes on with the answer. */
   private run<B>(
-    shown: recorder.Shown,
+    shown: Shown,
     { ownFill, question }: Pick<Run, "ownFill" | "question">,
     targets: ReadonlyArray<string>,
     { onFailure, onSuccess }: Next<Ran<Response>, E, B, E, R>

@@ -11,6 +11,7 @@ import type * as Vary from "../protocol/Vary.js"
 import type { View } from "../engine/origin.js"
 import type { Policy } from "../policy/policy.js"
 import { Reads } from "../protocol/Reads.js"
+import { Shown } from "./handOver.js"
 import { isStandIn, isWeb, originalUrlOf, sourceWith, standIn, withFields } from "./request.js"
 
 type Recording = Pick<Policy, "cacheControl" | "expiry" | "origin" | "query" | "unkeyed" | "vary">
@@ -93,20 +94,6 @@ export const recording = <A, E, R>(
       Context.add(context, HttpServerRequest, shown))
     return Effect.map(Effect.exit(read), (exit) => ({ exit, reads }))
   })
-
-/** What a handler is shown. */
-export class Shown {
-  readonly request: HttpServerRequest
-  /** What a router made of the query, where the handler sees less of it. */
-  readonly searchParams: { readonly [name: string]: string | Array<string> } | undefined
-  readonly reads: Reads | undefined
-
-  constructor(request: HttpServerRequest, searchParams?: Shown["searchParams"], reads?: Reads) {
-    this.request = request
-    this.searchParams = searchParams
-    this.reads = reads
-  }
-}
 
 const searchParams = (url: string): Shown["searchParams"] => {
   const mark = url.indexOf("?")
