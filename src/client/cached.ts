@@ -71,7 +71,7 @@ const askedOf = <E, R>(
   const own = arrived(HttpClientRequest.setHeaders(given, Fields.merged(fields, given.headers)), client.policy.shared)
   if (own === undefined) return undefined
   const origin = new ClientOrigin(client, own, clock, mode === "reload")
-  const request = requests.make(origin, client.policy, () => "", services, clock)
+  const request = new requests.CacheRequest(origin, client.policy, () => "", services, clock)
   return { ...requests.change(request, { asks: { ...request.asks, ...asks }, identity: origin.identity }), origin }
 }
 

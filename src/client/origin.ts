@@ -8,7 +8,7 @@ import * as Exit from "effect/Exit"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as Body from "../engine/body.js"
-import { newRun } from "../engine/enclosing.js"
+import { RunBeneath } from "../engine/enclosing.js"
 import {
   type Handled,
   type Identity,
@@ -117,7 +117,7 @@ export class ClientOrigin<E, R> implements Origin<Response, E, R> {
         answer: { ...answer, body: closing(body, close) },
         isFromBeneath: false,
         isSent: false,
-        said: newRun(above, this.view.target.origin, undefined),
+        said: new RunBeneath(above, this.view.target.origin),
         reads: undefined,
         setsPreResponseHandler: false,
         responseTime,
@@ -164,7 +164,7 @@ export class ClientOrigin<E, R> implements Origin<Response, E, R> {
             isFromBeneath: false,
             isSent: false,
             setsPreResponseHandler: false,
-            said: newRun(above, this.view.target.origin, ownFill)
+            said: new RunBeneath(above, this.view.target.origin, ownFill)
           },
           shown: this.view.fields,
           target: CacheKey.pathOf(this.view.target),

@@ -9,7 +9,7 @@ import * as Preconditions from "../protocol/Preconditions.js"
 import { reference } from "../runtime/effect.js"
 import type { Identity, OwnFill, Run, View } from "./origin.js"
 
-class RunBeneath implements Run {
+export class RunBeneath implements Run {
   readonly depth: number
   readonly above: Run
   readonly origin: string
@@ -17,7 +17,7 @@ class RunBeneath implements Run {
   question: Fields.Fields | undefined
   ownFill: OwnFill | undefined
 
-  constructor(above: Run, origin: string, ownFill: OwnFill | undefined, question: Fields.Fields | undefined) {
+  constructor(above: Run, origin: string, ownFill?: OwnFill, question?: Fields.Fields) {
     this.depth = above.depth + 1
     this.above = above
     this.origin = origin
@@ -25,9 +25,6 @@ class RunBeneath implements Run {
     this.ownFill = ownFill
   }
 }
-
-export const newRun = (above: Run, origin: string, ownFill: OwnFill | undefined, question?: Fields.Fields): Run =>
-  new RunBeneath(above, origin, ownFill, question)
 
 /**
  * The run that this effect is part of. A cache beneath records in it what it has answered, and where that is what the handler

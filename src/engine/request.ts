@@ -32,10 +32,6 @@ export interface Asked {
   readonly above: Run
 }
 
-export interface CacheRequest<Res, E, R> extends Asked {
-  readonly origin: Origin<Res, E, R>
-}
-
 const nobody: Identity = { partition: "", reads: undefined }
 
 /** The time by the request's clock. Epoch milliseconds. */
@@ -45,14 +41,14 @@ export const now = ({ clock }: Pick<Asked, "clock">): number => millisOf(clock)
  * What is made for each request and leads to the rest of it is an instance of a class. V8 may make what an object literal makes
  * in its old generation, where it would keep all that the request has made until the next whole collection of garbage.
  */
-class RequestOf<Res, E, R> implements CacheRequest<Res, E, R> {
+export class CacheRequest<Res, E, R> implements Asked {
   readonly origin: Origin<Res, E, R>
   readonly view: View
   readonly policy: Policy
   readonly key: CacheKey.CacheKey
   readonly selection: Vary.Selection
   readonly asks: CacheControl.RequestDirectives
-  readonly identity = nobody
+  readonly identity: Identity = nobody
   readonly cache: string
   readonly lookup: Lookup
   readonly storage: Service
@@ -61,6 +57,7 @@ class RequestOf<Res, E, R> implements CacheRequest<Res, E, R> {
   readonly waited: Waited = { millis: 0 }
   readonly above: Run
 
+  /** `cache`: which cache it is, where it has no name. */
   constructor(
     origin: Origin<Res, E, R>,
     policy: Policy,
@@ -88,15 +85,6 @@ class RequestOf<Res, E, R> implements CacheRequest<Res, E, R> {
     this.runtime = runtimeOf(this.storage)
   }
 }
-
-/** `cache`: which cache it is, where it has no name. */
-export const make = <Res, E, R>(
-  origin: Origin<Res, E, R>,
-  policy: Policy,
-  cache: () => string,
-  context: Context.Context<never>,
-  clock: Clock.Clock
-): CacheRequest<Res, E, R> => new RequestOf(origin, policy, cache, context, clock)
 
 /** A request as far as a stored response answers it. */
 export interface Answering<Res> extends Asked {

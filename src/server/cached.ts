@@ -81,7 +81,7 @@ const arrived = <A extends Respondable, E, R>(
   const request = Context.unsafeGet(context, HttpServerRequest)
   const policy = policies(Context.get(context, Defaults))
   const origin = new ServerOrigin<A, E, R>(handler, request, policy, context, clock, undefined, given)
-  return requests.make(origin, policy, cache, context, clock)
+  return new requests.CacheRequest(origin, policy, cache, context, clock)
 }
 
 /** Answers the request, once it is known what it asks by and for whom. */

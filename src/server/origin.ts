@@ -12,7 +12,7 @@ import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
 import * as Tracer from "effect/Tracer"
 import * as Body from "../engine/body.js"
-import { EnclosingCache, giveGroups, isAnswerBeneath, newRun } from "../engine/enclosing.js"
+import { EnclosingCache, giveGroups, isAnswerBeneath, RunBeneath } from "../engine/enclosing.js"
 import { Handled, type Ran } from "../engine/origin.js"
 import type { Identity, Origin, Outgoing, OwnFill, Passed, Route, Run, View } from "../engine/origin.js"
 import { groupsOf } from "../policy/checks.js"
@@ -201,7 +201,7 @@ export class ServerOrigin<A extends Respondable, E, R> implements Origin<Respons
     return withFiber((context, _, fiber) => {
       const { given, native, request } = this
       const above = Context.get(context, EnclosingCache)
-      const run = newRun(above, this.view.target.origin, ownFill, question)
+      const run: Run = new RunBeneath(above, this.view.target.origin, ownFill, question)
       if (shown.request !== request) {
         // Its copies of before can't be known.
         if (linkCopies(native) && this.view.isRewritten) run.isRefused = true
