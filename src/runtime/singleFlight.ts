@@ -16,13 +16,12 @@ import {
   exitOf,
   ifNotSent,
   inheritReferences,
-  interruptLater,
   link,
   type Running,
   step,
   withFiber
 } from "./effect.js"
-import { arrive, Flight, type Handle, RunOf } from "./flight.js"
+import { Flight, type Handle } from "./flight.js"
 import * as metrics from "./metrics.js"
 import type { Runtime } from "./runtime.js"
 import { isOwn, type Trace } from "./trace.js"
@@ -120,7 +119,7 @@ export class SingleFlight {
   end(): void {
     for (const flight of this.flights.values()) {
       flight.isLed = false
-      arrive(flight, interrupted)
+      flight.arrive(interrupted)
     }
   }
 
@@ -168,8 +167,11 @@ export class SingleFlight {
 
   /** Takes the key. What decides that nobody has it and this follow each other at once: a fiber may yield between two steps. */
   private claim<A, R>(plan: Plan<A, R>, isLed: boolean): Flight<A> {
-    const flight = new Flight<A>(plan, isLed)
-    this.flights.set(plan.key, flight as Flight<unknown>)
+    const { key } = plan
+    const flight: Flight<A> = new Flight(plan, isLed, () => {
+      if ((this.flights.get(key) as Flight<A> | undefined) === flight) this.flights.delete(key)
+    })
+    this.flights.set(key, flight as Flight<unknown>)
     return flight
   }
 
@@ -182,35 +184,30 @@ export class SingleFlight {
   private left<A>(flight: Flight<A>): Effect.Effect<unknown> {
     flight.waiters--
     if (flight.completed !== undefined || flight.waiters > 0) return Effect.void
-    this.leave(flight)
-    return flight.fiber === undefined ? Effect.void : interruptLater(flight.fiber)
-  }
-
-  private leave<A>(flight: Flight<A>): void {
-    if ((this.flights.get(flight.key) as Flight<A> | undefined) === flight) this.flights.delete(flight.key)
+    flight.leave()
+    return flight.end
   }
 
   /** A flight that a request leads runs to where it first waits before this answers. */
   private start<A, R>(
     flight: Flight<A>,
-    { deadline, late, run, untaken }: Plan<A, R>,
+    { deadline, late, run }: Plan<A, R>,
     context: Context.Context<R>,
     clock: Clock.Clock,
     caller: Caller
   ): Running<void> {
-    const handle = new RunOf(flight, untaken, () => this.leave(flight))
     const { isLed } = flight
-    const { fiber, hold } = this.ground.lend(caller, run(handle), context, {
+    const { fiber, hold } = this.ground.lend(caller, run(flight), context, {
       isAtOnce: isLed,
       isAwaited: isLed
     })
     flight.fiber = fiber
     flight.hold = hold
     const over = (exit: Exit.Exit<void>) => {
-      handle.cancel?.()
-      this.leave(flight)
+      flight.cancel?.()
+      flight.leave()
       if (flight.arrived !== undefined) return
-      arrive(flight, Exit.isSuccess(exit) ? Exit.die("the flight came to nothing") : Exit.failCause(exit.cause))
+      flight.arrive(Exit.isSuccess(exit) ? Exit.die("the flight came to nothing") : Exit.failCause(exit.cause))
     }
     const exit = exitOf(fiber)
     if (exit !== undefined) {
@@ -223,10 +220,10 @@ export class SingleFlight {
       over(exit)
     })
     if (flight.completed === undefined) {
-      handle.cancel = this.ground.timeouts.after(clock, deadline, () => {
+      flight.cancel = this.ground.timeouts.after(clock, deadline, () => {
         flight.isLed = false
-        arrive(flight, Exit.succeed(late()))
-        Effect.runFork(handle.end)
+        flight.arrive(Exit.succeed(late()))
+        Effect.runFork(flight.end)
       })
     }
     return fiber
