@@ -77,15 +77,8 @@ export const revalidate = <Res, E, R>(
         // Until it has been answered it counts as failed: so does what hangs, or is interrupted.
         const hasFailed = () => failedRefreshes.set(flight, { count: failures + 1, at: now(request) })
         hasFailed()
-        const complete = (fetched: Fetched<Res, E>) => {
-          came = fetched
-          return handle.complete(fetched)
-        }
         return Effect.ensuring(
-          unheard(
-            fetchInFlight(plan, { complete, end: handle.end, began: (from) => handle.began(from) }),
-            request.above
-          ),
+          unheard(fetchInFlight(plan, handle), request.above),
           Effect.suspend(() => {
             if (came !== undefined && (came._tag === "StoredMeanwhile" || isAnswered(came))) {
               failedRefreshes.delete(flight)
@@ -98,8 +91,13 @@ export const revalidate = <Res, E, R>(
       })
     const own = new FlightPlan(plan, flight, run)
     const late = () => came = own.late()
+    // Nobody leads it, so nobody takes what it comes to.
+    const untaken = (fetched: Fetched<Res, E>, isGone: boolean) => {
+      came = fetched
+      return own.untaken(fetched, isGone)
+    }
     return Effect.flatMap(
-      runtime.singleFlight.startInBackground({ ...own, asker: undefined, late }, maxRevalidations),
+      runtime.singleFlight.startInBackground({ ...own, asker: undefined, late, untaken }, maxRevalidations),
       (refused) =>
         refused === "full"
           ? limitReached(runtime, "refreshes", "and stale responses are refreshed later")
