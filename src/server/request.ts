@@ -21,6 +21,10 @@ export const isStandIn = (request: HttpServerRequest): boolean => keptWith(reque
 /** `undefined` where the property is as it is. */
 type Properties = (name: PropertyKey, target: HttpServerRequest) => unknown
 
+/** These and no others. */
+const propertiesOf = (own: { readonly [name: PropertyKey]: unknown }): Properties => (name) =>
+  Object.hasOwn(own, name) ? own[name] : undefined
+
 /** What may fail with an error that names the request. */
 const failing: ReadonlySet<PropertyKey> = new Set([
   "arrayBuffer",
@@ -178,15 +182,14 @@ export const sourceWith = (source: unknown, method: string, url: string, fields:
 export const withOnly = (request: HttpServerRequest, view: View, fields: Fields.Fields): HttpServerRequest => {
   const own = original(request)
   const originalUrl = originalUrlOf(own, view, "all")
-  const others: { readonly [name: PropertyKey]: unknown } = {
+  const others = propertiesOf({
     method: "GET",
     source: sourceWith(own.source, "GET", isWeb(own.source) ? originalUrl : view.url, fields),
     originalUrl,
     remoteAddress: Option.none(),
     peerAddress: Option.none()
-  }
-  const modified = withFields(own, view, fields)
-  return withProperties(modified, (name) => Object.hasOwn(others, name) ? others[name] : undefined, false)
+  })
+  return withProperties(withFields(own, view, fields), others, false)
 }
 
 /** A longer query is no part of a variant. Bytes. */
@@ -212,7 +215,7 @@ export const readContent = (
 
 const withContent = (request: HttpServerRequest, content: ArrayBuffer): HttpServerRequest => {
   const text = Effect.sync(() => new TextDecoder().decode(content))
-  const readers: { readonly [name: PropertyKey]: unknown } = {
+  const readers = propertiesOf({
     arrayBuffer: Effect.sync(() => content.slice()),
     text,
     json: Effect.flatMap(text, (text) =>
@@ -222,6 +225,6 @@ const withContent = (request: HttpServerRequest, content: ArrayBuffer): HttpServ
       })),
     urlParamsBody: Effect.map(text, (text) => UrlParams.fromInput(new URLSearchParams(text))),
     stream: Stream.sync(() => new Uint8Array(content.slice()))
-  }
-  return standIn(request, (name) => Object.hasOwn(readers, name) ? readers[name] : undefined)
+  })
+  return standIn(request, readers)
 }
