@@ -48,6 +48,10 @@ const listOf = (isMember: (value: unknown) => boolean) => (value: unknown): bool
 
 const isString = (value: unknown): value is string => typeof value === "string"
 
+const text = unless((value) => isString(value) && value !== "", "a text that isn't empty")
+
+const isCount = (value: unknown): boolean => Number.isInteger(value) && Number(value) >= 0
+
 const isBoolean = (value: unknown): value is boolean => typeof value === "boolean"
 
 const isFunction = (value: unknown): boolean => typeof value === "function"
@@ -122,12 +126,10 @@ const isOrigin = (value: unknown): value is string => {
 // RFC 5646 §2.1
 const isLanguage = (tag: unknown): boolean => isString(tag) && /^[a-z]{1,8}(?:-[a-z0-9]{1,8})*$/i.test(tag)
 
-const isNotEmpty = (value: unknown): boolean => Array.isArray(value) && value.length > 0
-
-/** What a server has, by preference. Throws a `TypeError` where it is no list of such. */
+/** What a server has, by preference. Throws a `TypeError` where it is no list of such, or an empty one. */
 const offered =
-  (where: string, what: string, expected: string, isRight: (value: unknown) => boolean) => (given: unknown) => {
-    if (isRight(given)) return
+  (where: string, what: string, expected: string, isMember: (value: unknown) => boolean) => (given: unknown) => {
+    if (Array.isArray(given) && given.length > 0 && given.every(isMember)) return
     throw new TypeError(`${where}: the ${what} are ${show(given)}; they must be ${expected}`)
   }
 
@@ -135,14 +137,14 @@ export const languages = offered(
   "CachePolicy.acceptLanguage",
   "languages",
   "a list of language tags, such as [\"en\", \"pt-BR\"], the default first",
-  (value) => isNotEmpty(value) && listOf(isLanguage)(value)
+  isLanguage
 )
 
 export const codings = offered(
   "CachePolicy.acceptEncoding",
   "codings",
   "a list of content codings, such as [\"br\", \"gzip\"], the best first",
-  (value) => isNotEmpty(value) && listOf(isFieldName)(value)
+  isFieldName
 )
 
 /** An origin that a caller gives. Throws a `TypeError` where it is none. */
@@ -154,7 +156,7 @@ export const originOf = (where: string, origin: string): string => {
 }
 
 const optionChecks: { readonly [Name in keyof Required<Options>]: Check } = {
-  name: unless((value) => isString(value) && value !== "", "a text that isn't empty"),
+  name: text,
   expiry: seconds,
   sharedExpiry: seconds,
   staleWhileRevalidate: seconds,
@@ -164,7 +166,7 @@ const optionChecks: { readonly [Name in keyof Required<Options>]: Check } = {
   retain: seconds,
   jitter: unless((value) => typeof value === "number" && value >= 0 && value <= 1, "a number from 0 to 1"),
   deadline: seconds,
-  maxWaiters: unless((value) => Number.isInteger(value) && Number(value) >= 0, "a whole number, 0 or more"),
+  maxWaiters: unless(isCount, "a whole number, 0 or more"),
   cacheControl: oneOf("public", "private"),
   clients: oneOf("expiry", "revalidate", "nothing"),
   vary,
@@ -189,7 +191,7 @@ const optionChecks: { readonly [Name in keyof Required<Options>]: Check } = {
   ),
   bypass: unless(isFunction, "a function from the request to a boolean"),
   lane: oneOf(true, false),
-  maxBodyBytes: unless((value) => Number.isInteger(value) && Number(value) >= 0, "a whole number of bytes, 0 or more"),
+  maxBodyBytes: unless(isCount, "a whole number of bytes, 0 or more"),
   cacheStatus: unless(
     (value) =>
       value === false ||
@@ -206,7 +208,7 @@ const defaultsChecks: { readonly [Name in keyof Required<DefaultOptions>]: Check
     (value) => value === "request" || isOrigin(value),
     "\"request\", or scheme and host such as \"https://api.example.com\""
   ),
-  version: unless((value) => isString(value) && value !== "", "a text that isn't empty"),
+  version: text,
   storageTimeout: seconds,
   enabled: unless(Effect.isEffect, "an Effect that answers a boolean")
 }
