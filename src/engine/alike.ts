@@ -37,7 +37,7 @@ const kindOf = (asked: Asked, found: CacheItem | undefined): string =>
 const unsharedFor = 60_000
 
 /** Whether this response came before the handler has failed. One that came since then says that it no longer fails. */
-export const isBefore = (failedAt: number, { responseTime }: CacheItem): boolean => responseTime < failedAt
+const isBefore = (failedAt: number, { responseTime }: CacheItem): boolean => responseTime < failedAt
 
 /** Whether the handler has failed for such requests, and is not to be asked again yet. */
 export const isBackedOff = (asked: Asked, found: CacheItem | undefined, now: number): boolean => {

@@ -88,7 +88,7 @@ export const tellPersonal = (nearest: Run, partition: string): void => {
 }
 
 /** For all caches above: the response is of these groups, by name; `undefined`: of one that has none. */
-export const tellGroups = (nearest: Run, groups: ReadonlyArray<string> | undefined): void => {
+const tellGroups = (nearest: Run, groups: ReadonlyArray<string> | undefined): void => {
   for (const run of enclosing(nearest)) {
     if (groups === undefined) run.isUngrouped = true
     const told = run.groups ??= new Set()

@@ -128,7 +128,7 @@ export const respondFailed = <Res, E, R>(
   const text = status === 504 ? "The request took too long.\n" : "The request failed.\n"
   const response = request.origin.respond({
     status,
-    fields: Answers.notStoredFields(),
+    fields: Answers.fieldsOfNotStored,
     own,
     cookies: noCookies,
     body: Body.ofBytes(new TextEncoder().encode(text))

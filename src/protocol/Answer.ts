@@ -117,4 +117,4 @@ export const withoutAge = (fields: { [name: string]: string }): void => {
 }
 
 /** A response of the cache's own that no other is to keep. */
-export const notStoredFields = (): { [name: string]: string } => Fields.from([["cache-control", "no-store"]])
+export const fieldsOfNotStored: Fields.Fields = { "cache-control": "no-store" }

@@ -17,9 +17,9 @@ const at = (text: string, index: number): EntityTag | undefined => {
 }
 
 /** `undefined` when the text isn't exactly one entity tag. */
-export const parse = (text: string): EntityTag | undefined => {
-  const tag = at(text, 0)
-  return tag !== undefined && format(tag).length === text.length ? tag : undefined
+export const parse = (text: string | undefined): EntityTag | undefined => {
+  const tag = text === undefined ? undefined : at(text, 0)
+  return tag !== undefined && format(tag).length === text?.length ? tag : undefined
 }
 
 export const format = (tag: EntityTag): string => `${tag.weak ? "W/" : ""}"${tag.opaque}"`
@@ -51,10 +51,7 @@ export const weakEquals = (a: EntityTag, b: EntityTag): boolean => a.opaque === 
 export const textIn = (response: Fields.Fields): string | undefined => Fields.get(response, "etag")
 
 /** The tag of a response; `undefined` where it has none. */
-export const inFields = (response: Fields.Fields): EntityTag | undefined => {
-  const text = textIn(response)
-  return text === undefined ? undefined : parse(text)
-}
+export const inFields = (response: Fields.Fields): EntityTag | undefined => parse(textIn(response))
 
 export const put = (response: { [name: string]: string }, tag: string): void => {
   response["etag"] = tag

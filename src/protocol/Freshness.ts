@@ -10,10 +10,8 @@ export interface Times {
 }
 
 /** The `Date` of a response; the time it was received where there is none (RFC 9110 §6.6.1). */
-export const date = (response: Fields.Fields, { responseTime }: Times): number => {
-  const value = Fields.get(response, "date")
-  return (value === undefined ? undefined : HttpDate.parse(value, responseTime)) ?? responseTime
-}
+export const date = (response: Fields.Fields, { responseTime }: Times): number =>
+  HttpDate.parse(Fields.get(response, "date"), responseTime) ?? responseTime
 
 /**
  * The lifetime that the response itself states; `undefined` when it states none (RFC 9111 §4.2.1). A targeted field
@@ -42,7 +40,7 @@ export const overdue = (
   times: Times
 ): number => {
   if (isTargeted || directives.sMaxAge !== undefined || directives.maxAge !== undefined) return 0
-  const expires = HttpDate.parse(Fields.get(response, "expires") ?? "", times.responseTime)
+  const expires = HttpDate.parse(Fields.get(response, "expires"), times.responseTime)
   return expires === undefined ? 0 : Math.max(0, date(response, times) - expires)
 }
 
@@ -64,8 +62,7 @@ export const heuristicLifetime = (
   times: Times
 ): number | undefined => {
   if (!heuristicallyCacheable.has(status) && !directives.public) return undefined
-  const lastModified = Fields.get(response, "last-modified")
-  const modified = lastModified === undefined ? undefined : HttpDate.parse(lastModified, times.responseTime)
+  const modified = HttpDate.parse(Fields.get(response, "last-modified"), times.responseTime)
   if (modified !== undefined) {
     const dated = date(response, times)
     return modified < firstWeb && dated >= firstWeb ? 0 : Math.min(day, Math.max(0, dated - modified) / 10)

@@ -30,7 +30,8 @@ let latestRead: { readonly text: string; readonly time: number | undefined } = {
  * Strict in form, without regard to case or to the day's name (RFC 9111 §4.2); `undefined` when it is no date.
  * `now` places the two-digit year of the RFC 850 form.
  */
-export const parse = (text: string, now: number): number | undefined => {
+export const parse = (text: string | undefined, now: number): number | undefined => {
+  if (text === undefined) return undefined
   if (text === latestRead.text) return latestRead.time
   let match = imfFixdate.exec(text)
   if (match !== null) {

@@ -44,7 +44,7 @@ const names = (
   if (current === undefined) return false
   const tags = EntityTag.parseList(list)
   if (tags === "*") return true
-  const tag = current.etag === undefined ? undefined : EntityTag.parse(current.etag)
+  const tag = EntityTag.parse(current.etag)
   return tag !== undefined && tags.some((candidate) => equals(candidate, tag))
 }
 
@@ -54,8 +54,8 @@ const changedSince = (
   modified: string | undefined,
   now: number
 ): boolean | undefined => {
-  const since = field === undefined ? undefined : HttpDate.parse(field, now)
-  const time = modified === undefined ? undefined : HttpDate.parse(modified, now)
+  const since = HttpDate.parse(field, now)
+  const time = HttpDate.parse(modified, now)
   return since === undefined || time === undefined ? undefined : time > since
 }
 

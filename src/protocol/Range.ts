@@ -49,8 +49,8 @@ const isUnchanged = (ifRange: string, response: Fields.Fields, now: number): boo
     const current = EntityTag.inFields(response)
     return current !== undefined && EntityTag.strongEquals(tag, current)
   }
-  const modified = HttpDate.parse(Fields.get(response, "last-modified") ?? "", now)
-  const date = HttpDate.parse(Fields.get(response, "date") ?? "", now)
+  const modified = HttpDate.parse(Fields.get(response, "last-modified"), now)
+  const date = HttpDate.parse(Fields.get(response, "date"), now)
   return modified !== undefined && date !== undefined && date - modified >= 1000 &&
     HttpDate.parse(ifRange, now) === modified
 }
@@ -96,7 +96,7 @@ export const lengthOf = ({ first, last }: Part): number => last - first + 1
 /** It is no part: it has all there is. */
 export const isWhole = (extent: Extent): boolean => lengthOf(extent) === extent.size
 
-export const holds = (extent: Extent, parts: ReadonlyArray<Part>): boolean =>
+const holds = (extent: Extent, parts: ReadonlyArray<Part>): boolean =>
   parts.every(({ first, last }) => first >= extent.first && last <= extent.last)
 
 /** Asks for what is missing at one end, of this representation only (RFC 9111 §3.3); `undefined` when both are, or none is. */
