@@ -6,7 +6,7 @@ import * as Fields from "../protocol/Fields.js"
 import * as Range from "../protocol/Range.js"
 import * as Validation from "../protocol/Validation.js"
 import * as Body from "./body.js"
-import { type Answer, noCookies } from "./origin.js"
+import { type Answer, cookiesOf } from "./origin.js"
 
 /** One call where Node has it, from 20.12. */
 export const digest = (content: Uint8Array | string): string =>
@@ -49,11 +49,7 @@ export const freshened = (item: CacheItem, newer: Answer, completed?: Body.Body)
     status: completed === undefined ? item.status : 200,
     statusText: undefined,
     fields,
-    cookies: newer.cookies.lines.length > 0
-      ? { lines: newer.cookies.lines }
-      : item.cookies.length > 0
-      ? { lines: item.cookies }
-      : noCookies,
+    cookies: cookiesOf(newer.cookies.lines.length > 0 ? newer.cookies.lines : item.cookies),
     body: completed ?? Body.ofBytes(item.body),
     isStored: true
   }

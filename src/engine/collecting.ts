@@ -69,14 +69,10 @@ const deliver = (
     const { undelivered } = access.runtime
     const end = undelivered.begin(name)
     if (end === undefined) return Effect.succeed(false)
-    let isDelivered = false
-    const collected = Effect.provideService(collectNow(access, storage, name), IsDelivery, true)
-    return Effect.map(collected, (delivered) => {
-      isDelivered = delivered
-      return delivered
-    }).pipe(
-      Effect.ensuring(Effect.sync(() => end(isDelivered))),
-      Effect.map((delivered) => delivered && !undelivered.has(name))
+    return collectNow(access, storage, name).pipe(
+      Effect.provideService(IsDelivery, true),
+      Effect.onExit((exit) => Effect.sync(() => end(Exit.isSuccess(exit) && exit.value))),
+      Effect.map((isDelivered) => isDelivered && !undelivered.has(name))
     )
   })
 

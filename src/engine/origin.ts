@@ -84,6 +84,8 @@ export interface SetCookies {
 
 export const noCookies: SetCookies = { lines: [] }
 
+export const cookiesOf = (lines: ReadonlyArray<string>): SetCookies => lines.length === 0 ? noCookies : { lines }
+
 /** A response on its way to the client. Its fields are its own and may be changed. */
 export interface Answer {
   readonly status: number

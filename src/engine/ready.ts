@@ -7,7 +7,7 @@ import * as ClientFields from "../protocol/ClientFields.js"
 import * as Fields from "../protocol/Fields.js"
 import * as Storability from "../protocol/Storability.js"
 import * as Body from "./body.js"
-import { noCookies, type Outgoing, type SetCookies } from "./origin.js"
+import { cookiesOf, type Outgoing, type SetCookies } from "./origin.js"
 import type { Asked } from "./request.js"
 
 /** What of a stored response is the same for each request: it is made when the response is first sent. */
@@ -38,7 +38,7 @@ export const readyOf = ({ identity, policy }: Asked, item: CacheItem): Ready => 
     policy,
     told,
     fields,
-    cookies: item.cookies.length === 0 ? noCookies : { lines: item.cookies },
+    cookies: cookiesOf(item.cookies),
     body: Body.ofBytes(item.body),
     notModified: undefined,
     isSentAgain: false

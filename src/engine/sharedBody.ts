@@ -115,11 +115,7 @@ export class SharedBody implements HeldBody {
    * when `atEnd` has run. What nobody has begun to read when `deadline` (milliseconds) is over is given up, and so is a
    * source that pauses for too long.
    */
-  pump<E, R, E2, R2>(
-    source: Stream.Stream<Uint8Array, E, R>,
-    atEnd: Effect.Effect<unknown, E2, R2>,
-    deadline: number
-  ): Effect.Effect<void, never, R | R2> {
+  pump(source: Body.ByteStream, atEnd: Effect.Effect<unknown, unknown>, deadline: number): Effect.Effect<void> {
     const finish = Effect.suspend(() =>
       this.exit === undefined ? Effect.onExit(atEnd, (exit) => this.close(exit)) : Effect.void
     )

@@ -13,10 +13,12 @@ export const defaults: Bounds = {
 
 const isWhole = (value: unknown): boolean => Number.isInteger(value) && Number(value) >= 1
 
-const limit = unless((value) => value === Infinity || isWhole(value), "a whole number, 1 or more")
+const expected = "a whole number, 1 or more"
+
+const limit = unless((value) => value === Infinity || isWhole(value), expected)
 
 const checks: { readonly [Limit in keyof Limits]-?: Check } = {
-  maxBytes: unless(isWhole, "a whole number, 1 or more"),
+  maxBytes: unless(isWhole, expected),
   maxItemBytes: limit,
   maxItems: limit,
   maxVariants: limit
