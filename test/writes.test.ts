@@ -176,6 +176,46 @@ describe("71: a write through another spelling", () => {
     }).pipe(Effect.provide(TestServer)))
 })
 
+describe("a write with dots that lead above the root", () => {
+  const app = Effect.map(Request, ({ method }) => HttpServerResponse.text(method)).pipe(
+    HttpCache.middleware({ expiry: 60 })
+  )
+
+  it.scoped.each(["/../a", "/a/../../a", "/%2e%2e/a"])("190: PUT %s forgets /a", (path) =>
+    Effect.gen(function*() {
+      const ask = yield* serve(app)
+      yield* ask("/a")
+      yield* ask(path, { method: "PUT" })
+      expect((yield* ask("/a")).cacheStatus).toBe("fwd=uri-miss; stored")
+    }).pipe(Effect.provide(TestServer)))
+
+  it.scoped("190: forgets nothing of a host whose name begins like its own", () =>
+    Effect.gen(function*() {
+      const ask = yield* serve(app)
+      yield* ask("/x", { headers: { host: "a.example.org" } })
+      yield* ask("/../.org/x", { method: "PUT", headers: { host: "a.example" } })
+      expect((yield* ask("/x", { headers: { host: "a.example.org" } })).cacheStatus).toBe("hit; ttl=60")
+    }).pipe(Effect.provide(TestServer)))
+})
+
+describe("191: a host with an empty port is the one without", () => {
+  const host = { headers: { host: "a.example:" } }
+
+  it.scoped("for a read, a write and a collect", () =>
+    Effect.gen(function*() {
+      const app = Effect.map(Request, ({ headers }) => HttpServerResponse.text(headers["host"] ?? "")).pipe(
+        HttpCache.middleware({ expiry: 60 })
+      )
+      const ask = yield* serve(app)
+      expect((yield* ask("/", host)).text).toBe("a.example")
+      expect((yield* ask("/", { headers: { host: "a.example" } })).cacheStatus).toBe("hit; ttl=60")
+      yield* HttpCache.collect("http://a.example/")
+      expect((yield* ask("/", host)).cacheStatus).toBe("fwd=uri-miss; stored")
+      yield* ask("/", { method: "PUT", ...host })
+      expect((yield* ask("/", { headers: { host: "a.example" } })).cacheStatus).toBe("fwd=uri-miss; stored")
+    }).pipe(Effect.provide(TestServer)))
+})
+
 describe("72: a rolling deploy on one storage", () => {
   const app = routes({
     "GET /users/:id": counted().pipe(withCache({ expiry: 60 })),

@@ -32,12 +32,9 @@ const longestOrigin = 300
 /** Origins by what requests say of scheme and host; there are few. */
 const originBy = remembering(longestOrigin)
 
-/** A host, lower-case, without the scheme's default port (RFC 9110 §4.2.3). */
-export const host = (scheme: string, host: string): string => {
-  const defaultPort = scheme === "https" ? ":443" : scheme === "http" ? ":80" : undefined
-  const lower = host.toLowerCase()
-  return defaultPort !== undefined && lower.endsWith(defaultPort) ? lower.slice(0, -defaultPort.length) : lower
-}
+/** A host, lower-case, without the scheme's default port, or an empty one (RFC 9110 §4.2.3). */
+export const host = (scheme: string, host: string): string =>
+  host.toLowerCase().replace(scheme === "https" ? /:(443)?$/ : scheme === "http" ? /:(80)?$/ : /:$/, "")
 
 export const origin = (scheme: string, authority: string): string =>
   originBy(`${scheme}://${authority}`, () => {
@@ -170,7 +167,8 @@ export const make = ({ origin, path, query }: Target, selection: QuerySelection 
 const withoutDots = (path: string): string => {
   const segments: Array<string> = []
   for (const segment of path.split("/")) {
-    if (segment === "..") segments.pop()
+    // The root has none above it.
+    if (segment === "..") segments.length -= segments.length > 1 ? 1 : 0
     else if (segment !== ".") segments.push(segment)
   }
   return segments.join("/")

@@ -18,6 +18,9 @@ describe("CacheKey", () => {
     ["http", "[::1]:80", "http://[::1]"],
     ["http", "[::80]", "http://[::80]"],
     ["ws", "example.com:80", "ws://example.com:80"],
+    ["http", "example.com:", "http://example.com"],
+    ["https", "[::1]:", "https://[::1]"],
+    ["ws", "example.com:", "ws://example.com"],
     ["http", "", "http://"]
   ])("the origin of %s and %s is %s", (scheme, host, origin) => {
     expect(CacheKey.origin(scheme, host)).toBe(origin)
@@ -96,7 +99,9 @@ describe("CacheKey", () => {
     ["/a%2Fb", "/a%2fb/"],
     ["/%7Ea?q=1", "/~A?q=1"],
     ["/", "//"],
-    ["/", "/.."]
+    ["/", "/.."],
+    ["/a", "/../a"],
+    ["/a/b", "/a/../../%2e%2e/a/b"]
   ])("71: %s and %s may be one: the last of their spellings is the same", (one, other) => {
     const [first, second] = [one, other].map((text) => CacheKey.spellings(CacheKey.target(text, here)))
     expect(first!.at(-1)).toEqual(second!.at(-1))
