@@ -223,6 +223,24 @@ describe("QUERY", () => {
       const long = JSON.stringify("x".repeat(70_000))
       expect((yield* query("QUERY", long))[1]).toBe("fwd=bypass")
     }).pipe(Effect.provide(InMemoryCacheStorage.layerCollectable)))
+
+  it.scoped("192: is answered to content in one language by what was made of that", () =>
+    Effect.gen(function*() {
+      const app = Effect.map(
+        HttpServerRequest.HttpServerRequest,
+        ({ headers }) =>
+          HttpServerResponse.text(String(headers["content-language"]), { headers: { "cache-control": "max-age=60" } })
+      ).pipe(HttpCache.middleware())
+      const ask = yield* serve(app)
+      for (const language of ["de", "en"]) {
+        const headers = { "content-type": "text/plain", "content-language": language }
+        for (const said of [/miss; stored$/, /^hit/]) {
+          const reply = yield* ask("/", { method: "QUERY", body: "gift", headers: { ...headers, "content-length": 4 } })
+          expect([language, reply.text]).toEqual([language, language])
+          expect(reply.cacheStatus).toMatch(said)
+        }
+      }
+    }).pipe(Effect.provide(TestServer)))
 })
 
 describe("No-Vary-Search", () => {

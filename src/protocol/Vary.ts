@@ -186,8 +186,8 @@ export const add = (response: { [name: string]: string }, names: Vary): void => 
 /** The `Vary` of a response and no other field. */
 export const only = (response: Fields.Fields): { readonly [name: string]: string } => Fields.only(response, ["vary"])
 
-/** What makes another request of the same content (RFC 9110 §8.3, §8.4). */
-const describing = ["content-type", "content-encoding"]
+/** What makes another request of the same content (RFC 9110 §8.3 to §8.5). */
+const describing = ["content-type", "content-encoding", "content-language"]
 
 /** What a request that asks by its content selects by: the content as text, and how it is to be read. */
 export const contentOf = (request: Fields.Fields, content: string): string =>
