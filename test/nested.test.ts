@@ -252,6 +252,23 @@ describe("148: who asks for less than a page that is made of parts", () => {
     }).pipe(Effect.provide(QuietServer)))
 })
 
+it.scoped.each<Fields>([{ range: "bytes=0-1" }, { "if-match": "\"another\"" }])(
+  "160: a page whose handler fails on less than the whole of its part is made of the whole: %o",
+  (headers) =>
+    Effect.gen(function*() {
+      let runs = 0
+      const page = Effect.map(partWith({}), (text) => {
+        runs++
+        if (text.length < 10) throw new Error("less than the whole")
+        return HttpServerResponse.text(`${text}>`)
+      }).pipe(withCache({ expiry: 10, name: "page" }))
+      const ask = yield* serve(page)
+      const { status, text } = yield* ask("/", { headers })
+      expect([status, text, runs]).toEqual("range" in headers ? [206, "01", 2] : [412, "", 2])
+      expect((yield* ask("/")).cacheStatus).toBe("hit; ttl=10")
+    }).pipe(Effect.provide(QuietServer))
+)
+
 it.scoped("147: a page that is made of a part which varies by what no field names is not kept for others", () =>
   Effect.gen(function*() {
     const part = counted({ headers: { vary: "*" } }).pipe(withCache({ expiry: 10, name: "part" }))

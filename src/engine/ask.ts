@@ -15,7 +15,7 @@ import { catchCause, isInterrupted } from "../runtime/effect.js"
 import * as answers from "./answers.js"
 import * as Body from "./body.js"
 import * as alike from "./alike.js"
-import type { Answer, Handled } from "./origin.js"
+import type { Answer, Handled, Run } from "./origin.js"
 import type { CacheRequest } from "./request.js"
 
 export interface HandlerAnswer<Res> {
@@ -90,8 +90,9 @@ const isAboutStored = (method: string, status: number): boolean => method === "H
 const asking = [...Reads.uncounted].filter((name) => name !== "host")
 
 /**
- * Runs the handler. The fields that it read are added to the `Vary` of its answer, where the route says so. Where a part of that was
- * made by what the client asks of the whole, it is run once more, and no part is asked so; nor is one while the body is made.
+ * Runs the handler. The fields that it read are added to the `Vary` of its answer, where the route says so. If a part has answered
+ * with less than its whole, by what the client asks of the page, the handler is run once more, also if it has failed. Its parts are
+ * not asked so then, and neither are those of a body that is still made.
  */
 const run = <Res, E, R>(
   request: CacheRequest<Res, E, R>,
@@ -101,21 +102,30 @@ const run = <Res, E, R>(
   isAgain = false
 ): Effect.Effect<HandlerAnswer<Res>, E, R> => {
   const { origin, policy, view } = request
-  return Effect.flatMap(origin.ask(fields, policy, (reads) => learn(request, reads), question), (handled) => {
-    const { answer: own, isFromBeneath, said } = handled
-    if (!isFromBeneath && (said.isPartial === true || own.body._tag === "Stream")) {
-      said.question = Fields.merged(Fields.only(view.fields, asking), question ?? {})
-      if (said.isPartial === true && !isAgain) {
-        return Effect.andThen(Body.discard(own.body), run(request, item, fields, said.question, true))
+  let failed: Run | undefined
+  const noPart = () => ({ ...Fields.only(view.fields, asking), ...question })
+  const again = () => run(request, item, fields, noPart(), true)
+  const isLess = (said: Run | undefined) => said?.isPartial === true && !isAgain
+  const asked = origin.ask(fields, policy, (reads, said) => {
+    learn(request, reads)
+    failed = said
+  }, question)
+  return Effect.matchCauseEffect(asked, {
+    onFailure: (cause) => isLess(failed) && !isInterrupted(cause) ? again() : Effect.failCause(cause),
+    onSuccess: (handled) => {
+      const { answer: own, isFromBeneath, said } = handled
+      if (!isFromBeneath) {
+        if (isLess(said)) return Effect.andThen(Body.discard(own.body), again)
+        if (own.body._tag === "Stream") said.question = noPart()
       }
+      if (Reads.addsToVary(policy)) {
+        const stored = isAboutStored(view.method, own.status) ? item?.vary ?? [] : []
+        const names = Vary.union(Reads.unkeyed(handled.reads, policy), stored)
+        if (names.length > 0) Vary.add(own.fields, names)
+      }
+      const answer = view.method === "GET" ? answers.asWhole(own, policy.etag) : own
+      return Exit.succeed({ handled, answer })
     }
-    if (Reads.addsToVary(policy)) {
-      const stored = isAboutStored(view.method, own.status) ? item?.vary ?? [] : []
-      const names = Vary.union(Reads.unkeyed(handled.reads, policy), stored)
-      if (names.length > 0) Vary.add(own.fields, names)
-    }
-    const answer = view.method === "GET" ? answers.asWhole(own, policy.etag) : own
-    return Exit.succeed({ handled, answer })
   })
 }
 

@@ -197,8 +197,8 @@ export interface Origin<Res, E, R> {
   readonly ask: (
     fields: Fields.Fields,
     policy: Policy,
-    /** Called with what the handler read where it fails. */
-    onFailure: (reads: Reads | undefined) => void,
+    /** Called with what the handler read, and what was said, where it fails. */
+    onFailure: (reads: Reads | undefined, said: Run) => void,
     /** Which of them are not the client's. */
     question: Fields.Fields | undefined
   ) => Effect.Effect<Handled<Res>, E, R>

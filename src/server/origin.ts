@@ -21,16 +21,7 @@ import * as Answers from "../protocol/Answer.js"
 import * as Fields from "../protocol/Fields.js"
 import type { Reads } from "../protocol/Reads.js"
 import type * as Vary from "../protocol/Vary.js"
-import {
-  adding,
-  isInterrupted,
-  millisOf,
-  type Next,
-  serviceIn,
-  step,
-  withFiber,
-  withServices
-} from "../runtime/effect.js"
+import { adding, isInterrupted, millisOf, serviceIn, step, withFiber, withServices } from "../runtime/effect.js"
 import type { Trace } from "../runtime/trace.js"
 import * as ServerBody from "./body.js"
 import * as failures from "./failures.js"
@@ -135,16 +126,16 @@ export class ServerOrigin<A extends Respondable, E, R> implements Origin<Respons
   ask(
     fields: Fields.Fields,
     policy: Policy,
-    onFailure: (reads: Reads | undefined) => void,
+    onFailure: (reads: Reads | undefined, said: Run) => void,
     question: Fields.Fields | undefined
   ): Effect.Effect<Handled<Response>, E, R> {
     const shown = recorder.show(this.request, this.view, fields, policy)
-    return this.run(shown, { question }, policy.targets, {
-      onFailure: (cause) => {
-        onFailure(shown.reads)
-        return Effect.failCause(cause)
-      },
-      onSuccess: (ran) => {
+    return this.run(
+      shown,
+      { question },
+      policy.targets,
+      (_, said) => Effect.sync(() => onFailure(shown.reads, said)),
+      (ran) => {
         const { isFromBeneath, isSent, response, responseTime, said } = ran
         const answer = ServerBody.goingOn(responses.toAnswer(response, this.view.method, policy, responseTime), said)
         const handled = new Handled(ran, answer, fields)
@@ -153,7 +144,7 @@ export class ServerOrigin<A extends Respondable, E, R> implements Origin<Respons
         const named = isFromBeneath || isSent ? Effect.void : this.nameGroups(response, said)
         return step(named, () => step(done, () => Exit.succeed(handled)))
       }
-    })
+    )
   }
 
   pass(
@@ -161,9 +152,12 @@ export class ServerOrigin<A extends Respondable, E, R> implements Origin<Respons
     ownFill: OwnFill | undefined
   ): Effect.Effect<Passed<Response>, E, R> {
     const { headers: shown, method, originalUrl: target } = this.request
-    return this.run(new Shown(this.request), { ownFill }, [], {
-      onFailure: (cause) => Effect.andThen(onFailure(cause), Effect.failCause(cause)),
-      onSuccess: (ran) => {
+    return this.run(
+      new Shown(this.request),
+      { ownFill },
+      [],
+      onFailure,
+      (ran) => {
         const { isFromBeneath, isSent, response, responseTime, said } = ran
         const { body, headers: fields } = response
         const answer = () => {
@@ -181,7 +175,7 @@ export class ServerOrigin<A extends Respondable, E, R> implements Origin<Respons
         const done = discards ? Body.discard(engineBody ?? ServerBody.fromPlatform(body, {})) : Effect.void
         return step(done, () => Exit.succeed(passed))
       }
-    })
+    )
   }
 
   /** The groups that the route says the response is of. */
@@ -196,7 +190,8 @@ export class ServerOrigin<A extends Respondable, E, R> implements Origin<Respons
     shown: Shown,
     { ownFill, question }: Pick<Run, "ownFill" | "question">,
     targets: ReadonlyArray<string>,
-    { onFailure, onSuccess }: Next<Ran<Response>, E, B, E, R>
+    onFailure: (cause: Cause.Cause<E>, said: Run) => Effect.Effect<void>,
+    onSuccess: (ran: Ran<Response>) => Effect.Effect<B, E, R>
   ): Effect.Effect<B, E, R> {
     return withFiber((context, _, fiber) => {
       const { given, native, request } = this
@@ -222,7 +217,7 @@ export class ServerOrigin<A extends Respondable, E, R> implements Origin<Respons
           takeBack(native, run)
           const isSent = !isInterrupted(cause) && misplaced.isSent(fiber, shown.request)
           const warned = isSent ? misplaced.warn(senderOf(this.policy, given)) : Effect.void
-          return step(warned, () => onFailure(cause))
+          return Effect.andThen(step(warned, () => onFailure(cause, run)), Effect.failCause(cause))
         },
         onSuccess: (answered) => {
           // A body that is still made may read more.
