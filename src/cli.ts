@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 /** `npx effect-http-cache explain URL --inspector ADDRESS`: asks the inspector of a running server what would happen to a request. */
+import { unescape } from "node:querystring"
 import { parseArgs } from "node:util"
 
 const usage = `Usage: npx effect-http-cache explain URL --inspector ADDRESS [options]
@@ -34,21 +35,32 @@ const parsed = () => {
   }
 }
 
-const fieldOf = (line: string): [string, string] => {
-  const [, name, value] = /^([^:\s]+):(.*)$/.exec(line) ?? []
-  if (name === undefined) throw new Problem(`${JSON.stringify(line)} is no field; write it as in "Accept-Language: fr"`)
+/** `shown`: what an error says in its place. */
+const fieldOf = (line: string, shown = JSON.stringify(line)): [string, string] => {
+  const [, name, value] = /^([^:\s]+):([^\0\r\n]*)$/.exec(line) ?? []
+  if (name === undefined) throw new Problem(`${shown} is no field; write it as in "Accept-Language: fr"`)
   return [name, value!.trim()]
 }
 
+/** There may be a password in it, which no log is to have. */
+const secretFieldOf = (line: string) => fieldOf(line, "--inspector-header")
+
 const addressOf = (inspector: string | undefined, params: URLSearchParams): URL => {
   if (inspector === undefined) throw new Problem(`--inspector is missing: where the HttpCacheInspector is\n\n${usage}`)
+  // What is wrong is not repeated, since there may be a password in it.
   if (!/^https?:\/\//.test(inspector) || !URL.canParse(inspector)) {
-    throw new Problem(`--inspector is ${JSON.stringify(inspector)}; it must be such as http://127.0.0.1:3000/inspector`)
+    throw new Problem("--inspector is no address; it must be such as http://127.0.0.1:3000/inspector")
   }
   const address = new URL(inspector)
   address.pathname = `${address.pathname.replace(/\/$/, "")}/explain`
   address.search = params.toString()
   return address
+}
+
+/** The user and the password of the address, as a field: `fetch` takes no URL that has them. */
+const credentialsOf = ({ password, username }: URL): Array<[string, string]> => {
+  const user = unescape(`${username}:${password}`)
+  return user === ":" ? [] : [["authorization", `Basic ${Buffer.from(user).toString("base64")}`]]
 }
 
 interface Answer {
@@ -69,8 +81,10 @@ const answerOf = (text: string): Answer | undefined => {
 
 const asked = async (address: URL, headers: ReadonlyArray<[string, string]>): Promise<Answer> => {
   const where = `${address.origin}${address.pathname}`
-  const [status, text] = await fetch(address, {
-    headers: [["accept", "application/json"], ...headers],
+  const isAuthorized = headers.some(([name]) => name.toLowerCase() === "authorization")
+  const credentials = isAuthorized ? [] : credentialsOf(address)
+  const [status, text] = await fetch(`${where}${address.search}`, {
+    headers: [["accept", "application/json"], ...credentials, ...headers],
     redirect: "manual",
     signal: AbortSignal.timeout(30_000)
   }).then(async (response) => [response.status, await response.text()] as const).catch((error: Error) => {
@@ -90,7 +104,7 @@ const main = async (): Promise<string> => {
   if (command !== "explain" || url === undefined || others.length > 0) throw new Problem(usage)
   const params = new URLSearchParams({ url, method: (values.method ?? "GET").toUpperCase() })
   for (const line of values.header ?? []) params.append("header", fieldOf(line).join(": "))
-  const answer = await asked(addressOf(values.inspector, params), (values["inspector-header"] ?? []).map(fieldOf))
+  const answer = await asked(addressOf(values.inspector, params), (values["inspector-header"] ?? []).map(secretFieldOf))
   const { cacheStatus, error, sentences = [] } = answer
   if (error !== undefined) throw new Problem(error)
   if (values.json === true) return `${JSON.stringify(answer, undefined, 2)}\n`

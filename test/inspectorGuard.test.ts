@@ -320,3 +320,28 @@ it.scoped("135: npx effect-http-cache explain says so where something else answe
       })
     }
   }).pipe(Effect.provide(TestServer)))
+
+it.scoped("161: npx effect-http-cache explain gives the password of an address to the inspector, and repeats it to nobody", () =>
+  Effect.gen(function*() {
+    const isAda = Effect.map(
+      HttpServerRequest.HttpServerRequest,
+      ({ headers }) => headers["authorization"] === `Basic ${btoa("ada:se cret")}`
+    )
+    const app = counted().pipe(withCache({ expiry: 60 }))
+    const ask = yield* serve(HttpCacheInspector.middleware({ path: "/inspector", authorize: isAda })(app))
+    const at = (
+      port: number | string
+    ) => ["explain", "/a", "--inspector", `http://ada:se%20cret@127.0.0.1:${port}/inspector`]
+    const [letIn, ...others] = yield* Effect.all([
+      run(...at(ask.port)),
+      run(...at(1)),
+      run(...at("none")),
+      run(...at(ask.port), "--inspector-header", "Authorization Bearer secret"),
+      run(...at(ask.port), "--inspector-header", "Authorization: Bearer\nsecret")
+    ], { concurrency: 2 })
+    expect([letIn!.code, letIn!.out]).toEqual([0, expect.stringContaining("nothing is stored for the URI")])
+    for (const { code, error, out } of others) {
+      expect([code, out]).toEqual([1, ""])
+      expect(error).not.toMatch(/cret/)
+    }
+  }).pipe(Effect.provide(TestServer)))
