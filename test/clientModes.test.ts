@@ -1,5 +1,5 @@
 /** A cache around a client: modes, what is forgotten, what is stale, and what has failed. */
-import { HttpClient, HttpClientRequest } from "@effect/platform"
+import { HttpClient, HttpClientRequest, HttpClientResponse } from "@effect/platform"
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Fiber, Schedule, Stream, TestClock } from "effect"
 import { CacheStorage, HttpClientCache, InMemoryCacheStorage } from "effect-http-cache"
@@ -281,5 +281,17 @@ describe("what is beneath", () => {
       const response = yield* client.get(url("/a"))
       const first = yield* Stream.runHead(Stream.decodeText(response.stream))
       expect(first).toMatchObject({ value: "data: 1\n\n" })
+    }).pipe(Effect.provide(storage)))
+
+  it.scoped("162: is given up with the scope of a request that passes by", () =>
+    Effect.gen(function*() {
+      const signals: Array<AbortSignal> = []
+      const endless = HttpClient.make((request, _, signal) => {
+        signals.push(signal)
+        return Effect.succeed(HttpClientResponse.fromWeb(request, new Response(new ReadableStream())))
+      })
+      const client = yield* HttpClientCache.transform(endless)
+      yield* Effect.scoped(HttpClient.withScope(client).post(url("/a")))
+      expect(signals.map(({ aborted }) => aborted)).toEqual([true])
     }).pipe(Effect.provide(storage)))
 })

@@ -68,7 +68,9 @@ const askedOf = <E, R>(
   clock: Clock.Clock
 ): Request<E, R> | undefined => {
   const { asks, fields } = meanings[mode]
-  const own = arrived(HttpClientRequest.setHeaders(given, Fields.merged(fields, given.headers)), client.policy.shared)
+  // The platform knows a request, and no copy of it, by the scope that `withScope` gives it.
+  const sent = mode === "default" ? given : HttpClientRequest.setHeaders(given, Fields.merged(fields, given.headers))
+  const own = arrived(sent, client.policy.shared)
   if (own === undefined) return undefined
   const origin = new ClientOrigin(client, own, clock, mode === "reload")
   const request = new requests.CacheRequest(origin, client.policy, () => "", services, clock)
