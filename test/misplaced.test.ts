@@ -105,6 +105,23 @@ describe("92: a cache around the sending", () => {
     }).pipe(Effect.provide(Layer.merge(TestServer, logged(log))))
   })
 
+  it.scoped.each(["answers", "fails"])(
+    "163: a page that %s where its part is less than whole is run once",
+    (what) =>
+      Effect.gen(function*() {
+        let runs = 0
+        const part = counted().pipe(withCache({ expiry: 10, name: "part" }))
+        const page = Effect.map(part, () => {
+          runs++
+          if (what === "fails") throw new Error("less than the whole")
+          return HttpServerResponse.text("page")
+        })
+        yield* HttpServer.serveEffect(routes({ "GET /": page }), around(HttpCache.middleware({ expiry: 10 })))
+        const { status } = yield* get(yield* urlOf, { headers: { range: "bytes=0-1" } })
+        expect([status, runs]).toEqual([what === "fails" ? 500 : 200, 1])
+      }).pipe(Effect.provide(Layer.merge(TestServer, logged([]))))
+  )
+
   it.scoped("says so once by a web handler", () => {
     const log: Array<Logged> = []
     opened = 0

@@ -216,6 +216,8 @@ export class ServerOrigin<A extends Respondable, E, R> implements Origin<Respons
         onFailure: (cause) => {
           takeBack(native, run)
           const isSent = !isInterrupted(cause) && misplaced.isSent(fiber, shown.request)
+          // What the client has is not made once more.
+          if (isSent) run.isPartial = false
           const warned = isSent ? misplaced.warn(senderOf(this.policy, given)) : Effect.void
           return Effect.andThen(step(warned, () => onFailure(cause, run)), Effect.failCause(cause))
         },
@@ -225,6 +227,7 @@ export class ServerOrigin<A extends Respondable, E, R> implements Origin<Respons
           else hasAnswered(native, run)
           const isFromBeneath = isAnswerBeneath(run, answered.body)
           const isSent = misplaced.isSent(fiber, shown.request)
+          if (isSent) run.isPartial = false
           const ran: Ran<Response> = {
             said: run,
             response: responses.annotated(answered, run, targets),
