@@ -50,7 +50,7 @@ class OfRoute {
   }
 
   private requests(tags: { readonly [name: string]: string }): Instrument {
-    return counter("effect_http_cache_requests", "Requests, by what the cache did", {
+    return counter("effect_http_cache_requests", "Requests that were answered, by what the cache did", {
       route: this.route,
       ...tags
     })
@@ -102,19 +102,21 @@ export const errorsHidden = named((by) =>
   )
 )
 
-export const limitsReached = named((limit) => counter("effect_http_cache_limits_reached", "Limits reached", { limit }))
+export const limitsReached = named((limit) =>
+  counter("effect_http_cache_limits_reached", "Limits that were reached, by limit", { limit })
+)
 
 export const laneHits = counter("effect_http_cache_lane_hits", "Requests that the lane has answered")
 
 export const evictions = counter(
   "effect_http_cache_evictions",
-  "Items that storages in memory dropped"
+  "Items that storages in memory dropped for their bounds"
 )
 
 /** These go up and down: they are told by how much. */
 export const items = gauge("effect_http_cache_items", "Items in the storages in memory")
 export const bytes = gauge("effect_http_cache_bytes", "Bytes that these take")
-export const flights = gauge("effect_http_cache_flights", "Runs that requests wait for or may join")
-export const waiters = gauge("effect_http_cache_waiters", "Requests that wait for a run")
+export const flights = gauge("effect_http_cache_flights", "Runs of handlers that requests wait for or may join")
+export const waiters = gauge("effect_http_cache_waiters", "Requests that wait for another request's run")
 export const refreshes = gauge("effect_http_cache_refreshes", "Refreshes in the background")
 export const undelivered = gauge("effect_http_cache_undelivered_collects", "Collects that a storage is not told of yet")
