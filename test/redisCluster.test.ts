@@ -1,9 +1,11 @@
 /** The storage over a cluster of three servers. */
 import { afterAll, beforeAll, expect, it } from "@effect/vitest"
 import { Effect, Exit, Layer, Scope } from "effect"
+import type { CacheStorage } from "effect-http-cache"
 import { RedisCacheStorage } from "effect-http-cache/redis"
 import { collectableLaws, itemOf, lookupOf } from "effect-http-cache/testing"
 import { slotOf } from "../src/redis/slot.js"
+import { keep, read } from "./keeping.js"
 import { describeRedis } from "./redis.js"
 import { clientNames, clusterClients, freshPrefix } from "./redisLayer.js"
 import { redisCluster } from "./redisServer.js"
@@ -42,6 +44,24 @@ describeRedis("a cluster of Redis", () => {
       )
       expect(keys.map(slotOf)).toEqual(slots)
     }))
+
+  it.live.each(clientNames)(
+    "150: looks up at once, by %s, what is of more groups than a script can hand on",
+    (client) =>
+      Effect.gen(function*() {
+        const storage = RedisCacheStorage.make(redis[client]!, { prefix: freshPrefix() })
+        const lookups = Array.from({ length: 12 }, (_, at) => lookupOf({}, { key: `http://localhost/${at}` }))
+        const groupsOf = ({ key }: CacheStorage.Lookup) => Array.from({ length: 256 }, (_, at) => `${key} ${at}`)
+        const keepAll = Effect.forEach(
+          lookups,
+          (lookup) => keep(storage, itemOf(lookup.key, lookup, { groups: groupsOf(lookup) }), lookup)
+        )
+        expect(yield* keepAll).toEqual(lookups.map(() => "kept"))
+        yield* storage.collect({ keys: [], groups: groupsOf(lookups[11]!).slice(255) })
+        const found = yield* Effect.forEach(lookups, (lookup) => read(storage, lookup), { concurrency: "unbounded" })
+        expect(found).toEqual([...lookups.slice(0, 11).map(({ key }) => key), "uri-miss"])
+      })
+  )
 
   it.live("keeps items on each of the servers, and brings back none that was collected from one that is started again", () =>
     Effect.gen(function*() {

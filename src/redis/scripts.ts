@@ -23,12 +23,23 @@ export const scriptOf = (text: string): Script => ({ text, sha: createHash("sha1
 const runId =
   `table.concat({ string.match(redis.call('INFO', 'server', 'replication'), 'run_id:(%w+).*master_replid:(%w+)') })`
 
+/** The scores of the members from there on. Lua hands on some 8,000 values at once. */
+const scoresFrom = `
+local function scoresFrom(first)
+  local scores = {}
+  for at = first, #ARGV, 5000 do
+    local some = redis.call('ZMSCORE', KEYS[1], unpack(ARGV, at, math.min(at + 4999, #ARGV)))
+    for _, score in ipairs(some) do scores[#scores + 1] = score end
+  end
+  return scores
+end`
+
 /** Known to one server by its sha: to the one that answered with its run id when it was given the text. */
 export const witness = (nonce: string): Script =>
   scriptOf(`-- ${nonce}
 if ARGV[1] == 'run' then return ${runId} end
-if ARGV[1] then return redis.call('ZMSCORE', KEYS[1], unpack(ARGV)) end
-return 1`)
+if not ARGV[1] then return 1 end${scoresFrom}
+return scoresFrom(1)`)
 
 /** ARGV: a token, how long a fill lasts, the fields. Answers the run id and the values of the fields. */
 export const begin = scriptOf(`
@@ -43,9 +54,9 @@ local function named()
 end`
 
 /** ARGV: a name for the ledger, how long it lasts, the members. Answers the run id and the scores of the members. */
-export const beginLedger = scriptOf(`${named}
+export const beginLedger = scriptOf(`${named}${scoresFrom}
 named()
-return { ${runId}, redis.call('ZMSCORE', KEYS[1], unpack(ARGV, 3)) }`)
+return { ${runId}, scoresFrom(3) }`)
 
 /** ARGV: a name for the ledger, how long it lasts, how many collects it holds, a channel, a message, the members. */
 export const collectLedger = scriptOf(`${named}
