@@ -84,7 +84,7 @@ const makeWith = (
     const dialect = dialectOf(sql)
     const database = yield* Database.make(sql, dialect)
     if (settings.createTables) yield* database.create(Schema.schema(dialect, settings.prefix))
-    const storage = new SqlStorage(database, statements(dialect, settings.prefix), settings)
+    const storage = new SqlStorage(database, statements(dialect, settings.prefix, settings.maxFill), settings)
     yield* storage.start
     yield* storage.sweeper.sweep
     yield* Effect.forkScoped(storage.sweeper.sweepAlways)

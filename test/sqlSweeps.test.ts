@@ -18,13 +18,15 @@ const swept = (database: SqlDatabase, options: SqlCacheStorage.Options = {}) =>
         sql<{ readonly rows: number }>`SELECT COUNT(*) AS rows FROM ${sql(`${database.prefix}${table}`)}`,
         ([row]) => Number(row!.rows)
       )
+    const isDue = sql`UPDATE ${sql(`${database.prefix}state`)} SET swept_at = 0`
     const sweep = Effect.zipRight(
-      sql`UPDATE ${sql(`${database.prefix}state`)} SET swept_at = 0`,
+      isDue,
       Effect.suspend(() => (storage as SqlStorage).sweeper.sweep)
     )
     return {
       storage,
       sweep,
+      isDue,
       left: Effect.all({ items: rows("items"), groups: rows("groups"), collects: rows("collects") })
     }
   })
@@ -151,6 +153,31 @@ describePostgres("sweeps of PostgreSQL", () => {
       yield* Effect.repeat(sweep, { times: 3 })
       expect([yield* read(storage, at(4)), yield* left]).toEqual(["uri-miss", { items: 4, groups: 0, collects: 0 }])
     }))
+
+  it.scopedLive.each(["READ COMMITTED", "REPEATABLE READ", "SERIALIZABLE"])(
+    "151: are known to a transaction that is open meanwhile, which stores nothing of before: %s",
+    (isolation) =>
+      Effect.gen(function*() {
+        const database = { client: pgClient(server.port), prefix: `open_${isolation.length}_` }
+        const { isDue, storage, sweep } = yield* swept(database)
+        const { sql, storage: other } = yield* openSql(database)
+        yield* isDue
+        const [hasBegun, isSwept] = [yield* Deferred.make<void>(), yield* Deferred.make<void>()]
+        const transaction = sql.withTransaction(Effect.gen(function*() {
+          yield* sql.unsafe(`SET TRANSACTION ISOLATION LEVEL ${isolation}`)
+          const fill = yield* other.begin(at(1))
+          yield* Deferred.succeed(hasBegun, undefined)
+          yield* Deferred.await(isSwept)
+          return yield* other.set(itemOf("old", at(1)), fill)
+        }))
+        const fiber = yield* Effect.fork(transaction)
+        yield* Deferred.await(hasBegun)
+        yield* storage.collect({ keys: [at(1).key], groups: [] })
+        yield* Effect.repeat(sweep, { times: 2 })
+        yield* Deferred.succeed(isSwept, undefined)
+        expect([yield* Fiber.join(fiber), yield* read(storage, at(1))]).toEqual(["overtaken", "uri-miss"])
+      })
+  )
 })
 
 describeSql("the bounds", (database) => {

@@ -34,6 +34,8 @@ export interface Dialect {
    * of a turn is stored, the turn after the next does not begin.
    */
   readonly lockPlace: (prefix: string) => string
+  /** A condition: no turn can have begun since the transaction saw the state `s`, where turns take so many seconds. */
+  readonly isPresent: (maxFill: number) => string
   /** A condition: no fill is being stored that would be known no more in the turn after this one. */
   readonly isUnlocked: (prefix: string) => string
 }
@@ -58,11 +60,14 @@ const sqlite: Dialect = {
   seconds: "CAST(strftime('%s', 'now') AS INTEGER)",
   // A statement that writes takes the lock, also where it finds nothing to write.
   lockPlace: (prefix) => `DELETE FROM ${prefix}state WHERE id = 0 AND ? IS NULL AND ? IS NULL`,
+  isPresent: () => "TRUE",
   isUnlocked: () => "TRUE"
 }
 
 const lockOfTurn = (prefix: string, turn: string): string =>
   `hashtext('${prefix}turn'), CAST((${turn}) % 2147483647 AS INTEGER)`
+
+const secondsOfPg = "CAST(EXTRACT(EPOCH FROM clock_timestamp()) AS BIGINT)"
 
 /** Of many that write at a time, a snapshot knows which had been committed. */
 const pg: Dialect = {
@@ -96,10 +101,13 @@ const pg: Dialect = {
   isAfter: (moment) => `c.xid >= pg_snapshot_xmin(${moment}) AND NOT pg_visible_in_snapshot(c.xid, ${moment})`,
   each: "(SELECT json_array_elements_text(CAST(? AS JSON)) AS name)",
   eachMember: "(SELECT key AS name, value AS said FROM json_each_text(CAST(? AS JSON)))",
-  seconds: "CAST(EXTRACT(EPOCH FROM clock_timestamp()) AS BIGINT)",
+  seconds: secondsOfPg,
   lockPlace: (prefix) =>
     `SELECT pg_advisory_xact_lock_shared(${lockOfTurn(prefix, "CAST(? AS BIGINT)")}),
       pg_advisory_xact_lock(hashtext('${prefix}place'), hashtext(?))`,
+  // By any other isolation a transaction sees what was there when it began.
+  isPresent: (maxFill) =>
+    `(current_setting('transaction_isolation') = 'read committed' OR ABS(${secondsOfPg} - s.swept_at) < ${maxFill})`,
   isUnlocked: (prefix) => `pg_try_advisory_xact_lock(${lockOfTurn(prefix, "turn - 1")})`
 }
 

@@ -7,9 +7,21 @@ export const everything = "*"
 /** How many rows one step of a sweep is about. */
 export const batch = 500
 
-const statementsOf = (name: DialectName, prefix: string) => {
-  const { each, eachMember, greatest, insertCollect, isAfter, isUnlocked, lockPlace, moment, now, seconds, strongest } =
-    dialects[name]
+const statementsOf = (name: DialectName, prefix: string, maxFill: number) => {
+  const {
+    each,
+    eachMember,
+    greatest,
+    insertCollect,
+    isAfter,
+    isPresent,
+    isUnlocked,
+    lockPlace,
+    moment,
+    now,
+    seconds,
+    strongest
+  } = dialects[name]
   const [items, groups, collects, state] = [
     `${prefix}items`,
     `${prefix}groups`,
@@ -38,11 +50,11 @@ const statementsOf = (name: DialectName, prefix: string) => {
     FROM ${state} s LEFT JOIN ${items} i ON ${isInPlace} WHERE s.id = 1 ORDER BY i.id`,
     getHeads: `SELECT ${head}, NULL AS record FROM ${items} i WHERE ${isInPlace} ORDER BY i.id`,
     record: `SELECT record FROM ${items} WHERE id = ?`,
-    /** By a collect that is none of these. */
+    /** By a collect that is none of these; no row where the present state can't be seen. */
     isOvertaken: `WITH fill(since) AS (SELECT ${moment})
     SELECT s.turn, ${now(collects)} AS moment, EXISTS (SELECT 1 FROM ${collects} c, fill
       WHERE c.name IN ${each} AND c.force IN (1, 2, 3) AND ${isAfter("fill.since")} AND c.id NOT IN ${ids}) AS overtaken
-    FROM ${state} s WHERE s.id = 1`,
+    FROM ${state} s WHERE s.id = 1 AND ${isPresent(maxFill)}`,
     lockPlace: lockPlace(prefix),
     insertItem: `INSERT INTO ${items} (key_hash, partition_hash, since, retain_until, bytes, head, record)
     VALUES (?, ?, ?, ?, ?, ?, ?) RETURNING id`,
@@ -61,7 +73,7 @@ const statementsOf = (name: DialectName, prefix: string) => {
     oldest: `SELECT id, bytes FROM ${items} ORDER BY id LIMIT ${batch}`,
     expired: `SELECT id FROM ${items} WHERE retain_until <= ? LIMIT ${batch}`,
     nextTurn: `UPDATE ${state} SET turn = turn + 1, swept_at = ${seconds}
-    WHERE ABS(${seconds} - swept_at) >= ? AND ${isUnlocked(prefix)} RETURNING turn`,
+    WHERE ABS(${seconds} - swept_at) >= ${maxFill} AND ${isUnlocked(prefix)} RETURNING turn`,
     see: `UPDATE ${collects} SET turn = ? WHERE turn IS NULL`,
     unsettled: `SELECT i.id FROM ${collects} c JOIN ${items} i ON i.key_hash = c.name WHERE ${settles}
     UNION SELECT i.id FROM ${collects} c JOIN ${groups} g ON g.name = c.name JOIN ${items} i ON i.id = g.item
@@ -75,7 +87,8 @@ const statementsOf = (name: DialectName, prefix: string) => {
 
 export type Statements = ReturnType<typeof statementsOf>
 
-export const statements = (name: DialectName, prefix: string): Statements => {
-  const texts = Object.entries(statementsOf(name, prefix))
+/** `maxFill`: seconds. */
+export const statements = (name: DialectName, prefix: string, maxFill: number): Statements => {
+  const texts = Object.entries(statementsOf(name, prefix, maxFill))
   return Object.fromEntries(texts.map(([key, text]) => [key, numbered(name, text)])) as Statements
 }

@@ -70,12 +70,12 @@ export class Sweeper {
 
   /** Removes what is over, and what is forgotten; a collect that nobody can have missed any more goes too. */
   get sweep(): Effect.Effect<void, SqlError> {
-    const { database, settings: { maxFill }, statements } = this
+    const { database, statements } = this
     return Effect.gen(this, function*() {
       const now = yield* Clock.currentTimeMillis
       yield* this.removeAll(statements.expired, [now])
       const seen = Effect.gen(function*() {
-        const [state] = yield* database.run(statements.nextTurn, [maxFill])
+        const [state] = yield* database.run(statements.nextTurn)
         if (state !== undefined) yield* database.run(statements.see, [state["turn"]])
         return state?.["turn"]
       })
