@@ -16,6 +16,7 @@ interface Processes {
 interface Options {
   readonly maxItemBytes?: number
   readonly maxVariants?: number
+  readonly maxFill?: number
 }
 
 /** `processes` has two that share what is stored, which is nothing yet. */
@@ -37,6 +38,16 @@ export const sharedStorage = (processes: (options: Options) => Effect.Effect<Pro
       )
       expect(found.map(({ body }) => sha(body))).toEqual(Array.from({ length: 3 }, () => bodies.map(sha)).flat())
     }))
+
+  it.scopedLive.each([2 ** 31, 1e16, 1e300])(
+    "152: keeps what it is told where maxFill is %s",
+    (most) =>
+      Effect.gen(function*() {
+        const { a, b } = yield* processes({ maxFill: most, maxVariants: most, maxItemBytes: most })
+        expect(yield* keep(a, ofGroups(["a group"]))).toBe("kept")
+        expect(yield* read(b)).toBe("of groups")
+      })
+  )
 
   it.scopedLive("keeps so many variants of a URI in a partition, and the latest ones", () =>
     Effect.gen(function*() {

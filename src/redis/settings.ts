@@ -10,6 +10,8 @@ const count = unless(isCount, "a whole number, 1 or more")
 const text = unless((value) => typeof value === "string", "a text")
 const isSeconds = (value: unknown): boolean => typeof value === "number" && value > 0 && value < Infinity
 const seconds = unless(isSeconds, "a number of seconds above 0")
+/** Redis takes whole numbers, up to 2⁶³ from now. */
+const millisOf = (seconds: number): number => Math.min(Math.ceil(seconds * 1000), 2 ** 52)
 const defaultPrefix = "effect-http-cache:"
 
 const checks: { readonly [Option in keyof Options]-?: Check } = {
@@ -27,7 +29,7 @@ export const settingsOf = (options: Options): Settings => {
     prefix: prefix ?? defaultPrefix,
     maxItemBytes: maxItemBytes ?? 8 * 1024 * 1024,
     maxVariants: maxVariants ?? 64,
-    fillLasts: Math.ceil((maxFill ?? 120) * 1000),
+    fillLasts: millisOf(maxFill ?? 120),
     isDurable: durable ?? false
   }
 }
@@ -38,5 +40,5 @@ const flightsChecks: { readonly [Option in keyof FlightsOptions]-?: Check } = { 
 export const flightsSettingsOf = (options: FlightsOptions): { readonly prefix: string; readonly lease: number } => {
   check("RedisSharedFlights", "option", options, flightsChecks)
   const { lease = 5, prefix = defaultPrefix } = options
-  return { prefix, lease: Math.ceil(lease * 1000) }
+  return { prefix, lease: millisOf(lease) }
 }
