@@ -8,6 +8,8 @@ import { slotOf } from "./slot.js"
 interface Witness {
   readonly run: string
   readonly script: Script
+  /** When the run was last seen to be this one. Milliseconds. */
+  seenAt: number
 }
 
 /** What is read, and the run of the server that answered. */
@@ -23,6 +25,9 @@ export const durableRun = "durable"
 
 /** Of servers of a cluster, the latest ones. */
 const maxKnown = 100
+
+/** How long it is believed that a server which knows a witness is still of its run. No other takes over and back in that time. */
+const lasts = 100
 
 /** In a row, for a server that is started again and again. */
 const maxAttempts = 3
@@ -82,11 +87,11 @@ export class Server {
     }
     const slot = this.slotFor(key)
     for (let attempt = 1;; attempt++) {
-      const { run, script } = this.witnesses.get(slot) ?? await this.learn(slot, key)
-      const reply = await this.ask(script, key, members)
-      if (reply !== undefined) return { run, reply }
+      const witness = this.witnesses.get(slot) ?? await this.learn(slot, key)
+      const reply = await this.ask(witness, key, members)
+      if (reply !== undefined) return { run: witness.run, reply }
       // What was sent before may have been answered by the run that came after.
-      this.forget(slot, script)
+      if (this.witnesses.get(slot) === witness) this.witnesses.delete(slot)
       if (attempt === maxAttempts) throw new Error("Redis is started again and again")
     }
   }
@@ -95,25 +100,27 @@ export class Server {
     return this.redis.isCluster ? slotOf(key) : 0
   }
 
-  /** `undefined` where the server that answers does not know the script. */
-  private async ask(script: Script, key: string, members: ReadonlyArray<string>): Promise<Reply | undefined> {
+  /** `undefined` where it is another run of the server that answers. */
+  private async ask(witness: Witness, key: string, members: ReadonlyArray<string>): Promise<Reply | undefined> {
     const { isCluster, send } = this.redis
-    if (isCluster) {
-      return send(["EVALSHA", script.sha, "1", key, ...members]).catch((error: unknown) => {
-        if (isUnknown(error)) return undefined
-        throw error
-      })
+    const { run, script: { sha } } = witness
+    const evaluate = (args: ReadonlyArray<string>) => send(["EVALSHA", sha, "1", key, ...args])
+    const now = performance.now()
+    // A server that was a replica meanwhile knows the script all the same.
+    const isDue = now - witness.seenAt > lasts
+    try {
+      // A plain command costs a third of a script, and is for one server.
+      const [reply, seen] = await Promise.all([
+        isCluster ? evaluate(members) : send(["ZMSCORE", key, ...members]),
+        isDue ? evaluate(["run"]) : isCluster ? undefined : send(["SCRIPT", "EXISTS", sha])
+      ])
+      const isSame = isDue ? textOf(seen) === run : isCluster || numberOf(listOf(seen ?? null)[0]) === 1
+      if (isDue && isSame) witness.seenAt = now
+      return isSame ? reply : undefined
+    } catch (error) {
+      if (isUnknown(error)) return undefined
+      throw error
     }
-    // A plain command costs a third of a script, and is for one server.
-    const [reply, known] = await Promise.all([
-      send(["ZMSCORE", key, ...members]),
-      send(["SCRIPT", "EXISTS", script.sha])
-    ])
-    return numberOf(listOf(known)[0]) === 1 ? reply : undefined
-  }
-
-  private forget(slot: number, script: Script): void {
-    if (this.witnesses.get(slot)?.script === script) this.witnesses.delete(slot)
   }
 
   /** Who comes while it is learnt waits for it, and asks the server itself after that. */
@@ -147,9 +154,10 @@ export class Server {
 
   private async introduce(key: string): Promise<Witness> {
     const script = witness(randomBytes(12).toString("base64url"))
+    const seenAt = performance.now()
     const run = textOf(await this.redis.send(["EVAL", script.text, "1", key, "run"]))
     if (!run) throw new Error("Redis does not tell scripts its run id")
-    const introduced = { run, script }
+    const introduced = { run, script, seenAt }
     this.known = [introduced, ...this.known].slice(0, maxKnown)
     return introduced
   }
