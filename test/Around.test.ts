@@ -76,6 +76,23 @@ describe("a storage that fails", () => {
       expect(yield* ask("/")).toMatchObject({ status: 200, text: "run 2" })
     }).pipe(Effect.provide(TestServer)))
 
+  it.scoped.each(["get", "begin", "set", "collect", "holds"] as const)(
+    "154: %s is null where it has to be an Effect: the handler answers",
+    (method) =>
+      Effect.gen(function*() {
+        const nothing = () => JSON.parse("null")
+        const storage = { ...InMemoryCacheStorage.make(), [method]: nothing }
+        const ask = yield* serve(
+          Effect.zipRight(HttpCache.group("late"), counted()).pipe(HttpCache.middleware({ expiry: 10 })).pipe(
+            Effect.provideService(CollectableCacheStorage.CollectableCacheStorage, storage),
+            Effect.provideService(CacheStorage.CacheStorage, storage)
+          )
+        )
+        expect(yield* ask("/")).toMatchObject({ status: 200, text: "run 1" })
+        expect(yield* ask("/", { method: "POST" })).toMatchObject({ status: 200, text: "run 2" })
+      }).pipe(Effect.provide(Layer.merge(TestServer, logged([]))))
+  )
+
   it.scoped("collect fails: the handler's answer goes out, with one warning", () =>
     Effect.gen(function*() {
       const log: Array<Logged> = []

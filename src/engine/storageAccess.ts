@@ -132,7 +132,7 @@ const unreadable: Begun = { found: unread, fill: undefined }
 
 const begunOf = (access: Access, fill: CacheStorage.Fill | undefined, delivered: number): Begun => {
   // A storage may answer `null`, whatever its type says.
-  if (fill === undefined || fill === null) return unreadable
+  if (!fill) return unreadable
   if (fill.item === undefined) return { found: notFound, fill }
   // What is no item is not there to be replaced either.
   return isBelievable(fill.item, access, delivered)

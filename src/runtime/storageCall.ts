@@ -143,7 +143,8 @@ const judged = <A>(
 
 const evaluated = <A>(evaluate: () => Effect.Effect<A, CacheStorageError>): Effect.Effect<A, CacheStorageError> => {
   try {
-    return evaluate()
+    // A method that answers `null`, whatever its type says, would run without an end.
+    return evaluate() ?? Exit.die("no Effect")
   } catch (defect) {
     return Exit.die(defect)
   }
