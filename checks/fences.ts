@@ -133,13 +133,13 @@ const lanes: ReadonlyArray<Broken> = [
     what: "a lane that keeps what it has written by the key, and not by the item",
     mutations: [
       {
-        within: "ready.keptOf",
+        within: "ready.sentBefore",
         source: "tableFor(asking.condition, now).get(item)",
         mutated:
           "(asking.condition === \"\" ? globalThis.byKey?.get(item.key) : tableFor(asking.condition, now).get(item))"
       },
       {
-        within: "ready.keep",
+        within: "ready.rememberSent",
         source: "tableFor(condition, now).set(item,",
         mutated: "(condition === \"\" ? globalThis.byKey ??= new Map() : tableFor(condition, now))" +
           ".set(condition === \"\" ? item.key : item,"

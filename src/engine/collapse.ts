@@ -19,7 +19,7 @@ import { leased } from "./lease.js"
 import { type Asked, type CacheRequest, now } from "./request.js"
 import type { Reader } from "./sharedBody.js"
 import { type Access, begin, type Begun, type Found, holds } from "./storageAccess.js"
-import { groupsOf, type Place } from "./store.js"
+import { type Destination, groupsOf } from "./store.js"
 
 /** What the handler is asked for, and whether with others. */
 export const planOf = <Res, E, R>(
@@ -126,22 +126,22 @@ const leaveOvertaken = <Res, E, R>(
   flight: string
 ): Effect.Effect<Begun | undefined> => {
   const { singleFlight } = request.runtime
-  const running = () => singleFlight.begunFrom(flight) as Place | undefined
-  const place = running()
-  if (place === undefined) return Exit.succeed(undefined)
+  const running = () => singleFlight.begunFrom(flight) as Destination | undefined
+  const destination = running()
+  if (destination === undefined) return Exit.succeed(undefined)
   const leave = () => {
     // Meanwhile another one may have begun, for who came with this request.
-    if (running() === place) singleFlight.close((other) => other === flight)
+    if (running() === destination) singleFlight.close((other) => other === flight)
   }
-  if (place.fill === undefined) {
+  if (destination.fill === undefined) {
     return step(begin(request, found), (begun) => {
-      const isNew = isAhead(place.since + noticedWithin, now(request), noticedWithin)
+      const isNew = isAhead(destination.since + noticedWithin, now(request), noticedWithin)
       if (begun.fill === undefined && isNew) return Exit.succeed(undefined)
       leave()
       return Exit.succeed(begun)
     })
   }
-  return step(holds(request, place.fill, place.groups), (holds) => {
+  return step(holds(request, destination.fill, destination.groups), (holds) => {
     if (holds !== true) leave()
     return Exit.succeed(undefined)
   })
@@ -193,7 +193,7 @@ export const storedBy = <Res, E>(fetched: Fetched<Res, E>): CacheItem | undefine
  * known yet. What the storage has kept was not collected; of the rest it is asked, and no answer counts as collected.
  */
 const holdsFor = <Res>(
-  { judged, place: { collects, fill }, shared }: Answered<Res>,
+  { judged, destination: { collects, fill }, shared }: Answered<Res>,
   { groups }: CacheItem,
   asked: Access
 ): Effect.Effect<boolean> => {
@@ -227,9 +227,13 @@ export const sharedBy = <Res, E>(
 }
 
 /** The caches above this request learn at the end of the body what was said while it was made: its run told only those above it. */
-const telling = <Res>(reader: Reader, { answer, handled: { said }, place }: Answered<Res>, asked: Asked): Reader => {
+const telling = <Res>(
+  reader: Reader,
+  { answer, handled: { said }, destination }: Answered<Res>,
+  asked: Asked
+): Reader => {
   const tell = Effect.sync(() =>
-    enclosing.tell(asked, enclosing.isPersonal(said, asked.identity.partition), groupsOf(place, { said }, answer))
+    enclosing.tell(asked, enclosing.isPersonal(said, asked.identity.partition), groupsOf(destination, { said }, answer))
   )
   const { partial, stream } = reader
   return { ...reader, stream: Stream.ensuring(stream, tell), partial: Stream.ensuring(partial, tell) }

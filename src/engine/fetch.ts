@@ -18,7 +18,7 @@ import { type CacheRequest, now } from "./request.js"
 import type { SharedBody } from "./sharedBody.js"
 import * as spellings from "./spellings.js"
 import { begin, type Begun, type Found } from "./storageAccess.js"
-import { drop, type Exchange, freshenByHead, judge, type Judged, Place, store } from "./store.js"
+import { Destination, drop, freshenByHead, type HandlerExchange, judge, type Judged, store } from "./store.js"
 import { type Pumped, share } from "./streamedBody.js"
 import * as varyingWarning from "./varyingWarning.js"
 import * as warnings from "./warnings.js"
@@ -61,7 +61,7 @@ export class Answered<Res> {
   /** What it comes to: the same, or the whole that a `304` or a `206` stands for. */
   readonly answer: Answer
   /** Where it is kept. */
-  readonly place: Place
+  readonly destination: Destination
   /** `undefined` where what is stored answers instead; there is no item where a cache beneath has answered. */
   readonly judged: Judged | undefined
   /** The content, where it is a stream that may be kept. */
@@ -69,11 +69,11 @@ export class Answered<Res> {
   /** Pulls that stream to its end, and stores it. */
   readonly pump: Effect.Effect<void> | undefined
 
-  constructor(place: Place, { answer, handled }: HandlerAnswer<Res>, judged?: Judged, streamed?: Pumped) {
+  constructor(destination: Destination, { answer, handled }: HandlerAnswer<Res>, judged?: Judged, streamed?: Pumped) {
     this.status = handled.answer.status
     this.handled = handled
     this.answer = answer
-    this.place = place
+    this.destination = destination
     this.judged = judged
     this.shared = streamed?.shared
     this.pump = streamed?.pump
@@ -110,7 +110,7 @@ export const discard = <Res, E>(fetched: Fetched<Res, E>, isGone = false): Effec
 /** Remembers of one answer whether requests of its kind can share their responses. An error says nothing of the next answer. */
 const learn = <Res, E, R>(
   { mayWait, request }: FetchPlan<Res, E, R>,
-  place: Place,
+  destination: Destination,
   { fields, status }: Pick<Answer, "status" | "fields">,
   time: number,
   kept?: CacheItem
@@ -119,9 +119,9 @@ const learn = <Res, E, R>(
   const vary = Vary.inFields(fields)
   if (vary !== "*" && vary.length > 0) alike.nominate(request, kept?.vary ?? vary)
   if (kept !== undefined && Reuse.decide(kept, Reuse.anybody, time)._tag === "Fresh") {
-    alike.share(request, place.item)
+    alike.share(request, destination.item)
   } else if (!Reuse.isError(status)) {
-    alike.unshare(request, place.item, time)
+    alike.unshare(request, destination.item, time)
   }
 }
 
@@ -137,57 +137,57 @@ export const fetch = <Res, E, R>(
   const begun = plan.begun === undefined ? begin(request, plan.found) : Exit.succeed(plan.begun)
   return step(begun, ({ fill, found }): Effect.Effect<Fetched<Res, E>, never, R> => {
     const { item } = found
-    const place = new Place(request, fill, item)
-    if (handle !== undefined && item !== undefined && Reuse.decide(item, wanted, place.since)._tag === "Fresh") {
+    const destination = new Destination(request, fill, item)
+    if (handle !== undefined && item !== undefined && Reuse.decide(item, wanted, destination.since)._tag === "Fresh") {
       return Effect.succeed({ _tag: "StoredMeanwhile" })
     }
-    handle?.began(place)
+    handle?.began(destination)
     spellings.remember(request)
     return Effect.matchCauseEffect(ask(request, item, mayKeep), {
-      onFailure: (cause) => failed(plan, place, cause),
+      onFailure: (cause) => failed(plan, destination, cause),
       onSuccess: (asked) =>
         asked.answer.body._tag === "Bytes"
-          ? keep(plan, place, asked)
-          : Effect.onInterrupt(keep(plan, place, asked), () => Body.discard(asked.handled.answer.body))
+          ? keep(plan, destination, asked)
+          : Effect.onInterrupt(keep(plan, destination, asked), () => Body.discard(asked.handled.answer.body))
     })
   })
 }
 
 const failed = <Res, E, R>(
   plan: FetchPlan<Res, E, R>,
-  place: Place,
+  destination: Destination,
   cause: Cause.Cause<E>
 ): Effect.Effect<Failed<E>> =>
   Effect.flatMap(plan.request.origin.statusOf(cause), (status) => {
     const time = now(plan.request)
-    metrics.ofRoute(routeOf(plan.request)).handlerAnswered(time - place.since)
-    learn(plan, place, { status, fields: {} }, time)
+    metrics.ofRoute(routeOf(plan.request)).handlerAnswered(time - destination.since)
+    learn(plan, destination, { status, fields: {} }, time)
     const isOver = Validation.supersedes(plan.request.view.method, status)
-    return Effect.as(isOver ? drop(place) : Effect.void, { _tag: "Failed", status, cause })
+    return Effect.as(isOver ? drop(destination) : Effect.void, { _tag: "Failed", status, cause })
   })
 
 /** Stores what the handler answered, where it may be stored. */
 const keep = <Res, E, R>(
   plan: FetchPlan<Res, E, R>,
-  place: Place,
+  destination: Destination,
   asked: HandlerAnswer<Res>
 ): Effect.Effect<Answered<Res>> => {
   const { request, wanted } = plan
-  const { item } = place
+  const { item } = destination
   const { answer, handled } = asked
   const { answer: own, responseTime } = handled
-  metrics.ofRoute(routeOf(request)).handlerAnswered(responseTime - place.since)
+  metrics.ofRoute(routeOf(request)).handlerAnswered(responseTime - destination.since)
   if (handled.isSent) {
-    learn(plan, place, own, responseTime)
-    return Exit.succeed(new Answered(place, asked))
+    learn(plan, destination, own, responseTime)
+    return Exit.succeed(new Answered(destination, asked))
   }
   if (item !== undefined && Reuse.insteadOfError(item, own.status, wanted, responseTime)) {
-    return Exit.succeed(new Answered(place, asked))
+    return Exit.succeed(new Answered(destination, asked))
   }
   const { route } = request.origin
-  const exchange: Exchange = {
+  const exchange: HandlerExchange = {
     method: request.view.method,
-    requestTime: place.since,
+    requestTime: destination.since,
     responseTime,
     setsPreResponseHandler: handled.setsPreResponseHandler,
     reads: handled.reads,
@@ -195,26 +195,26 @@ const keep = <Res, E, R>(
     said: handled.said,
     readsLate: answer.body._tag === "Stream" && warnings.isKnownToReadLate(route)
   }
-  return step(judge(place, exchange, answer), (judged) => {
+  return step(judge(destination, exchange, answer), (judged) => {
     if (handled.isFromBeneath) {
-      learn(plan, place, own, responseTime)
-      return Exit.succeed(new Answered(place, asked, { ...judged, item: undefined }))
+      learn(plan, destination, own, responseTime)
+      return Exit.succeed(new Answered(destination, asked, { ...judged, item: undefined }))
     }
-    learn(plan, place, answer, responseTime, judged.item)
-    if (judged.item !== undefined && judged.item.groups.length > 0) place.groups = judged.item.groups
+    learn(plan, destination, answer, responseTime, judged.item)
+    if (judged.item !== undefined && judged.item.groups.length > 0) destination.groups = judged.item.groups
     const warned = warnings.ofAnswer(plan.found, request, route, judged, own)
-    return step(warned, () => stored(plan, exchange, new Answered(place, asked, judged), judged))
+    return step(warned, () => stored(plan, exchange, new Answered(destination, asked, judged), judged))
   })
 }
 
 /** Stores the item; without one, the answer may drop or freshen what is stored. */
 const stored = <Res, E, R>(
   plan: FetchPlan<Res, E, R>,
-  exchange: Exchange,
+  exchange: HandlerExchange,
   answered: Answered<Res>,
   judged: Judged
 ): Effect.Effect<Answered<Res>> => {
-  const { answer, handled, place } = answered
+  const { answer, handled, destination } = answered
   const { body } = answer
   const { item } = judged
   if (item === undefined) return notStored(exchange, answered)
@@ -223,25 +223,26 @@ const stored = <Res, E, R>(
   return step(varyingWarning.missed(found, request, route, handled.reads), () => {
     if (body._tag !== "Stream") {
       return step(
-        store(place, item),
-        (detail) => Exit.succeed(detail === undefined ? answered : new Answered(place, answered, { ...judged, detail }))
+        store(destination, item),
+        (detail) =>
+          Exit.succeed(detail === undefined ? answered : new Answered(destination, answered, { ...judged, detail }))
       )
     }
-    const unshare = () => learn(plan, place, { status: answer.status, fields: {} }, exchange.responseTime)
-    const streamed = share({ place, exchange, answer, stream: body, item, route, unshare })
-    return Exit.succeed(new Answered(place, answered, judged, streamed))
+    const unshare = () => learn(plan, destination, { status: answer.status, fields: {} }, exchange.responseTime)
+    const streamed = share({ destination, exchange, answer, stream: body, item, route, unshare })
+    return Exit.succeed(new Answered(destination, answered, judged, streamed))
   })
 }
 
 /** What may not be stored may make what is stored out of date, or say that it is still current. */
-const notStored = <Res>(exchange: Exchange, answered: Answered<Res>): Effect.Effect<Answered<Res>> => {
-  const { answer, handled, place } = answered
+const notStored = <Res>(exchange: HandlerExchange, answered: Answered<Res>): Effect.Effect<Answered<Res>> => {
+  const { answer, handled, destination } = answered
   const { method } = exchange
   const isOver = Validation.supersedes(method, answer.status)
   const done = isOver
-    ? drop(place)
+    ? drop(destination)
     : method === "HEAD"
-    ? freshenByHead(place, exchange, handled.answer)
+    ? freshenByHead(destination, exchange, handled.answer)
     : Effect.void
   return step(done, () => Exit.succeed(answered))
 }

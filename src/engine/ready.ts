@@ -59,7 +59,7 @@ interface Asking {
   readonly ttl: number
 }
 
-interface Kept extends Asking {
+interface SentBefore extends Asking {
   readonly outgoing: Outgoing
 }
 
@@ -67,12 +67,12 @@ interface Kept extends Asking {
 const lasting = 1000
 
 /** What hits of one second are sent, without a condition and with one. A hit that comes a second later drops it. */
-let whole = new WeakMap<CacheItem, Kept>()
-let conditional = new WeakMap<CacheItem, Kept>()
+let whole = new WeakMap<CacheItem, SentBefore>()
+let conditional = new WeakMap<CacheItem, SentBefore>()
 /** Epoch milliseconds. */
 let since = 0
 
-const tableFor = (condition: string, now: number): WeakMap<CacheItem, Kept> => {
+const tableFor = (condition: string, now: number): WeakMap<CacheItem, SentBefore> => {
   if (now - since >= lasting || now < since) {
     whole = new WeakMap()
     conditional = new WeakMap()
@@ -97,14 +97,14 @@ export const askingOf = (
     }
 
 /** What others are sent in this second; `undefined` where nobody has asked so. */
-export const keptOf = (item: CacheItem, asking: Asking, now: number): Outgoing | undefined => {
-  const kept = tableFor(asking.condition, now).get(item)
-  const isSame = kept?.policy === asking.policy && kept.method === asking.method &&
-    kept.condition === asking.condition && kept.age === asking.age && kept.ttl === asking.ttl
-  return isSame ? kept.outgoing : undefined
+export const sentBefore = (item: CacheItem, asking: Asking, now: number): Outgoing | undefined => {
+  const sent = tableFor(asking.condition, now).get(item)
+  const isSame = sent?.policy === asking.policy && sent.method === asking.method &&
+    sent.condition === asking.condition && sent.age === asking.age && sent.ttl === asking.ttl
+  return isSame ? sent.outgoing : undefined
 }
 
-export const keep = (
+export const rememberSent = (
   item: CacheItem,
   { age, condition, method, policy, ttl }: Asking,
   now: number,

@@ -15,7 +15,7 @@ import * as Body from "./body.js"
 import * as enclosing from "./enclosing.js"
 import type { RunResult } from "./fetch.js"
 import { type Answer, noCookies, type Outgoing } from "./origin.js"
-import { askingOf, keep, keptOf, type Ready, readyOf } from "./ready.js"
+import { askingOf, type Ready, readyOf, rememberSent, sentBefore } from "./ready.js"
 import { report, type Served, tellStatus } from "./report.js"
 import { partOf, several } from "./parts.js"
 import { type Answering, type CacheRequest, now } from "./request.js"
@@ -35,8 +35,8 @@ export const respondStored = <Res>(
   enclosing.tell(request, made.told.private, item.groups)
   if (item.vary.length > 0) request.origin.countAsRead(item.vary)
   const asking = reader === undefined && made.isSentAgain ? askingOf(request, outcome) : undefined
-  const kept = asking === undefined ? undefined : keptOf(item, asking, now)
-  if (kept !== undefined) return Exit.succeed({ response: request.origin.respond(kept), outcome })
+  const sent = asking === undefined ? undefined : sentBefore(item, asking, now)
+  if (sent !== undefined) return Exit.succeed({ response: request.origin.respond(sent), outcome })
   return send(
     request,
     {
@@ -52,7 +52,7 @@ export const respondStored = <Res>(
       isDivisible: true,
       reader,
       ready: made,
-      keep: asking === undefined ? undefined : (outgoing) => keep(item, asking, now, outgoing)
+      remember: asking === undefined ? undefined : (outgoing) => rememberSent(item, asking, now, outgoing)
     },
     outcome,
     now
@@ -170,7 +170,7 @@ interface Sent extends Answer {
   readonly reader: Reader | undefined
   readonly ready?: Ready
   /** Called with what the client is sent, where others are sent the same. */
-  readonly keep?: ((outgoing: Outgoing) => void) | undefined
+  readonly remember?: ((outgoing: Outgoing) => void) | undefined
 }
 
 /** Closes a body that is not sent, and then answers. */
@@ -188,9 +188,9 @@ const send = <Res>(
   const { cookies, fields, isDivisible, isStored, own, status } = answer
   const breakConnection = () => origin.breakConnection()
   const respond = (given: Outgoing): Res => {
-    if (answer.keep === undefined || cookies.lines.length > 0) return origin.respond(given)
+    if (answer.remember === undefined || cookies.lines.length > 0) return origin.respond(given)
     const outgoing = { ...given, isForMany: true }
-    answer.keep(outgoing)
+    answer.remember(outgoing)
     return origin.respond(outgoing)
   }
   const coming = comingOf(answer, breakConnection)

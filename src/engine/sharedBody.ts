@@ -45,7 +45,7 @@ interface Options {
 }
 
 export class SharedBody implements HeldBody {
-  /** The place of the request that started it. */
+  /** The reader of the request that started it. */
   readonly first: Reader
   /** Ends the fiber that pulls it, from outside of that. */
   end: Effect.Effect<unknown> = Effect.void

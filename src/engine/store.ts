@@ -28,7 +28,7 @@ import * as storageAccess from "./storageAccess.js"
 const none: ReadonlyArray<string> = []
 
 /** Where a response is kept: the fill that began before the handler was asked, and what was found then. */
-export class Place {
+export class Destination {
   readonly asked: Asked
   readonly fill: Fill | undefined
   readonly item: CacheItem | undefined
@@ -49,7 +49,7 @@ export class Place {
   }
 }
 
-export type Exchange =
+export type HandlerExchange =
   & Pick<Storability.Exchange, "method" | "requestTime" | "responseTime" | "setsPreResponseHandler">
   & Pick<Handled<unknown>, "reads" | "said" | "shown">
   /** More may be read while the body is sent. */
@@ -93,8 +93,8 @@ let ids = 0
  * collected by all of them.
  */
 export const groupsOf = (
-  { asked: { view }, item }: Place,
-  { said }: Pick<Exchange, "said">,
+  { asked: { view }, item }: Destination,
+  { said }: Pick<HandlerExchange, "said">,
   answer: Answer
 ): ReadonlyArray<string> | undefined => {
   const told = CacheGroups.ofResponse(view.target.origin, answer.fields)
@@ -103,15 +103,20 @@ export const groupsOf = (
 }
 
 /** May it be kept? */
-export const judge = (place: Place, exchange: Exchange, answer: Answer): Effect.Effect<Judged> => {
-  const { policy } = place.asked
+export const judge = (destination: Destination, exchange: HandlerExchange, answer: Answer): Effect.Effect<Judged> => {
+  const { policy } = destination.asked
   return policy.jitter === 0
-    ? judgeWith(place, exchange, answer, 0)
-    : Effect.flatMap(Random.next, (chance) => judgeWith(place, exchange, answer, chance))
+    ? judgeWith(destination, exchange, answer, 0)
+    : Effect.flatMap(Random.next, (chance) => judgeWith(destination, exchange, answer, chance))
 }
 
-const judgeWith = (place: Place, exchange: Exchange, answer: Answer, chance: number): Effect.Effect<Judged> => {
-  const { asked, item: found } = place
+const judgeWith = (
+  destination: Destination,
+  exchange: HandlerExchange,
+  answer: Answer,
+  chance: number
+): Effect.Effect<Judged> => {
+  const { asked, item: found } = destination
   const { asks, lookup, policy, runtime, view } = asked
   const { partition } = lookup
   const content = Body.bytesOf(answer.body)
@@ -137,7 +142,7 @@ const judgeWith = (place: Place, exchange: Exchange, answer: Answer, chance: num
     hasWhole: found !== undefined && found.range === undefined,
     chance
   }, policy)
-  const groups = groupsOf(place, exchange, answer)
+  const groups = groupsOf(destination, exchange, answer)
   const { answer: told, isPersonal: isForOne } = storability
   const refused = (detail: CacheStatus.Detail, unkeyed: ReadonlyArray<string>): Judged => ({
     told,
@@ -175,7 +180,7 @@ const judgeWith = (place: Place, exchange: Exchange, answer: Answer, chance: num
   return Exit.succeed({
     told,
     isPersonal: isForOne,
-    item: itemOf(place, kept, answer, { cookies, groups }),
+    item: itemOf(destination, kept, answer, { cookies, groups }),
     groups,
     unkeyed
   })
@@ -183,8 +188,8 @@ const judgeWith = (place: Place, exchange: Exchange, answer: Answer, chance: num
 
 /** What is kept of an answer. */
 const itemOf = (
-  { asked, item: found }: Place,
-  kept: Storability.Kept,
+  { asked, item: found }: Destination,
+  kept: Storability.ItemHead,
   answer: Answer,
   { cookies, groups }: Pick<CacheItem, "cookies" | "groups">
 ): CacheItem => {
@@ -210,7 +215,7 @@ export const tooLarge = ({ runtime }: Pick<Asked, "runtime">): Effect.Effect<voi
 
 /** Keeps it, or says why the storage did not. What nothing can be answered with only drops what was found. */
 export const store = (
-  { asked, fill }: Place,
+  { asked, fill }: Destination,
   item: CacheItem
 ): Effect.Effect<CacheStatus.Detail | undefined> =>
   item.retainUntil > item.responseTime
@@ -218,23 +223,27 @@ export const store = (
     : step(storageAccess.store(asked, fill, undefined), () => Exit.succeed("not-kept"))
 
 /** Drops what was found: it is out of date. */
-export const drop = ({ asked, fill, item }: Place): Effect.Effect<unknown> =>
+export const drop = ({ asked, fill, item }: Destination): Effect.Effect<unknown> =>
   item === undefined ? Effect.void : storageAccess.store(asked, fill, undefined)
 
 /** What a `HEAD` says of the stored response to `GET` (RFC 9111 §4.3.5). */
-export const freshenByHead = (place: Place, exchange: Exchange, head: Answer): Effect.Effect<unknown> => {
-  const { item } = place
+export const freshenByHead = (
+  destination: Destination,
+  exchange: HandlerExchange,
+  head: Answer
+): Effect.Effect<unknown> => {
+  const { item } = destination
   if (item === undefined || item.range !== undefined || head.status !== 200) return Effect.void
-  if (!Validation.headIsAbout(item.headers, head.fields)) return drop(place)
+  if (!Validation.headIsAbout(item.headers, head.fields)) return drop(destination)
   return Validation.headTells(item.headers, head.fields)
-    ? judgeAndStore(place, { ...exchange, method: "GET" }, answers.freshened(item, head))
+    ? judgeAndStore(destination, { ...exchange, method: "GET" }, answers.freshened(item, head))
     : Effect.void
 }
 
-const judgeAndStore = (place: Place, exchange: Exchange, answer: Answer) =>
+const judgeAndStore = (destination: Destination, exchange: HandlerExchange, answer: Answer) =>
   Effect.flatMap(
-    judge(place, exchange, answer),
-    ({ item }) => item === undefined ? drop(place) : store(place, item)
+    judge(destination, exchange, answer),
+    ({ item }) => item === undefined ? drop(destination) : store(destination, item)
   )
 
 /**
@@ -256,17 +265,17 @@ export const storeForGet = (
   if (!Storability.answersGet(view.method, view.target, answer.status, answer.fields)) return Effect.void
   if (answer.body._tag !== "Bytes") return Effect.void
   const time = now(asked)
-  const place = new Place(asked, fill, fill?.item)
+  const destination = new Destination(asked, fill, fill?.item)
   // It passed by: nothing was recorded.
   const exchange = { setsPreResponseHandler, reads: undefined, readsLate: false, said, shown }
-  const judged = judge(place, { ...exchange, method: "GET", requestTime: time, responseTime: time }, answer)
+  const judged = judge(destination, { ...exchange, method: "GET", requestTime: time, responseTime: time }, answer)
   return Effect.flatMap(judged, ({ item }) => {
-    if (item === undefined) return drop(place)
+    if (item === undefined) return drop(destination)
     if (first === undefined) return Effect.void
-    if (item.groups.length === 0) return store(place, item)
+    if (item.groups.length === 0) return store(destination, item)
     return Effect.flatMap(
       storageAccess.holds(asked, first, item.groups, []),
-      (holds) => holds === true ? store(place, item) : Effect.void
+      (holds) => holds === true ? store(destination, item) : Effect.void
     )
   })
 }

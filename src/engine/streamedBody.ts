@@ -8,12 +8,12 @@ import * as answers from "./answers.js"
 import * as Body from "./body.js"
 import type { Answer, Route } from "./origin.js"
 import { SharedBody } from "./sharedBody.js"
-import { drop, type Exchange, groupsOf, judge, type Place, store, tooLarge } from "./store.js"
+import { type Destination, drop, groupsOf, type HandlerExchange, judge, store, tooLarge } from "./store.js"
 import * as warnings from "./warnings.js"
 
 interface StreamedAnswer {
-  readonly place: Place
-  readonly exchange: Exchange
+  readonly destination: Destination
+  readonly exchange: HandlerExchange
   readonly answer: Answer
   readonly stream: Body.Streamed
   /** What is stored of it, without content. */
@@ -30,8 +30,8 @@ export interface Pumped {
 }
 
 export const share = (answer: StreamedAnswer): Pumped => {
-  const { place, unshare } = answer
-  const { policy, runtime } = place.asked
+  const { destination, unshare } = answer
+  const { policy, runtime } = destination.asked
   const length = Range.saidLength(answer.answer)
   const shared = new SharedBody({
     runtime,
@@ -40,18 +40,18 @@ export const share = (answer: StreamedAnswer): Pumped => {
     onTooLarge: Effect.suspend(() => {
       unshare()
       // What is stored is out of date, though nobody may pull this body to its end.
-      return Effect.andThen(tooLarge(place.asked), drop(place))
+      return Effect.andThen(tooLarge(destination.asked), drop(destination))
     })
   })
   return { shared, pump: pump(answer, shared, length) }
 }
 
 const pump = (
-  { answer, exchange, item, place, route, stream, unshare }: StreamedAnswer,
+  { answer, exchange, item, destination, route, stream, unshare }: StreamedAnswer,
   shared: SharedBody,
   length: number | undefined
 ): Effect.Effect<void> => {
-  const { key, policy } = place.asked
+  const { key, policy } = destination.asked
   const { reads, said } = exchange
   const readBefore = reads?.count
   const personalBefore = said.personal.size
@@ -60,7 +60,7 @@ const pump = (
   // refused. The stream breaks for every reader; from now on this route's streams are private.
   const changed = Effect.gen(function*() {
     if (mayBeKept()) {
-      const judged = yield* judge(place, exchange, answer)
+      const judged = yield* judge(destination, exchange, answer)
       const isNamed = !Reads.addsToVary(policy) || Reads.unkeyed(reads, policy, item.headers).length === 0
       if (judged.item !== undefined && isNamed) return
     }
@@ -70,7 +70,7 @@ const pump = (
       yield* warnings.ofReads(route.handler, key, [Reads.late])
     }
     unshare()
-    yield* drop(place)
+    yield* drop(destination)
     return yield* Effect.fail(new Error("the body read what selects it, or was refused, after its head was sent"))
   })
   const isAsBefore = () => mayBeKept() && reads?.count === readBefore && said.personal.size === personalBefore
@@ -78,12 +78,12 @@ const pump = (
   const atEnd = Effect.gen(function*() {
     yield* holds
     // The body may have named more of them.
-    const groups = groupsOf(place, exchange, answer)
-    if (groups === undefined) return yield* drop(place)
+    const groups = groupsOf(destination, exchange, answer)
+    if (groups === undefined) return yield* drop(destination)
     if (shared.isWhole) {
-      return yield* store(place, answers.withContent({ ...item, groups }, shared.takeBytes(), policy.etag))
+      return yield* store(destination, answers.withContent({ ...item, groups }, shared.takeBytes(), policy.etag))
     }
-    return yield* drop(place)
+    return yield* drop(destination)
   })
   const source = Body.measured(stream.stream, length)
   return shared.pump(Stream.tap(source, () => holds), atEnd, policy.deadline)

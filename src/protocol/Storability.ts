@@ -56,8 +56,8 @@ export interface Exchange extends Freshness.Times {
   readonly hasWhole: boolean
 }
 
-/** What is stored with the content. */
-export interface Kept extends Terms, Freshness.Times {
+/** What is stored of a response beside its content. */
+export interface ItemHead extends Terms, Freshness.Times {
   readonly range?: Range.Extent
   readonly status: number
   readonly headers: { readonly [name: string]: string }
@@ -73,7 +73,7 @@ export type Storability =
     /** It is for one user, or for nobody to keep; so is what else is made of it. */
     readonly isPersonal: boolean
   }
-  & ({ readonly _tag: "Keep"; readonly kept: Kept } | { readonly _tag: "Refuse"; readonly detail: Detail })
+  & ({ readonly _tag: "Keep"; readonly kept: ItemHead } | { readonly _tag: "Refuse"; readonly detail: Detail })
 
 const day = 86_400_000
 
@@ -166,7 +166,7 @@ const isShareable = (directives: CacheControl.ResponseDirectives, policy: Policy
 
 /** What clients may be told of a stored response. */
 export const answerOf = (
-  stored: Pick<Kept, "status" | "headers" | "responseTime" | "requestTime"> & { readonly partition: string },
+  stored: Pick<ItemHead, "status" | "headers" | "responseTime" | "requestTime"> & { readonly partition: string },
   policy: Policy
 ): CacheControl.Answer => {
   const { directives, isTargeted } = bindingOf(stored.headers, policy)
@@ -252,7 +252,7 @@ export const decide = (exchange: Exchange, policy: Policy): Storability => {
   const retain = policy.retain ?? (Math.max(Math.min(lifetime, day), whileRevalidate, ifError) || day)
   const names = qualified(directives, exchange.partition)
   // Written out, since a spread of so many properties costs more than all the rest.
-  const kept: Kept = {
+  const kept: ItemHead = {
     status,
     headers: storedFields(exchange.response, names, extent),
     withholdsCookies: names.includes("set-cookie"),

@@ -48,8 +48,8 @@ const inKey: ReadonlySet<PropertyKey> = new Set(["url", "originalUrl", "method",
 
 type Properties = { [name: PropertyKey]: unknown }
 
-/** What is kept with a request: one that stands for another has it from the start. */
-export class Kept {
+/** The runs that a request was handed over to, and what it stands for. A stand-in has it from the start. */
+export class HandOvers {
   /** The runs of handlers to which it was handed over, the latest last. */
   readonly runs: Array<HandedOver> = []
   /** What it stands for: the cache's own reads are not the handler's. */
@@ -63,9 +63,10 @@ export class Kept {
 }
 
 /** It is a property of the request, since an entry in a `WeakMap` costs as much as a look-up. */
-export const kept = Symbol("effect-http-cache/kept")
+export const handOvers = Symbol("effect-http-cache/handOvers")
 
-export const keptWith = (request: object): Kept | undefined => (request as { readonly [kept]?: Kept })[kept]
+export const handOversOf = (request: object): HandOvers | undefined =>
+  (request as { readonly [handOvers]?: HandOvers })[handOvers]
 
 /** All that says something of the client or its target, and what the readers of it go by. */
 const names: ReadonlyArray<PropertyKey> = [
@@ -93,7 +94,7 @@ const names: ReadonlyArray<PropertyKey> = [
  * of no request is not taken for part of a run that has answered: it writes logs rather than a body.
  */
 export const shownTo = (request: object, name: PropertyKey): HttpServerRequest | undefined => {
-  const runs = keptWith(request)?.runs
+  const runs = handOversOf(request)?.runs
   if (runs === undefined || runs.length === 0) return undefined
   const context = currentContext()
   let run: Run | undefined = context === undefined ? undefined : Context.get(context, EnclosingCache)
@@ -128,11 +129,11 @@ const prototypeOver = (prototype: object): object => {
       get(this: object) {
         const shown = isShown ? shownTo(this, name) : undefined
         if (shown !== undefined) return Reflect.get(shown, name, shown) as unknown
-        const own = keptWith(this)?.own
+        const own = handOversOf(this)?.own
         return own !== undefined && Object.hasOwn(own, name) ? own[name] : Reflect.get(prototype, name, this) as unknown
       },
       set(this: object, value: unknown) {
-        keptWith(this)!.own![name] = value
+        handOversOf(this)!.own![name] = value
       }
     })
   }
@@ -152,7 +153,7 @@ export const link = (copy: HttpServerRequest, request: HttpServerRequest): void 
   if (family === undefined) families.set(request, family = [request])
   family.push(copy)
   families.set(copy, family)
-  for (const handedOver of keptWith(request)?.runs ?? []) handOne(copy, handedOver)
+  for (const handedOver of handOversOf(request)?.runs ?? []) handOne(copy, handedOver)
 }
 
 const linking = new WeakSet<object>()
@@ -163,7 +164,7 @@ let isLinked = true
  * somebody has made the request of an object.
  */
 export const linkCopies = (request: HttpServerRequest): boolean => {
-  if (keptWith(request) !== undefined) return false
+  if (handOversOf(request) !== undefined) return false
   const prototype = Object.getPrototypeOf(request) as HttpServerRequest & { modify: HttpServerRequest["modify"] }
   if (linking.has(prototype) || !Object.hasOwn(prototype, "modify")) return false
   linking.add(prototype)
@@ -193,7 +194,7 @@ export const ownCopy = (
 /** The run has ended: the request is to it what it is to all others. */
 export const takeBack = (request: HttpServerRequest, run: Run): void => {
   for (const each of familyOf(request)) {
-    const runs = keptWith(each)?.runs
+    const runs = handOversOf(each)?.runs
     const at = runs?.findIndex((handedOver) => handedOver.run === run) ?? -1
     if (runs !== undefined && at !== -1) runs.splice(at, 1)
   }
@@ -201,7 +202,7 @@ export const takeBack = (request: HttpServerRequest, run: Run): void => {
 
 /** The run has answered, with a body that is still made. */
 export const hasAnswered = (request: HttpServerRequest, run: Run): void => {
-  for (const handedOver of keptWith(request)?.runs ?? []) {
+  for (const handedOver of handOversOf(request)?.runs ?? []) {
     if (handedOver.run === run) handedOver.hasAnswered = true
   }
 }
@@ -213,18 +214,18 @@ export const handOver = (request: HttpServerRequest, shown: Shown, run: Run): vo
 }
 
 const handOne = (request: HttpServerRequest, handedOver: HandedOver): void => {
-  const known = keptWith(request)
+  const known = handOversOf(request)
   if (known !== undefined) return void known.runs.push(handedOver)
   const own: Properties = {}
   // Its interface says nothing of the properties that adapters keep in it.
-  const given = request as unknown as Properties & { [kept]: Kept }
+  const given = request as unknown as Properties & { [handOvers]: HandOvers }
   for (const name of moved) {
     if (!Object.hasOwn(given, name)) continue
     own[name] = given[name]
     Reflect.deleteProperty(given, name)
   }
   Object.setPrototypeOf(given, prototypeOver(Object.getPrototypeOf(given) as object))
-  given[kept] = new Kept(undefined)
-  given[kept].own = own
-  given[kept].runs.push(handedOver)
+  given[handOvers] = new HandOvers(undefined)
+  given[handOvers].own = own
+  given[handOvers].runs.push(handedOver)
 }

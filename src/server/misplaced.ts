@@ -1,7 +1,7 @@
 /** A cache around the sending instead of the app: what it sees has been sent, and can neither be kept nor told of. */
 import type { HttpServerRequest } from "@effect/platform/HttpServerRequest"
 import * as Effect from "effect/Effect"
-import { kept } from "./handOver.js"
+import { handOvers } from "./handOver.js"
 import { sentMark } from "./platform.js"
 
 export { isSent } from "./platform.js"
@@ -9,7 +9,9 @@ export { isSent } from "./platform.js"
 /** How an adapter sends is kept with its request: a handler that sends needs it of the one that it is shown. */
 export const carry = (request: HttpServerRequest, shown: HttpServerRequest): void => {
   for (const name of Object.getOwnPropertySymbols(request)) {
-    if (name !== sentMark && name !== kept && !(name in shown)) Reflect.set(shown, name, Reflect.get(request, name))
+    if (name !== sentMark && name !== handOvers && !(name in shown)) {
+      Reflect.set(shown, name, Reflect.get(request, name))
+    }
   }
 }
 

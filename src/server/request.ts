@@ -11,12 +11,12 @@ import * as CacheKey from "../protocol/CacheKey.js"
 import * as Fields from "../protocol/Fields.js"
 import * as Preconditions from "../protocol/Preconditions.js"
 import * as Vary from "../protocol/Vary.js"
-import { Kept, kept, keptWith, link, ownCopy, shownTo } from "./handOver.js"
+import { HandOvers, handOvers, handOversOf, link, ownCopy, shownTo } from "./handOver.js"
 import { failedAs, hasAbsoluteUrl, unreadable } from "./platform.js"
 
-const original = (request: HttpServerRequest): HttpServerRequest => keptWith(request)?.original ?? request
+const original = (request: HttpServerRequest): HttpServerRequest => handOversOf(request)?.original ?? request
 
-export const isStandIn = (request: HttpServerRequest): boolean => keptWith(request)?.original !== undefined
+export const isStandIn = (request: HttpServerRequest): boolean => handOversOf(request)?.original !== undefined
 
 /** `undefined` where the property is as it is. */
 type Properties = (name: PropertyKey, target: HttpServerRequest) => unknown
@@ -52,15 +52,15 @@ const failingAs = (request: HttpServerRequest, value: unknown): unknown => {
 /** A request with properties of its own, which stay when it is modified. */
 class Modified implements ProxyHandler<HttpServerRequest> {
   private readonly own: Properties
-  private readonly known: Kept
+  private readonly known: HandOvers
 
   constructor(own: Properties, original: HttpServerRequest | undefined) {
     this.own = own
-    this.known = new Kept(original)
+    this.known = new HandOvers(original)
   }
 
   get(target: HttpServerRequest, name: PropertyKey, other: HttpServerRequest): unknown {
-    if (name === kept) return this.known
+    if (name === handOvers) return this.known
     const shown = shownTo(other, name)
     if (shown !== undefined) return Reflect.get(shown, name, shown) as unknown
     if (name === "modify") {

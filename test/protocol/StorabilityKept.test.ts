@@ -158,7 +158,7 @@ describe("Storability.decide: no freshness of its own, and no expiry", () => {
 })
 
 describe("Storability.decide: what is kept", () => {
-  const fieldsOf = (kept: Storability.Kept) => ({ ...kept.headers })
+  const fieldsOf = (kept: Storability.ItemHead) => ({ ...kept.headers })
 
   it("hop-by-hop fields, those in Connection, Age and Set-Cookie are left behind", () => {
     const response = {

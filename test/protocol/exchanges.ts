@@ -50,7 +50,7 @@ export const refusal = (exchange: Partial<Storability.Exchange>, policy?: Storab
   return storability._tag === "Refuse" ? storability.detail : undefined
 }
 
-export const keep = (exchange: Partial<Storability.Exchange>, policy?: Storability.Policy): Storability.Kept => {
+export const keep = (exchange: Partial<Storability.Exchange>, policy?: Storability.Policy): Storability.ItemHead => {
   const storability = decide(exchange, policy)
   if (storability._tag === "Refuse") throw new Error(`refused: ${storability.detail}`)
   return storability.kept
