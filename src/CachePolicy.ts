@@ -237,7 +237,5 @@ export class Defaults extends Context.Reference<Defaults>()("effect-http-cache/H
  * @since 0.1.0
  * @category defaults
  */
-export const defaults = (options: DefaultOptions): Layer.Layer<never> => {
-  checks.defaults("HttpCache.defaults", options)
-  return Layer.succeed(Defaults, { ...options })
-}
+export const defaults = (options: DefaultOptions): Layer.Layer<never> =>
+  Layer.succeed(Defaults, checks.defaults("HttpCache.defaults", options))

@@ -200,7 +200,7 @@ describe("bounds", () => {
     "refuses %s: %s in one sentence",
     (name, value) => {
       expect(() => InMemoryCacheStorage.layerWith({ [name]: value })).toThrow(
-        new TypeError(`InMemoryCacheStorage.layerWith: ${name} is ${value}; it must be a whole number, 1 or more`)
+        new TypeError(`InMemoryCacheStorage: ${name} is ${value}; it must be a whole number, 1 or more`)
       )
     }
   )

@@ -4,7 +4,7 @@ import { describe, expect, it } from "@effect/vitest"
 import { Effect, Layer, Stream, TestClock } from "effect"
 import { type CollectableCacheStorage, HttpCache, withCache, withCollect } from "effect-http-cache"
 import { Faults } from "effect-http-cache/testing"
-import { counted, eventually, FaultyServer, logged, routes, serve } from "./harness.js"
+import { counted, eventually, FaultyServer, type Logged, logged, routes, serve, TestServer } from "./harness.js"
 
 const app = routes({
   "GET /users/:id": counted().pipe(withCache({ expiry: 60 })),
@@ -13,6 +13,69 @@ const app = routes({
   )
 })
 const server = Layer.merge(FaultyServer, logged([]))
+
+describe("171: what is no list of names", () => {
+  const wrong: ReadonlyArray<readonly [string, () => unknown, string]> = [
+    ["one text", () => "/users", "\"/users\""],
+    ["a promise", () => Promise.resolve(["/users"]), "{}"],
+    ["a number", () => 5, "5"],
+    ["nothing", () => undefined, "undefined"],
+    ["null", () => null, "null"]
+  ]
+  const page = counted().pipe(withCache({ expiry: 60, groups: () => ["users"] }))
+
+  it.scoped.each(wrong)("%s is said to be none, and collects nothing", ([, names, shown]) => {
+    const log: Array<Logged> = []
+    const given = names as () => Iterable<string>
+    return Effect.gen(function*() {
+      const ask = yield* serve(routes({
+        "GET /": page,
+        "GET /u": page,
+        "PATCH /none": Effect.succeed(HttpServerResponse.empty()).pipe(withCollect({ also: given, groups: given }))
+      }))
+      for (const path of ["/", "/u"]) yield* ask(path)
+      expect((yield* ask("/none", { method: "PATCH" })).status).toBe(204)
+      for (const path of ["/", "/u"]) expect((yield* ask(path)).cacheStatus).toBe("hit; ttl=60")
+      expect(log.map(({ message }) => message)).toEqual([
+        `effect-http-cache: TypeError: withCollect: also: ${shown} is no list of URIs`,
+        `effect-http-cache: TypeError: withCollect: groups: ${shown} is no list of groups`
+      ])
+      const defect = yield* Effect.catchAllDefect(HttpCache.collectAll(given()), Effect.succeed)
+      expect(defect).toEqual(new TypeError(`HttpCache.collectAll: ${shown} is no list of URIs`))
+    }).pipe(Effect.provide(TestServer), Effect.provide(logged(log)))
+  })
+
+  it.scoped.each(wrong)("a response is not stored where its groups are %s", ([, names, shown]) => {
+    const log: Array<Logged> = []
+    const groups = names as () => Iterable<string>
+    return Effect.gen(function*() {
+      const ask = yield* serve(counted().pipe(withCache({ expiry: 60, groups, cacheStatus: { detail: true } })))
+      expect((yield* ask("/")).cacheStatus).toBe("fwd=uri-miss; detail=groups")
+      expect(log[0]?.message).toContain(`groups: ${shown} is no list of groups`)
+    }).pipe(Effect.provide(TestServer), Effect.provide(logged(log)))
+  })
+
+  it.scoped("of a list, one that is no name is said, and the others are collected", () => {
+    const log: Array<Logged> = []
+    return Effect.gen(function*() {
+      const long = "x".repeat(257)
+      const ask = yield* serve(routes({
+        "GET /": counted().pipe(withCache({ expiry: 60 })),
+        "GET /u": page,
+        "PATCH /none": Effect.succeed(HttpServerResponse.empty()).pipe(
+          withCollect({ also: () => ["http://", "/"], groups: () => [long, "users"] })
+        )
+      }))
+      for (const path of ["/", "/u"]) yield* ask(path)
+      yield* ask("/none", { method: "PATCH" })
+      for (const path of ["/", "/u"]) expect((yield* ask(path)).cacheStatus).toMatch(/^fwd=.*miss; stored$/)
+      expect(log.map(({ message }) => message)).toEqual([
+        expect.stringContaining("withCollect: also: \"http://\" is no URI"),
+        expect.stringContaining("withCollect: groups: \"xxx")
+      ])
+    }).pipe(Effect.provide(TestServer), Effect.provide(logged(log)))
+  })
+})
 
 describe("what is collected", () => {
   const probe = "http://probe.example/"

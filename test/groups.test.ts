@@ -265,7 +265,7 @@ describe("98: what can't be named can't be collected", () => {
   it.scoped.each(
     [
       ["a function that throws", "groups of a response that is not stored: Error: boom"],
-      ["one text in place of a list", "groups: \"product:7\" is one text, and no list of groups"],
+      ["one text in place of a list", "groups: \"product:7\" is no list of groups"],
       ["no text", "HttpCache.group: undefined is no text of at most 256 characters"],
       ["more than 256", "a response is of at most 256 groups"],
       ["a field that can't be read", "in quotes where Cache-Groups lists them"]

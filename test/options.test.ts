@@ -1,9 +1,16 @@
 /** Options are checked when the route is built: one sentence with what was given and what is expected. */
-import { HttpServerResponse } from "@effect/platform"
+import { type HttpApp, HttpServerResponse } from "@effect/platform"
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Layer } from "effect"
-import { HttpCache, InMemoryCacheStorage, withCache, withCollect } from "effect-http-cache"
-import { serve, TestServer } from "./harness.js"
+import {
+  type CacheStorage,
+  HttpCache,
+  HttpClientCache,
+  InMemoryCacheStorage,
+  withCache,
+  withCollect
+} from "effect-http-cache"
+import { counted, serve, TestServer } from "./harness.js"
 
 const seconds = "a number of seconds, 0 or more, or a Duration such as \"10 seconds\""
 const fieldNames = "a list of request field names, such as [\"Accept-Language\"]"
@@ -103,6 +110,58 @@ describe("withCache", () => {
     if (expiry === "0") return expect(() => withCache({ expiry: "0" as "0 seconds" })).toThrow("expiry is \"0\"")
     expect(() => withCache({ expiry: expiry as number })).not.toThrow()
   })
+})
+
+describe("170: options of a class, or that are changed later", () => {
+  const inherited = (options: object): object => Object.create(options) as object
+  const builds = {
+    "withCache": (options: object) => withCache(options),
+    "HttpCache.middleware": (options: object) => HttpCache.middleware(options),
+    "HttpCache.defaults": (options: object) => HttpCache.defaults(options),
+    "HttpClientCache": (options: object) => HttpClientCache.layer(options)
+  }
+
+  it.each(Object.entries(builds))("%s checks them as others", (where, build) => {
+    class Wrong {
+      get staleIfError() {
+        return "ten"
+      }
+    }
+    for (const options of [new Wrong(), inherited({ staleIfError: "ten" })]) {
+      expect(() => build(options)).toThrow(new TypeError(`${where}: staleIfError is "ten"; it must be ${seconds}`))
+    }
+  })
+
+  it("a storage checks them too, and takes them", () => {
+    expect(() => InMemoryCacheStorage.make(inherited({ maxItems: 0 }))).toThrow(
+      "InMemoryCacheStorage: maxItems is 0; it must be a whole number, 1 or more"
+    )
+  })
+
+  class Short {
+    get expiry() {
+      return 10
+    }
+  }
+
+  const applied: ReadonlyArray<readonly [string, () => HttpApp.Default<never, CacheStorage.CacheStorage>]> = [
+    ["withCache", () => counted().pipe(withCache(new Short()))],
+    ["HttpCache.defaults", () => counted().pipe(withCache(), Effect.provide(HttpCache.defaults(new Short())))],
+    ["what is changed later", () => {
+      const options = { expiry: 10 }
+      const app = counted().pipe(withCache(options))
+      options.expiry = -1
+      return app
+    }]
+  ]
+
+  it.scoped.each(applied)("%s: as they were when the route was built", ([, app]) =>
+    Effect.gen(function*() {
+      const ask = yield* serve(app())
+      yield* ask("/")
+      const { cacheStatus, headers } = yield* ask("/")
+      expect([cacheStatus, headers["cache-control"]]).toEqual(["hit; ttl=10", "max-age=10"])
+    }).pipe(Effect.provide(TestServer)))
 })
 
 describe("withCollect", () => {
@@ -205,7 +264,7 @@ describe("InMemoryCacheStorage.layerWith", () => {
   it.each(wrong)("93: refuses %s in one sentence", (limits, sentence) => {
     const build = () => InMemoryCacheStorage.layerWith(limits as object)
     expect(build).toThrow(TypeError)
-    expect(build).toThrow(`InMemoryCacheStorage.layerWith: ${sentence}`)
+    expect(build).toThrow(`InMemoryCacheStorage: ${sentence}`)
   })
 
   it.effect.each([[{}], [{ maxItems: undefined }], [{

@@ -5,7 +5,7 @@ import { CacheMiss, CacheStorageError } from "../CacheError.js"
 import type { CacheItem } from "../CacheItem.js"
 import type { Lookup, Service } from "../CacheStorage.js"
 import type * as CollectableCacheStorage from "../CollectableCacheStorage.js"
-import { groupsOf, originOf } from "../policy/checks.js"
+import { groupsOf, listFrom, originOf } from "../policy/checks.js"
 import type { Policy } from "../policy/policy.js"
 import * as CacheGroups from "../protocol/CacheGroups.js"
 import * as CacheKey from "../protocol/CacheKey.js"
@@ -144,7 +144,8 @@ export const collectAll = (
   known: ReadonlyArray<CacheKey.CacheKey> = []
 ): Effect.Effect<void, CacheStorageError> =>
   Effect.suspend(() => {
-    const targets = Array.from(uris).flatMap((uri) => resolve("HttpCache.collect", uri, operation.base))
+    const targets = listFrom("HttpCache.collectAll", "URIs", uris)
+      .flatMap((uri) => resolve("HttpCache.collect", uri, operation.base))
     const keys = new Set([...known, ...spellings.keysOf(runtimeOf(storage), targets, operation.policy.query)])
     return collect(storage, [...keys].map(nameOfKey), style, operation)
   })

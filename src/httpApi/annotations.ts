@@ -114,9 +114,9 @@ export const settingsOf = (place: Place): Settings => {
 const whereOf = (name: "Policy" | "Collects", place: Place): string => `HttpApiCache.${name} of ${nameOf(place)}`
 
 /** The options of the cache at an endpoint: what it declares selects the response. */
-export const cacheOptions = (place: Place, policy: PolicyOptions): Options => {
+export const cacheOptions = (place: Place, given: PolicyOptions): Options => {
   const where = whereOf("Policy", place)
-  checks.route(where, policy)
+  const policy = checks.route(where, given)
   const query = declared.queryOf(place.endpoint)
   if (policy.query !== undefined && !declared.isKeyed(policy.query, query)) {
     throw new TypeError(
@@ -152,8 +152,8 @@ const isReadAt = (written: Endpoint, read: Endpoint): boolean => {
 }
 
 /** The options of the collect at an endpoint: its key is that of the endpoint that is cached at its path, as a router finds it. */
-export const collectOptions = (place: Place, collects: CollectOptions): CollectOptions => {
-  checks.collect(whereOf("Collects", place), collects)
+export const collectOptions = (place: Place, given: CollectOptions): CollectOptions => {
+  const collects = checks.collect(whereOf("Collects", place), given)
   if (collects.query !== undefined) return collects
   const read = placesOf(place.api).filter(({ endpoint }) => isReadAt(place.endpoint, endpoint))
     .sort((one, other) => parametersOf(one.endpoint) - parametersOf(other.endpoint))

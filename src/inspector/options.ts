@@ -28,8 +28,7 @@ const checks: { readonly [Name in keyof Given<never>]-?: Check } = {
 
 /** Throws a `TypeError` that says what is expected. */
 export const checked = <R>(where: string, options: Given<R>): Checked<R> => {
-  check(where, "option", options, checks)
-  const { authorize, path, unguarded } = options
+  const { authorize, path, unguarded } = check(where, "option", options, checks)
   if (path === undefined) throw new TypeError(`${where}: there is no path; it must be ${checks.path(path)}`)
   if (authorize === undefined && unguarded === undefined) {
     throw new TypeError(

@@ -25,7 +25,6 @@ const checks: { readonly [Limit in keyof Limits]-?: Check } = {
 }
 
 export const boundsOf = (limits: Limits): Bounds => {
-  check("InMemoryCacheStorage.layerWith", "limit", limits, checks)
-  const given = Object.entries(limits).filter(([, value]) => value !== undefined)
-  return { ...defaults, ...Object.fromEntries(given) }
+  // What is undefined is not among those that are checked.
+  return { ...defaults, ...check("InMemoryCacheStorage", "limit", limits, checks) } as Bounds
 }

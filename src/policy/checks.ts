@@ -32,14 +32,18 @@ export const durationOf = (where: string, name: string, input: Seconds): number 
 
 const duration = "a number of seconds, 0 or more, or a Duration such as \"10 seconds\""
 
+/** What a caller gives as a list. Throws a `TypeError` where it is none, as one text, or the promise of a list. */
+export const listFrom = <A>(where: string, what: string, given: Iterable<A>): ReadonlyArray<A> => {
+  if (typeof given !== "string" && Symbol.iterator in Object(given)) return [...given]
+  throw new TypeError(`${where}: ${show(given)} is no list of ${what}`)
+}
+
 /** The groups that a caller gives. Throws a `TypeError` where one of them, or what is given, is none. */
-export const groupsOf = (where: string, given: Iterable<unknown>): ReadonlyArray<string> => {
-  if (typeof given === "string") throw new TypeError(`${where}: ${show(given)} is one text, and no list of groups`)
-  return Array.from(given, (group) => {
+export const groupsOf = (where: string, given: Iterable<unknown>): ReadonlyArray<string> =>
+  listFrom(where, "groups", given).map((group) => {
     if (CacheGroups.isGroup(group)) return group
     throw new TypeError(`${where}: ${show(group)} is no text of at most ${CacheGroups.longestGroup} characters`)
   })
-}
 
 const seconds = unless((value) => toMillis(value as Seconds) !== undefined, duration)
 
@@ -227,24 +231,28 @@ const collectChecks: { readonly [name: string]: Check } = {
   soft: oneOf(true, false, "unless-error")
 }
 
-export const route = (where: string, options: unknown): void => {
-  check(where, "option", options, optionChecks)
-  if (!isRecord(options) || options["lane"] !== true) return
-  const personal = options["partition"] !== undefined
+/** Each of these answers the options that it has checked. */
+export const route = <Given extends object>(where: string, options: Given): Given => {
+  const taken: Given & Options<never> = check(where, "option", options, optionChecks)
+  if (taken.lane !== true) return taken
+  const personal = taken.partition !== undefined
     ? "a partition"
-    : options["cacheControl"] === "private"
+    : taken.cacheControl === "private"
     ? "cacheControl \"private\""
     : undefined
-  if (personal === undefined) return
+  if (personal === undefined) return taken
   throw new TypeError(
     `${where}: lane is true beside ${personal}; the lane answers everybody with the same response: leave one of them out`
   )
 }
 
-export const defaults = (where: string, options: unknown): void => check(where, "option", options, defaultsChecks)
+export const defaults = (where: string, options: DefaultOptions): DefaultOptions =>
+  check(where, "option", options, defaultsChecks)
 
 /** `withCollect` has options of its own. */
-export const collect = (where: string, options: unknown): void => check(where, "option", options, collectChecks)
+export const collect = <Given extends object>(where: string, options: Given): Given =>
+  check(where, "option", options, collectChecks)
 
 /** The cache of a client has few. */
-export const client = (where: string, options: unknown): void => check(where, "option", options, clientChecks)
+export const client = <Given extends object>(where: string, options: Given): Given =>
+  check(where, "option", options, clientChecks)

@@ -146,13 +146,12 @@ export type Policies<R> = (defaults: DefaultOptions) => ServerPolicy<R>
  * are first seen.
  */
 export const resolve = <R>(where: string, route: Options<R>, statusOfError?: StatusOfError): Policies<R> => {
-  checks.route(where, route)
+  const own = checks.route(where, route)
   let seen: DefaultOptions | undefined
   let policy: ServerPolicy<R> | undefined
   return (defaults) => {
     if (policy === undefined || seen !== defaults) {
-      checks.defaults("HttpCache.Defaults", defaults)
-      policy = merge(route, defaults, statusOfError)
+      policy = merge(own, checks.defaults("HttpCache.Defaults", defaults), statusOfError)
       seen = defaults
     }
     return policy
@@ -161,8 +160,8 @@ export const resolve = <R>(where: string, route: Options<R>, statusOfError?: Sta
 
 /** The same for `withCollect`, which has options of its own. */
 export const resolveCollect = (where: string, options: Pick<Options<never>, "query">): Policies<never> => {
-  checks.collect(where, options)
-  return resolve(where, { query: options.query })
+  const { query } = checks.collect(where, options)
+  return resolve(where, { query })
 }
 
 /** The options of the cache of a client. */
@@ -175,8 +174,7 @@ const ofClients = { clients: "nothing", deadline: "5 minutes", retain: "1 day" }
 
 /** That of a client's cache, which is the origin of nothing. It is kept apart from the caches of servers, and a shared one from others. */
 export const resolveClient = (where: string, options: ClientOptions): Policy => {
-  checks.client(where, options)
-  const { shared = false, ...route } = options
+  const { shared = false, ...route } = checks.client(where, options)
   const name = shared ? "HttpClientCache, shared" : "HttpClientCache"
   const cacheStatus = { name: "HttpClientCache" }
   return {

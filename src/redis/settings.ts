@@ -23,8 +23,7 @@ const checks: { readonly [Option in keyof Options]-?: Check } = {
 }
 
 export const settingsOf = (options: Options): Settings => {
-  check("RedisCacheStorage", "option", options, checks)
-  const { durable, maxFill, maxItemBytes, maxVariants, prefix } = options
+  const { durable, maxFill, maxItemBytes, maxVariants, prefix } = check("RedisCacheStorage", "option", options, checks)
   return {
     prefix: prefix ?? defaultPrefix,
     maxItemBytes: maxItemBytes ?? 8 * 1024 * 1024,
@@ -38,7 +37,6 @@ const flightsChecks: { readonly [Option in keyof FlightsOptions]-?: Check } = { 
 
 /** `lease`: milliseconds. */
 export const flightsSettingsOf = (options: FlightsOptions): { readonly prefix: string; readonly lease: number } => {
-  check("RedisSharedFlights", "option", options, flightsChecks)
-  const { lease = 5, prefix = defaultPrefix } = options
+  const { lease = 5, prefix = defaultPrefix } = check("RedisSharedFlights", "option", options, flightsChecks)
   return { prefix, lease: millisOf(lease) }
 }

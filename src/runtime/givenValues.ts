@@ -19,21 +19,29 @@ export const show = (value: unknown): string => {
   }
 }
 
-/** `kind`: what one of them is called. */
-export const check = (
+/**
+ * `kind`: what one of them is called. What was checked is answered, each read once: the given object may be changed later, or be
+ * of a class with getters.
+ */
+export const check = <Given extends object>(
   where: string,
   kind: string,
-  given: unknown,
+  given: Given,
   checks: { readonly [name: string]: Check }
-): void => {
+): Given => {
   if (!isRecord(given)) throw new TypeError(`${where}: the ${kind}s are ${show(given)}; they must be an object`)
-  for (const [name, value] of Object.entries(given)) {
+  for (const name of Object.keys(given)) {
     if (!Object.hasOwn(checks, name)) {
       throw new TypeError(`${where}: there is no ${kind} ${name}; there are ${Object.keys(checks).join(", ")}`)
     }
-    const expected = value === undefined ? undefined : checks[name]!(value)
-    if (expected !== undefined) {
-      throw new TypeError(`${where}: ${name} is ${show(value)}; it must be ${expected}`)
-    }
   }
+  const taken = Object.entries(checks).flatMap(([name, check]) => {
+    const value = given[name]
+    if (value === undefined) return []
+    const expected = check(value)
+    if (expected === undefined) return [[name, value]]
+    throw new TypeError(`${where}: ${name} is ${show(value)}; it must be ${expected}`)
+  })
+  // There is a check for each property of the type.
+  return Object.fromEntries(taken) as Given
 }

@@ -15,7 +15,7 @@ import * as invalidate from "../engine/invalidate.js"
 import { resolve } from "../engine/operations.js"
 import { report, type Served } from "../engine/report.js"
 import * as requests from "../engine/request.js"
-import { groupsOf } from "../policy/checks.js"
+import { groupsOf, listFrom } from "../policy/checks.js"
 import type { Policies } from "../policy/policy.js"
 import * as Invalidation from "../protocol/Invalidation.js"
 import { isInterrupted, step, withFiber } from "../runtime/effect.js"
@@ -107,6 +107,12 @@ const forWhom = <E, R>(request: Request<E, R>, way: Way): Effect.Effect<Served<R
       ? way.pass(request, { reason: "bypass", detail: "partition" })
       : way.handle(requests.change(request, { identity })))
 
+const orLogged = <A>(evaluate: () => ReadonlyArray<A>): Effect.Effect<ReadonlyArray<A>> =>
+  Effect.catchAll(
+    Effect.try({ try: evaluate, catch: (error) => error }),
+    (error) => Effect.as(Effect.logWarning(`effect-http-cache: ${error}`), [])
+  )
+
 type NamesOf = ((request: HttpServerRequest, response: Response) => Iterable<string>) | undefined
 
 /** What is collected beside the target, and how. */
@@ -145,23 +151,25 @@ export const collecting =
       // A collect never runs the `partition` of a route, which is all that needs RP.
       const plain = policies as unknown as Policies<R>
       const asked = arrived<Response, E, R>(answering, plain, context, clock, () => "", handler)
-      /** The names that `also` or `groups` gives. If it fails, that is logged, and the rest is collected. */
-      const told = <A>(names: NamesOf, response: Response, read: (names: Iterable<string>) => ReadonlyArray<A>) =>
-        names === undefined ?
-          Effect.succeed<ReadonlyArray<A>>([]) :
-          Effect.try({ try: () => read(names(native, response)), catch: (error) => error }).pipe(
-            Effect.catchAll((error) => Effect.as(Effect.logWarning(`effect-http-cache: ${error}`), []))
+      /** The names that `also` or `groups` gives. What fails is logged, one by one, and the rest is collected. */
+      const told = <A>(what: string, names: NamesOf, response: Response, read: (name: string) => ReadonlyArray<A>) =>
+        names === undefined
+          ? Effect.succeed<ReadonlyArray<A>>([])
+          : Effect.map(
+            Effect.flatMap(
+              orLogged(() =>
+                listFrom(`withCollect: ${what}`, what === "also" ? "URIs" : what, names(native, response))
+              ),
+              Effect.forEach((name) => orLogged(() => read(name)))
+            ),
+            (lists) => lists.flat()
           )
       const changed = (response: Response): invalidate.Changed => ({
         status: response.status,
         fields: response.headers,
         more: Effect.all({
-          targets: told(
-            also,
-            response,
-            (uris) => Array.from(uris).flatMap((uri) => resolve("withCollect: also", uri, asked.view.target))
-          ),
-          groups: told(groups, response, (groups) => groupsOf("withCollect: groups", groups))
+          targets: told("also", also, response, (uri) => resolve("withCollect: also", uri, asked.view.target)),
+          groups: told("groups", groups, response, (group) => groupsOf("withCollect: groups", [group]))
         })
       })
       const collects = invalidate.collecting(answering, asked, storage, {

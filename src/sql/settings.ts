@@ -36,14 +36,14 @@ const checks: { readonly [Option in keyof Options]-?: Check } = {
 }
 
 export const settingsOf = (options: Options): Settings => {
-  check("SqlCacheStorage", "option", options, checks)
+  const taken = check("SqlCacheStorage", "option", options, checks)
   return {
-    prefix: options.prefix ?? "http_cache_",
-    maxBytes: options.maxBytes ?? 1024 * 1024 * 1024,
-    maxItems: options.maxItems ?? Infinity,
-    maxItemBytes: options.maxItemBytes ?? 8 * 1024 * 1024,
-    maxVariants: options.maxVariants ?? 64,
-    maxFill: Math.ceil(options.maxFill ?? 120),
-    createTables: options.createTables ?? true
+    prefix: taken.prefix ?? "http_cache_",
+    maxBytes: taken.maxBytes ?? 1024 * 1024 * 1024,
+    maxItems: taken.maxItems ?? Infinity,
+    maxItemBytes: taken.maxItemBytes ?? 8 * 1024 * 1024,
+    maxVariants: taken.maxVariants ?? 64,
+    maxFill: Math.ceil(taken.maxFill ?? 120),
+    createTables: taken.createTables ?? true
   }
 }
