@@ -5,6 +5,7 @@
  */
 import * as OpenApi from "@effect/platform/OpenApi"
 import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import { apiOf, placesOf, settingsOf } from "./httpApi/annotations.js"
 import { wrapped } from "./httpApi/handlers.js"
@@ -18,6 +19,7 @@ import {
   type Requiring,
   withItems
 } from "./httpApi/platform.js"
+import { type Check, check, unless } from "./runtime/givenValues.js"
 import type { Options } from "./CachePolicy.js"
 import type { CacheStorage } from "./CacheStorage.js"
 import type { CollectableCacheStorage } from "./CollectableCacheStorage.js"
@@ -38,13 +40,17 @@ export interface CachedOptions<R = never> {
   readonly partition?: Options<R>["partition"]
 }
 
+const ofCached: { readonly [Option in keyof CachedOptions]-?: Check } = {
+  partition: unless(Effect.isEffect, "an Effect that names whose response it is")
+}
+
 /**
  * Has the annotations of the api take effect for the handlers before it, each within the security of its endpoint. Handlers
  * that come later, or that another `cached` has had before, are left as they are.
  *
  * Throws a `TypeError`, so that the application does not start, where an annotation is wrong: an option, a `Policy` at an
  * endpoint that is no `GET`, `Collects` at one that is safe, a `query` that leaves out a declared search parameter, a `lane`
- * where there is security; and where no handler is before it.
+ * where there is security; where no handler is before it; and where an option of its own is wrong.
  *
  * @example
  * ```ts
@@ -70,6 +76,7 @@ export const cached =
     handlers: Handlers
   ): Requiring<Handlers, CacheStorage | CollectableCacheStorage | Asked<Exclude<RP, Provided<Api>>>> => {
     const all = apiOf(api)
+    const { partition } = check("HttpApiCache.cached", "option", options, ofCached)
     const { group, items } = builtOf(handlers)
     if (all.groups[group.identifier] !== group) {
       throw new TypeError(
@@ -81,7 +88,7 @@ export const cached =
         `HttpApiCache.cached: no handler of the group ${group.identifier} is before it; put it after the last handle`
       )
     }
-    const made = wrapped(all, group, items, options.partition as Options<never>["partition"])
+    const made = wrapped(all, group, items, partition as Options<never>["partition"])
     // Handlers of the same endpoints, and what is around them requires the storages.
     return withItems(handlers, made) as never
   }

@@ -137,14 +137,20 @@ export const withCollect: {
  */
 export const middleware = <RP = never>(
   options: Options<RP> = {}
-): <E, R>(app: App<E, R>) => App<E, R | RP | CacheStorage | CollectableCacheStorage> => both(options)
+): <E, R>(app: App<E, R>) => App<E, R | RP | CacheStorage | CollectableCacheStorage> => {
+  if (!isHandler(options)) return both("HttpCache.middleware", options)
+  throw new TypeError(
+    "HttpCache.middleware: the options are an app; put it around that: app.pipe(HttpCache.middleware())"
+  )
+}
 
 /** `site`: where in the program it is, where what puts it around the app is not a part of the program. */
 const both = <RP>(
+  where: string,
   options: Options<RP>,
   site?: () => string
 ): <E, R>(app: App<E, R>) => App<E, R | RP | CacheStorage | CollectableCacheStorage> => {
-  const resolved = policies.resolve("HttpCache.middleware", options)
+  const resolved = policies.resolve(where, options)
   const cache = cached(resolved, site === undefined ? undefined : { made: site, isPlaced: true })
   const collect = collecting(resolved, {}, false)
   return (app) => cache(collect(app))
@@ -220,12 +226,14 @@ export const group = (...groups: ReadonlyArray<string>): Effect.Effect<void> =>
  * @since 0.1.0
  * @category middleware
  */
-export const make = <RP = never>(options: Options<RP> = {}): Effect.Effect<
+export const make = <RP = never>(options: Options<RP> = {}) => made("HttpCache.make", options)
+
+const made = <RP>(where: string, options: Options<RP>): Effect.Effect<
   <E, R>(app: App<E, R>) => App<E, R>,
   never,
   CacheStorage | CollectableCacheStorage | Exclude<RP, HttpServerRequest>
 > => {
-  const around = both(options, callSite(options))
+  const around = both(where, options, callSite(options))
   return Effect.map(
     Effect.context<CacheStorage | CollectableCacheStorage | Exclude<RP, HttpServerRequest>>(),
     (services) => <E, R>(app: App<E, R>) =>
@@ -257,7 +265,7 @@ export const make = <RP = never>(options: Options<RP> = {}): Effect.Effect<
  */
 export const routerMiddleware = <RP = never>(options: Options<RP> = {}) =>
   HttpLayerRouter.middleware(
-    Effect.map(make(options), (around) => (app: App<Unhandled, never>) => around(app))
+    Effect.map(made("HttpCache.routerMiddleware", options), (around) => (app: App<Unhandled, never>) => around(app))
   )
 
 export { explain } from "./server/explain.js"

@@ -9,6 +9,7 @@
 import type * as Http from "node:http"
 import type * as Net from "node:net"
 import { Lane } from "./node/lane.js"
+import { type Check, check, unless } from "./runtime/givenValues.js"
 
 /**
  * A request that the lane has answered.
@@ -40,12 +41,18 @@ export interface Options {
   readonly span?: boolean | undefined
 }
 
+const checks: { readonly [Option in keyof Options]-?: Check } = {
+  onHit: unless((value) => typeof value === "function", "a function of the hit"),
+  span: unless((value) => typeof value === "boolean", "true or false")
+}
+
 /**
  * A server with a lane: what answers fresh hits and `304`s of the routes that say `lane: true`, by the same rules, storage and
  * `Cache-Status`, before the platform sees the request. Whatever it can't decide at once goes the usual way: another method than
  * `GET` and `HEAD`, content, `Range`, `Authorization`, a stale response, a storage that has to be waited for, a field that the
  * response varies by and that the route's `vary` does not name, `bypass` and `enabled`. It knows a method and a target once the
- * route has answered a hit for them. It is for `node:http`, `node:https`, and `node:http2` by its compatibility API.
+ * route has answered a hit for them. It is for `node:http`, `node:https`, and `node:http2` by its compatibility API. Throws a
+ * `TypeError` when an option is wrong.
  *
  * @example
  * ```ts
@@ -68,8 +75,9 @@ export interface Options {
  */
 export const createServer = <Server extends Net.Server>(
   create: () => Server,
-  { onHit, span = false }: Options = {}
+  options: Options = {}
 ): Server => {
+  const { onHit, span = false } = check("HttpCacheLane.createServer", "option", options, checks)
   const server = create()
   const lane = new Lane(span)
   const emit = server.emit.bind(server) as (event: string, ...values: Array<unknown>) => boolean

@@ -13,7 +13,7 @@ import * as CollectableCacheStorage from "./CollectableCacheStorage.js"
 import { Database } from "./sql/database.js"
 import type { DialectName } from "./sql/dialect.js"
 import * as Schema from "./sql/schema.js"
-import { type Settings, settingsOf } from "./sql/settings.js"
+import { dialectFrom, type Settings, settingsOf } from "./sql/settings.js"
 import { statements } from "./sql/statements.js"
 import { SqlStorage } from "./sql/storage.js"
 
@@ -60,7 +60,7 @@ export interface Options {
  * @category schemas
  */
 export const schema = (dialect: "sqlite" | "pg", prefix: string = settingsOf({}).prefix): ReadonlyArray<string> =>
-  Schema.schema(dialect, settingsOf({ prefix }).prefix)
+  Schema.schema(dialectFrom("SqlCacheStorage.schema", dialect), settingsOf({ prefix }).prefix)
 
 const none = () => undefined
 

@@ -16,6 +16,7 @@ import type * as CacheStorage from "./CacheStorage.js"
 import type * as CollectableCacheStorage from "./CollectableCacheStorage.js"
 import * as Freshness from "./protocol/Freshness.js"
 import { millisOf, withFiber } from "./runtime/effect.js"
+import { type Check, check, unless } from "./runtime/givenValues.js"
 import { type Runtime, runtimeOf } from "./runtime/runtime.js"
 import { call } from "./runtime/storageCall.js"
 
@@ -47,6 +48,12 @@ const defaultFarTimeout = 0.2
 
 /** How long after the far storage could not be listened to it is tried again. */
 const listensAgainAfter = "500 millis"
+
+const isPositive = (value: unknown): boolean => typeof value === "number" && value > 0 && value < Infinity
+
+const checks: { readonly [Option in keyof Options]-?: Check } = {
+  farTimeout: unless(isPositive, "a positive number of seconds")
+}
 
 class Tiered implements Service {
   private readonly near: Service
@@ -204,7 +211,7 @@ const listen = (near: Service, far: CollectableCacheStorage.SharedService): Effe
  * forgets all that is near. A far storage that fails is left alone for a while, and the near one goes on.
  *
  * The second argument is what `RedisCacheStorage.make` or `SqlCacheStorage.make` makes, or another storage that has `collects`.
- * Throws a `TypeError` when `farTimeout` is no positive number.
+ * Throws a `TypeError` when `farTimeout` is no positive number, or an option is none that there is.
  *
  * @example
  * ```ts
@@ -223,13 +230,9 @@ const listen = (near: Service, far: CollectableCacheStorage.SharedService): Effe
 export const make = (
   near: CollectableCacheStorage.Service,
   far: CollectableCacheStorage.SharedService,
-  { farTimeout = defaultFarTimeout }: Options = {}
+  options: Options = {}
 ): Effect.Effect<CollectableCacheStorage.Service, never, Scope.Scope> => {
-  if (!(farTimeout > 0 && farTimeout < Infinity)) {
-    throw new TypeError(
-      `TieredCacheStorage: farTimeout is ${JSON.stringify(farTimeout)}; it must be a positive number of seconds`
-    )
-  }
+  const { farTimeout = defaultFarTimeout } = check("TieredCacheStorage", "option", options, checks)
   return withFiber((_: Context.Context<Scope.Scope>, clock) =>
     Effect.as(
       Effect.zipRight(runtimeOf(far).endWithScope, listen(near, far)),

@@ -108,6 +108,23 @@ describe("an annotation that is wrong", () => {
       )
     }))
 
+  it.scoped.each(
+    [
+      [{ partion: Customer }, "there is no option partion; there are partition"],
+      [{ partition: "ada" }, "partition is \"ada\"; it must be an Effect that names whose response it is"]
+    ] as const
+  )("172: nor does cached with %j", ([options, sentence]) =>
+    Effect.gen(function*() {
+      const api = HttpApi.make("api").add(of(get))
+      const layer = HttpApiBuilder.group(api, "group", (handlers) =>
+        handlers.handle("get", () =>
+          Effect.succeed("")).pipe(HttpApiCache.cached(api, options as object)))
+      const exit = yield* Effect.exit(Layer.build(Layer.provide(layer, InMemoryCacheStorage.layerCollectable)))
+      expect(Exit.isFailure(exit) && String(Cause.squash(exit.cause))).toBe(
+        `TypeError: HttpApiCache.cached: ${sentence}`
+      )
+    }))
+
   it.scoped("another api does not start either", () =>
     Effect.gen(function*() {
       const api = HttpApi.make("api").add(of(get))

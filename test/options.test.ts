@@ -1,5 +1,5 @@
 /** Options are checked when the route is built: one sentence with what was given and what is expected. */
-import { type HttpApp, HttpServerResponse } from "@effect/platform"
+import { type HttpApp, HttpRouter, HttpServerResponse } from "@effect/platform"
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Layer } from "effect"
 import {
@@ -7,9 +7,13 @@ import {
   HttpCache,
   HttpClientCache,
   InMemoryCacheStorage,
+  TieredCacheStorage,
   withCache,
   withCollect
 } from "effect-http-cache"
+import { HttpCacheLane } from "effect-http-cache/node"
+import { SqlCacheStorage } from "effect-http-cache/sql"
+import { createServer } from "node:http"
 import { counted, serve, TestServer } from "./harness.js"
 
 const seconds = "a number of seconds, 0 or more, or a Duration such as \"10 seconds\""
@@ -162,6 +166,69 @@ describe("170: options of a class, or that are changed later", () => {
       const { cacheStatus, headers } = yield* ask("/")
       expect([cacheStatus, headers["cache-control"]]).toEqual(["hit; ttl=10", "max-age=10"])
     }).pipe(Effect.provide(TestServer)))
+})
+
+describe("172: each says what is wrong by its own name", () => {
+  const memory = InMemoryCacheStorage.make()
+  // Each is given what its types refuse.
+  const builds: ReadonlyArray<readonly [string, (options: never) => unknown, unknown, string]> = [
+    ["HttpCache.make", HttpCache.make, { expirey: 1 }, "there is no option expirey; there are name"],
+    ["HttpCache.routerMiddleware", HttpCache.routerMiddleware, { expirey: 1 }, "there is no option expirey"],
+    ["HttpCache.middleware", HttpCache.middleware, HttpRouter.empty, "the options are an app; put it around that"],
+    ["InMemoryCacheStorage", InMemoryCacheStorage.make, { max: 1 }, "there is no limit max; there are maxBytes"],
+    ...([
+      [{ farTimeot: 1 }, "there is no option farTimeot; there are farTimeout"],
+      [{ farTimeout: NaN }, "farTimeout is NaN; it must be a positive number of seconds"],
+      [{ farTimeout: "5" }, "farTimeout is \"5\"; it must be"],
+      [null, "the options are null; they must be an object"]
+    ] as const).map(([options, sentence]) =>
+      [
+        "TieredCacheStorage",
+        (given: never) => TieredCacheStorage.make(memory, memory as never, given),
+        options,
+        sentence
+      ] as const
+    ),
+    ...([
+      [{ onhit: 1 }, "there is no option onhit; there are onHit, span"],
+      [{ onHit: true }, "onHit is true; it must be a function of the hit"],
+      [{ span: "yes" }, "span is \"yes\"; it must be true or false"]
+    ] as const).map(([options, sentence]) =>
+      [
+        "HttpCacheLane.createServer",
+        (given: never) => HttpCacheLane.createServer(createServer, given),
+        options,
+        sentence
+      ] as const
+    ),
+    [
+      "SqlCacheStorage.schema",
+      (given: never) => SqlCacheStorage.schema(given),
+      "mysql",
+      "the dialect is \"mysql\"; it must be"
+    ]
+  ]
+
+  it.each(builds)("%s", (where, build, options, sentence) => {
+    expect(() => build(options as never)).toThrow(TypeError)
+    expect(() => build(options as never)).toThrow(`${where}: ${sentence}`)
+  })
+
+  it.scoped("withPreconditions: a date that is none is no reason to let a write pass", () => {
+    const current = Effect.succeed({ lastModified: new Date("yesterday") })
+    return Effect.gen(function*() {
+      const ask = yield* serve(
+        HttpServerResponse.text("written").pipe(
+          HttpCache.withPreconditions(current),
+          Effect.catchAllDefect((defect) => HttpServerResponse.text(String(defect), { status: 500 }))
+        )
+      )
+      const headers = { "if-unmodified-since": "Thu, 01 Jan 1970 00:00:00 GMT" }
+      expect((yield* ask("/", { method: "PUT", headers })).text).toBe(
+        "Error: withPreconditions: lastModified is an Invalid Date; it must be a date, or left out"
+      )
+    }).pipe(Effect.provide(TestServer))
+  })
 })
 
 describe("withCollect", () => {

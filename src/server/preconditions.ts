@@ -22,7 +22,7 @@ export interface Validators {
 /**
  * Judges `If-Match`, `If-Unmodified-Since` and, for unsafe methods, `If-None-Match` before the handler runs, and answers
  * `412` (RFC 9110 §13). `undefined` says that there is no such resource. The validators are only asked for when the
- * request has a condition; it dies when their `etag` is no entity tag. Check and write are not one
+ * request has a condition; it dies when their `etag` is no entity tag, or their `lastModified` no date. Check and write are not one
  * atom: a handler that must not lose an update checks once more.
  *
  * @example
@@ -53,6 +53,11 @@ export const withPreconditions =
                 JSON.stringify(given.etag)
               }; it must be an entity tag, such as '"v1"' with its quotes`
             )
+          )
+        }
+        if (given?.lastModified !== undefined && Number.isNaN(given.lastModified.getTime())) {
+          return yield* Effect.die(
+            new Error("withPreconditions: lastModified is an Invalid Date; it must be a date, or left out")
           )
         }
         const now = yield* Clock.currentTimeMillis

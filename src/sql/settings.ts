@@ -1,6 +1,7 @@
 /** The options of the storage over SQL, checked. */
-import { type Check, check, unless } from "../runtime/givenValues.js"
+import { type Check, check, show, unless } from "../runtime/givenValues.js"
 import type { Options } from "../SqlCacheStorage.js"
+import { type DialectName, dialects } from "./dialect.js"
 
 export interface Settings {
   readonly prefix: string
@@ -46,4 +47,10 @@ export const settingsOf = (options: Options): Settings => {
     maxFill: Math.ceil(taken.maxFill ?? 120),
     createTables: taken.createTables ?? true
   }
+}
+
+/** Throws a `TypeError` where it is none that there is. */
+export const dialectFrom = (where: string, given: DialectName): DialectName => {
+  if (Object.hasOwn(dialects, given)) return given
+  throw new TypeError(`${where}: the dialect is ${show(given)}; it must be one of "sqlite", "pg"`)
 }
