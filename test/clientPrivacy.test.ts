@@ -135,6 +135,20 @@ describe("two users", () => {
     }).pipe(Effect.provide(storage)))
 })
 
+describe("173: a URI with a user and password", () => {
+  it.scoped("is collected, as it was asked for, and with it what others have of it", () =>
+    Effect.gen(function*() {
+      const { client } = yield* caching(() => fresh("one"))
+      const named = url("/a").replace("http://", "http://ada:secret@")
+      const stated = Effect.forEach([named, url("/a")], (uri) =>
+        Effect.flatMap(client.get(uri), (response) => Effect.as(response.text, said(response))))
+      yield* stated
+      expect(yield* stated).toEqual(["hit; ttl=60", "hit; ttl=60"])
+      yield* HttpCache.collect(named)
+      expect(yield* stated).toEqual(["fwd=uri-miss", "fwd=uri-miss"])
+    }).pipe(Effect.provide(storage)))
+})
+
 describe("67: what Connection lists is sent", () => {
   it.scoped.each(["authorization", "cookie", "accept-language"])(
     "and so it selects: %s",

@@ -209,11 +209,17 @@ export const isPlain = ({ path, query }: Target): boolean => query !== "" && /^(
 /** Stand for the host while a reference is resolved, for the real one may be missing, or none that a URL can have. */
 const anyHosts = ["a.invalid", "b.invalid"] as const
 
+/** An origin has no user and no password (RFC 9110 §4.3.1). */
+const targetOf = (url: URL): Target => {
+  url.username = url.password = ""
+  return target(url.href, "")
+}
+
 /** A reference as in `Location`, resolved against a target (RFC 3986 §5.2); `undefined` when it can't be. */
 export const resolve = (reference: string, base: Target | undefined): Target | undefined => {
   if (base === undefined) {
     const url = URL.canParse(reference) ? new URL(reference) : undefined
-    return url === undefined || url.host === "" ? undefined : target(url.href, "")
+    return url === undefined || url.host === "" ? undefined : targetOf(url)
   }
   const scheme = base.origin.slice(0, base.origin.indexOf("://"))
   const [url, other] = anyHosts.map((host) => {
@@ -221,7 +227,7 @@ export const resolve = (reference: string, base: Target | undefined): Target | u
     return URL.canParse(reference, from) ? new URL(reference, from) : undefined
   })
   if (url === undefined || other === undefined || url.host === "") return undefined
-  const resolved = target(url.href, "")
+  const resolved = targetOf(url)
   return url.host === other.host ? resolved : { ...resolved, origin: base.origin }
 }
 

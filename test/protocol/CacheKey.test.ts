@@ -249,7 +249,9 @@ describe("CacheKey", () => {
     ["//other.org/b", "http://other.org", "/b", undefined],
     ["https://Example.com:443/b?c", "https://example.com", "/b", "c"],
     ["http://example.com:80/b", "http://example.com", "/b", undefined],
-    ["http://other.org", "http://other.org", "/", undefined]
+    ["http://other.org", "http://other.org", "/", undefined],
+    ["http://ada:secret@example.com/b?c", "http://example.com", "/b", "c"],
+    ["//ada@example.com/b@c", "http://example.com", "/b@c", undefined]
   ])("the reference %j is resolved", (reference, origin, path, query) => {
     const base = CacheKey.target("/a/c?q", here)
     expect(CacheKey.resolve(reference, base)).toEqual({ origin, path, query })
