@@ -30,6 +30,9 @@ const of = (endpoint: HttpApiEndpoint.HttpApiEndpoint.Any) => HttpApiGroup.make(
 
 describe("an annotation that is wrong", () => {
   const { Collects, Policy } = HttpApiCache
+  // As for withCache: their types let them pass.
+  const perUser = { expiry: 10, partition: Effect.succeed("ada") }
+  const named = { expiry: 10, name: "get" }
   const wrong: ReadonlyArray<readonly [what: string, group: ReturnType<typeof of>, message: string]> = [
     [
       "a policy at an endpoint that is no GET",
@@ -50,6 +53,16 @@ describe("an annotation that is wrong", () => {
       "no options",
       of(get).annotate(Policy, true as never),
       "HttpApiCache.Policy of group.get: the options are true; they must be an object"
+    ],
+    [
+      "174: whose response it is",
+      of(get).annotate(Policy, perUser),
+      "HttpApiCache.Policy of group.get: partition is no option here: it is given to cached, as in HttpApiCache.cached(api, { partition })"
+    ],
+    [
+      "174: a name",
+      of(get.annotate(Policy, named)),
+      "HttpApiCache.Policy of group.get: name is no option here: it is made of the names of group and endpoint; leave it out"
     ],
     [
       "an option of a collect",

@@ -113,10 +113,24 @@ export const settingsOf = (place: Place): Settings => {
 
 const whereOf = (name: "Policy" | "Collects", place: Place): string => `HttpApiCache.${name} of ${nameOf(place)}`
 
+/** Options of `withCache` that a policy does not have; their types let them pass where the object is not written in its place. */
+const elsewhere = {
+  name: "it is made of the names of group and endpoint; leave it out",
+  partition: "it is given to cached, as in HttpApiCache.cached(api, { partition })"
+} as const
+
+const refuseOthers = (where: string, given: Options): void => {
+  for (const [option, remedy] of Object.entries(elsewhere)) {
+    if (given[option as keyof typeof elsewhere] === undefined) continue
+    throw new TypeError(`${where}: ${option} is no option here: ${remedy}`)
+  }
+}
+
 /** The options of the cache at an endpoint: what it declares selects the response. */
 export const cacheOptions = (place: Place, given: PolicyOptions): Options => {
   const where = whereOf("Policy", place)
   const policy = checks.route(where, given)
+  refuseOthers(where, policy)
   const query = declared.queryOf(place.endpoint)
   if (policy.query !== undefined && !declared.isKeyed(policy.query, query)) {
     throw new TypeError(
