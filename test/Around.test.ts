@@ -77,7 +77,7 @@ describe("a storage that fails", () => {
     }).pipe(Effect.provide(TestServer)))
 
   it.scoped.each(["get", "begin", "set", "collect", "holds"] as const)(
-    "154: %s is null where it has to be an Effect: the handler answers",
+    "161: %s is null where it has to be an Effect: the handler answers",
     (method) =>
       Effect.gen(function*() {
         const nothing = () => JSON.parse("null")

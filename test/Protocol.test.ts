@@ -224,7 +224,7 @@ describe("QUERY", () => {
       expect((yield* query("QUERY", long))[1]).toBe("fwd=bypass")
     }).pipe(Effect.provide(InMemoryCacheStorage.layerCollectable)))
 
-  it.scoped("192: is answered to content in one language by what was made of that", () =>
+  it.scoped("152: is answered to content in one language by what was made of that", () =>
     Effect.gen(function*() {
       const app = Effect.map(
         HttpServerRequest.HttpServerRequest,

@@ -283,7 +283,7 @@ describe("what is beneath", () => {
       expect(first).toMatchObject({ value: "data: 1\n\n" })
     }).pipe(Effect.provide(storage)))
 
-  it.scoped("162: is given up with the scope of a request that passes by", () =>
+  it.scoped("155: is given up with the scope of a request that passes by", () =>
     Effect.gen(function*() {
       const signals: Array<AbortSignal> = []
       const endless = HttpClient.make((request, _, signal) => {

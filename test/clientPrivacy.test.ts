@@ -135,7 +135,7 @@ describe("two users", () => {
     }).pipe(Effect.provide(storage)))
 })
 
-describe("173: a URI with a user and password", () => {
+describe("165: a URI with a user and password", () => {
   it.scoped("is collected, as it was asked for, and with it what others have of it", () =>
     Effect.gen(function*() {
       const { client } = yield* caching(() => fresh("one"))

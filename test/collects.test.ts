@@ -14,7 +14,7 @@ const app = routes({
 })
 const server = Layer.merge(FaultyServer, logged([]))
 
-describe("171: what is no list of names", () => {
+describe("163: what is no list of names", () => {
   const wrong: ReadonlyArray<readonly [string, () => unknown, string]> = [
     ["one text", () => "/users", "\"/users\""],
     ["a promise", () => Promise.resolve(["/users"]), "{}"],

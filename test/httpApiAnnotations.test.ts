@@ -55,12 +55,12 @@ describe("an annotation that is wrong", () => {
       "HttpApiCache.Policy of group.get: the options are true; they must be an object"
     ],
     [
-      "174: whose response it is",
+      "166: whose response it is",
       of(get).annotate(Policy, perUser),
       "HttpApiCache.Policy of group.get: partition is no option here: it is given to cached, as in HttpApiCache.cached(api, { partition })"
     ],
     [
-      "174: a name",
+      "166: a name",
       of(get.annotate(Policy, named)),
       "HttpApiCache.Policy of group.get: name is no option here: it is made of the names of group and endpoint; leave it out"
     ],
@@ -126,7 +126,7 @@ describe("an annotation that is wrong", () => {
       [{ partion: Customer }, "there is no option partion; there are partition"],
       [{ partition: "ada" }, "partition is \"ada\"; it must be an Effect that names whose response it is"]
     ] as const
-  )("172: nor does cached with %j", ([options, sentence]) =>
+  )("164: nor does cached with %j", ([options, sentence]) =>
     Effect.gen(function*() {
       const api = HttpApi.make("api").add(of(get))
       const layer = HttpApiBuilder.group(api, "group", (handlers) =>

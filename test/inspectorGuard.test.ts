@@ -321,7 +321,7 @@ it.scoped("135: npx effect-http-cache explain says so where something else answe
     }
   }).pipe(Effect.provide(TestServer)))
 
-it.scoped("161: npx effect-http-cache explain gives the password of an address to the inspector, and repeats it to nobody", () =>
+it.scoped("154: npx effect-http-cache explain gives the password of an address to the inspector, and repeats it to nobody", () =>
   Effect.gen(function*() {
     const isAda = Effect.map(
       HttpServerRequest.HttpServerRequest,

@@ -106,7 +106,7 @@ describe("92: a cache around the sending", () => {
   })
 
   it.scoped.each(["answers", "fails"])(
-    "163: a page that %s where its part is less than whole is run once",
+    "156: a page that %s where its part is less than whole is run once",
     (what) =>
       Effect.gen(function*() {
         let runs = 0

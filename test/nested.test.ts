@@ -253,7 +253,7 @@ describe("148: who asks for less than a page that is made of parts", () => {
 })
 
 it.scoped.each<Fields>([{ range: "bytes=0-1" }, { "if-match": "\"another\"" }])(
-  "160: a page whose handler fails on less than the whole of its part is made of the whole: %o",
+  "153: a page whose handler fails on less than the whole of its part is made of the whole: %o",
   (headers) =>
     Effect.gen(function*() {
       let runs = 0

@@ -116,7 +116,7 @@ describe("withCache", () => {
   })
 })
 
-describe("170: options of a class, or that are changed later", () => {
+describe("162: options of a class, or that are changed later", () => {
   const inherited = (options: object): object => Object.create(options) as object
   const builds = {
     "withCache": (options: object) => withCache(options),
@@ -168,7 +168,7 @@ describe("170: options of a class, or that are changed later", () => {
     }).pipe(Effect.provide(TestServer)))
 })
 
-describe("172: each says what is wrong by its own name", () => {
+describe("164: each says what is wrong by its own name", () => {
   const memory = InMemoryCacheStorage.make()
   // Each is given what its types refuse.
   const builds: ReadonlyArray<readonly [string, (options: never) => unknown, unknown, string]> = [

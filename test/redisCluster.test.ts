@@ -46,7 +46,7 @@ describeRedis("a cluster of Redis", () => {
     }))
 
   it.live.each(clientNames)(
-    "150: looks up at once, by %s, what is of more groups than a script can hand on",
+    "157: looks up at once, by %s, what is of more groups than a script can hand on",
     (client) =>
       Effect.gen(function*() {
         const storage = RedisCacheStorage.make(redis[client]!, { prefix: freshPrefix() })

@@ -18,7 +18,7 @@ const moving = <A, E>(fiber: Fiber.RuntimeFiber<A, E>) =>
 
 describeRedis("flights that processes share by Redis", () => {
   it.scopedLive.each(["ioredis", "redis"] as const)(
-    "152: have one lease at a time, by the client %s",
+    "159: have one lease at a time, by the client %s",
     (name: ClientName) =>
       Effect.gen(function*() {
         const server = yield* redisServer("none")

@@ -103,7 +103,7 @@ describeRedis("a server of Redis that is started again", () => {
     }))
 
   it.scopedLive(
-    "139, 153: is a server that was a replica meanwhile, and missed a collect",
+    "139, 160: is a server that was a replica meanwhile, and missed a collect",
     () =>
       Effect.gen(function*() {
         const first = yield* redisServer()

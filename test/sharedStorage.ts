@@ -40,7 +40,7 @@ export const sharedStorage = (processes: (options: Options) => Effect.Effect<Pro
     }))
 
   it.scopedLive.each([2 ** 31, 1e16, 1e300])(
-    "152: keeps what it is told where maxFill is %s",
+    "159: keeps what it is told where maxFill is %s",
     (most) =>
       Effect.gen(function*() {
         const { a, b } = yield* processes({ maxFill: most, maxVariants: most, maxItemBytes: most })

@@ -155,7 +155,7 @@ describePostgres("sweeps of PostgreSQL", () => {
     }))
 
   it.scopedLive.each(["READ COMMITTED", "REPEATABLE READ", "SERIALIZABLE"])(
-    "151: are known to a transaction that is open meanwhile, which stores nothing of before: %s",
+    "158: are known to a transaction that is open meanwhile, which stores nothing of before: %s",
     (isolation) =>
       Effect.gen(function*() {
         const database = { client: pgClient(server.port), prefix: `open_${isolation.length}_` }
