@@ -7,7 +7,7 @@ import * as OpenApi from "@effect/platform/OpenApi"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
-import { apiOf, placesOf, settingsOf } from "./httpApi/annotations.js"
+import { apiOf, endpointsOf, settingsOf } from "./httpApi/annotations.js"
 import { wrapped } from "./httpApi/handlers.js"
 import { documented } from "./httpApi/openApi.js"
 import {
@@ -114,10 +114,10 @@ export const cached =
 export const openApi = <A extends AnyApi>(api: A): A => {
   const all = apiOf(api)
   const own = Option.getOrUndefined(Context.getOption(all.annotations, OpenApi.Transform))
-  const endpoints = placesOf(all).flatMap((place) => {
-    const { collects, policy } = settingsOf(place)
+  const endpoints = endpointsOf(all).flatMap((located) => {
+    const { collects, policy } = settingsOf(located)
     if (policy === undefined && collects === undefined) return []
-    return [{ endpoint: place.endpoint, isCached: policy !== undefined, saysStatus: policy?.cacheStatus !== false }]
+    return [{ endpoint: located.endpoint, isCached: policy !== undefined, saysStatus: policy?.cacheStatus !== false }]
   })
   return all.annotate(OpenApi.Transform, (document) => {
     const made = documented(document, endpoints)

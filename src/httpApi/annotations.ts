@@ -8,7 +8,7 @@ import * as Invalidation from "../protocol/Invalidation.js"
 import { show } from "../runtime/givenValues.js"
 import * as declared from "./declared.js"
 import * as platform from "./platform.js"
-import type { Api, Endpoint, Place } from "./platform.js"
+import type { Api, Endpoint, Located } from "./platform.js"
 
 /**
  * What an endpoint is cached by: the options of `withCache`. Two defaults differ: `query` has the search parameters that the
@@ -66,13 +66,13 @@ export class Collects extends Context.Tag("effect-http-cache/HttpApiCache/Collec
 /** An api has groups and annotations, also where its type does not say so. */
 export const apiOf = (api: platform.AnyApi): Api => api as Api
 
-export const placesOf = (api: Api): ReadonlyArray<Place> =>
+export const endpointsOf = (api: Api): ReadonlyArray<Located> =>
   Object.values(api.groups).flatMap((group) =>
-    Object.values(group.endpoints).map((endpoint): Place => ({ api, group, endpoint }))
+    Object.values(group.endpoints).map((endpoint): Located => ({ api, group, endpoint }))
   )
 
-/** The name that a place has in the storage, after a deploy too. An api has no name when it runs. */
-export const nameOf = ({ endpoint, group }: Place): string => `${group.identifier}.${platform.nameOf(endpoint)}`
+/** The name that an endpoint has in the storage, after a deploy too. An api has no name when it runs. */
+export const nameOf = ({ endpoint, group }: Located): string => `${group.identifier}.${platform.nameOf(endpoint)}`
 
 /** What is done at an endpoint: it is cached, it collects, or neither. */
 export interface Settings {
@@ -85,33 +85,33 @@ const annotated = <I, S>(
   tag: Context.Tag<I, S>
 ): S | undefined => Option.getOrUndefined(Context.getOption(annotations, tag))
 
-const nearest = <I, S>({ api, endpoint, group }: Place, tag: Context.Tag<I, S>): S | undefined =>
+const nearest = <I, S>({ api, endpoint, group }: Located, tag: Context.Tag<I, S>): S | undefined =>
   annotated(endpoint, tag) ?? annotated(group, tag) ?? annotated(api, tag)
 
 /** Throws where an annotation stands at an endpoint of the wrong method; at a group or an api it is for others too. */
-const refuse = (place: Place, name: "Policy" | "Collects", own: unknown): void => {
+const refuse = (located: Located, name: "Policy" | "Collects", own: unknown): void => {
   if (own === undefined || own === false) return
   const expected = name === "Policy" ? "GET" : "methods that write, such as POST"
   throw new TypeError(
-    `HttpApiCache.${name} of ${nameOf(place)}: the endpoint is a ${
-      platform.kindOf(place.endpoint)
+    `HttpApiCache.${name} of ${nameOf(located)}: the endpoint is a ${
+      platform.kindOf(located.endpoint)
     }; ${name} is for ${expected}`
   )
 }
 
-export const settingsOf = (place: Place): Settings => {
-  const { endpoint } = place
+export const settingsOf = (located: Located): Settings => {
+  const { endpoint } = located
   const isCacheable = platform.kindOf(endpoint) === "GET"
   const isSafe = Invalidation.isSafe(endpoint.method)
-  if (!isCacheable) refuse(place, "Policy", annotated(endpoint, Policy))
-  if (isSafe) refuse(place, "Collects", annotated(endpoint, Collects))
-  const policy = isCacheable ? nearest(place, Policy) ?? false : false
-  const collects = isSafe ? false : nearest(place, Collects) ?? false
+  if (!isCacheable) refuse(located, "Policy", annotated(endpoint, Policy))
+  if (isSafe) refuse(located, "Collects", annotated(endpoint, Collects))
+  const policy = isCacheable ? nearest(located, Policy) ?? false : false
+  const collects = isSafe ? false : nearest(located, Collects) ?? false
   if (policy !== false) return { policy }
   return collects === false ? {} : { collects: collects === true ? {} : collects }
 }
 
-const whereOf = (name: "Policy" | "Collects", place: Place): string => `HttpApiCache.${name} of ${nameOf(place)}`
+const whereOf = (name: "Policy" | "Collects", located: Located): string => `HttpApiCache.${name} of ${nameOf(located)}`
 
 /** Options of `withCache` that a policy does not have; their types let them pass where the object is not written in its place. */
 const elsewhere = {
@@ -127,11 +127,11 @@ const refuseOthers = (where: string, given: Options): void => {
 }
 
 /** The options of the cache at an endpoint: what it declares selects the response. */
-export const cacheOptions = (place: Place, given: PolicyOptions): Options => {
-  const where = whereOf("Policy", place)
+export const cacheOptions = (located: Located, given: PolicyOptions): Options => {
+  const where = whereOf("Policy", located)
   const policy = checks.route(where, given)
   refuseOthers(where, policy)
-  const query = declared.queryOf(place.endpoint)
+  const query = declared.queryOf(located.endpoint)
   if (policy.query !== undefined && !declared.isKeyed(policy.query, query)) {
     throw new TypeError(
       `${where}: query is ${
@@ -140,16 +140,16 @@ export const cacheOptions = (place: Place, given: PolicyOptions): Options => {
         `gets ${show(query)}, so leave query out, or have it name them`
     )
   }
-  if (policy.lane === true && platform.hasSecurity(place)) {
+  if (policy.lane === true && platform.hasSecurity(located)) {
     throw new TypeError(
       `${where}: lane is true, and the endpoint has security, which the lane passes by; leave lane out`
     )
   }
   return {
     ...policy,
-    name: nameOf(place),
+    name: nameOf(located),
     query: policy.query ?? query,
-    vary: policy.vary ?? declared.fieldsOf(place.endpoint)
+    vary: policy.vary ?? declared.fieldsOf(located.endpoint)
   }
 }
 
@@ -166,10 +166,10 @@ const isReadAt = (written: Endpoint, read: Endpoint): boolean => {
 }
 
 /** The options of the collect at an endpoint: its key is that of the endpoint that is cached at its path, as a router finds it. */
-export const collectOptions = (place: Place, given: CollectOptions): CollectOptions => {
-  const collects = checks.collect(whereOf("Collects", place), given)
+export const collectOptions = (located: Located, given: CollectOptions): CollectOptions => {
+  const collects = checks.collect(whereOf("Collects", located), given)
   if (collects.query !== undefined) return collects
-  const read = placesOf(place.api).filter(({ endpoint }) => isReadAt(place.endpoint, endpoint))
+  const read = endpointsOf(located.api).filter(({ endpoint }) => isReadAt(located.endpoint, endpoint))
     .sort((one, other) => parametersOf(one.endpoint) - parametersOf(other.endpoint))
   const [query] = read.flatMap((other) => {
     const { policy } = settingsOf(other)

@@ -16,9 +16,9 @@ type Answer<E, R> = (given: Given, handled?: () => void) => App<E | platform.Ref
  * Answers with a response, as the platform would make it further outside. `isCached`: the handler is given the request and the
  * fields that the cache shows, in place of those that were read outside of it.
  */
-export const answering = <E, R>(place: platform.Place, handler: Handler<E, R>, isCached: boolean): Answer<E, R> => {
-  const success = platform.successOf(place)
-  const showing = platform.showing(place)
+export const answering = <E, R>(located: platform.Located, handler: Handler<E, R>, isCached: boolean): Answer<E, R> => {
+  const success = platform.successOf(located)
+  const showing = platform.showing(located)
   return (given, handled) =>
     HttpServerRequest.pipe(
       Effect.flatMap((request) => isCached ? showing(given, request) : Effect.succeed({ ...given, request })),
@@ -33,7 +33,7 @@ export const answering = <E, R>(place: platform.Place, handler: Handler<E, R>, i
 
 /** Answers the errors of these statuses within the cache, so that they are stored as answers are. */
 export const answeringErrors = <E, R>(
-  place: platform.Place,
+  located: platform.Located,
   answer: Answer<E, R>,
   errors: platform.Errors,
   statuses: ReadonlyArray<number>
@@ -41,7 +41,7 @@ export const answeringErrors = <E, R>(
 (given) =>
   catchCause(answer(given), (cause) =>
     errorOf(cause) === undefined ? Effect.failCause(cause) : Effect.flatMap(
-      errors(cause, place),
+      errors(cause, located),
       (response) =>
         response !== undefined && statuses.includes(response.status)
           ? Effect.succeed(response)

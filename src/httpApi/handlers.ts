@@ -22,11 +22,11 @@ const apis = new WeakMap<platform.Api, Known>()
 const knownOf = (api: platform.Api): Known => {
   const known = apis.get(api)
   if (known !== undefined) return known
-  const places = annotations.placesOf(api).filter((place) => {
-    const { collects, policy } = annotations.settingsOf(place)
+  const endpoints = annotations.endpointsOf(api).filter((located) => {
+    const { collects, policy } = annotations.settingsOf(located)
     return (collects ?? policy) !== undefined
   })
-  const made = { annotated: places.map(annotations.nameOf), effective: new Set<string>(), isTold: false }
+  const made = { annotated: endpoints.map(annotations.nameOf), effective: new Set<string>(), isTold: false }
   apis.set(api, made)
   return made
 }
@@ -45,30 +45,30 @@ const tellingOfOthers = <A, E, R>(known: Known, app: Effect.Effect<A, E, R>): Ef
 
 /** The handler as the annotations want it; `undefined`: as it is. */
 const handlerOf = <R>(
-  place: platform.Place,
+  located: platform.Located,
   handler: (given: platform.Given) => Effect.Effect<unknown, unknown, R>,
   errors: platform.Errors,
   partition: Options<R>["partition"]
 ) => {
-  const known = knownOf(place.api)
-  const { collects, policy } = annotations.settingsOf(place)
+  const known = knownOf(located.api)
+  const { collects, policy } = annotations.settingsOf(located)
   if (policy !== undefined) {
-    const options = { ...annotations.cacheOptions(place, policy), partition }
-    const name = annotations.nameOf(place)
+    const options = { ...annotations.cacheOptions(located, policy), partition }
+    const name = annotations.nameOf(located)
     const resolved = policies.resolve(
       `HttpApiCache.cached of ${name}`,
       options,
-      (cause) => Effect.map(errors(cause, place), (response) => response?.status)
+      (cause) => Effect.map(errors(cause, located), (response) => response?.status)
     )
     const cache = cached(resolved, { made: () => name, isPlaced: true })
-    const answered = answering(place, handler, true)
-    const answer = answeringErrors(place, answered, errors, policies.namedIn(policy.statuses ?? []))
+    const answered = answering(located, handler, true)
+    const answer = answeringErrors(located, answered, errors, policies.namedIn(policy.statuses ?? []))
     return (given: platform.Given) => tellingOfOthers(known, cache(answer(given)))
   }
   if (collects !== undefined) {
-    const options = annotations.collectOptions(place, collects)
+    const options = annotations.collectOptions(located, collects)
     const resolved = policies.resolveCollect("HttpApiCache.Collects", options)
-    const answer = answering(place, handler, false)
+    const answer = answering(located, handler, false)
     return (given: platform.Given) => {
       let hasWritten = false
       const collect = collecting(resolved, options, true, () => hasWritten)
@@ -88,12 +88,12 @@ export const wrapped = <R>(
   const errors = platform.errorsOf(api)
   return items.map((item): platform.Item => {
     if (around.has(item)) return item
-    const place = { api, group, endpoint: item.endpoint }
-    const handler = handlerOf(place, item.handler, errors, partition)
+    const located = { api, group, endpoint: item.endpoint }
+    const handler = handlerOf(located, item.handler, errors, partition)
     if (handler === undefined) return item
     const made = { ...item, handler }
     around.add(made)
-    knownOf(api).effective.add(annotations.nameOf(place))
+    knownOf(api).effective.add(annotations.nameOf(located))
     return made
   })
 }

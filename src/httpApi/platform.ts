@@ -28,8 +28,8 @@ export type Group = HttpApiGroup.HttpApiGroup.AnyWithProps
 
 export type Endpoint = HttpApiEndpoint.HttpApiEndpoint.AnyWithProps
 
-/** An endpoint of an api, in a group of it. */
-export interface Place {
+/** An endpoint, and the group of the api that it is in. */
+export interface Located {
   readonly api: Api
   readonly group: Group
   readonly endpoint: Endpoint
@@ -91,7 +91,7 @@ export const nameOf = ({ name }: Endpoint): string => name
 /** What an endpoint is, as an error names it: its method. */
 export const kindOf = ({ method }: Endpoint): string => method
 
-export const hasSecurity = ({ api, endpoint, group }: Place): boolean =>
+export const hasSecurity = ({ api, endpoint, group }: Located): boolean =>
   [api, group, endpoint].some(({ middlewares }) => [...middlewares].some(HttpApiMiddleware.isSecurity))
 
 /** Of what search parameters are, each as it is on the wire; the payload of a `GET` is made of them too. */
@@ -116,7 +116,7 @@ export const refusing = <A, E, R>(
   )
 
 /** What an endpoint declares of the fields of this request, in place of those that the platform has made before. */
-export const showing = ({ endpoint }: Place) => {
+export const showing = ({ endpoint }: Located) => {
   // What a schema needs is in the context of the request.
   const fields = Option.map(
     endpoint.headersSchema,
@@ -168,10 +168,10 @@ const encoderOf = (given: Iterable<Schema.Schema.Any>, statusOf: (ast: AST.AST) 
 }
 
 /** Makes the response of what an endpoint succeeds with. */
-export const successOf = ({ endpoint }: Place): Encode =>
+export const successOf = ({ endpoint }: Located): Encode =>
   encoderOf([endpoint.successSchema], HttpApiSchema.getStatusSuccessAST)
 
-export type Errors = (cause: Cause.Cause<unknown>, place: Place) => Effect.Effect<Response | undefined>
+export type Errors = (cause: Cause.Cause<unknown>, located: Located) => Effect.Effect<Response | undefined>
 
 /**
  * Makes the response of a failure, as the platform does further outside: it asks the errors of all endpoints, whichever the
