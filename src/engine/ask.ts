@@ -91,8 +91,7 @@ const asking = [...Reads.uncounted].filter((name) => name !== "host")
 
 /**
  * Runs the handler. The fields that it read are added to the `Vary` of its answer, where the route says so. If a part has answered
- * with less than its whole, by what the client asks of the page, the handler is run once more, also if it has failed. Its parts are
- * not asked so then, and neither are those of a body that is still made.
+ * with less than its whole, by what the client asks of the page, the handler is run once more, also if it has failed.
  */
 const run = <Res, E, R>(
   request: CacheRequest<Res, E, R>,
@@ -103,20 +102,23 @@ const run = <Res, E, R>(
 ): Effect.Effect<HandlerAnswer<Res>, E, R> => {
   const { origin, policy, view } = request
   let failed: Run | undefined
-  const noPart = () => ({ ...Fields.only(view.fields, asking), ...question })
-  const again = () => run(request, item, fields, noPart(), true)
-  const isLess = (said: Run | undefined) => said?.isPartial === true && !isAgain
   const asked = origin.ask(fields, policy, (reads, said) => {
     learn(request, reads)
     failed = said
   }, question)
   return Effect.matchCauseEffect(asked, {
-    onFailure: (cause) => isLess(failed) && !isInterrupted(cause) ? again() : Effect.failCause(cause),
+    onFailure: (cause) =>
+      failed?.isPartial === true && !isAgain && !isInterrupted(cause)
+        ? runAgain(request, item, fields, question)
+        : Effect.failCause(cause),
     onSuccess: (handled) => {
       const { answer: own, isFromBeneath, said } = handled
       if (!isFromBeneath) {
-        if (isLess(said)) return Effect.andThen(Body.discard(own.body), again)
-        if (own.body._tag === "Stream") said.question = noPart()
+        if (said.isPartial === true && !isAgain) {
+          return Effect.andThen(Body.discard(own.body), runAgain(request, item, fields, question))
+        }
+        // Parts may be asked while the body is made.
+        if (own.body._tag === "Stream") said.question = notOfParts(request, question)
       }
       if (Reads.addsToVary(policy)) {
         const stored = isAboutStored(view.method, own.status) ? item?.vary ?? [] : []
@@ -128,6 +130,20 @@ const run = <Res, E, R>(
     }
   })
 }
+
+/** What is not asked of the parts of a page: what the client asks of it, and what the cache does. */
+const notOfParts = <Res, E, R>({ view }: CacheRequest<Res, E, R>, question: Fields.Fields | undefined) => ({
+  ...Fields.only(view.fields, asking),
+  ...question
+})
+
+/** Runs the handler where its parts are asked for their whole. */
+const runAgain = <Res, E, R>(
+  request: CacheRequest<Res, E, R>,
+  item: CacheItem | undefined,
+  fields: Fields.Fields,
+  question: Fields.Fields | undefined
+): Effect.Effect<HandlerAnswer<Res>, E, R> => run(request, item, fields, notOfParts(request, question), true)
 
 /** Remembers which fields a run that failed had read: requests with other values of these don't wait for one another. */
 const learn = <Res, E, R>(request: CacheRequest<Res, E, R>, reads: Reads.Reads | undefined): void => {
