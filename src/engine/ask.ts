@@ -11,7 +11,7 @@ import * as Range from "../protocol/Range.js"
 import * as Reads from "../protocol/Reads.js"
 import * as Validation from "../protocol/Validation.js"
 import * as Vary from "../protocol/Vary.js"
-import { catchCause, isInterrupted } from "../runtime/effect.js"
+import { catchCause, isInterruptedOnly } from "../runtime/effect.js"
 import * as answers from "./answers.js"
 import * as Body from "./body.js"
 import * as alike from "./alike.js"
@@ -67,7 +67,7 @@ export const ask = <Res, E, R>(
   const asks = item === undefined || !mayKeep ? undefined : Validation.question(item, view.fields)
   if (item === undefined || asks === undefined) return run(request, item, fields)
   const hasFailed = (cause: Cause.Cause<E>) =>
-    item.range === undefined || isInterrupted(cause) ? Effect.failCause(cause) : run(request, item, fields)
+    item.range === undefined || isInterruptedOnly(cause) ? Effect.failCause(cause) : run(request, item, fields)
   return Effect.flatMap(
     catchCause(run(request, item, Fields.merged(fields, asks), asks), hasFailed),
     (asked) => {
@@ -90,8 +90,8 @@ const isAboutStored = (method: string, status: number): boolean => method === "H
 const asking = [...Reads.uncounted].filter((name) => name !== "host")
 
 /**
- * Runs the handler. The fields that it read are added to the `Vary` of its answer, where the route says so. If a part has answered
- * with less than its whole, by what the client asks of the page, the handler is run once more, also if it has failed.
+ * Runs the handler. The fields that it read are added to the `Vary` of its answer, where the route says so. If a part answered with
+ * less than its whole, by what is asked of the page, the handler is run once more, even where it failed.
  */
 const run = <Res, E, R>(
   request: CacheRequest<Res, E, R>,
@@ -108,8 +108,8 @@ const run = <Res, E, R>(
   }, question)
   return Effect.matchCauseEffect(asked, {
     onFailure: (cause) =>
-      failed?.isPartial === true && !isAgain && !isInterrupted(cause)
-        ? runAgain(request, item, fields, question)
+      failed?.isPartial === true && !isAgain && !isInterruptedOnly(cause)
+        ? Effect.andThen(Effect.logDebug(madeAgain, cause), runAgain(request, item, fields, question))
         : Effect.failCause(cause),
     onSuccess: (handled) => {
       const { answer: own, isFromBeneath, said } = handled
@@ -131,13 +131,14 @@ const run = <Res, E, R>(
   })
 }
 
-/** What is not asked of the parts of a page: what the client asks of it, and what the cache does. */
-const notOfParts = <Res, E, R>({ view }: CacheRequest<Res, E, R>, question: Fields.Fields | undefined) => ({
-  ...Fields.only(view.fields, asking),
-  ...question
-})
+/** What is not asked of the parts of a page: what the client asks of the page, and what this cache asks. */
+const notOfParts = <Res, E, R>({ view }: CacheRequest<Res, E, R>, question: Fields.Fields = {}) =>
+  Fields.merged(Fields.only(view.fields, asking), question)
 
-/** Runs the handler where its parts are asked for their whole. */
+const madeAgain =
+  "effect-http-cache: a page is made once more, since its handler failed on less than the whole of a part"
+
+/** Runs the handler once more, with its parts asked for their whole. */
 const runAgain = <Res, E, R>(
   request: CacheRequest<Res, E, R>,
   item: CacheItem | undefined,

@@ -199,7 +199,7 @@ export interface Origin<Res, E, R> {
     policy: Policy,
     /** Called with what the handler read, and what was said, where it fails. */
     onFailure: (reads: Reads | undefined, said: Run) => void,
-    /** Which of them are not the client's. */
+    /** Which of the fields are not asked of the parts of a page. */
     question: Fields.Fields | undefined
   ) => Effect.Effect<Handled<Res>, E, R>
   /** Runs the handler with the request as it is. */

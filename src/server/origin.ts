@@ -21,7 +21,7 @@ import * as Answers from "../protocol/Answer.js"
 import * as Fields from "../protocol/Fields.js"
 import type { Reads } from "../protocol/Reads.js"
 import type * as Vary from "../protocol/Vary.js"
-import { adding, isInterrupted, millisOf, serviceIn, step, withFiber, withServices } from "../runtime/effect.js"
+import { adding, isInterruptedOnly, millisOf, serviceIn, step, withFiber, withServices } from "../runtime/effect.js"
 import type { Trace } from "../runtime/trace.js"
 import * as ServerBody from "./body.js"
 import * as failures from "./failures.js"
@@ -215,7 +215,7 @@ export class ServerOrigin<A extends Respondable, E, R> implements Origin<Respons
       return withServices(Effect.flatMap(this.handler, toResponse), inner, {
         onFailure: (cause) => {
           takeBack(native, run)
-          const isSent = !isInterrupted(cause) && misplaced.isSent(fiber, shown.request)
+          const isSent = !isInterruptedOnly(cause) && misplaced.isSent(fiber, shown.request)
           // What the client has is not made once more.
           if (isSent) run.isPartial = false
           const warned = isSent ? misplaced.warn(senderOf(this.policy, given)) : Effect.void
