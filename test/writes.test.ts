@@ -198,6 +198,19 @@ describe("a write with dots that lead above the root", () => {
     }).pipe(Effect.provide(TestServer)))
 })
 
+it.scoped("165: a target that names a user is that of all: it is answered with the same, and a write to it forgets that", () =>
+  Effect.gen(function*() {
+    const ask = yield* serve(
+      Effect.map(Request, ({ method }) => HttpServerResponse.text(method)).pipe(HttpCache.middleware({ expiry: 60 }))
+    )
+    const host = { headers: { host: "a.example" } }
+    const named = "http://ada:secret@a.example/x"
+    yield* ask("/x", host)
+    expect((yield* ask(named, host)).cacheStatus).toBe("hit; ttl=60")
+    yield* ask(named, { method: "PUT", ...host })
+    expect((yield* ask("/x", host)).cacheStatus).toBe("fwd=uri-miss; stored")
+  }).pipe(Effect.provide(TestServer)))
+
 describe("151: a host with an empty port is the one without", () => {
   const host = { headers: { host: "a.example:" } }
 

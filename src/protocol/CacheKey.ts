@@ -25,7 +25,8 @@ export type QuerySelection =
   | { readonly sort?: boolean | undefined; readonly only: ReadonlyArray<string>; readonly except?: undefined }
   | { readonly sort?: boolean | undefined; readonly only?: undefined; readonly except: ReadonlyArray<string> }
 
-const absolute = /^([a-z][a-z0-9+.-]*):\/\/([^/?#]*)([^#]*)/i
+/** A user and a password are no part of an origin (RFC 9110 §4.3.1). */
+const absolute = /^([a-z][a-z0-9+.-]*):\/\/(?:[^/?#]*@)?([^/?#]*)([^#]*)/i
 
 /** A longer name of a host is none (RFC 1035 §2.3.4), and is not remembered. */
 const longestOrigin = 300
@@ -209,17 +210,11 @@ export const isPlain = ({ path, query }: Target): boolean => query !== "" && /^(
 /** Stand for the host while a reference is resolved, for the real one may be missing, or none that a URL can have. */
 const anyHosts = ["a.invalid", "b.invalid"] as const
 
-/** An origin has no user and no password (RFC 9110 §4.3.1). */
-const targetOf = (url: URL): Target => {
-  url.username = url.password = ""
-  return target(url.href, "")
-}
-
 /** A reference as in `Location`, resolved against a target (RFC 3986 §5.2); `undefined` when it can't be. */
 export const resolve = (reference: string, base: Target | undefined): Target | undefined => {
   if (base === undefined) {
     const url = URL.canParse(reference) ? new URL(reference) : undefined
-    return url === undefined || url.host === "" ? undefined : targetOf(url)
+    return url === undefined || url.host === "" ? undefined : target(url.href, "")
   }
   const scheme = base.origin.slice(0, base.origin.indexOf("://"))
   const [url, other] = anyHosts.map((host) => {
@@ -227,7 +222,7 @@ export const resolve = (reference: string, base: Target | undefined): Target | u
     return URL.canParse(reference, from) ? new URL(reference, from) : undefined
   })
   if (url === undefined || other === undefined || url.host === "") return undefined
-  const resolved = targetOf(url)
+  const resolved = target(url.href, "")
   return url.host === other.host ? resolved : { ...resolved, origin: base.origin }
 }
 
