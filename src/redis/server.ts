@@ -13,7 +13,7 @@ interface Witness {
 }
 
 /** What is read, and the run of the server that answered. */
-export interface Witnessed {
+interface Witnessed {
   readonly run: string
   readonly reply: Reply
 }
@@ -21,12 +21,15 @@ export interface Witnessed {
 const isUnknown = (error: unknown): boolean => error instanceof Error && error.message.startsWith("NOSCRIPT")
 
 /** All runs of a durable server are one. */
-export const durableRun = "durable"
+const durableRun = "durable"
 
 /** Of servers of a cluster, the latest ones. */
 const maxKnown = 100
 
-/** How long it is believed that a server which knows a witness is still of its run. No other takes over and back in that time. */
+/**
+ * For so long after its run was seen, a server that knows the witness is taken to be of that run. Another server takes longer to take
+ * over and back. Milliseconds.
+ */
 const lasts = 100
 
 /** In a row, for a server that is started again and again. */
@@ -114,6 +117,8 @@ export class Server {
         isCluster ? evaluate(members) : send(["ZMSCORE", key, ...members]),
         isDue ? evaluate(["run"]) : isCluster ? undefined : send(["SCRIPT", "EXISTS", sha])
       ])
+      // The commands may have waited for a connection.
+      if (!isDue && performance.now() - witness.seenAt > lasts) return await this.ask(witness, key, members)
       const isSame = isDue ? textOf(seen) === run : isCluster || numberOf(listOf(seen ?? null)[0]) === 1
       if (isDue && isSame) witness.seenAt = now
       return isSame ? reply : undefined
@@ -142,9 +147,12 @@ export class Server {
   /** In a cluster a server may be known by another slot. */
   private async knownTo(key: string): Promise<Witness | undefined> {
     for (const known of this.redis.isCluster ? this.known : []) {
+      const seenAt = performance.now()
       try {
         const run = textOf(await this.redis.send(["EVALSHA", known.script.sha, "1", key, "run"]))
-        if (run === known.run) return known
+        if (run !== known.run) continue
+        known.seenAt = seenAt
+        return known
       } catch (error) {
         if (!isUnknown(error)) throw error
       }

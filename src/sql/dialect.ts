@@ -107,7 +107,7 @@ const pg: Dialect = {
       pg_advisory_xact_lock(hashtext('${prefix}place'), hashtext(?))`,
   // By any other isolation a transaction sees what was there when it began.
   isPresent: (maxFill) =>
-    `(current_setting('transaction_isolation') = 'read committed' OR ABS(${secondsOfPg} - s.swept_at) < ${maxFill})`,
+    `(current_setting('transaction_isolation') IN ('read committed', 'read uncommitted') OR ABS(${secondsOfPg} - s.swept_at) < ${maxFill})`,
   isUnlocked: (prefix) => `pg_try_advisory_xact_lock(${lockOfTurn(prefix, "turn - 1")})`
 }
 
