@@ -15,7 +15,7 @@ import type { CacheStorage } from "./CacheStorage.js"
 import type { CollectableCacheStorage, CollectStyle } from "./CollectableCacheStorage.js"
 import { callSite } from "./engine/callSite.js"
 import * as enclosing from "./engine/enclosing.js"
-import { durationOf } from "./policy/checks.js"
+import * as checks from "./policy/checks.js"
 import * as policies from "./policy/policy.js"
 import { cached, collecting } from "./server/cached.js"
 import type { App, Respondable, Unhandled } from "./server/platform.js"
@@ -114,8 +114,8 @@ export const withCollect: {
   first: Effect.Effect<A, E, R> | CollectOptions = {},
   second: CollectOptions = {}
 ): never => {
-  const options = isHandler(first) ? second : first
-  const collects = collecting(policies.resolveCollect("withCollect", options), options, true)
+  const options = checks.collect("withCollect", isHandler(first) ? second : first)
+  const collects = collecting(policies.resolve("withCollect", { query: options.query }), options, true)
   return (isHandler(first) ? collects(first) : collects) as never
 }
 
@@ -190,7 +190,7 @@ export const noStore: Effect.Effect<void> = enclosing.noStore
  * @category handlers
  */
 export const annotate = ({ expiry }: { readonly expiry: Seconds }): Effect.Effect<void> =>
-  Effect.suspend(() => enclosing.annotate(durationOf("HttpCache.annotate", "expiry", expiry)))
+  Effect.suspend(() => enclosing.annotate(checks.durationOf("HttpCache.annotate", "expiry", expiry)))
 
 /**
  * For a handler, at any depth: groups that its response is of, such as `HttpCache.group("product:7")`, so that it is collected

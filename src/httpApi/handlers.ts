@@ -62,12 +62,12 @@ const handlerOf = <R>(
     )
     const cache = cached(resolved, { made: () => name, isPlaced: true })
     const answered = answering(located, handler, true)
-    const answer = answeringErrors(located, answered, errors, policies.namedIn(policy.statuses ?? []))
+    const answer = answeringErrors(located, answered, errors, policies.namedIn(options.statuses ?? []))
     return (given: platform.Given) => tellingOfOthers(known, cache(answer(given)))
   }
   if (collects !== undefined) {
     const options = annotations.collectOptions(located, collects)
-    const resolved = policies.resolveCollect("HttpApiCache.Collects", options)
+    const resolved = policies.resolve("HttpApiCache.Collects", { query: options.query })
     const answer = answering(located, handler, false)
     return (given: platform.Given) => {
       let hasWritten = false

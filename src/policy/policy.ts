@@ -158,12 +158,6 @@ export const resolve = <R>(where: string, route: Options<R>, statusOfError?: Sta
   }
 }
 
-/** The same for `withCollect`, which has options of its own. */
-export const resolveCollect = (where: string, options: Pick<Options<never>, "query">): Policies<never> => {
-  const { query } = checks.collect(where, options)
-  return resolve(where, { query })
-}
-
 /** The options of the cache of a client. */
 export interface ClientOptions extends Pick<Options, "staleWhileRevalidate" | "staleIfError" | "maxBodyBytes"> {
   readonly shared?: boolean | undefined

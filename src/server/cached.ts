@@ -31,7 +31,7 @@ type Response = HttpServerResponse.HttpServerResponse
 type Request<E, R> = requests.CacheRequest<Response, E, R>
 
 /** Where a cache was made. `isPlaced`: the platform puts it around the handler, so no other place in the program is known. */
-export interface MadeAt {
+interface MadeAt {
   readonly made: () => string
   readonly isPlaced: boolean
 }
