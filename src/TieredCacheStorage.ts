@@ -211,7 +211,7 @@ const listen = (near: Service, far: CollectableCacheStorage.SharedService): Effe
  * forgets all that is near. A far storage that fails is left alone for a while, and the near one goes on.
  *
  * The second argument is what `RedisCacheStorage.make` or `SqlCacheStorage.make` makes, or another storage that has `collects`.
- * Throws a `TypeError` when `farTimeout` is no positive number, or an option is none that there is.
+ * Throws a `TypeError` when `farTimeout` is no positive number, or there is no such option.
  *
  * @example
  * ```ts

@@ -1,5 +1,5 @@
 /** Options are checked when the route is built: one sentence with what was given and what is expected. */
-import { type HttpApp, HttpRouter, HttpServerResponse } from "@effect/platform"
+import { type HttpApp, HttpServerResponse } from "@effect/platform"
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Layer } from "effect"
 import {
@@ -174,7 +174,7 @@ describe("164: each says what is wrong by its own name", () => {
   const builds: ReadonlyArray<readonly [string, (options: never) => unknown, unknown, string]> = [
     ["HttpCache.make", HttpCache.make, { expirey: 1 }, "there is no option expirey; there are name"],
     ["HttpCache.routerMiddleware", HttpCache.routerMiddleware, { expirey: 1 }, "there is no option expirey"],
-    ["HttpCache.middleware", HttpCache.middleware, HttpRouter.empty, "the options are an app; put it around that"],
+    ["HttpCache.middleware", HttpCache.middleware, Effect.void, "the options are an app; put it around that"],
     ["InMemoryCacheStorage", InMemoryCacheStorage.make, { max: 1 }, "there is no limit max; there are maxBytes"],
     ...([
       [{ farTimeot: 1 }, "there is no option farTimeot; there are farTimeout"],
@@ -220,7 +220,7 @@ describe("164: each says what is wrong by its own name", () => {
       const ask = yield* serve(
         HttpServerResponse.text("written").pipe(
           HttpCache.withPreconditions(current),
-          Effect.catchAllDefect((defect) => HttpServerResponse.text(String(defect), { status: 500 }))
+          Effect.catchAllDefect((defect) => Effect.succeed(HttpServerResponse.text(String(defect), { status: 500 })))
         )
       )
       const headers = { "if-unmodified-since": "Thu, 01 Jan 1970 00:00:00 GMT" }

@@ -25,7 +25,7 @@ export type Group = HttpApiGroup.Top
 
 export type Endpoint = HttpApiEndpoint.Top
 
-export interface Place {
+export interface Located {
   readonly api: Api
   readonly group: Group
   readonly endpoint: Endpoint
@@ -93,7 +93,8 @@ const middlewaresOf = ({ middlewares }: Endpoint): ReadonlyArray<HttpApiMiddlewa
   // Their type says only that they are keys.
   Array.from(middlewares as ReadonlySet<HttpApiMiddleware.AnyService>)
 
-export const hasSecurity = ({ endpoint }: Place): boolean => middlewaresOf(endpoint).some(HttpApiMiddleware.isSecurity)
+export const hasSecurity = ({ endpoint }: Located): boolean =>
+  middlewaresOf(endpoint).some(HttpApiMiddleware.isSecurity)
 
 export const searchOf = ({ payload, query }: Endpoint): ReadonlyArray<AST.AST> =>
   [...query === undefined ? [] : [query], ...[...payload.values()].flatMap(({ schemas }) => [...schemas])].map((
@@ -109,7 +110,7 @@ export type Refused = HttpApiSchemaError
 export const refusing: <A, E, R>(effect: Effect.Effect<A, E | Refused, R>) => Effect.Effect<A, E | Refused, R> =
   identity
 
-export const showing = ({ api, endpoint, group }: Place) => {
+export const showing = ({ api, endpoint, group }: Located) => {
   const annotations = Context.merge(Context.merge(api.annotations, group.annotations), endpoint.annotations)
   const options = Context.getOrUndefined(annotations, HttpApi.HeadersParseOptions) ??
     Context.getOrUndefined(annotations, HttpApi.ParseOptions)
@@ -140,7 +141,7 @@ type Respond = (outcome: Effect.Effect<unknown, unknown>) => Effect.Effect<Respo
  * Has the platform make the response, as of an endpoint that answers and fails the same, and takes nothing. What its middlewares
  * do is left out, and what they fail with is declared.
  */
-const responding = ({ api, endpoint, group }: Place): Respond => {
+const responding = ({ api, endpoint, group }: Located): Respond => {
   const middlewares = middlewaresOf(endpoint).map(({ error, key }) => ({ error, key }))
   const none = { params: undefined, query: undefined, headers: undefined, payload: new Map() }
   const alone: Endpoint = Object.assign(Object.create(endpoint), none, { middlewares: new Set(middlewares) })
@@ -164,23 +165,23 @@ const responding = ({ api, endpoint, group }: Place): Respond => {
     )
 }
 
-const known = new WeakMap<Place, Respond>()
+const known = new WeakMap<Located, Respond>()
 
-const respondingAt = (place: Place): Respond => {
-  const respond = known.get(place) ?? responding(place)
-  known.set(place, respond)
+const respondingAt = (located: Located): Respond => {
+  const respond = known.get(located) ?? responding(located)
+  known.set(located, respond)
   return respond
 }
 
-export const successOf = (place: Place) => (value: unknown): Effect.Effect<Response> =>
-  respondingAt(place)(Effect.succeed(value))
+export const successOf = (located: Located) => (value: unknown): Effect.Effect<Response> =>
+  respondingAt(located)(Effect.succeed(value))
 
-export type Errors = (cause: Cause.Cause<unknown>, place: Place) => Effect.Effect<Response | undefined>
+export type Errors = (cause: Cause.Cause<unknown>, located: Located) => Effect.Effect<Response | undefined>
 
 /** The platform asks the errors of an endpoint for its own. */
-export const errorsOf = (_: Api): Errors => (cause, place) => {
+export const errorsOf = (_: Api): Errors => (cause, located) => {
   const error = errorOf(cause)
   return error === undefined
     ? Effect.succeed(undefined)
-    : catchCause(respondingAt(place)(Effect.fail(error)), () => Effect.succeed(undefined))
+    : catchCause(respondingAt(located)(Effect.fail(error)), () => Effect.succeed(undefined))
 }
