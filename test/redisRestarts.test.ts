@@ -140,7 +140,7 @@ describeRedis("a server of Redis that is started again", () => {
         yield* follow(bareFirst, "NO", "ONE")
         asked = ofFirst
         // One that has asked nothing meanwhile. It takes a second at least until a server takes over and another one back.
-        const now = vi.spyOn(performance, "now").mockReturnValue(performance.now() + 1000)
+        const now = vi.spyOn(process.hrtime, "bigint").mockReturnValue(process.hrtime.bigint() + 1_000_000_000n)
         expect(yield* read(sleeper, lookup).pipe(Effect.ensuring(Effect.sync(() => now.mockRestore())))).toBe(
           "uri-miss"
         )

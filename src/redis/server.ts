@@ -1,5 +1,7 @@
 /** Scripts of a server, and which run of it answers: a server that was started again may have lost what it had answered. */
 import { randomBytes } from "node:crypto"
+import { machineClock } from "../runtime/effect.js"
+import { steadyMillisOf } from "../runtime/timeouts.js"
 import { listOf, numberOf, type Redis, type Reply, textOf } from "./port.js"
 import { type Script, witness } from "./scripts.js"
 import { slotOf } from "./slot.js"
@@ -25,6 +27,9 @@ const durableRun = "durable"
 
 /** Of servers of a cluster, the latest ones. */
 const maxKnown = 100
+
+/** Servers take over in the time of the machine. Steady milliseconds. */
+const steadyNow = (): number => steadyMillisOf(machineClock())
 
 /**
  * For so long after its run was seen, a server that knows the witness is taken to be of that run. Another server takes longer to take
@@ -108,7 +113,7 @@ export class Server {
     const { isCluster, send } = this.redis
     const { run, script: { sha } } = witness
     const evaluate = (args: ReadonlyArray<string>) => send(["EVALSHA", sha, "1", key, ...args])
-    const now = performance.now()
+    const now = steadyNow()
     // A server that was a replica meanwhile knows the script all the same.
     const isDue = now - witness.seenAt > lasts
     try {
@@ -118,7 +123,7 @@ export class Server {
         isDue ? evaluate(["run"]) : isCluster ? undefined : send(["SCRIPT", "EXISTS", sha])
       ])
       // The commands may have waited for a connection.
-      if (!isDue && performance.now() - witness.seenAt > lasts) return await this.ask(witness, key, members)
+      if (!isDue && steadyNow() - witness.seenAt > lasts) return await this.ask(witness, key, members)
       const isSame = isDue ? textOf(seen) === run : isCluster || numberOf(listOf(seen ?? null)[0]) === 1
       if (isDue && isSame) witness.seenAt = now
       return isSame ? reply : undefined
@@ -147,7 +152,7 @@ export class Server {
   /** In a cluster a server may be known by another slot. */
   private async knownTo(key: string): Promise<Witness | undefined> {
     for (const known of this.redis.isCluster ? this.known : []) {
-      const seenAt = performance.now()
+      const seenAt = steadyNow()
       try {
         const run = textOf(await this.redis.send(["EVALSHA", known.script.sha, "1", key, "run"]))
         if (run !== known.run) continue
@@ -162,7 +167,7 @@ export class Server {
 
   private async introduce(key: string): Promise<Witness> {
     const script = witness(randomBytes(12).toString("base64url"))
-    const seenAt = performance.now()
+    const seenAt = steadyNow()
     const run = textOf(await this.redis.send(["EVAL", script.text, "1", key, "run"]))
     if (!run) throw new Error("Redis does not tell scripts its run id")
     const introduced = { run, script, seenAt }

@@ -207,8 +207,13 @@ export const fork = <A, E, R>(
     Runtime.make({ context, fiberRefs: caller.getFiberRefs(), runtimeFlags: Runtime.defaultRuntimeFlags })
   )(effect, { immediate: isAtOnce })
 
-/** Seconds of the machine's own clock: with a `TestClock` a layer would never close that a reader keeps waiting. */
-const patience = Effect.withClock(Effect.sleep("5 seconds"), Clock.make())
+const machine = Clock.make()
+
+/** The machine's own clock, for what goes on where a `TestClock` stands still. */
+export const machineClock = (): Clock.Clock => machine
+
+/** With a `TestClock` a layer would never close that a reader keeps waiting. */
+const patience = Effect.withClock(Effect.sleep("5 seconds"), machine)
 
 /** Whoever waits for it can be interrupted at once, while the effect goes on where it can't be. */
 export const disconnected = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>

@@ -213,8 +213,11 @@ export const inheritReferences = (fiber: Running<unknown, unknown>): Effect.Effe
     : Effect.withFiber(({ context }) => Effect.sync(() => void Object.assign(requestStateOf(context) ?? {}, forked)))
 }
 
-/** Seconds of the machine's own clock: with a `TestClock` a layer would never close that a reader keeps waiting. */
-const patience = Effect.suspend(() => byClock(Effect.sleep("5 seconds"), Clock.Clock.defaultValue()))
+/** The machine's own clock, for what goes on where a `TestClock` stands still. */
+export const machineClock = (): Clock.Clock => Clock.Clock.defaultValue()
+
+/** With a `TestClock` a layer would never close that a reader keeps waiting. */
+const patience = Effect.suspend(() => byClock(Effect.sleep("5 seconds"), machineClock()))
 
 /** There is no `Effect.disconnect`: what can't be interrupted goes on in a fiber of its own. */
 export const disconnected = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
