@@ -46,12 +46,23 @@ const has = (fields: Fields.Fields, names: ReadonlyArray<string>): boolean => {
 const noFields: Fields.Fields = {}
 
 /** The answer is written by the lane itself. */
-const origin = {
-  respond: (outgoing: Outgoing) => outgoing,
-  breakConnection: () => {},
-  countAsRead: () => {},
-  isPart: false,
-  span: undefined
+class LaneOrigin {
+  readonly isPart = false
+  readonly pattern: string | undefined
+  readonly span: Tracer.Span | undefined
+
+  constructor(pattern: string | undefined, span?: Tracer.Span) {
+    this.pattern = pattern
+    this.span = span
+  }
+
+  respond(outgoing: Outgoing): Outgoing {
+    return outgoing
+  }
+
+  breakConnection(): void {}
+
+  countAsRead(): void {}
 }
 
 const fieldsIn = ({ headers }: Http.IncomingMessage): Fields.Fields => headers as Fields.Fields
@@ -99,11 +110,43 @@ class MessageView implements View {
   }
 }
 
-/** What answers a method and a target: nothing of the request that it was learnt from but what is the same for all. */
-interface Known extends Answering<Outgoing> {
+/**
+ * What answers a method and a target: nothing of the request that it was learnt from but what is the same for all. It is an
+ * instance of a class, since V8 of Node 20 is slow to copy an object literal and then to read the copy.
+ */
+class Known implements Answering<Outgoing> {
+  readonly above: Asked["above"]
+  readonly asks = CacheControl.noRequestDirectives
+  readonly cache: string
+  readonly clock: Asked["clock"]
+  readonly identity: Asked["identity"]
+  readonly key: Asked["key"]
+  readonly lookup: Asked["lookup"]
+  readonly origin: LaneOrigin
+  readonly policy: Policy
+  readonly runtime: Asked["runtime"]
+  readonly selection: Asked["selection"]
+  readonly storage: Asked["storage"]
   readonly tracer: Tracer.Tracer
   readonly view: MessageView
-  readonly origin: Answering<Outgoing>["origin"] & Reported["origin"]
+  /** The lane never waits. */
+  readonly waited = { millis: 0 }
+
+  constructor(asked: Asked, view: MessageView, origin: LaneOrigin, tracer: Tracer.Tracer) {
+    this.above = asked.above
+    this.cache = asked.cache
+    this.clock = asked.clock
+    this.identity = asked.identity
+    this.key = asked.key
+    this.lookup = lookupOf(asked.key, asked.identity, view, asked.selection)
+    this.origin = origin
+    this.policy = asked.policy
+    this.runtime = asked.runtime
+    this.selection = asked.selection
+    this.storage = asked.storage
+    this.tracer = tracer
+    this.view = view
+  }
 }
 
 /** What the lane has answered. */
@@ -122,31 +165,9 @@ export class Lane {
   }
 
   private learn(message: Http.IncomingMessage, request: Asked & Reported, tracer: Tracer.Tracer): void {
-    const { above, cache, clock, identity, key, policy, runtime, selection, storage, view } = request
-    const { pattern } = request.origin
+    const { origin: { pattern }, view } = request
     const of = new MessageView({ ...view, host: view.fields["host"] ?? "" }, noFields)
-    const known = {
-      above,
-      asks: CacheControl.noRequestDirectives,
-      cache,
-      clock,
-      identity,
-      key,
-      policy,
-      runtime,
-      selection,
-      storage,
-      tracer,
-      // The lane never waits for one.
-      waited: { millis: 0 }
-    }
-    const lookup = lookupOf(key, identity, of, selection)
-    this.learnt.set(message, fieldsIn(message), {
-      ...known,
-      lookup,
-      origin: { ...origin, pattern },
-      view: of
-    })
+    this.learnt.set(message, fieldsIn(message), new Known(request, of, new LaneOrigin(pattern), tracer))
   }
 
   /** What was learnt is about handlers that are not there any more, and so is what they still answer. */
@@ -188,19 +209,19 @@ export class Lane {
     if (known === undefined) return undefined
     if (has(own, unusual) || (known.policy.honorsRequest && has(own, directives))) return undefined
     if ((own["content-length"] ?? "0") !== "0" || isLengthUnsaid(own, message)) return undefined
-    const { cache, clock, policy, runtime, storage } = known
+    const { origin, policy, tracer } = known
     const view = new MessageView(known.view, own)
     if (policy.normalising.size > 0 && !view.normalise(policy.normalising)) return undefined
-    const lookup = lookupOf(known.key, known.identity, view, known.selection)
-    const fresh = freshAtOnce({ cache, clock, lookup, policy, runtime, storage })
+    const asked = new Known(known, view, origin, tracer)
+    const fresh = freshAtOnce(asked)
     if (fresh === undefined) return undefined
-    const outgoing = outgoingOf({ ...known, view }, fresh)
+    const outgoing = outgoingOf(asked, fresh)
     if (outgoing === undefined) return undefined
     const made = messageOf(outgoing)
     const outcome = { _tag: "Hit", ttl: fresh.ttl, age: fresh.age } as const
     const answer = (span: Tracer.Span | undefined) => {
       write(message, response, made)
-      report(span === undefined ? known : { ...known, origin: { ...known.origin, span } }, outcome)
+      report(span === undefined ? asked : new Known(asked, view, new LaneOrigin(origin.pattern, span), tracer), outcome)
     }
     if (this.isTraced) traced(known, message, made.status, answer)
     else answer(undefined)
