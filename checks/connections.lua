@@ -1,14 +1,20 @@
 -- Of 200 requests 177 for what is asked most, 20 whether that has changed, 2 for what is asked rarely, and 1 collect; each
--- connection waits in between for so many milliseconds as stand after "--", on average.
-local pause
+-- connection waits in between for so many milliseconds as stand first after "--", on average. Second is how many connections
+-- there are: Node accepts one each time that it has answered the others, so that the last would wait for seconds if the first
+-- did not begin later.
+local pause, connections
+local begun = 0
 
 function init(args)
-  pause = tonumber(args[1])
+  pause, connections = tonumber(args[1]), tonumber(args[2])
   math.randomseed(1)
 end
 
 function delay()
-  return math.random(0, 2 * pause)
+  local wait = math.random(0, 2 * pause)
+  if begun == connections then return wait end
+  begun = begun + 1
+  return wait + 500
 end
 
 function request()

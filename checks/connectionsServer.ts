@@ -54,7 +54,8 @@ const ended = Effect.async<void>((resume) => void process.stdin.on("end", () => 
 
 const control = createServer((_, response) => {
   const look: Look = { ...counts, heap: used(), turnovers: counts.rare * 4096 / maxBytes }
-  response.end(JSON.stringify(look))
+  // Minutes may pass until the next one.
+  response.setHeader("connection", "close").end(JSON.stringify(look))
 })
 await new Promise<void>((resolve) => control.listen(0, "127.0.0.1", resolve))
 const tell = (port: number) => {
