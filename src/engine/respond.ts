@@ -187,10 +187,9 @@ const send = <Res>(
   const { origin, policy, view } = request
   const { cookies, fields, isDivisible, isStored, own, status } = answer
   const breakConnection = () => origin.breakConnection()
-  const respond = (given: Outgoing): Res => {
-    if (answer.remember === undefined || cookies.lines.length > 0) return origin.respond(given)
-    const outgoing = { ...given, isForMany: true }
-    answer.remember(outgoing)
+  const isForMany = answer.remember !== undefined && cookies.lines.length === 0
+  const respond = (outgoing: Outgoing): Res => {
+    if (isForMany) answer.remember?.(outgoing)
     return origin.respond(outgoing)
   }
   const coming = comingOf(answer, breakConnection)
@@ -210,7 +209,7 @@ const send = <Res>(
   if (needed._tag === "All") {
     const isSent = sendsContent(request)
     const { statusText } = answer
-    const response = respond({ status, statusText, fields, own, cookies, body: isSent ? body : Body.empty })
+    const response = respond({ status, statusText, fields, own, cookies, body: isSent ? body : Body.empty, isForMany })
     const served = { response, outcome: said }
     return isSent ? Exit.succeed(served) : closing(body, served)
   }
@@ -229,10 +228,12 @@ const send = <Res>(
   const isFailed = needed._tag === "Failed"
   const response = respond({
     status: isFailed ? 412 : 304,
+    statusText: undefined,
     fields: isFailed ? Answers.fieldsOfFailed(fields) : notModifiedOf(answer),
     own: isFailed ? Answers.fieldsOfFailed(own) : own,
     cookies,
-    body: Body.empty
+    body: Body.empty,
+    isForMany
   })
   return closing(body, { response, outcome: said })
 }
