@@ -27,7 +27,7 @@ const { between, inside, port, warmUp } = flags.quick
     warmUp: 1200,
     inside: { warmUp: 200, window: 50, rounds: 15, fewest: 5, seconds: 2 },
     between: { warmUp: 50, window: 25, rounds: 7, fewest: 5, seconds: 2.5 },
-    port: { seconds: 1, rounds: 3 }
+    port: { seconds: 0.8, rounds: 3 }
   }
   : {
     warmUp: 8000,

@@ -1,5 +1,5 @@
 /** Requests a second of a route with a cache by those of the same route without one: Node's server, and `wrk`. */
-import { connections, hasClient, isPinned, load, type Server, startServer, unique } from "./processes.js"
+import { connections, hasClient, isPinned, load, type Server, several, startServer, unique } from "./processes.js"
 import { head, type Limit, type Results, skip } from "./table.js"
 
 export interface PortEffort {
@@ -14,6 +14,8 @@ interface Target {
   readonly path: string
   /** Each request is for another URI beneath the path. */
   readonly isNew?: boolean
+  /** So many URIs beneath the path are asked for in turn. */
+  readonly count?: number
   /** What `Cache-Status` says, and whether the handler runs for each request. */
   readonly says: RegExp | undefined
   readonly runs: boolean
@@ -76,6 +78,12 @@ const cases: ReadonlyArray<Case> = [
     baseline: bare("/small")
   },
   {
+    name: "hit by the lane of 200 URIs, 1 KiB, by Node's server",
+    limit: { least: 0.8 },
+    contender: { ...byLane("/items/"), count: 200 },
+    baseline: { ...bare("/items/"), count: 200 }
+  },
+  {
     name: "hit by the lane, 64 KiB, by Node's server",
     limit: { least: 0.9 },
     contender: byLane("/large"),
@@ -102,7 +110,7 @@ let names = 0
 
 /** Requests a second, after what was asked has been seen to be what is to be measured. */
 const window = async ({ ports }: Server, target: Target, seconds: number): Promise<number> => {
-  const { fields = [], isNew = false, path, runs, says, server } = target
+  const { count, fields = [], isNew = false, path, runs, says, server } = target
   const url = `http://127.0.0.1:${ports[server]}${path}`
   const name = isNew ? `w${names++}` : undefined
   const runsNow = async () => Number(await (await fetch(`http://127.0.0.1:${ports.routes}/runs`)).text())
@@ -115,12 +123,16 @@ const window = async ({ ports }: Server, target: Target, seconds: number): Promi
     }
   }
   // The first one may be stored, and the lane learns from the second one.
-  for (const _ of name === undefined ? [1, 2] : []) await (await fetch(url)).arrayBuffer()
-  await look(name === undefined ? "" : `${name}-before`)
+  const known = count === undefined ? [""] : Array.from({ length: count }, (_, at) => String(at))
+  for (const suffix of name === undefined ? [...known, ...known] : []) {
+    await (await fetch(`${url}${suffix}`)).arrayBuffer()
+  }
+  await look(name === undefined ? known[0]! : `${name}-before`)
   const before = await runsNow()
-  const { perSecond, requests } = await load({ url, seconds, fields, script: name === undefined ? [] : unique(name) })
+  const script = name !== undefined ? unique(name) : count !== undefined ? several(count) : []
+  const { perSecond, requests } = await load({ url, seconds, fields, script })
   const ran = await runsNow() - before
-  await look(name === undefined ? "" : `${name}-after`)
+  await look(name === undefined ? known[0]! : `${name}-after`)
   if (runs ? ran < requests || ran > requests + underWay : ran !== 0) {
     throw new Error(`${path}: the handler ran ${ran} times in ${requests} requests`)
   }

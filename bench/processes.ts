@@ -129,6 +129,9 @@ export interface Load {
 /** URIs that are new in each request, where the name is. */
 export const unique = (name: string): ReadonlyArray<string> => [pathOf("unique.lua"), name]
 
+/** So many URIs in turn. */
+export const several = (count: number): ReadonlyArray<string> => [pathOf("several.lua"), String(count)]
+
 export const connections = 32
 
 /** Of a duration as `wrk` writes it. */

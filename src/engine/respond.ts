@@ -148,7 +148,14 @@ const respondFromBeneath = <Res, E, R>(
 ): Effect.Effect<Served<Res>> => {
   const { origin, policy, view } = request
   ClientFields.tellPrivate(answer.fields, policy, told)
-  const rest = { ...answer, isStored: false, size: undefined, isDivisible: false, isComing: false }
+  const rest = {
+    status: answer.status,
+    fields: answer.fields,
+    isStored: false,
+    size: undefined,
+    isDivisible: false,
+    isComing: false
+  }
   const needed = Answers.needed(rest, view, false, now(request))
   if (needed._tag === "All") {
     return step(

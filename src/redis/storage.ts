@@ -160,7 +160,8 @@ export class RedisStorage implements CollectableCacheStorage.SharedService {
       const items = found.flatMap((record) => isKnown ? this.answered(record, place) : [])
       // A record that would have been selected and is not there any more says nothing of other variants.
       const isEmpty = lists.length === 0 || place.values.slice(marks.length + 1).some(isBytes)
-      return { ...place, item: CacheStorage.select(items, lookup), isEmpty }
+      const { page, run, values } = place
+      return { page, run, values, item: CacheStorage.select(items, lookup), isEmpty }
     }
   }
 
