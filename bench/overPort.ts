@@ -1,5 +1,5 @@
 /** Requests a second of a route with a cache by those of the same route without one: Node's server, and `wrk`. */
-import { connections, hasClient, isPinned, load, type Server, several, startServer, unique } from "./processes.js"
+import { connections, hasClient, isPinned, load, requests, type Server, startServer } from "./processes.js"
 import { head, type Limit, type Results, skip } from "./table.js"
 
 export interface PortEffort {
@@ -129,12 +129,12 @@ const window = async ({ ports }: Server, target: Target, seconds: number): Promi
   }
   await look(name === undefined ? known[0]! : `${name}-before`)
   const before = await runsNow()
-  const script = name !== undefined ? unique(name) : count !== undefined ? several(count) : []
-  const { perSecond, requests } = await load({ url, seconds, fields, script })
+  const script = requests({ new: name, several: count })
+  const { perSecond, requests: answered } = await load({ url, seconds, fields, script })
   const ran = await runsNow() - before
   await look(name === undefined ? known[0]! : `${name}-after`)
-  if (runs ? ran < requests || ran > requests + underWay : ran !== 0) {
-    throw new Error(`${path}: the handler ran ${ran} times in ${requests} requests`)
+  if (runs ? ran < answered || ran > answered + underWay : ran !== 0) {
+    throw new Error(`${path}: the handler ran ${ran} times in ${answered} requests`)
   }
   return perSecond
 }

@@ -7,7 +7,7 @@ import { parseArgs } from "node:util"
 import { type Contestant, contestants, type Kind, startRedis } from "./contestants.js"
 import { chart } from "./peersChart.js"
 import { type Column, pageOf, type Rates, tablesOf } from "./peersTable.js"
-import { hasClient, isPinned, load, type Started, unique } from "./processes.js"
+import { hasClient, isPinned, load, requests, type Started } from "./processes.js"
 
 const { values: flags } = parseArgs({
   options: { quick: { type: "boolean", default: false }, write: { type: "boolean", default: false } }
@@ -69,6 +69,10 @@ const look = async ({ contestant, told }: Running, kind: Kind): Promise<Readonly
   return [`If-None-Match: ${tag}`]
 }
 
+/** So many connections begin when all are there, this much late. Seconds. */
+const many = 100
+const late = 0.5
+
 /** Requests a second. */
 const window = async (
   running: Running,
@@ -77,14 +81,16 @@ const window = async (
   lasting: number
 ) => {
   const { contestant: { paths }, told } = running
+  const together = connections < many ? undefined : connections
+  const wait = together === undefined ? 0 : late
   const { perSecond } = await load({
     url: `http://127.0.0.1:${told}${paths[kind]}`,
-    seconds: lasting,
+    seconds: lasting + wait,
     connections,
     fields,
-    script: kind === "miss" ? unique(`w${names++}`) : []
+    script: requests({ new: kind === "miss" ? `w${names++}` : undefined, together })
   })
-  return perSecond
+  return perSecond * (lasting + wait) / lasting
 }
 
 /** One round after the other, and in each round everybody once; what comes first is for the compiler. */

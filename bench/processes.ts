@@ -126,11 +126,20 @@ export interface Load {
   readonly connections?: number
 }
 
-/** URIs that are new in each request, where the name is. */
-export const unique = (name: string): ReadonlyArray<string> => [pathOf("unique.lua"), name]
+/** What `wrk` asks for beside the one URI. */
+export interface Requests {
+  /** A new URI in each request, with this name in it. */
+  readonly new?: string | undefined
+  /** So many URIs in turn. */
+  readonly several?: number | undefined
+  /** So many connections begin when all are there, half a second late. */
+  readonly together?: number | undefined
+}
 
-/** So many URIs in turn. */
-export const several = (count: number): ReadonlyArray<string> => [pathOf("several.lua"), String(count)]
+export const requests = (asked: Requests): ReadonlyArray<string> => [
+  pathOf("requests.lua"),
+  ...Object.entries(asked).flatMap(([kind, value]) => value === undefined ? [] : [`${kind}=${String(value)}`])
+]
 
 export const connections = 32
 
