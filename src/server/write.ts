@@ -87,11 +87,11 @@ export const writeKept = (
 const serverOf = ({ socket }: Http.ServerResponse): object | undefined =>
   (socket as { readonly server?: object } | null)?.server
 
-/** What somebody may have put around on one response, to add to it or to end it later. */
-const methods = ["writeHead", "write", "end"]
-
-export const isWrapped = (response: Http.ServerResponse): boolean =>
-  methods.some((name) => Object.hasOwn(response, name))
+/** Whether somebody has put something around this one response, to add to it or to end it later. Its prototype has the methods of all. */
+export const isWrapped = (response: Http.ServerResponse): boolean => {
+  const { end, write, writeHead } = Object.getPrototypeOf(response) as Http.ServerResponse
+  return response.writeHead !== writeHead || response.write !== write || response.end !== end
+}
 
 /**
  * Whether the head that Node writes is the same for many clients: HTTP/1.1, a connection that is kept and can be written to,
