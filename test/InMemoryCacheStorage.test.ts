@@ -112,6 +112,23 @@ describe("bounds", () => {
       expect(yield* keptAfter(4, ["a", "b", ...rounds.flat()])).toEqual(["a", "b", "2-29", "3-29"])
     }))
 
+  it.effect("167: what is asked for again and again is kept in the end, also in the place of what was asked for before", () =>
+    Effect.gen(function*() {
+      const storage = yield* CacheStorage.CacheStorage
+      /** Whether it was there; it is now. */
+      const ask = (key: string) =>
+        Effect.gen(function*() {
+          const lookup = lookupOf({}, { key: `http://localhost/${key}` })
+          if (yield* Effect.isSuccess(storage.get(lookup))) return true
+          yield* storage.set(itemOf("", lookup), yield* storage.begin(lookup))
+          return false
+        })
+      const named = (name: string, count: number) => Array.from({ length: count }, (_, at) => `${name}-${at}`)
+      for (const once of named("once", 100)) yield* Effect.forEach([...named("before", 18), once], ask)
+      for (let round = 0; round < 60; round++) yield* Effect.forEach(named("now", 10), ask)
+      expect(yield* Effect.forEach(named("now", 10), ask)).not.toContain(false)
+    }).pipe(Effect.provide(Layer.fresh(InMemoryCacheStorage.layerWith({ maxItems: 20 })))))
+
   it.effect("what was replaced counts as asked for", () =>
     Effect.gen(function*() {
       expect(yield* keptAfter(2, ["a", "a", "b", "c"])).toEqual(["a", "c"])

@@ -5,6 +5,9 @@ import type { Entry } from "./entry.js"
 /** So many entries are passed by at once, so that no `set` takes longer where there are many. */
 const mostPassed = 256
 
+/** The hand turns back when so many times as many have been stored as there are. */
+const longestRound = 10
+
 export class Order {
   bytes = 0
   size = 0
@@ -13,12 +16,16 @@ export class Order {
   private newest: Entry | undefined
   /** Where the search for what goes next goes on. */
   private hand: Entry | undefined
+  /** How many entries there have been, and how many there had been when the hand was last at the oldest. */
+  private entered = 0
+  private enteredBefore = 0
 
   enter(entry: Entry): void {
     entry.older = this.newest
     if (this.newest !== undefined) this.newest.newer = entry
     this.newest = entry
     this.oldest ??= entry
+    this.entered++
     this.count(entry.bytes, 1)
   }
 
@@ -39,14 +46,22 @@ export class Order {
   /**
    * From the oldest to the newest, and round: what was asked for since the hand came by stays, so what is asked for once doesn't
    * take the place of what is asked for again (SIEVE, Zhang et al., NSDI 2024); what has expired does not. Must not be empty.
+   * Near the newest the hand evicts each entry soon after it was stored, and could stay there: it turns back after a while.
    */
   next(now: number): Entry {
-    let entry = this.hand ?? this.oldest!
+    const isLate = this.entered - this.enteredBefore > this.size * longestRound
+    let entry = isLate ? this.first() : this.hand ?? this.first()
     for (let passed = 0; entry.isAskedFor && entry.item.retainUntil > now && passed < mostPassed; passed++) {
       entry.isAskedFor = false
-      entry = entry.newer ?? this.oldest!
+      entry = entry.newer ?? this.first()
     }
     return this.hand = entry
+  }
+
+  /** The hand begins once more. */
+  private first(): Entry {
+    this.enteredBefore = this.entered
+    return this.oldest!
   }
 
   /** For the metrics there is nothing any more. */
