@@ -1,12 +1,23 @@
 /** What goes from the tables: what is over, forgotten or beyond the bounds, and collects that nobody can have missed. */
+import { HttpServerResponse } from "@effect/platform"
+import { NodeHttpServer } from "@effect/platform-node"
 import { expect, it } from "@effect/vitest"
-import { Deferred, Effect, Fiber, TestClock } from "effect"
-import type { CacheStorage } from "effect-http-cache"
+import { Deferred, Effect, Fiber, Layer, TestClock } from "effect"
+import { type CacheStorage, withCache } from "effect-http-cache"
 import type { SqlCacheStorage } from "effect-http-cache/sql"
 import type { SqlStorage } from "effect-http-cache/sql/storage"
 import { itemOf, lookupOf } from "effect-http-cache/testing"
+import { routes, serve } from "./harness.js"
 import { keep, read } from "./keeping.js"
-import { describePostgres, describeSql, openSql, pgClient, sharedPostgres, type SqlDatabase } from "./sqlLayer.js"
+import {
+  describePostgres,
+  describeSql,
+  layerSql,
+  openSql,
+  pgClient,
+  sharedPostgres,
+  type SqlDatabase
+} from "./sqlLayer.js"
 
 const at = (id: number) => lookupOf({}, { key: `http://localhost/${id}` })
 
@@ -213,4 +224,35 @@ describeSql("the bounds", (database) => {
       expect(yield* keep(storage, itemOf("", at(59), { body: new Uint8Array(200_001) }), at(59))).toBe("refused")
       expect(yield* read(storage, at(59))).toBe("uri-miss")
     }))
+
+  it.scoped("1100: take nothing for stored that can't stay, and nothing else out for it", () =>
+    Effect.gen(function*() {
+      const where = yield* database
+      const test = Effect.gen(function*() {
+        const ask = yield* serve(routes({
+          "GET /small": Effect.sync(() => HttpServerResponse.text("small")).pipe(withCache({ expiry: 60 })),
+          "GET /large": Effect.sync(() => HttpServerResponse.text("x".repeat(19_000))).pipe(withCache({ expiry: 60 }))
+        }))
+        const said = (path: string) => Effect.map(ask(path), ({ cacheStatus }) => cacheStatus)
+        yield* said("/small")
+        expect([yield* said("/large"), yield* said("/large"), yield* said("/small")]).toEqual([
+          "fwd=uri-miss",
+          "fwd=uri-miss",
+          "hit; ttl=60"
+        ])
+      })
+      yield* Effect.provide(test, Layer.mergeAll(NodeHttpServer.layerTest, layerSql(where, { maxBytes: 20_000 })))
+    }))
+
+  it.scopedLive.each([1, 16])(
+    "1100: hold for items of any size, where there are at most %s",
+    (maxItems) =>
+      Effect.gen(function*() {
+        const { storage } = yield* openSql(yield* database, { maxBytes: 4000, maxItems })
+        for (let size = 100; size <= 4000; size += 100) {
+          const kept = yield* keep(storage, itemOf("x".repeat(size)))
+          expect([size, kept === "kept"]).toEqual([size, (yield* read(storage)).length === size])
+        }
+      })
+  )
 })

@@ -200,7 +200,7 @@ export class SqlStorage implements CollectableCacheStorage.SharedService {
       const after = CacheStorage.place<CacheStorage.Selectable>(before, item, fill)
       if (after === undefined) return "overtaken"
       const record = item === undefined ? undefined : Record.encode(item)
-      const isKept = record !== undefined && record.byteLength <= Math.min(settings.maxItemBytes, settings.maxBytes)
+      const isKept = record !== undefined && record.byteLength <= Math.min(settings.maxItemBytes, sweeper.mostBytes)
       const others = before.filter((head) => after.includes(head))
       const tooMany = isKept ? others.slice(0, Math.max(0, others.length + 1 - settings.maxVariants)) : []
       const staying = new Set(others.filter((head) => !tooMany.includes(head)).map(({ row }) => row))

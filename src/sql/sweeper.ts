@@ -17,6 +17,8 @@ export class Sweeper {
   private readonly database: Database
   private readonly statements: Statements
   private readonly settings: Settings
+  /** What is left where room is made: a larger item would go at once, after all others. */
+  readonly mostBytes: number
   /** What this process may store before it measures. */
   private room = { bytes: 0, items: 0 }
 
@@ -24,6 +26,7 @@ export class Sweeper {
     this.database = database
     this.statements = statements
     this.settings = settings
+    this.mostBytes = Math.ceil(settings.maxBytes * (1 - roomShare))
   }
 
   /** An item of so many bytes was stored. */
@@ -47,8 +50,7 @@ export class Sweeper {
   }
 
   private get measure(): Effect.Effect<void, SqlError> {
-    const { database, settings: { maxBytes, maxItems }, statements } = this
-    const mostBytes = Math.ceil(maxBytes * (1 - roomShare))
+    const { database, mostBytes, settings: { maxBytes, maxItems }, statements } = this
     const mostItems = Math.ceil(maxItems * (1 - roomShare))
     return Effect.gen(this, function*() {
       const [total] = yield* database.read(database.run(statements.measure))
