@@ -25,7 +25,7 @@ const hasSeveralParts = (status: number, fields: Fields.Fields): boolean =>
 
 /** The cookies of a response, taken out of the fields where those hold several lines. */
 const cookiesOf = (response: Response, fields: { [name: string]: string }, keeps: Policy["cookies"]): SetCookies => {
-  const field: unknown = fields["set-cookie"]
+  const field: unknown = response.headers["set-cookie"]
   if (keeps === "strip") {
     delete fields["set-cookie"]
     return noCookies
@@ -38,13 +38,16 @@ const cookiesOf = (response: Response, fields: { [name: string]: string }, keeps
   return { lines: linesOf(response.cookies, field), native: response.cookies }
 }
 
+/** What is set in JavaScript may be a number or a list. What is `undefined` can't be sent. */
+const asText = (value: string): string => value === undefined ? value : String(value)
+
 /**
  * With a `Date`, the length of its content as it is, and the entity tag that the route wants; what a handler put into a
  * `204` is dropped. How the content is framed is for the server to say (RFC 9112 §6).
  */
 export const toAnswer = (response: Response, method: string, policy: Policy, now: number): Answer => {
   const { status, statusText } = response
-  const fields = Fields.copy(response.headers)
+  const fields = Fields.copy(response.headers, asText)
   const body = Answers.hasNoContent(status) ? Body.empty : ServerBody.fromPlatform(response.body, fields)
   const content = Body.bytesOf(body)
   if (status === 204 || status === 304) delete fields["content-length"]

@@ -38,6 +38,34 @@ describe("bodies and storages", () => {
       expect((yield* ask("/")).cacheStatus).toBe("hit; ttl=10")
     }).pipe(Effect.provide(FaultyServer)))
 
+  // As they are set in JavaScript.
+  const odd: ReadonlyArray<readonly [name: string, value: unknown, text: string]> = [
+    ["x-total", 5, "5"],
+    ["x-total", 1234567890123, "1234567890123"],
+    ["x-total", 5n, "5"],
+    ["x-total", true, "true"],
+    ["x-total", null, "null"],
+    ["x-total", ["a", "b"], "a,b"],
+    ["last-modified", new URL("http://a.example/"), "http://a.example/"],
+    ["cache-control", ["max-age=60", "public"], "max-age=60,public"],
+    ["vary", ["accept", "x-b"], "accept,x-b"]
+  ]
+
+  it.scoped.each(odd)(
+    "1200: a field that is no text is stored and answered as Node writes it: %s %s",
+    ([name, value, text]) =>
+      Effect.gen(function*() {
+        const handler = Effect.sync(() =>
+          HttpServerResponse.setHeader(HttpServerResponse.text("x"), name, value as string)
+        )
+        const ask = yield* serve(handler.pipe(withCache({ expiry: 60 })))
+        const miss = yield* ask("/")
+        const hit = yield* ask("/")
+        expect([miss.cacheStatus, hit.cacheStatus]).toEqual(["fwd=uri-miss; stored", "hit; ttl=60"])
+        for (const { headers } of [miss, hit]) expect([headers[name], headers.etag]).toEqual([text, miss.headers.etag])
+      }).pipe(Effect.provide(QuietServer))
+  )
+
   it.scoped("49: hop-by-hop fields, and those that Connection names, are not stored", () =>
     Effect.gen(function*() {
       const headers = {
