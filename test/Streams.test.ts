@@ -123,6 +123,19 @@ describe("streams", () => {
       expect(yield* client.breaks).toBe(false)
     }).pipe(Effect.provide(QuietServer)))
 
+  it.scoped.each([60, undefined])(
+    "1205: a length that is no number is not said: expiry %s",
+    (expiry) =>
+      Effect.gen(function*() {
+        // A proxy makes one of a field that its origin has not sent.
+        const contentLength = Number(undefined)
+        const handler = Effect.sync(() => HttpServerResponse.stream(Stream.make(bytes("content")), { contentLength }))
+        const ask = yield* serve(handler.pipe(withCache({ expiry })))
+        const { headers, text } = yield* ask("/")
+        expect([text, headers["content-length"]]).toEqual(["content", undefined])
+      }).pipe(Effect.provide(TestServer))
+  )
+
   it.scoped("41: a client that takes nothing holds up neither the fill nor the others", () =>
     Effect.gen(function*() {
       const chunk = new Uint8Array(64 * 1024)
@@ -293,7 +306,7 @@ describe("streams", () => {
       second.request.destroy()
     }).pipe(Effect.provide(QuietServer)))
 
-  it.scoped("41: raw bodies of every kind are read whole, and answered again from what is stored", () =>
+  it.scoped("41, 1204: bodies of every kind are read whole, and answered again from what is stored", () =>
     Effect.gen(function*() {
       const folder = yield* Effect.acquireRelease(
         Effect.sync(() => mkdtempSync(join(tmpdir(), "streams-"))),
@@ -316,7 +329,9 @@ describe("streams", () => {
             HttpServerResponse.stream(NodeStream.fromReadable(() => Readable.from([Buffer.from("content")]), (e) => e))
           ),
         file: () => HttpServerResponse.file(path).pipe(Effect.provide(NodeHttpServer.layerContext)),
-        form: () => Effect.succeed(HttpServerResponse.formData(form))
+        form: () => Effect.succeed(HttpServerResponse.formData(form)),
+        // As they are made in JavaScript.
+        texts: () => Effect.succeed(HttpServerResponse.stream(Stream.make("con", "tent") as never))
       }
       const ask = yield* serve(routes(
         Object.entries(bodies).map(([name, make]) =>

@@ -6,8 +6,9 @@ import * as Body from "../engine/body.js"
 import { EnclosingCache } from "../engine/enclosing.js"
 import type { Run } from "../engine/origin.js"
 
+/** A chunk may be of another realm, as in a test runner: it is bytes all the same. */
 const asBytes = (chunk: unknown): Uint8Array =>
-  chunk instanceof Uint8Array ? chunk : new TextEncoder().encode(String(chunk))
+  ArrayBuffer.isView(chunk) ? chunk as Uint8Array : new TextEncoder().encode(String(chunk))
 
 const isAsyncIterable = (value: unknown): value is AsyncIterable<unknown> =>
   typeof value === "object" && value !== null && Symbol.asyncIterator in value
@@ -27,7 +28,9 @@ export const fromPlatform = (body: HttpBody.HttpBody, fields: { [name: string]: 
   const streamed = (stream: Body.ByteStream, close?: () => unknown) =>
     Body.closable(stream, body.contentLength, Effect.sync(() => void close?.()))
   if (body._tag === "Uint8Array") return Body.ofBytes(body.body)
-  if (body._tag === "Stream") return Body.closable(body.stream, body.contentLength, Body.openedAndClosed(body.stream))
+  if (body._tag === "Stream") {
+    return Body.closable(Stream.map(body.stream, asBytes), body.contentLength, Body.openedAndClosed(body.stream))
+  }
   if (body._tag === "FormData") {
     const form = new Response(body.formData)
     fields["content-type"] = form.headers.get("content-type") ?? "multipart/form-data"

@@ -31,7 +31,7 @@ export const messageOf = (outgoing: Outgoing): Message => {
 /** The fields that a client is sent. */
 export const fieldsOf = ({ fields, own }: Outgoing, length: number | undefined): { [name: string]: string } => {
   const sent = Fields.merged(fields, own)
-  if (length !== undefined) sent["content-length"] = String(length)
+  if (length !== undefined && length >= 0) sent["content-length"] = String(length)
   return sent
 }
 
