@@ -109,6 +109,19 @@ describe("an annotation that is wrong", () => {
       expect(yield* messageOf(HttpApi.make("api").add(group))).toContain(`TypeError: ${message}`)
     }))
 
+  it.scoped("162: a getter is asked once", () =>
+    Effect.gen(function*() {
+      let reads = 0
+      const policy = {
+        get name() {
+          return void reads++
+        }
+      }
+      const group = of(get).annotate(Policy, policy as object)
+      expect(yield* messageOf(HttpApi.make("api").add(group))).toBe("it is none")
+      expect(reads).toBe(1)
+    }))
+
   it.scoped("what stands before the handlers does not start either", () =>
     Effect.gen(function*() {
       const api = HttpApi.make("api").add(of(get))

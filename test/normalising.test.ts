@@ -191,6 +191,23 @@ describe("60: what is made of a field", () => {
       ])
     }).pipe(Effect.provide(QuietServer)))
 
+  class Device implements CachePolicy.VaryField {
+    get field() {
+      return "x-device"
+    }
+    as(value: string | undefined) {
+      return value ?? this.field
+    }
+  }
+
+  it.scoped.each<[string, CachePolicy.VaryField]>([
+    ["of a class", new Device()],
+    ["of an object", Object.freeze({ field: "x-device", as: Device.prototype.as })]
+  ])(
+    "1203: is made by a method %s, which may look at its own object",
+    ([, varying]) => seen("x-device", [varying], [[undefined, "x-device"], ["a", "a"]])
+  )
+
   it.scoped("is what a refresh in the background asks with, and what a partition is made of", () =>
     Effect.gen(function*() {
       const partition = Effect.map(HttpServerRequest.HttpServerRequest, ({ headers }) => headers["accept-language"])

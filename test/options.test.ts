@@ -55,10 +55,14 @@ describe("withCache", () => {
     [{ cacheStatus: { details: true } }, "cacheStatus is {\"details\":true}; it must be"],
     [{ cacheStatus: { detail: "yes" } }, "cacheStatus is {\"detail\":\"yes\"}; it must be"],
     [[], "the options are []; they must be an object"],
+    [new Map([["expiry", 10]]), "the options are {}; they must be an object"],
+    [{ statuses: new Map([[404, 5]]) }, "statuses is {}; it must be a list of statuses"],
+    [{ statuses: new Set([404]) }, "statuses is {}; it must be a list of statuses"],
+    [{ cacheStatus: new Map([["name", "edge"]]) }, "cacheStatus is {}; it must be false, or { name, detail, key }"],
     [{ expirey: 10 }, "there is no option expirey; there are name, expiry, sharedExpiry"]
   ]
 
-  it.each(wrong)("refuses %j", (options, sentence) => {
+  it.each(wrong)("1202: refuses %j", (options, sentence) => {
     const build = () => withCache(options)
     expect(build).toThrow(TypeError)
     expect(build).toThrow(`withCache: ${sentence}`)

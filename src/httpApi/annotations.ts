@@ -129,8 +129,8 @@ const refuseOthers = (where: string, given: Options): void => {
 /** The options of the cache at an endpoint: what it declares selects the response. */
 export const cacheOptions = (located: Located, given: PolicyOptions): Options => {
   const where = whereOf("Policy", located)
-  refuseOthers(where, given)
   const policy = checks.route(where, given)
+  refuseOthers(where, policy)
   const query = declared.queryOf(located.endpoint)
   if (policy.query !== undefined && !declared.isKeyed(policy.query, query)) {
     throw new TypeError(

@@ -78,7 +78,7 @@ const fieldOf = (each: Varying[number]): string => (typeof each === "string" ? e
 /** What is said last of a field counts. */
 const normalisingOf = (varying: Varying): ReadonlyMap<string, Vary.Normalise> => {
   const last = new Map(varying.map((each) => [fieldOf(each), each]))
-  return new Map([...last].flatMap(([field, each]) => typeof each === "string" ? [] : [[field, each.as]]))
+  return new Map([...last].flatMap(([field, each]) => typeof each === "string" ? [] : [[field, each.as.bind(each)]]))
 }
 
 const merge = <R>(

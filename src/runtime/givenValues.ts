@@ -8,7 +8,7 @@ export const unless = (isRight: (value: unknown) => boolean, expected: string): 
   isRight(value) ? undefined : expected
 
 export const isRecord = (value: unknown): value is { readonly [key: string]: unknown } =>
-  typeof value === "object" && value !== null && !Array.isArray(value)
+  typeof value === "object" && value !== null && !(Symbol.iterator in value)
 
 export const show = (value: unknown): string => {
   if (typeof value === "function") return "a function"
