@@ -123,19 +123,6 @@ describe("streams", () => {
       expect(yield* client.breaks).toBe(false)
     }).pipe(Effect.provide(QuietServer)))
 
-  it.scoped.each([60, undefined])(
-    "1205: a length that is no number is not said: expiry %s",
-    (expiry) =>
-      Effect.gen(function*() {
-        // A proxy makes one of a field that its origin has not sent.
-        const contentLength = Number(undefined)
-        const handler = Effect.sync(() => HttpServerResponse.stream(Stream.make(bytes("content")), { contentLength }))
-        const ask = yield* serve(handler.pipe(withCache({ expiry })))
-        const { headers, text } = yield* ask("/")
-        expect([text, headers["content-length"]]).toEqual(["content", undefined])
-      }).pipe(Effect.provide(TestServer))
-  )
-
   it.scoped("41: a client that takes nothing holds up neither the fill nor the others", () =>
     Effect.gen(function*() {
       const chunk = new Uint8Array(64 * 1024)

@@ -1,9 +1,9 @@
-/** A response that is a handler by itself, as Effect 3 has it: in Effect 4 it is no Effect. */
+/** What only Effect 3 has: a response that is a handler by itself, and a length that is no number, which it leaves out. */
 import { HttpServerResponse } from "@effect/platform"
 import { describe, expect, it } from "@effect/vitest"
-import { Effect } from "effect"
+import { Effect, Stream } from "effect"
 import { withCache, withCollect } from "effect-http-cache"
-import { routes, serve, TestServer } from "./harness.js"
+import { bytes, routes, serve, TestServer } from "./harness.js"
 
 describe("a response as the handler", () => {
   it.scoped("is cached and collected, in a pipe and as the first argument", () =>
@@ -22,4 +22,19 @@ describe("a response as the handler", () => {
         expect((yield* ask(path)).cacheStatus).toBe("fwd=uri-miss; stored")
       }
     }).pipe(Effect.provide(TestServer)))
+})
+
+describe("a stream", () => {
+  it.scoped.each([60, undefined])(
+    "1205: a length that is no number is not said: expiry %s",
+    (expiry) =>
+      Effect.gen(function*() {
+        // A proxy makes one of a field that its origin has not sent.
+        const contentLength = Number(undefined)
+        const handler = Effect.sync(() => HttpServerResponse.stream(Stream.make(bytes("content")), { contentLength }))
+        const ask = yield* serve(handler.pipe(withCache({ expiry })))
+        const { headers, text } = yield* ask("/")
+        expect([text, headers["content-length"]]).toEqual(["content", undefined])
+      }).pipe(Effect.provide(TestServer))
+  )
 })
