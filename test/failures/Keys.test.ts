@@ -1,6 +1,6 @@
 /** How response caches fail: keys and poisoning, over a real port; the numbers are those of docs/failures.md. */
 import { HttpMiddleware, HttpRouter, HttpServerRequest, HttpServerResponse } from "@effect/platform"
-import { describe, expect, it } from "@effect/vitest"
+import { describe, expect, it, vi } from "@effect/vitest"
 import { Effect, Schema } from "effect"
 import { HttpCache, InMemoryCacheStorage, withCache } from "effect-http-cache"
 import { corruptions, Faults } from "effect-http-cache/testing"
@@ -177,6 +177,29 @@ describe("keys and poisoning", () => {
       expect(yield* texts(["/none", "/none?a=1"])).toEqual(["1", "1"])
       expect(yield* texts(["/sorted?b=1&a=2", "/sorted?a=2&utm_x=3&b=1", "/sorted?a=2&a=1", "/sorted?a=1&a=2"]))
         .toEqual(["1", "1", "2", "3"])
+    }).pipe(Effect.provide(TestServer)))
+
+  it.scoped("1000: a long query of names that can't be decoded makes no error for each of them", () =>
+    Effect.gen(function*() {
+      const ask = yield* serve(routes([
+        cachedRoute("/all", { expiry: 10 }),
+        cachedRoute("/only", { expiry: 10, query: { only: ["q"] } }),
+        cachedRoute("/sorted", { expiry: 10, query: { except: ["utm_*"], sort: true } })
+      ]))
+      const decode = vi.spyOn(globalThis, "decodeURIComponent")
+      yield* Effect.addFinalizer(() => Effect.sync(() => decode.mockRestore()))
+      /** How often it has thrown: the router reads the query too. */
+      const thrown = (target: string) =>
+        Effect.map(ask(target), () => {
+          const count = decode.mock.results.filter(({ type }) => type === "throw").length
+          decode.mockClear()
+          return count
+        })
+      for (const name of ["%", "%ff", "%4"]) {
+        const query = `${name}&`.repeat(1000)
+        const all = yield* thrown(`/all?${query}`)
+        for (const path of ["/only", "/sorted"]) expect(yield* thrown(`${path}?${query}`)).toBeLessThanOrEqual(all)
+      }
     }).pipe(Effect.provide(TestServer)))
 
   it.scoped("11: only the matched route's policy counts, not the extension of a path", () =>
