@@ -1,12 +1,15 @@
 /**
  * A million distinct items under 64 MiB: the heap grows by less than twice that, also where their texts were cut from
- * larger ones. Clients that read nothing hold a bounded part of what they are sent. `npm run check:memory`
+ * larger ones. Clients that read nothing hold a bounded part of what they are sent. So does what a lane knows of
+ * many hosts. `npm run check:memory`
  */
 import { HttpRouter, HttpServer, HttpServerResponse } from "@effect/platform"
 import { NodeHttpServer } from "@effect/platform-node"
 import { Effect, Layer, Stream } from "effect"
 import { CacheStorage, InMemoryCacheStorage, withCache } from "effect-http-cache"
 import { itemOf, lookupOf } from "effect-http-cache/testing"
+import { HttpCacheLane } from "effect-http-cache/node"
+import { createServer } from "node:http"
 import { connect, type Socket } from "node:net"
 
 const maxBytes = 64 * 1024 * 1024
@@ -112,6 +115,39 @@ const cut = Effect.gen(function*() {
 }).pipe(Effect.provide(InMemoryCacheStorage.layerWith({ maxBytes: 8 * 1024 * 1024 })))
 
 report("texts that were cut from larger ones", Effect.runSync(cut), 16 * 1024 * 1024)
+
+/** 1001: what a lane knows of many hosts, each of which a client has named twice. */
+const hosts = 30_000
+const known = Effect.gen(function*() {
+  yield* HttpServer.serveEffect(HttpServerResponse.text("x").pipe(withCache({ expiry: 600, lane: true })))
+  const { address } = yield* HttpServer.HttpServer
+  const port = address._tag === "TcpAddress" ? address.port : 0
+  const before = used()
+  const atOnce = 100
+  for (let i = 0; i < hosts; i += atOnce) {
+    const asked = Array.from(
+      { length: atOnce },
+      (_, k) => `GET /${i + k} HTTP/1.1\r\nHost: h${i + k}\r\n\r\n`.repeat(2)
+    )
+    const last = "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
+    yield* Effect.promise(() =>
+      new Promise<void>((resolve) => {
+        const socket = connect(port, "127.0.0.1", () => socket.write(asked.join("") + last))
+        socket.resume().on("close", () => resolve())
+      })
+    )
+  }
+  return used() - before
+}).pipe(
+  Effect.scoped,
+  Effect.provide(Layer.merge(
+    NodeHttpServer.layer(() => HttpCacheLane.createServer(createServer), { host: "127.0.0.1", port: 0 }),
+    InMemoryCacheStorage.layerWith({ maxItems: 5 })
+  ))
+)
+
+// With what a server that has answered so much keeps.
+report("what a lane knows of 30,000 hosts", await Effect.runPromise(known), 24 * 1024 * 1024)
 
 /** 83: a hundred clients that read nothing of 4 MiB. */
 const size = 4 * 1024 * 1024
