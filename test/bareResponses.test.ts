@@ -26,7 +26,7 @@ describe("a response as the handler", () => {
 
 describe("a stream", () => {
   it.scoped.each([60, undefined])(
-    "1205: a length that is no number is not said: expiry %s",
+    "173: a length that is no number is not said: expiry %s",
     (expiry) =>
       Effect.gen(function*() {
         // A proxy makes one of a field that its origin has not sent.

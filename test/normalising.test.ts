@@ -204,7 +204,7 @@ describe("60: what is made of a field", () => {
     ["of a class", new Device()],
     ["of an object", Object.freeze({ field: "x-device", as: Device.prototype.as })]
   ])(
-    "1203: is made by a method %s, which may look at its own object",
+    "171: is made by a method %s, which may look at its own object",
     ([, varying]) => seen("x-device", [varying], [[undefined, "x-device"], ["a", "a"]])
   )
 

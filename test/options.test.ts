@@ -62,7 +62,7 @@ describe("withCache", () => {
     [{ expirey: 10 }, "there is no option expirey; there are name, expiry, sharedExpiry"]
   ]
 
-  it.each(wrong)("1202: refuses %j", (options, sentence) => {
+  it.each(wrong)("170: refuses %j", (options, sentence) => {
     const build = () => withCache(options)
     expect(build).toThrow(TypeError)
     expect(build).toThrow(`withCache: ${sentence}`)

@@ -225,7 +225,7 @@ describeSql("the bounds", (database) => {
       expect(yield* read(storage, at(59))).toBe("uri-miss")
     }))
 
-  it.scoped("1100: take nothing for stored that can't stay, and nothing else out for it", () =>
+  it.scoped("168: take nothing for stored that can't stay, and nothing else out for it", () =>
     Effect.gen(function*() {
       const where = yield* database
       const test = Effect.gen(function*() {
@@ -245,7 +245,7 @@ describeSql("the bounds", (database) => {
     }))
 
   it.scopedLive.each([1, 16])(
-    "1100: hold for items of any size, where there are at most %s",
+    "168: hold for items of any size, where there are at most %s",
     (maxItems) =>
       Effect.gen(function*() {
         const { storage } = yield* openSql(yield* database, { maxBytes: 4000, maxItems })

@@ -5,7 +5,7 @@ import type * as Fields from "../protocol/Fields.js"
 import { isEncrypted } from "../server/request.js"
 
 /** What is remembered, the least recently asked for target first to go. Bytes. */
-const maxBytes = 16 * 1024 * 1024
+const maxBytes = 32 * 1024 * 1024
 /** Of each beside its text, where it has a target of its own; `npm run check:memory` holds it against the heap. Bytes. */
 const overhead = 1400
 

@@ -52,7 +52,7 @@ describe("bodies and storages", () => {
   ]
 
   it.scoped.each(odd)(
-    "1200: a field that is no text is stored and answered as Node writes it: %s %s",
+    "169: a field that is no text is stored and answered as Node writes it: %s %s",
     ([name, value, text]) =>
       Effect.gen(function*() {
         const handler = Effect.sync(() =>
