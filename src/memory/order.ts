@@ -50,7 +50,7 @@ export class Order {
    */
   next(now: number): Entry {
     const isLate = this.entered - this.enteredBefore > this.size * longestRound
-    let entry = isLate ? this.first() : this.hand ?? this.first()
+    let entry = (isLate ? undefined : this.hand) ?? this.first()
     for (let passed = 0; entry.isAskedFor && entry.item.retainUntil > now && passed < mostPassed; passed++) {
       entry.isAskedFor = false
       entry = entry.newer ?? this.first()

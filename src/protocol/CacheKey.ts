@@ -94,13 +94,11 @@ export const target = (requestTarget: string, requestOrigin: string): Target => 
     : relative(absolute[3]!, origin(absolute[1]!, absolute[2]!))
 }
 
-const utf8 = new TextDecoder("utf-8", { ignoreBOM: true })
-
 /** As a router does, which leaves what can't be decoded as it is. To throw and catch an error for each would take longer than all else. */
 const decode = (name: string): string => {
   const decoded = name.replaceAll("+", " ").replace(
     /(?:%[0-9a-f]{2})+/gi,
-    (bytes) => utf8.decode(Uint8Array.from(bytes.slice(1).split("%"), (digits) => parseInt(digits, 16)))
+    (bytes) => Buffer.from(bytes.replaceAll("%", ""), "hex").toString()
   )
   return /%(?![0-9a-f]{2})/i.test(name) || decoded.includes("\ufffd") ? name : decoded
 }

@@ -147,7 +147,7 @@ export const variant = (
     const value = Fields.get(request, name)
     return value === undefined ? [name] : [name, canonical(name, value)]
   })
-  const others = depth === 0 ? { name, version, rewritten, content } : { depth, name, version, rewritten, content }
+  const others = { depth: depth === 0 ? undefined : depth, name, version, rewritten, content }
   const isOfOthers = Object.values(others).some((other) => other !== undefined)
   if (isOfOthers) return JSON.stringify([others, ...values])
   return values.length === 0 ? "" : JSON.stringify(values)
