@@ -6,7 +6,8 @@ import { Effect, Layer } from "effect"
 import { InMemoryCacheStorage, withCache } from "effect-http-cache"
 import { HttpCacheLane } from "effect-http-cache/node"
 import { once } from "node:events"
-import { Agent, createServer, get, type IncomingMessage, ServerResponse } from "node:http"
+import { type ChannelListener, subscribe, unsubscribe } from "node:diagnostics_channel"
+import { Agent, createServer, get, IncomingMessage, ServerResponse } from "node:http"
 import * as Http2 from "node:http2"
 import * as Https from "node:https"
 import * as Net from "node:net"
@@ -262,3 +263,40 @@ it.scoped("writes by the responses of the server, where those are its own", () =
     for (const _ of [1, 2, 3, 4]) yield* ask
     expect([hits.length, written]).toEqual([2, 4])
   }).pipe(Effect.provide(Services)))
+
+it.scoped("leaves a request without content unread, unless somebody listens to it", () =>
+  Effect.gen(function*() {
+    let isWatched = false
+    let closed = 0
+    class Watched extends IncomingMessage {
+      constructor(socket: Net.Socket) {
+        super(socket)
+        if (isWatched) this.once("close", () => closed++)
+      }
+    }
+    const { hits, port } = yield* served((options) =>
+      HttpCacheLane.createServer(() => createServer({ IncomingMessage: Watched }), options)
+    )
+    const ask = yield* kept(port)
+    for (const watched of [false, false, false, false, true, true, false]) {
+      isWatched = watched
+      yield* ask
+    }
+    expect(hits.map(({ request }) => request.readableEnded)).toEqual([false, false, true, true, false])
+    expect(closed).toBe(2)
+  }).pipe(Effect.provide(Services)))
+
+it.scoped("reads content to its end, also where somebody has hidden that there is some", () =>
+  Effect.gen(function*() {
+    const { ask, hits } = yield* laned()
+    const hide: ChannelListener = (message) => {
+      delete (message as { readonly request: IncomingMessage }).request.headers["content-length"]
+    }
+    subscribe("http.server.request.start", hide)
+    yield* Effect.addFinalizer(() => Effect.sync(() => unsubscribe("http.server.request.start", hide)))
+    const content = "x".repeat(1_000_000)
+    const get = (more: string) => `GET /page HTTP/1.1\r\nHost: 127.0.0.1:${ask.port}\r\n${more}\r\n`
+    const all = [1, 2, 3].map(() => `${get(`Content-Length: ${content.length}\r\n`)}${content}`)
+    const answers = yield* send(ask.port, `${all.join("")}${get("Connection: close\r\n")}`)
+    expect([answers.split("run 1").length - 1, hits.length]).toEqual([4, 4])
+  }))

@@ -131,25 +131,34 @@ const isOrigin = (value: unknown): value is string => {
 const isLanguage = (tag: unknown): boolean => isString(tag) && /^[a-z]{1,8}(?:-[a-z0-9]{1,8})*$/i.test(tag)
 
 /** What a server has, by preference. Throws a `TypeError` where it is no list of such, or an empty one. */
-const offered =
-  (where: string, what: string, expected: string, isMember: (value: unknown) => boolean) => (given: unknown) => {
-    if (Array.isArray(given) && given.length > 0 && given.every(isMember)) return
-    throw new TypeError(`${where}: the ${what} are ${show(given)}; they must be ${expected}`)
-  }
+const offered = (
+  given: unknown,
+  isMember: (value: unknown) => boolean,
+  where: string,
+  what: string,
+  expected: string
+) => {
+  if (Array.isArray(given) && given.length > 0 && given.every(isMember)) return
+  throw new TypeError(`${where}: the ${what} are ${show(given)}; they must be ${expected}`)
+}
 
-export const languages = offered(
-  "CachePolicy.acceptLanguage",
-  "languages",
-  "a list of language tags, such as [\"en\", \"pt-BR\"], the default first",
-  isLanguage
-)
+export const languages = (given: unknown): void =>
+  offered(
+    given,
+    isLanguage,
+    "CachePolicy.acceptLanguage",
+    "languages",
+    "a list of language tags, such as [\"en\", \"pt-BR\"], the default first"
+  )
 
-export const codings = offered(
-  "CachePolicy.acceptEncoding",
-  "codings",
-  "a list of content codings, such as [\"br\", \"gzip\"], the best first",
-  isFieldName
-)
+export const codings = (given: unknown): void =>
+  offered(
+    given,
+    isFieldName,
+    "CachePolicy.acceptEncoding",
+    "codings",
+    "a list of content codings, such as [\"br\", \"gzip\"], the best first"
+  )
 
 /** An origin that a caller gives. Throws a `TypeError` where it is none. */
 export const originOf = (where: string, origin: string): string => {

@@ -54,6 +54,19 @@ export const write = (request: Http.IncomingMessage, response: Http.ServerRespon
   if (!writeKept(request, response, message)) writeAnew(request, response, message)
 }
 
+const saysContent = /^(?:content-length|transfer-encoding)$/i
+
+/**
+ * Leaves a request without content unread, unless somebody listens to it. Otherwise Node reads it to its end and closes it, in turns
+ * of their own; `optimizeEmptyRequests` leaves that out for all requests from Node 24.10 on.
+ */
+export const leaveUnread = (request: Http.IncomingMessage): void => {
+  // Over HTTP/2 there may be content of which no field tells.
+  if (request.httpVersionMajor !== 1 || request.listenerCount("end") + request.listenerCount("close") > 0) return
+  // Node reads for whoever has not asked for content.
+  if (!request.rawHeaders.some((text) => saysContent.test(text))) request.read(0)
+}
+
 /** What is around the cache may show it a HEAD as a GET. */
 const contentFor = ({ method }: Http.IncomingMessage, { content }: Message): Uint8Array | undefined =>
   method === "HEAD" ? undefined : content
@@ -73,6 +86,7 @@ export const writeKept = (
   message: Message
 ): boolean => {
   if (!isOfMany(request, response)) return false
+  leaveUnread(request)
   const server = serverOf(response)
   if (message.head !== undefined && message.head.server === server) {
     repeat(response, message.status, message.head.bytes, contentFor(request, message))
