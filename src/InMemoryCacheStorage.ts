@@ -12,7 +12,7 @@ import * as CacheStorage from "./CacheStorage.js"
 import * as CollectableCacheStorage from "./CollectableCacheStorage.js"
 import { Collects } from "./memory/collects.js"
 import { type Bounds, boundsOf, defaults } from "./memory/bounds.js"
-import { Entry, itemBytes } from "./memory/entry.js"
+import { allFrom, Entry, itemBytes } from "./memory/entry.js"
 import { Order } from "./memory/order.js"
 import { owned } from "./memory/ownTexts.js"
 import { limitReached } from "./runtime/limits.js"
@@ -59,17 +59,18 @@ class Memory implements CollectableCacheStorage.Service {
   }
 
   readonly get = (lookup: CacheStorage.Lookup): Exit.Exit<CacheItem, CacheMiss> => {
-    const found = this.find(lookup)
+    const first = this.firstIn(lookup)
+    const found = this.find(first, lookup)
     if (found !== undefined) {
       found.isAskedFor = true
       return Exit.succeed(this.answered(found))
     }
-    const reason = this.inPlace(lookup).length > 0 ? "vary-miss" : "uri-miss"
+    const reason = this.aliveFrom(first).length > 0 ? "vary-miss" : "uri-miss"
     return Exit.fail(new CacheMiss({ key: lookup.key, reason }))
   }
 
   readonly begin = (lookup: CacheStorage.Lookup): Exit.Exit<CacheStorage.Fill> => {
-    const found = this.find(lookup)
+    const found = this.find(this.firstIn(lookup), lookup)
     const item = found === undefined ? undefined : this.answered(found)
     return Exit.succeed({ lookup, item, since: this.collects.count })
   }
@@ -81,20 +82,20 @@ class Memory implements CollectableCacheStorage.Service {
     const { lookup } = fill
     if (!this.isCurrent({ keys: [lookup.key], groups: given?.groups ?? [] }, fill)) return overtaken
     const item = given === undefined ? undefined : owned(given)
-    const isKept = item !== undefined && itemBytes(item) <= Math.min(this.limits.maxItemBytes, this.maxItemsBytes)
+    const bytes = item === undefined ? 0 : itemBytes(item)
+    const first = this.firstIn(lookup)
+    const before = this.aliveFrom(first)
     // A collect of groups leaves what it forgets in its place.
-    for (const entry of this.inPlace(lookup, false)) this.remove(entry)
-    const before = this.inPlace(lookup)
+    for (const entry of allFrom(first)) if (!this.isAlive(entry)) this.remove(entry)
     const after = CacheStorage.place(before.map(({ item }) => item), item, fill)
     if (after === undefined) return overtaken
-    const rest = new Set(after)
-    for (const entry of before) if (!rest.has(entry.item)) this.remove(entry)
+    for (const entry of before) if (!after.includes(entry.item)) this.remove(entry)
     // What the item replaces is out of date, also when it is too large to be kept itself.
-    if (!isKept) return refused
+    if (item === undefined || bytes > Math.min(this.limits.maxItemBytes, this.maxItemsBytes)) return refused
     // Who asks for what replaces another has asked for that, too.
-    this.add(item, fill.since as number, after.length <= before.length)
+    this.add(new Entry(item, bytes, fill.since as number, after.length <= before.length))
     return after.length > this.limits.maxVariants
-      ? Effect.andThen(this.dropOldest(before.filter((entry) => rest.has(entry.item))), kept)
+      ? Effect.andThen(this.dropOldest(before.filter((entry) => after.includes(entry.item))), kept)
       : kept
   }
 
@@ -141,25 +142,24 @@ class Memory implements CollectableCacheStorage.Service {
     this.collects.addEverything(force)
   }
 
-  /** The entry that the request selects. */
-  private find(lookup: CacheStorage.Lookup): Entry | undefined {
-    const first = this.entries.get(nameOfPlace(lookup))
+  private firstIn(place: CacheStorage.Place): Entry | undefined {
+    return this.entries.get(nameOfPlace(place))
+  }
+
+  /** The entry that the request selects, of those from the first of its place on. */
+  private find(first: Entry | undefined, lookup: CacheStorage.Lookup): Entry | undefined {
     if (first === undefined) return undefined
     if (first.next === undefined) {
       const { item } = first
       return lookup.variantOf(item.vary) === item.variant && this.isAlive(first) ? first : undefined
     }
-    const entries = this.inPlace(lookup)
+    const entries = this.aliveFrom(first)
     const item = CacheStorage.select(entries.map(({ item }) => item), lookup)
     return entries.find((entry) => entry.item === item)
   }
 
-  private inPlace(place: CacheStorage.Place, isAlive = true): ReadonlyArray<Entry> {
-    const entries: Array<Entry> = []
-    for (let entry = this.entries.get(nameOfPlace(place)); entry !== undefined; entry = entry.next) {
-      if (this.isAlive(entry) === isAlive) entries.push(entry)
-    }
-    return entries
+  private aliveFrom(first: Entry | undefined): ReadonlyArray<Entry> {
+    return allFrom(first).filter((entry) => this.isAlive(entry))
   }
 
   /** What collects have done to it since its handler was asked. Only those that were not looked at before are looked at. */
@@ -181,15 +181,14 @@ class Memory implements CollectableCacheStorage.Service {
     return answered(entry.item, this.forceOn(entry))
   }
 
-  private add(item: CacheItem, since: number, isAskedFor: boolean): void {
-    const entry = new Entry(item, since, isAskedFor)
+  private add(entry: Entry): void {
+    const { item, name } = entry
     const { order } = this
     while (order.bytes + entry.bytes > this.maxItemsBytes || order.size >= this.limits.maxItems) {
       this.remove(order.next(item.responseTime))
       metrics.evictions(1)
     }
     order.enter(entry)
-    const { name } = entry
     let last = this.entries.get(name)
     while (last?.next !== undefined) last = last.next
     if (last !== undefined) last.next = entry

@@ -45,12 +45,19 @@ export class Entry {
   /** Another item of the same place: another variant. */
   next: Entry | undefined = undefined
 
-  constructor(item: CacheItem, since: number, isAskedFor: boolean) {
+  constructor(item: CacheItem, bytes: number, since: number, isAskedFor: boolean) {
     this.item = item
     this.name = nameOfPlace(item)
     this.isAskedFor = isAskedFor
     this.checked = since
     this.groups = item.groups.length === 0 ? none : item.groups.map(nameOfGroup)
-    this.bytes = itemBytes(item)
+    this.bytes = bytes
   }
+}
+
+/** The entries of a place, from its first one on. */
+export const allFrom = (first: Entry | undefined): ReadonlyArray<Entry> => {
+  const entries: Array<Entry> = []
+  for (let entry = first; entry !== undefined; entry = entry.next) entries.push(entry)
+  return entries
 }

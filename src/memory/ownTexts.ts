@@ -5,43 +5,25 @@ import * as Fields from "../protocol/Fields.js"
 /** V8 cuts a text of 13 characters or more out of a larger one without a copy, and so holds all of that. */
 const minCut = 13
 
-const isLatin1 = (text: string): boolean => !/[^\0-\xff]/.test(text)
-
-/** Copies these texts, in their order, with a byte for each character where that is enough for all. */
-const copier = (texts: ReadonlyArray<string>) => {
-  let joined = ""
-  for (const text of texts) if (text.length >= minCut) joined += text
-  const [encoding, width] = isLatin1(joined) ? ["latin1", 1] as const : ["utf16le", 2] as const
-  const bytes = Buffer.from(joined, encoding)
-  let at = 0
-  return (text: string): string => text.length < minCut ? text : bytes.toString(encoding, at, at += width * text.length)
-}
+/** What V8 joins is a text of its own, unless all but one of the parts are empty. */
+const copy = (text: string): string => text.length < minCut ? text : [text[0], text.slice(1)].join("")
 
 const none: ReadonlyArray<string> = []
 
-/** The item with texts and content of its own. V8 keeps the names of a record's properties apart from all other texts. */
+const copyAll = (texts: ReadonlyArray<string>): ReadonlyArray<string> => texts.length === 0 ? none : texts.map(copy)
+
+/**
+ * The item with texts and content of its own. V8 keeps the names of a record's properties apart from all other texts, and the
+ * name of a cache is the same text for all of its items.
+ */
 export const owned = (item: CacheItem): CacheItem => {
-  const { body, cache, cookies, groups, headers, id, key, partition, variant, vary } = item
-  const names = Object.keys(headers)
-  const copy = copier([
-    id,
-    key,
-    partition,
-    variant,
-    cache,
-    ...vary,
-    ...groups,
-    ...cookies,
-    ...names.map((name) => headers[name]!)
-  ])
-  const copyAll = (texts: ReadonlyArray<string>) => texts.length === 0 ? none : texts.map(copy)
-  // In the order of the texts.
+  const { body, cookies, groups, headers, id, key, partition, variant, vary } = item
   return compose(item, {
     id: copy(id),
     key: copy(key),
     partition: copy(partition),
     variant: copy(variant),
-    cache: copy(cache),
+    cache: item.cache,
     vary: copyAll(vary),
     groups: copyAll(groups),
     cookies: copyAll(cookies),

@@ -21,9 +21,6 @@ const leftOut = (query: QuerySelection): ReadonlyArray<readonly [string, InnerLi
 /** `No-Vary-Search` for what is left out of the key, and for an order that says nothing; `undefined` when there is neither. */
 export const told = (query: QuerySelection): string | undefined => {
   const isSorted = typeof query === "object" && query.sort === true
-  const members = new Map<string, InnerList | Item>([
-    ...(isSorted ? [["key-order", yes] as const] : []),
-    ...leftOut(query)
-  ])
-  return members.size === 0 ? undefined : serializeDictionary(members)
+  const members = [...(isSorted ? [["key-order", yes] as const] : []), ...leftOut(query)]
+  return members.length === 0 ? undefined : serializeDictionary(new Map<string, InnerList | Item>(members))
 }

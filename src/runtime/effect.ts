@@ -146,13 +146,15 @@ export const serviceIn = <I, A>(context: Context.Context<never>, tag: Tag<I, A>)
   context.unsafeMap.get(tag.key) as A | undefined
 
 /** The context with these services too. */
-export const adding = (
-  context: Context.Context<never>,
+export const adding = <R>(
+  context: Context.Context<R>,
   ...services: ReadonlyArray<readonly [tag: { readonly key: string }, service: unknown]>
-): Context.Context<never> => {
-  const all = new Map(context.unsafeMap)
+): Context.Context<R> => {
+  const all = new Map<string, unknown>()
+  // An iterator would make a pair of each.
+  context.unsafeMap.forEach((service, key) => all.set(key, service))
   for (const [{ key }, service] of services) all.set(key, service)
-  return Context.unsafeMake(all) as Context.Context<never>
+  return Context.unsafeMake(all) as Context.Context<R>
 }
 
 /** The services of the fiber that runs now; `undefined` outside of all fibers. */

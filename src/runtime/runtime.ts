@@ -1,12 +1,12 @@
 /** What belongs to a storage and to no request: one object for each storage, made when it is first asked for. */
-import * as Context from "effect/Context"
+import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Scope from "effect/Scope"
 import type { CacheItem } from "../CacheItem.js"
 import type * as CacheStatus from "../protocol/CacheStatus.js"
 import { CircuitBreaker } from "./circuitBreaker.js"
-import { type Caller, exitOf, fork, LentScope, patiently, type Running, serviceIn } from "./effect.js"
+import { adding, type Caller, exitOf, fork, LentScope, patiently, type Running, serviceIn } from "./effect.js"
 import { HeldBytes } from "./heldBytes.js"
 import { Memory } from "./memory.js"
 import { SingleFlight } from "./singleFlight.js"
@@ -125,7 +125,7 @@ export class Runtime {
     const scope = serviceIn(context, Scope.Scope)
     if (scope === undefined) return { fiber: this.fork(caller, effect, context, start), hold: Effect.void }
     const lent = new LentScope(scope)
-    const fiber = this.fork(caller, effect, Context.add(context, Scope.Scope, lent), start)
+    const fiber = this.fork(caller, effect, adding(context, [Scope.Scope, lent]), start)
     lent.startedAs(fiber)
     return { fiber, hold: lent.hold }
   }

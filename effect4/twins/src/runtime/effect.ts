@@ -127,10 +127,10 @@ export const reference = <A>(key: string, defaultValue: () => A): Reference<A> =
 export const serviceIn = <I, A>(context: Context.Context<never>, tag: Context.Key<I, A>): A | undefined =>
   Context.getOrUndefined(context, tag)
 
-export const adding = (
-  context: Context.Context<never>,
+export const adding = <R>(
+  context: Context.Context<R>,
   ...services: ReadonlyArray<readonly [tag: { readonly key: string }, service: unknown]>
-): Context.Context<never> =>
+): Context.Context<R> =>
   services.reduce((context, [{ key }, service]) => Context.addUnsafe(context, key, service), context)
 
 export const currentContext = (): Context.Context<never> | undefined => Fiber.getCurrent()?.context
