@@ -4,8 +4,9 @@ import { NodeHttpServer } from "@effect/platform-node"
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Fiber, Layer, TestClock } from "effect"
 import { InMemoryCacheStorage, withCache } from "effect-http-cache"
+import { type ChannelListener, subscribe, unsubscribe } from "node:diagnostics_channel"
 import { once } from "node:events"
-import { createServer } from "node:http"
+import { createServer, type RequestListener, ServerResponse } from "node:http"
 import * as Net from "node:net"
 import { type App, bytes, counted, eventually, routes, send, serve, TestServer } from "./harness.js"
 
@@ -242,5 +243,82 @@ describe("a hit over a port", () => {
         const line = asked === fine ? "HTTP/1.1 200 Fine\r\n" : "HTTP/1.1 200 OK\r\n"
         expect((yield* socket(asked)).slice(0, line.length)).toBe(line)
       }
+    }).pipe(Effect.provide(InMemoryCacheStorage.layerCollectable)))
+
+  /** Asks again and again on one connection of a server to whose requests somebody listens after the app. */
+  const listened = (listener: RequestListener) =>
+    Effect.gen(function*() {
+      const server = createServer()
+      const context = yield* Layer.build(NodeHttpServer.layer(() => server, { host: "127.0.0.1", port: 0 }))
+      const { port } = yield* serve(routes({ "GET /": counted().pipe(cached) })).pipe(Effect.provide(context))
+      server.on("request", listener)
+      return { ask: yield* connected(port), port, server }
+    })
+
+  it.scoped("201: ends and closes its request, to which somebody listens once it is written", () =>
+    Effect.gen(function*() {
+      let open = 0
+      const { ask } = yield* listened((request) => {
+        open++
+        request.once("close", () => open--)
+      })
+      for (const _ of [1, 2, 3, 4]) expect(yield* ask(get("/"))).toContain("run 1")
+      yield* eventually(() => open === 0)
+    }).pipe(Effect.provide(InMemoryCacheStorage.layerCollectable)))
+
+  it.scoped("202: is known to be written, so that nobody answers again or writes another head", () =>
+    Effect.gen(function*() {
+      const sent: Array<boolean> = []
+      const { ask } = yield* listened((_, response) => {
+        sent.push(response.headersSent)
+        response.flushHeaders()
+        if (!response.headersSent) response.writeHead(404).end("none")
+      })
+      for (const _ of [1, 2, 3, 4]) {
+        expect((yield* ask(get("/"))).match(/HTTP\/1.1 \d+|run 1/g)).toEqual(["HTTP/1.1 200", "run 1"])
+      }
+      expect(sent).toEqual([true, true, true, true])
+    }).pipe(Effect.provide(InMemoryCacheStorage.layerCollectable)))
+
+  it.scoped("202: is followed by no other answer to what is no request, as the first one is", () =>
+    Effect.gen(function*() {
+      const { ask, port } = yield* listened(() => {})
+      yield* ask(get("/"))
+      for (const _ of [1, 2, 3]) {
+        expect((yield* answersTo(port, get("/"), "none\r\n\r\n")).map((answer) => answer.slice(-5))).toEqual(["run 1"])
+      }
+    }).pipe(Effect.provide(InMemoryCacheStorage.layerCollectable)))
+
+  it.scoped("203: has what somebody adds to each response by the class of all of them", () =>
+    Effect.gen(function*() {
+      const { ask } = yield* listened(() => {})
+      const { writeHead } = ServerResponse.prototype
+      let count = 0
+      ServerResponse.prototype.writeHead = function(this: ServerResponse, ...given: ReadonlyArray<unknown>) {
+        return Reflect.apply(writeHead, this.setHeader("x-id", String(++count)), given) as never
+      }
+      yield* Effect.addFinalizer(() => Effect.sync(() => ServerResponse.prototype.writeHead = writeHead))
+      for (const id of [1, 2, 3, 4]) expect(yield* ask(get("/"))).toContain(`\r\nx-id: ${id}\r\n`)
+    }).pipe(Effect.provide(InMemoryCacheStorage.layerCollectable)))
+
+  it.scoped("204: closes the connection of who waits for a 100 and is answered without it", () =>
+    Effect.gen(function*() {
+      const { ask, port, server } = yield* listened(() => {})
+      server.on("checkContinue", (request, response) => server.emit("request", request, response))
+      for (const _ of [1, 2, 3]) yield* ask(get("/"))
+      for (const _ of [1, 2]) {
+        const [answer] = yield* answersTo(port, get("/", "Expect: 100-continue\r\n"))
+        expect(answer).toMatch(/\r\nConnection: close\r\n.*run 1$/s)
+        expect(yield* ask(get("/"))).toContain("\r\nConnection: keep-alive\r\n")
+      }
+    }).pipe(Effect.provide(InMemoryCacheStorage.layerCollectable)))
+
+  it.scoped("205: is written to the end by a response that somebody has corked", () =>
+    Effect.gen(function*() {
+      const { ask } = yield* listened(() => {})
+      const cork: ChannelListener = (message) => (message as { readonly response: ServerResponse }).response.cork()
+      subscribe("http.server.request.start", cork)
+      yield* Effect.addFinalizer(() => Effect.sync(() => unsubscribe("http.server.request.start", cork)))
+      for (const _ of [1, 2, 3, 4]) expect(yield* ask(get("/"))).toContain("run 1")
     }).pipe(Effect.provide(InMemoryCacheStorage.layerCollectable)))
 })

@@ -11,7 +11,7 @@ import type * as Http from "node:http"
 import { type Caller, withFiber } from "../runtime/effect.js"
 import { type PreResponseHandler, preResponseHandlerOf, setPreResponseHandler, waitsForClient } from "./platform.js"
 import { messageIn } from "./response.js"
-import { isWrapped, leaveUnread, writeKept } from "./write.js"
+import { isWrapped, writeKept } from "./write.js"
 
 /** A longer content is waited for, so that not too much of it is in the process. Bytes. */
 const longest = 1024 * 1024
@@ -35,7 +35,6 @@ const send = (own: Http.ServerResponse, response: HttpServerResponse): void => {
   const message = messageIn(response)
   if (message !== undefined && writeKept(own.req, own, message)) return
   if (content === undefined || own.req.method === "HEAD" || !Cookies.isEmpty(cookies)) return
-  leaveUnread(own.req)
   own.writeHead(status, headers)
   own.end(content)
 }

@@ -14,6 +14,7 @@ export interface Message {
 }
 
 interface Head {
+  readonly text: string
   readonly bytes: Uint8Array
   /** The server decides what a head has beside the fields. */
   readonly server: object | undefined
@@ -54,19 +55,6 @@ export const write = (request: Http.IncomingMessage, response: Http.ServerRespon
   if (!writeKept(request, response, message)) writeAnew(request, response, message)
 }
 
-const saysContent = /^(?:content-length|transfer-encoding)$/i
-
-/**
- * Leaves a request without content unread, unless somebody listens to it. Otherwise Node reads it to its end and closes it, in turns
- * of their own; `optimizeEmptyRequests` leaves that out for all requests from Node 24.10 on.
- */
-export const leaveUnread = (request: Http.IncomingMessage): void => {
-  // Over HTTP/2 there may be content of which no field tells.
-  if (request.httpVersionMajor !== 1 || request.listenerCount("end") + request.listenerCount("close") > 0) return
-  // Node reads for whoever has not asked for content.
-  if (!request.rawHeaders.some((text) => saysContent.test(text))) request.read(0)
-}
-
 /** What is around the cache may show it a HEAD as a GET. */
 const contentFor = ({ method }: Http.IncomingMessage, { content }: Message): Uint8Array | undefined =>
   method === "HEAD" ? undefined : content
@@ -86,13 +74,12 @@ export const writeKept = (
   message: Message
 ): boolean => {
   if (!isOfMany(request, response)) return false
-  leaveUnread(request)
   const server = serverOf(response)
   if (message.head !== undefined && message.head.server === server) {
-    repeat(response, message.status, message.head.bytes, contentFor(request, message))
+    repeat(request, response, message.status, message.head, contentFor(request, message))
   } else {
     writeAnew(request, response, message)
-    message.head = headOf(response, server)
+    message.head = headOf(response, message, server)
   }
   return true
 }
@@ -116,7 +103,8 @@ const isOfMany = ({ httpVersion, upgrade }: UpgradableMessage, response: Http.Se
   httpVersion === "1.1" && upgrade !== true && response.shouldKeepAlive && response.socket?.writable === true &&
   Object.getPrototypeOf(response) === Http.ServerResponse.prototype && !isWrapped(response) &&
   response.listenerCount("finish") === 1 && response.listenerCount("close") === 0 &&
-  !response.headersSent && response.getHeaderNames().length === 0 && !hasStatusMessage(response) &&
+  !response.headersSent && response.writableCorked === 0 && response.getHeaderNames().length === 0 &&
+  !hasStatusMessage(response) &&
   !isOtherwiseConnected(response)
 
 /** Node says so of who asks for another protocol; its types leave that out. */
@@ -128,49 +116,76 @@ interface UpgradableMessage extends Http.IncomingMessage {
 const hasStatusMessage = ({ statusMessage }: { readonly statusMessage?: string }): boolean =>
   statusMessage !== undefined
 
-/** What Node keeps of a response that makes its head another one; its types leave both out. */
+/** What Node keeps of a response that makes its head another one; its types leave these out. */
 interface Connected {
   /** It is the last that the server answers on the connection. */
   readonly maxRequestsOnConnectionReached?: boolean
   /** Somebody has taken `Connection` away. */
   readonly _removedConnection?: boolean
+  /** The client waits for a `100`, and somebody may answer it without one. */
+  readonly _expect_continue?: boolean
 }
 
 const isOtherwiseConnected = (response: Http.ServerResponse): boolean => {
-  const { _removedConnection: isRemoved, maxRequestsOnConnectionReached: isLast } = response as Connected
-  return isRemoved === true || isLast === true
+  const own = response as Connected
+  return own._removedConnection === true || own.maxRequestsOnConnectionReached === true ||
+    own._expect_continue === true
 }
 
-/** A head that keeps the connection, and sets no maximum of requests. */
-const isKept = /\r\nConnection: keep-alive\r\n(?:Keep-Alive: timeout=\d+\r\n)?\r\n$/
-/** A head with one of these is for one response only. */
-const isOfOne = /\r\n(?:Date|Transfer-Encoding): /
+/** What a head has beside its fields where it keeps the connection, and sets no maximum of requests. */
+const isKept = /^HTTP\/1.1 \d+ [^\r]*\r\nConnection: keep-alive\r\n(?:Keep-Alive: timeout=\d+\r\n)?\r\n$/
 
-const headOf = (response: Http.ServerResponse, server: object | undefined): Head | undefined => {
+/** A head of which a part is neither of the message nor the same for all of the server is for one response only. */
+const headOf = (response: Http.ServerResponse, { fields }: Message, server: object | undefined): Head | undefined => {
   // Node's types leave out `_header`, the text of the head. Where a version of Node has none, each head is made anew.
-  const { _header: head } = response as { readonly _header?: unknown }
-  return typeof head === "string" && isKept.test(head) && !isOfOne.test(head)
-    ? { bytes: Buffer.from(head, "latin1"), server }
+  const { _header: text } = response as { readonly _header?: unknown }
+  let lines = ""
+  for (const name in fields) lines += `${name}: ${fields[name]}\r\n`
+  return typeof text === "string" && isKept.test(text.replace(lines, ""))
+    ? { text, bytes: Buffer.from(text, "latin1"), server }
     : undefined
+}
+
+/** What Node keeps of a message that it has written, and of one that nobody has read; its types leave these out. */
+interface Written extends Http.ServerResponse {
+  _header?: string
+  _headerSent?: boolean
+}
+interface Read extends Http.IncomingMessage {
+  _consuming?: boolean
+}
+
+/**
+ * Leaves a request without content unread, unless somebody listens to it. Otherwise Node reads it to its end and closes it once it is
+ * answered, in turns of their own; `optimizeEmptyRequests` leaves that out for all requests from Node 24.10 on.
+ */
+const leaveUnread = (request: Read): void => {
+  const isEmpty = request.complete && request.readableLength === 0
+  if (isEmpty && request.listenerCount("end") + request.listenerCount("close") === 0) request._consuming = true
 }
 
 /** Writes the kept head and the content to the socket, past `ServerResponse`. */
 const repeat = (
-  response: Http.ServerResponse,
+  request: Http.IncomingMessage,
+  response: Written,
   status: number,
-  head: Uint8Array,
+  head: Head,
   content: Uint8Array | undefined
 ): void => {
   const { socket } = response
-  // What monitors the server reads these.
+  // Node, and who is told of the response, read these.
   response.statusCode = status
   response.finished = true
+  response._header = head.text
+  response._headerSent = true
   const finish = (error?: Error | null) => {
-    if (error === undefined || error === null) response.emit("finish")
+    if (error !== undefined && error !== null) return
+    leaveUnread(request)
+    response.emit("finish")
   }
-  if (content === undefined) return void socket?.write(head, finish)
+  if (content === undefined) return void socket?.write(head.bytes, finish)
   socket?.cork()
-  socket?.write(head)
+  socket?.write(head.bytes)
   socket?.write(content, finish)
   socket?.uncork()
 }
