@@ -32,7 +32,7 @@ export interface Hit {
  * @category models
  */
 export interface Options {
-  /** Called for each request that the lane has answered, once it is written; what it throws is a warning of the process. */
+  /** Called for each request that the lane has answered, once it is written; what it throws or rejects with is a warning. */
   readonly onHit?: ((hit: Hit) => void) | undefined
   /**
    * Whether each request that the lane has answered has a span, `http.server GET`, by the tracer of the route, with its path and
@@ -94,10 +94,14 @@ export const createServer = <Server extends Net.Server>(
   })
 }
 
-const tell = (onHit: (hit: Hit) => void, hit: Hit): void => {
+const tell = (onHit: (hit: Hit) => unknown, hit: Hit): void => {
   try {
-    onHit(hit)
+    const told = onHit(hit)
+    if (told instanceof Promise) told.catch(warn)
   } catch (error) {
-    process.emitWarning(error instanceof Error ? error : String(error), { code: "EFFECT_HTTP_CACHE_ON_HIT" })
+    warn(error)
   }
 }
+
+const warn = (error: unknown): void =>
+  process.emitWarning(error instanceof Error ? error : String(error), { code: "EFFECT_HTTP_CACHE_ON_HIT" })

@@ -356,16 +356,20 @@ describe("a lane that is asked for wrongly", () => {
     expect(() => HttpCache.defaults({ lane: true } as never)).toThrow("lane")
   })
 
-  it.scoped("with an onHit that throws answers all the same, and the process is warned", () =>
+  const fail = () => {
+    throw new Error("not counted")
+  }
+
+  it.scoped.each<[string, () => void]>([
+    ["throws", fail],
+    ["206: rejects", () => Promise.resolve().then(fail)]
+  ])("with an onHit that %s answers all the same, and the process is warned", ([, onHit]) =>
     Effect.gen(function*() {
       const warned: Array<Error> = []
       const listen = (warning: Error) => warned.push(warning)
       process.on("warning", listen)
       yield* Effect.addFinalizer(() => Effect.sync(() => process.off("warning", listen)))
-      const server = laneServer(() => {
-        throw new Error("not counted")
-      })
-      const ask = yield* Effect.provide(serve(page()), yield* Layer.build(server))
+      const ask = yield* Effect.provide(serve(page()), yield* Layer.build(laneServer(onHit)))
       for (const _ of [1, 2, 3]) expect((yield* ask("/page")).text).toBe("run 1")
       yield* Effect.promise(() => new Promise((resolve) => setImmediate(resolve)))
       expect(warned.map(({ message }) => message)).toEqual(["not counted"])
