@@ -116,38 +116,39 @@ const cut = Effect.gen(function*() {
 
 report("texts that were cut from larger ones", Effect.runSync(cut), 16 * 1024 * 1024)
 
-/** 175: what a lane knows of many hosts, each of which a client has named twice. */
-const hosts = 40_000
-const known = Effect.gen(function*() {
-  yield* HttpServer.serveEffect(HttpServerResponse.text("x").pipe(withCache({ expiry: 600, lane: true })))
-  const { address } = yield* HttpServer.HttpServer
-  const port = address._tag === "TcpAddress" ? address.port : 0
-  const before = used()
-  const atOnce = 100
-  for (let i = 0; i < hosts; i += atOnce) {
-    const asked = Array.from(
-      { length: atOnce },
-      (_, k) => `GET /${i + k} HTTP/1.1\r\nHost: h${i + k}\r\n\r\n`.repeat(2)
-    )
-    const last = "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
-    yield* Effect.promise(() =>
-      new Promise<void>((resolve) => {
-        const socket = connect(port, "127.0.0.1", () => socket.write(asked.join("") + last))
-        socket.resume().on("close", () => resolve())
-      })
-    )
-  }
-  return used() - before
-}).pipe(
-  Effect.scoped,
-  Effect.provide(Layer.merge(
-    NodeHttpServer.layer(() => HttpCacheLane.createServer(createServer), { host: "127.0.0.1", port: 0 }),
-    InMemoryCacheStorage.layerWith({ maxItems: 5 })
-  ))
-)
+/** 175, 207: what a lane knows of many hosts, each of which a client has named twice, and whose names end so. */
+const known = (hosts: number, end: string) =>
+  Effect.gen(function*() {
+    yield* HttpServer.serveEffect(HttpServerResponse.text("x").pipe(withCache({ expiry: 600, lane: true })))
+    const { address } = yield* HttpServer.HttpServer
+    const port = address._tag === "TcpAddress" ? address.port : 0
+    const before = used()
+    const atOnce = 100
+    for (let i = 0; i < hosts; i += atOnce) {
+      const asked = Array.from(
+        { length: atOnce },
+        (_, k) => `GET /${i + k} HTTP/1.1\r\nHost: h${i + k}${end}\r\n\r\n`.repeat(2)
+      )
+      const last = "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
+      yield* Effect.promise(() =>
+        new Promise<void>((resolve) => {
+          const socket = connect(port, "127.0.0.1", () => socket.write(asked.join("") + last))
+          socket.resume().on("close", () => resolve())
+        })
+      )
+    }
+    return used() - before
+  }).pipe(
+    Effect.scoped,
+    Effect.provide(Layer.merge(
+      NodeHttpServer.layer(() => HttpCacheLane.createServer(createServer), { host: "127.0.0.1", port: 0 }),
+      InMemoryCacheStorage.layerWith({ maxItems: 5 })
+    ))
+  )
 
 // With what a server that has answered so much keeps.
-report("what a lane knows of 40,000 hosts", await Effect.runPromise(known), 42 * 1024 * 1024)
+report("what a lane knows of 40,000 hosts", await Effect.runPromise(known(40_000, "")), 42 * 1024 * 1024)
+report("of 2,000 hosts with long names", await Effect.runPromise(known(2000, ".x".repeat(6000))), 42 * 1024 * 1024)
 
 /** 83: a hundred clients that read nothing of 4 MiB. */
 const size = 4 * 1024 * 1024

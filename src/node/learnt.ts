@@ -6,7 +6,7 @@ import { isEncrypted } from "../server/request.js"
 
 /** What is remembered, the least recently asked for target first to go. Bytes. */
 const maxBytes = 32 * 1024 * 1024
-/** Of each beside its text, where it has a target of its own; `npm run check:memory` holds it against the heap. Bytes. */
+/** Of each beside its texts, where it has a target of its own; `npm run check:memory` holds it against the heap. Bytes. */
 const overhead = 1400
 
 /** What is known of one target, by host, and then by method and scheme. */
@@ -44,7 +44,9 @@ export class Learnt<Known> {
     const isNew = ofHost[place] === undefined
     ofHost[place] = known
     byHost.set(host, ofHost)
+    // The key has both, and the origin has the host once more.
+    const own = overhead + 2 * url.length + 3 * host.length
     // A target of which that is more than there is room for is forgotten.
-    this.byTarget.set(url, { byHost, bytes: bytes + (isNew ? overhead + 2 * (url.length + host.length) : 0) })
+    this.byTarget.set(url, { byHost, bytes: isNew ? bytes + own : bytes })
   }
 }
