@@ -62,9 +62,7 @@ const contentFor = ({ method }: Http.IncomingMessage, { content }: Message): Uin
 /** Has Node make the head. */
 const writeAnew = (request: Http.IncomingMessage, response: Http.ServerResponse, message: Message): void => {
   response.writeHead(message.status, message.fields)
-  const content = contentFor(request, message)
-  if (content === undefined) response.end()
-  else response.end(content)
+  response.end(contentFor(request, message))
 }
 
 /** Writes it where its head is the same for many clients, and keeps the head for the next one; `false`: it has written nothing. */
@@ -76,7 +74,7 @@ export const writeKept = (
   if (!isOfMany(request, response)) return false
   const server = serverOf(response)
   if (message.head !== undefined && message.head.server === server) {
-    repeat(request, response, message.status, message.head, contentFor(request, message))
+    repeat(request, response, message, message.head)
   } else {
     writeAnew(request, response, message)
     message.head = headOf(response, message, server)
@@ -168,13 +166,13 @@ const leaveUnread = (request: Read): void => {
 const repeat = (
   request: Http.IncomingMessage,
   response: Written,
-  status: number,
-  head: Head,
-  content: Uint8Array | undefined
+  message: Message,
+  head: Head
 ): void => {
   const { socket } = response
+  const content = contentFor(request, message)
   // Node, and who is told of the response, read these.
-  response.statusCode = status
+  response.statusCode = message.status
   response.finished = true
   response._header = head.text
   response._headerSent = true
