@@ -308,7 +308,7 @@ describe("a hit over a port", () => {
       for (const _ of [1, 2, 3]) yield* ask(get("/"))
       for (const _ of [1, 2]) {
         const [answer] = yield* answersTo(port, get("/", "Expect: 100-continue\r\n"))
-        expect(answer).toMatch(/\r\nConnection: close\r\n.*run 1$/s)
+        expect(answer).toMatch(/\r\nconnection: close\r\n.*run 1$/is)
         expect(yield* ask(get("/"))).toContain("\r\nConnection: keep-alive\r\n")
       }
     }).pipe(Effect.provide(InMemoryCacheStorage.layerCollectable)))
