@@ -131,7 +131,7 @@ const isOtherwiseConnected = (response: Http.ServerResponse): boolean => {
 }
 
 /** What a head has beside its fields where it keeps the connection, and sets no maximum of requests. */
-const isKept = /^HTTP\/1.1 \d+ [^\r]*\r\nConnection: keep-alive\r\n(?:Keep-Alive: timeout=\d+\r\n)?\r\n$/
+const isKept = /^HTTP\/1\.1 \d+ [^\r]*\r\nConnection: keep-alive\r\n(?:Keep-Alive: timeout=\d+\r\n)?\r\n$/
 
 /** A head of which a part is neither of the message nor the same for all of the server is for one response only. */
 const headOf = (response: Http.ServerResponse, { fields }: Message, server: object | undefined): Head | undefined => {
