@@ -112,7 +112,7 @@ export const make = (
 
 /**
  * The normal setup, over the client that the application has: routes can be cached and collected. A collect within a
- * transaction of that client is a part of it. Throws as `make` does.
+ * transaction of that client is a part of it, and what is asked for within one is not stored. Throws as `make` does.
  *
  * @example
  * ```ts

@@ -174,9 +174,10 @@ describePostgres("sweeps of PostgreSQL", () => {
         const { sql, storage: other } = yield* openSql(database)
         yield* isDue
         const [hasBegun, isSwept] = [yield* Deferred.make<void>(), yield* Deferred.make<void>()]
+        const fill = yield* other.begin(at(1))
         const transaction = sql.withTransaction(Effect.gen(function*() {
           yield* sql.unsafe(`SET TRANSACTION ISOLATION LEVEL ${isolation}`)
-          const fill = yield* other.begin(at(1))
+          yield* read(other, at(1))
           yield* Deferred.succeed(hasBegun, undefined)
           yield* Deferred.await(isSwept)
           return yield* other.set(itemOf("old", at(1)), fill)

@@ -79,7 +79,8 @@ describeSql("a collect within a transaction", (database) => {
       yield* sql`DROP TABLE ${sql(`${where.prefix}collects`)}`
       const failed = yield* sql.withTransaction(Effect.gen(function*() {
         yield* sql`INSERT INTO ${mine} (id) VALUES (1)`
-        const calls = [storage.collect(ofKey), Effect.asVoid(storage.begin(lookupOf()))]
+        const fill = { lookup: lookupOf(), item: undefined, since: { turn: 1, moment: null } }
+        const calls = [storage.collect(ofKey), Effect.asVoid(storage.set(item, fill))]
         const exits = yield* Effect.forEach(calls, (call) => Effect.exit(call))
         yield* sql`INSERT INTO ${mine} (id) VALUES (2)`
         return exits.map((exit) => Exit.isFailure(exit))
@@ -207,7 +208,7 @@ describePostgres("transactions in PostgreSQL at the same time", () => {
         yield* other.storage.collect(ofKey)
         return yield* keep(storage, item)
       }))
-      expect([kept, yield* read(storage)]).toEqual(["kept", "uri-miss"])
+      expect([kept, yield* read(storage)]).toEqual(["overtaken", "uri-miss"])
     }))
 
   it.scopedLive("137: that store and then collect the same forget it, whatever others commit meanwhile", () =>
@@ -217,16 +218,16 @@ describePostgres("transactions in PostgreSQL at the same time", () => {
       const another = lookupOf({}, { key: "http://localhost/users/2" })
       const commit = yield* Deferred.make<void>()
       for (const names of each) {
+        const [first, second] = [yield* storage.begin(lookupOf()), yield* storage.begin(lookupOf())]
         const found = yield* sql.withTransaction(Effect.gen(function*() {
           yield* sql`SELECT CAST(pg_current_xact_id() AS TEXT)`
           // One that goes on, and one that is over.
           const open = Effect.zipRight(keep(other.storage, itemOf("open", another), another), Deferred.await(commit))
           yield* Effect.fork(other.sql.withTransaction(open))
           yield* other.storage.collect({ keys: ["http://localhost/users/3"], groups: [] })
-          expect(yield* keep(storage, item)).toBe("kept")
-          const fill = yield* storage.begin(lookupOf())
+          expect(yield* storage.set(item, first)).toBe("kept")
           yield* storage.collect(names)
-          return [yield* read(storage), yield* storage.set(item, fill)]
+          return [yield* read(storage), yield* storage.set(item, second)]
         }))
         expect(found).toEqual(["uri-miss", "overtaken"])
         expect([yield* read(storage), yield* read(other.storage)]).toEqual(["uri-miss", "uri-miss"])

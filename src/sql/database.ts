@@ -91,6 +91,13 @@ export class Database {
     return this.dialect === "sqlite" ? this.write(statement) : this.within(statement, statement)
   }
 
+  /** What is done instead within a transaction of this client: that may be rolled back, or have ended before the caller. */
+  unlessWithin<A, E>(effect: Effect.Effect<A, E>, instead: Effect.Effect<A, E>): Effect.Effect<A, E> {
+    return Effect.contextWithEffect((context: Context.Context<never>) =>
+      transactionIn(this.sql, this.connection, context) === "own" ? instead : effect
+    )
+  }
+
   /**
    * In a transaction of this client that the caller has open, it is a part of that one; should it fail, that one can go on.
    * It is not cut off then, since PostgreSQL would give up the whole transaction. A transaction of another client is left

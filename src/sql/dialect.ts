@@ -92,11 +92,7 @@ const pg: Dialect = {
   table: "UNLOGGED TABLE",
   // A content of more than some hundred bytes is kept apart from the rest of its row.
   tableOptions: " WITH (toast_tuple_target = 256)",
-  // A snapshot shows a transaction to itself, also what that collects later: here it ends before its own number.
-  now: () =>
-    `(SELECT CONCAT(pg_snapshot_xmin(s), ':', LEAST(pg_snapshot_xmax(s), own), ':',
-      (SELECT STRING_AGG(CAST(x AS TEXT), ',' ORDER BY x) FROM pg_snapshot_xip(s) x WHERE own IS NULL OR x < own))
-      FROM (SELECT pg_current_snapshot() AS s, pg_current_xact_id_if_assigned() AS own) AS present)`,
+  now: () => "CAST(pg_current_snapshot() AS TEXT)",
   moment: "CAST(? AS pg_snapshot)",
   isAfter: (moment) => `c.xid >= pg_snapshot_xmin(${moment}) AND NOT pg_visible_in_snapshot(c.xid, ${moment})`,
   each: "(SELECT json_array_elements_text(CAST(? AS JSON)) AS name)",

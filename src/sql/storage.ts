@@ -36,6 +36,7 @@ export class SqlStorage implements CollectableCacheStorage.SharedService {
   private readonly database: Database
   private readonly statements: Statements
   private readonly settings: Settings
+  private hasWarned = false
 
   private readonly looking: Run = (text, parameters) => this.database.look(text, parameters)
   private readonly running: Run = (text, parameters) => this.database.run(text, parameters)
@@ -66,9 +67,13 @@ export class SqlStorage implements CollectableCacheStorage.SharedService {
 
   readonly begin = (lookup: CacheStorage.Lookup): Effect.Effect<CacheStorage.Fill, CacheStorageError> => {
     const read = this.standing(this.running(this.statements.begin, placeOf(lookup)))
-    return Effect.map(
+    const begun = Effect.map(
       this.trying("begin", lookup.key, this.database.read(this.find(lookup, read, this.running))),
-      ({ item, rows }) => ({ lookup, item, since: sinceOf(rows[0]!) })
+      ({ item, rows }): CacheStorage.Fill => ({ lookup, item, since: sinceOf(rows[0]!) })
+    )
+    return this.database.unlessWithin(
+      begun,
+      Effect.as(this.withinTransaction, { lookup, item: undefined, since: undefined })
     )
   }
 
@@ -94,10 +99,11 @@ export class SqlStorage implements CollectableCacheStorage.SharedService {
     const [first] = Object.keys(all)
     if (first === undefined) return Effect.void
     const collected = this.database.run(this.statements.collect, [forceOf(style), JSON.stringify(all)])
+    const alone = Effect.as(this.database.writeOne(collected), undefined)
     return this.trying(
       "collect",
       names.keys[0] ?? names.groups[0] ?? first,
-      own === undefined ? Effect.asVoid(this.database.writeOne(collected)) : this.goOn(own, collected)
+      own === undefined ? alone : this.database.unlessWithin(this.goOn(own, collected), alone)
     )
   }
 
@@ -112,6 +118,17 @@ export class SqlStorage implements CollectableCacheStorage.SharedService {
     isSince(since)
       ? this.trying("holds", lookup.key, this.database.read(this.isCurrent(names, since)))
       : Effect.succeed(false)
+
+  /** What a handler reads there may never have happened, so that nothing is stored. That is logged once. */
+  private get withinTransaction(): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      if (this.hasWarned) return Effect.void
+      this.hasWarned = true
+      return Effect.logWarning(
+        "effect-http-cache: SqlCacheStorage stores nothing that is asked for within a transaction of its client, since that may be rolled back: put the transaction within withCache; this is logged once"
+      )
+    })
+  }
 
   private trying<A>(method: CacheStorageError["method"], key: string, effect: Effect.Effect<A, SqlError>) {
     return Effect.catchAllCause(effect, (cause) => failed(method, key, cause))
