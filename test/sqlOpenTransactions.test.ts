@@ -7,6 +7,7 @@ import { Deferred, Effect, Fiber, Layer, type Scope, Stream } from "effect"
 import {
   type CacheError,
   type CacheStorage,
+  CollectableCacheStorage,
   InMemoryCacheStorage,
   TieredCacheStorage,
   withCache
@@ -45,7 +46,14 @@ const shop = ({ prefix }: SqlDatabase, other: SqlClient.SqlClient) =>
         sql<{ readonly value: number }>`SELECT value FROM ${values}`,
         ([row]) => `value ${row!.value}`
       )
-    return { sql, write: sql`UPDATE ${values} SET value = value + 1`, value: value(sql), committed: value(other) }
+    const storage = yield* CollectableCacheStorage.CollectableCacheStorage
+    return {
+      storage,
+      sql,
+      write: sql`UPDATE ${values} SET value = value + 1`,
+      value: value(sql),
+      committed: value(other)
+    }
   })
 
 describeSql("what is asked for within a transaction", (database) => {
@@ -156,6 +164,22 @@ describeSql("what is asked for within a transaction", (database) => {
           "effect-http-cache: SqlCacheStorage stores nothing that is asked for within a transaction of its client, " +
           "since that may be rolled back: put the transaction within withCache; this is logged once"
         ])
+      })
+    ))
+
+  it.scoped("222: is collected after that by a fiber which the transaction leaves behind, and which leaves the connection alone", () =>
+    within((where, other) =>
+      Effect.gen(function*() {
+        const { committed, sql, storage, value, write } = yield* shop(where, other)
+        const gate = yield* Deferred.make<void>()
+        const collect = Effect.zipRight(Deferred.await(gate), storage.collect(ofKey))
+        yield* keep(storage, item)
+        const fiber = yield* sql.withTransaction(Effect.forkDaemon(Effect.exit(collect)))
+        yield* Deferred.succeed(gate, undefined)
+        yield* Fiber.join(fiber)
+        yield* write
+        expect(yield* committed).toBe("value 1")
+        expect(yield* sql.withTransaction(Effect.zipRight(write, value))).toBe("value 2")
       })
     ))
 

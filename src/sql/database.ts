@@ -77,18 +77,27 @@ export class Database {
   }
 
   read<A>(effect: Effect.Effect<A, SqlError>): Effect.Effect<A, SqlError> {
-    return this.within(effect, effect)
+    return this.within(this.part(effect), effect)
   }
 
   /** All of it or nothing. */
   write<A>(effect: Effect.Effect<A, SqlError>): Effect.Effect<A, SqlError> {
     const all = this.sql.withTransaction(this.soon(effect))
-    return this.within(effect, this.dialect === "sqlite" ? retrying(all) : all)
+    return this.within(this.sql.withTransaction(effect), this.dialect === "sqlite" ? retrying(all) : all)
   }
 
   /** The same of one statement, which a database does or not by itself. */
   writeOne<A>(statement: Effect.Effect<A, SqlError>): Effect.Effect<A, SqlError> {
-    return this.dialect === "sqlite" ? this.write(statement) : this.within(statement, statement)
+    const outside = this.dialect === "sqlite" ? this.write(statement) : statement
+    return this.within(this.part(statement), outside)
+  }
+
+  /**
+   * One statement as a part of a transaction. SQLite undoes it by itself where it fails, and would begin a transaction that nobody
+   * ends where the other one has ended meanwhile.
+   */
+  private part<A>(statement: Effect.Effect<A, SqlError>): Effect.Effect<A, SqlError> {
+    return this.dialect === "sqlite" ? statement : this.sql.withTransaction(statement)
   }
 
   /** What is done instead within a transaction of this client: that may be rolled back, or have ended before the caller. */
@@ -104,14 +113,14 @@ export class Database {
    * alone, and so is one in which a collect of an earlier request is delivered.
    */
   private within<A>(
-    effect: Effect.Effect<A, SqlError>,
+    inside: Effect.Effect<A, SqlError>,
     outside: Effect.Effect<A, SqlError>
   ): Effect.Effect<A, SqlError> {
     return Effect.contextWithEffect((context: Context.Context<never>) => {
       const transaction = transactionIn(this.sql, this.connection, context)
       if (transaction === "none") return outside
       return transaction === "own" && serviceIn(context, IsDelivery) !== true
-        ? Effect.uninterruptible(this.sql.withTransaction(effect))
+        ? Effect.uninterruptible(inside)
         : Effect.mapInputContext(outside, (context: Context.Context<never>) => outsideOf(this.sql, context))
     })
   }
