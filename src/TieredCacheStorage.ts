@@ -197,7 +197,7 @@ const isSince = (since: unknown): since is Since => typeof since === "object" &&
 /** What others collect reaches the near storage too, as long as the scope is open. */
 const listen = (near: Service, far: CollectableCacheStorage.SharedService): Effect.Effect<void, never, Scope.Scope> =>
   Stream.runForEach(far.collects, (names) => near.collect(names)).pipe(
-    Effect.ignore,
+    Effect.exit,
     Effect.repeat(Schedule.spaced(listensAgainAfter)),
     Effect.interruptible,
     Effect.forkScoped,

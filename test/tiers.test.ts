@@ -2,7 +2,7 @@
 import { HttpServerResponse } from "@effect/platform"
 import { NodeHttpServer } from "@effect/platform-node"
 import { describe, expect, it } from "@effect/vitest"
-import { Deferred, Effect, Fiber, Layer, type Scope, TestClock } from "effect"
+import { Deferred, Effect, Fiber, Layer, type Scope, Stream, TestClock } from "effect"
 import {
   CacheError,
   type CacheStorage,
@@ -205,6 +205,27 @@ describe("two processes that share a far storage", () => {
       expect(yield* read(b)).toBe("hello")
       yield* TestClock.adjust("1 second")
       yield* eventually(() => shared.listening === 2)
+      yield* eventually(() => Effect.runSync(read(b)) === "CacheMiss")
+    }))
+
+  it.scoped("223: who tells what is collected may die, and is listened to again", () =>
+    Effect.gen(function*() {
+      const shared = new Shared()
+      let isAlive = true
+      const dying = Stream.merge(
+        shared.service.collects,
+        Stream.fromEffect(Effect.sleep("1 second")).pipe(Stream.drain, Stream.concat(Stream.dieMessage("it dies")))
+      )
+      const collects = Stream.suspend(() => {
+        const next = isAlive ? dying : shared.service.collects
+        isAlive = false
+        return next
+      })
+      const [a, b] = [yield* process(shared.service), yield* process({ ...shared.service, collects })]
+      yield* store(a, "hello")
+      yield* read(b)
+      yield* TestClock.adjust("2 seconds")
+      yield* a.collect({ keys: [lookup.key], groups: [] })
       yield* eventually(() => Effect.runSync(read(b)) === "CacheMiss")
     }))
 
