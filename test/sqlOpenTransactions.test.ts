@@ -174,7 +174,7 @@ describeSql("what is asked for within a transaction", (database) => {
         const gate = yield* Deferred.make<void>()
         const collect = Effect.zipRight(Deferred.await(gate), storage.collect(ofKey))
         yield* keep(storage, item)
-        const fiber = yield* sql.withTransaction(Effect.forkDaemon(Effect.exit(collect)))
+        const fiber = yield* sql.withTransaction(Effect.fork(Effect.exit(collect)))
         yield* Deferred.succeed(gate, undefined)
         yield* Fiber.join(fiber)
         yield* write

@@ -214,7 +214,7 @@ describe("two processes that share a far storage", () => {
       let isAlive = true
       const dying = Stream.merge(
         shared.service.collects,
-        Stream.fromEffect(Effect.sleep("1 second")).pipe(Stream.drain, Stream.concat(Stream.dieMessage("it dies")))
+        Stream.fromEffect(Effect.sleep("1 second")).pipe(Stream.drain, Stream.concat(Stream.die("it dies")))
       )
       const collects = Stream.suspend(() => {
         const next = isAlive ? dying : shared.service.collects
