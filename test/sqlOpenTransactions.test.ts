@@ -56,7 +56,7 @@ const shop = ({ prefix }: SqlDatabase, other: SqlClient.SqlClient) =>
     }
   })
 
-describeSql("what is asked for within a transaction", (database) => {
+describeSql("what is asked for within a transaction", (database, name) => {
   /** The test is given where the application and another process are. */
   const within = <A, E>(
     test: (
@@ -183,31 +183,22 @@ describeSql("what is asked for within a transaction", (database) => {
       })
     ))
 
-  it.scoped("222: leaves the connection alone where it is refreshed after that", () =>
-    within((where, other) =>
-      Effect.gen(function*() {
-        const { committed, sql, value, write } = yield* shop(where, other)
-        const gate = yield* Deferred.make<void>()
-        const headers = { "cache-control": "max-age=0, stale-while-revalidate=60" }
-        let runs = 0
-        const page = Effect.flatMap(
-          Effect.suspend(() => ++runs === 1 ? Effect.void : Deferred.await(gate)),
-          () => Effect.map(value, (text) => HttpServerResponse.text(text, { headers }))
-        ).pipe(withCache({ name: "value" }))
-        const answer = yield* serve(routes({
-          "GET /": page,
-          "PUT /": sql.withTransaction(ask(page)),
-          "POST /": Effect.as(write, empty)
-        }))
-        yield* answer("/")
-        expect((yield* answer("/", { method: "PUT" })).text).toBe("value 0")
-        yield* eventually(() => runs === 2)
-        yield* Deferred.succeed(gate, undefined)
-        yield* still(() => runs)
-        yield* answer("/", { method: "POST" })
-        expect(yield* committed).toBe("value 1")
+  it.scopedLive("224: is not read, nor kept near, as it was before others collected it", () =>
+    Effect.gen(function*() {
+      const where = yield* database
+      const { sql, storage: far } = yield* openSql(where)
+      const other = yield* openSql(where)
+      const storage = yield* TieredCacheStorage.make(InMemoryCacheStorage.make(), far as SqlStorage, { farTimeout: 5 })
+      const fresh = itemOf("old", lookupOf(), { lifetime: 1e13 })
+      yield* keep(other.storage, fresh)
+      const transaction = Effect.gen(function*() {
+        if (name === "pg") yield* sql`SET TRANSACTION ISOLATION LEVEL REPEATABLE READ`
+        yield* sql`SELECT 1 FROM ${sql(`${where.prefix}items`)}`
+        yield* other.storage.collect(ofKey)
+        return yield* read(storage)
       })
-    ))
+      expect([yield* sql.withTransaction(transaction), yield* read(storage)]).toEqual(["uri-miss", "uri-miss"])
+    }))
 })
 
 const around = (where: SqlDatabase, logs: Array<Logged>) =>

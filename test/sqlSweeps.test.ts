@@ -177,7 +177,7 @@ describePostgres("sweeps of PostgreSQL", () => {
         const fill = yield* other.begin(at(1))
         const transaction = sql.withTransaction(Effect.gen(function*() {
           yield* sql.unsafe(`SET TRANSACTION ISOLATION LEVEL ${isolation}`)
-          yield* read(other, at(1))
+          yield* sql.unsafe(`SELECT 1 FROM ${database.prefix}items`)
           yield* Deferred.succeed(hasBegun, undefined)
           yield* Deferred.await(isSwept)
           return yield* other.set(itemOf("old", at(1)), fill)

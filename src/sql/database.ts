@@ -67,8 +67,8 @@ export class Database {
   }
 
   /**
-   * As it is now. In SQLite, which has one connection, it may show what a transaction of another fiber has not committed yet:
-   * it is for those who do without what is gone, and keep nothing by what they see.
+   * As it is now. In SQLite, which has one connection, a transaction of another fiber may be open: then it shows what that has not
+   * committed yet, and not what another process has committed since. It is for those who do without what is gone.
    */
   look(text: string, parameters: ReadonlyArray<unknown>): Effect.Effect<ReadonlyArray<Row>, SqlError> {
     return this.dialect === "sqlite"

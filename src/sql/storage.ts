@@ -53,8 +53,8 @@ export class SqlStorage implements CollectableCacheStorage.SharedService {
     return this.database.writeOne(this.database.run(this.statements.start, [randomInt(1, 2 ** 47)]))
   }
 
-  readonly get = (lookup: CacheStorage.Lookup): Effect.Effect<CacheItem, CacheMiss | CacheStorageError> =>
-    Effect.matchCauseEffect(
+  readonly get = (lookup: CacheStorage.Lookup): Effect.Effect<CacheItem, CacheMiss | CacheStorageError> => {
+    const found = Effect.matchCauseEffect(
       this.find(lookup, this.looking(this.statements.get, placeOf(lookup)), this.looking),
       {
         onFailure: (cause) => failed("get", lookup.key, cause),
@@ -64,6 +64,9 @@ export class SqlStorage implements CollectableCacheStorage.SharedService {
             : Effect.succeed(item)
       }
     )
+    // It may see what was there when it began, which others have collected since.
+    return this.database.unlessWithin(found, new CacheMiss({ key: lookup.key, reason: "uri-miss" }))
+  }
 
   readonly begin = (lookup: CacheStorage.Lookup): Effect.Effect<CacheStorage.Fill, CacheStorageError> => {
     const read = this.standing(this.running(this.statements.begin, placeOf(lookup)))
