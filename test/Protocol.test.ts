@@ -113,6 +113,22 @@ describe("targeted fields", () => {
       expect(yield* second({ "other-cache-control": "no-store", "cache-control": "max-age=10" })).toBe("hit; ttl=10")
     }).pipe(Effect.provide(TestServer)))
 
+  it.scoped("241: say nothing of how long by a Decimal, whatever stands behind its point", () =>
+    Effect.gen(function*() {
+      const fields = (_: number, asked: Fields) =>
+        text("x", { "cdn-cache-control": `max-age=${asked["x-age"]}`, "cache-control": "max-age=10", "etag": "\"1\"" })
+      const ask = yield* origin(fields, { targets: ["CDN-Cache-Control"] })
+      for (
+        const [age, said] of [["60", "hit; ttl=60"], ["60.0", "fwd=stale; stored"], [
+          "1.5",
+          "fwd=stale; stored"
+        ]] as const
+      ) {
+        yield* ask(`/${age}`, { headers: { "x-age": age } })
+        expect((yield* ask(`/${age}`, { headers: { "x-age": age } })).cacheStatus).toBe(said)
+      }
+    }).pipe(Effect.provide(TestServer)))
+
   it.scoped.each<[string, Array<Fields>]>([["with a 200", []], ["with a 304", [{ "etag": "\"1\"" }]]])(
     "145: of any name give way to what the handler refuses %s",
     ([, before]) =>

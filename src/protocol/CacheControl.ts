@@ -116,7 +116,8 @@ const deltas = new Set(["max-age", "s-maxage", "stale-if-error", "stale-while-re
 const readDictionary = (value: string): ReadonlyArray<Directive> | undefined => {
   let dictionary: Dictionary
   try {
-    dictionary = parseDictionary(value)
+    // The parser reads the Decimal 60.0 as it reads the Integer 60.
+    dictionary = parseDictionary(value.replace(/(?<==\d+\.)0/g, "5"))
   } catch {
     return undefined
   }

@@ -260,6 +260,9 @@ describe("CacheControl.targeted", () => {
     ["max-age=60;x=1", { maxAge: 60 }],
     ["max-age=60, max-age=10", { maxAge: 10 }],
     ["max-age=1.5", { maxAge: 0 }],
+    ["max-age=60.0", { maxAge: 0 }],
+    ["max-age=60.00;x=1.0", { maxAge: 0 }],
+    ["stale-if-error=60.000, no-cache=\"a=1.0\"", { noCache: "all" }],
     ["max-age=-1", { maxAge: 0 }],
     ["max-age", { maxAge: 0 }],
     ["max-age=x", { maxAge: 0 }],
@@ -279,7 +282,17 @@ describe("CacheControl.targeted", () => {
     expect(of(value)).toEqual({ ...nothing, ...binding })
   })
 
-  it.each(["", " ", "max-age=60,", "max-age=60 private", "MAX-AGE=60", "max-age=\"", "max-age=", "caf\u00e9"])(
+  it.each([
+    "",
+    " ",
+    "max-age=60,",
+    "max-age=60 private",
+    "MAX-AGE=60",
+    "max-age=\"",
+    "max-age=",
+    "max-age=6.0000",
+    "caf\u00e9"
+  ])(
     "%j is no dictionary and says nothing",
     (value) => {
       expect(of(value)).toBeUndefined()
