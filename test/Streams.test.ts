@@ -293,7 +293,7 @@ describe("streams", () => {
       second.request.destroy()
     }).pipe(Effect.provide(QuietServer)))
 
-  it.scoped("41, 172: bodies of every kind are read whole, and answered again from what is stored", () =>
+  it.scoped("41, 172, 243: bodies of every kind are read whole, and answered again from what is stored", () =>
     Effect.gen(function*() {
       const folder = yield* Effect.acquireRelease(
         Effect.sync(() => mkdtempSync(join(tmpdir(), "streams-"))),
@@ -318,7 +318,13 @@ describe("streams", () => {
         file: () => HttpServerResponse.file(path).pipe(Effect.provide(NodeHttpServer.layerContext)),
         form: () => Effect.succeed(HttpServerResponse.formData(form)),
         // As they are made in JavaScript.
-        texts: () => Effect.succeed(HttpServerResponse.stream(Stream.make("con", "tent") as never))
+        texts: () => Effect.succeed(HttpServerResponse.stream(Stream.make("con", "tent") as never)),
+        numbers: () =>
+          Effect.succeed(HttpServerResponse.stream(Stream.make(new Uint16Array(bytes(" content").buffer)) as never)),
+        views: () =>
+          Effect.succeed(HttpServerResponse.stream(Stream.make(new DataView(bytes("content").buffer)) as never)),
+        buffers: () =>
+          Effect.succeed(HttpServerResponse.stream(Stream.make(bytes("con").buffer, bytes("tent").buffer) as never))
       }
       const ask = yield* serve(routes(
         Object.entries(bodies).map(([name, make]) =>

@@ -3,6 +3,7 @@ import { type HttpApp, HttpServerResponse } from "@effect/platform"
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Layer } from "effect"
 import {
+  type CachePolicy,
   type CacheStorage,
   HttpCache,
   HttpClientCache,
@@ -17,6 +18,7 @@ import { createServer } from "node:http"
 import { counted, serve, TestServer } from "./harness.js"
 
 const seconds = "a number of seconds, 0 or more, or a Duration such as \"10 seconds\""
+const hole: ReadonlyArray<unknown> = Array.from({ length: 0 }).concat(Array(1) as ReadonlyArray<unknown>)
 const fieldNames = "a list of request field names, such as [\"Accept-Language\"]"
 
 describe("withCache", () => {
@@ -59,6 +61,9 @@ describe("withCache", () => {
     [{ statuses: new Map([[404, 5]]) }, "statuses is {}; it must be a list of statuses"],
     [{ statuses: new Set([404]) }, "statuses is {}; it must be a list of statuses"],
     [{ cacheStatus: new Map([["name", "edge"]]) }, "cacheStatus is {}; it must be false, or { name, detail, key }"],
+    [{ vary: hole.concat("accept") }, `vary is [null,"accept"]; it must be ${fieldNames}`],
+    [{ statuses: hole }, "statuses is [null]; it must be a list of statuses"],
+    [{ query: { only: hole.concat("q") } }, "query is {\"only\":[null,\"q\"]}; it must be"],
     [{ expirey: 10 }, "there is no option expirey; there are name, expiry, sharedExpiry"]
   ]
 
@@ -172,6 +177,32 @@ describe("162: options of a class, or that are changed later", () => {
     }).pipe(Effect.provide(TestServer)))
 })
 
+describe("242: what is within options, changed later", () => {
+  const list = ["x"]
+  const varying = { field: "x-a", as: (value?: string) => value }
+  const statuses = { 200: 0 }
+  const changed: ReadonlyArray<readonly [string, CachePolicy.Options, () => unknown, string]> = [
+    ["query.except", { query: { except: list } }, () => list.push("q"), "/?q=1"],
+    ["query.only", { query: { only: list } }, () => list.splice(0), "/?x=1"],
+    ["a list", { vary: list }, () => list.splice(0), "/"],
+    ["a member of a list", { vary: [varying] }, () => varying.field = "x-b", "/"],
+    ["an object", { statuses }, () => statuses[200] = 10, "/"]
+  ]
+
+  it.scoped.each(changed)(
+    "is as it was when the route was built: %s",
+    ([, given, change, path]) =>
+      Effect.gen(function*() {
+        list.splice(0, list.length, "x")
+        const app = counted().pipe(withCache({ expiry: 10, unkeyed: "ignore", ...given }))
+        change()
+        const ask = yield* serve(app)
+        yield* ask("/")
+        expect((yield* ask(path, { headers: { "x-a": "1", "x": "1" } })).text).toBe("run 2")
+      }).pipe(Effect.provide(TestServer))
+  )
+})
+
 describe("164: each says what is wrong by its own name", () => {
   const memory = InMemoryCacheStorage.make()
   // Each is given what its types refuse.
@@ -256,6 +287,9 @@ describe("Defaults", () => {
     [{ unkeyed: true }, "unkeyed is true; it must be one of"],
     [{ vary: ["Cookie"] }, "vary is [\"Cookie\"]; it must be without Cookie"],
     [{ storageTimeout: "soon" }, `storageTimeout is "soon"; it must be ${seconds}`],
+    [{ vary: hole.concat("accept") }, `vary is [null,"accept"]; it must be ${fieldNames}`],
+    [{ statuses: hole }, "statuses is [null]; it must be a list of statuses"],
+    [{ query: { only: hole.concat("q") } }, "query is {\"only\":[null,\"q\"]}; it must be"],
     [{ expirey: 10 }, "there is no option expirey; there are expiry"],
     [["Accept"], "the options are [\"Accept\"]; they must be an object"]
   ]

@@ -66,9 +66,7 @@ const isOfStyle = ([name, value]: [string, unknown]): boolean =>
 /** Why a text is no name of a parameter: it would match nothing, and clients would be told of it. */
 const notAName = (name: string): string | undefined => {
   if (name === "" || name.trim() !== name) return "is no name"
-  if (name.indexOf("*") !== -1 && name.indexOf("*") !== name.length - 1) {
-    return "is no pattern; a * ends the beginning of names"
-  }
+  if (/\*./s.test(name)) return "is no pattern; a * ends the beginning of names"
   if (name === "*") return "is every name"
   if (/^[?#]|[&=]/.test(name)) return "is more than a name"
   return /%[0-9a-f]{2}/i.test(name) ? "is encoded; a name is written as it reads after decoding" : undefined

@@ -91,6 +91,10 @@ const freshness = (directives: ReadonlyArray<Directive>, name: string): number |
   return values.every((value) => value === values[0]) ? values[0] : 0
 }
 
+/** The first counts. */
+const secondsOf = (directives: ReadonlyArray<Directive>, name: string): number | undefined =>
+  seconds(directives.find((d) => d.name === name)?.value)
+
 export const response = (value: string | undefined): ResponseDirectives =>
   value === undefined ? none : bindingOf(parse(value))
 
@@ -146,8 +150,8 @@ const bindingOf = (directives: ReadonlyArray<Directive>): ResponseDirectives => 
     mustUnderstand: says(directives, "must-understand"),
     maxAge: freshness(directives, "max-age"),
     sMaxAge: freshness(directives, "s-maxage"),
-    staleWhileRevalidate: seconds(directives.find((d) => d.name === "stale-while-revalidate" && d.valid)?.value),
-    staleIfError: seconds(directives.find((d) => d.name === "stale-if-error" && d.valid)?.value)
+    staleWhileRevalidate: secondsOf(directives, "stale-while-revalidate"),
+    staleIfError: secondsOf(directives, "stale-if-error")
   }
 }
 
@@ -189,14 +193,13 @@ export const request = (fields: Fields.Fields): RequestDirectives => {
   const directives = parse(value)
   const pragma = Fields.get(fields, "cache-control") === undefined
   if (pragma) return { ...noRequestDirectives, noCache: has(directives, "no-cache") }
-  const minFresh = directives.find((d) => d.name === "min-fresh")
   const maxStale = directives.find((d) => d.name === "max-stale")
   return {
     noStore: has(directives, "no-store"),
     noCache: has(directives, "no-cache"),
     onlyIfCached: directives.some((d) => d.name === "only-if-cached" && d.valid),
     maxAge: freshness(directives, "max-age"),
-    minFresh: seconds(minFresh?.value),
+    minFresh: secondsOf(directives, "min-fresh"),
     maxStale: maxStale === undefined || !maxStale.valid
       ? undefined
       : maxStale.value === undefined

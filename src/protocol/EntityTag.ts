@@ -57,8 +57,8 @@ export const put = (response: { [name: string]: string }, tag: string): void => 
   response["etag"] = tag
 }
 
-/** What makes another representation of the same bytes (RFC 9110 §8.8.3.3). */
-const describing = ["content-type", "content-encoding", "content-language"]
+/** What makes another representation, or another request, of the same bytes (RFC 9110 §8.3 to §8.5, §8.8.3.3). */
+export const describing = ["content-type", "content-encoding", "content-language"]
 
 /** The digests of what describes content, which is the same for many responses. */
 const descriptionBy = remembering(300)

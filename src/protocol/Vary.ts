@@ -1,4 +1,5 @@
 /** Matches `Vary`: which of a URI's representations a request selects (RFC 9110 §12.5.5, RFC 9111 §4.1). */
+import { describing } from "./EntityTag.js"
 import * as Fields from "./Fields.js"
 import { remembering } from "./Remembering.js"
 
@@ -185,9 +186,6 @@ export const add = (response: { [name: string]: string }, names: Vary): void => 
 
 /** The `Vary` of a response and no other field. */
 export const only = (response: Fields.Fields): { readonly [name: string]: string } => Fields.only(response, ["vary"])
-
-/** What makes another request of the same content (RFC 9110 §8.3 to §8.5). */
-const describing = ["content-type", "content-encoding", "content-language"]
 
 /** What a request that asks by its content selects by: the content as text, and how it is to be read. */
 export const contentOf = (request: Fields.Fields, content: string): string =>

@@ -19,9 +19,17 @@ export const show = (value: unknown): string => {
   }
 }
 
+/** A copy of lists, whose holes become members, and of plain objects. */
+const copied = (value: unknown): unknown =>
+  Array.isArray(value)
+    ? Array.from(value, copied)
+    : isRecord(value) && Object.getPrototypeOf(value) === Object.prototype
+    ? Object.fromEntries(Object.entries(value).map(([name, own]) => [name, copied(own)]))
+    : value
+
 /**
- * `kind`: what one of them is called. What was checked is answered, each read once: the given object may be changed later, or be
- * of a class with getters.
+ * `kind`: what one of them is called. What was checked is answered, each read once: the given object, and what is within it, may
+ * be changed later, or be of a class with getters.
  */
 export const check = <Given extends object>(
   where: string,
@@ -36,7 +44,7 @@ export const check = <Given extends object>(
     }
   }
   const taken = Object.entries(checks).flatMap(([name, check]) => {
-    const value = given[name]
+    const value = copied(given[name])
     if (value === undefined) return []
     const expected = check(value)
     if (expected === undefined) return [[name, value]]

@@ -6,9 +6,14 @@ import * as Body from "../engine/body.js"
 import { EnclosingCache } from "../engine/enclosing.js"
 import type { Run } from "../engine/origin.js"
 
-/** A chunk may be of another realm, as in a test runner: it is bytes all the same. */
-const asBytes = (chunk: unknown): Uint8Array =>
-  ArrayBuffer.isView(chunk) ? chunk as Uint8Array : new TextEncoder().encode(String(chunk))
+/** A chunk may be of another realm, as in a test runner, a buffer, or of other numbers than bytes: it is its bytes all the same. */
+const asBytes = (chunk: unknown): Uint8Array => {
+  // Whatever has a length in bytes has these.
+  const { buffer = chunk as ArrayBuffer, byteLength, byteOffset } = Object(chunk) as Partial<Uint8Array>
+  return byteLength === undefined
+    ? new TextEncoder().encode(String(chunk))
+    : new Uint8Array(buffer, byteOffset, byteLength)
+}
 
 const isAsyncIterable = (value: unknown): value is AsyncIterable<unknown> =>
   typeof value === "object" && value !== null && Symbol.asyncIterator in value
@@ -39,8 +44,7 @@ export const fromPlatform = (body: HttpBody.HttpBody, fields: { [name: string]: 
   const raw = body.body
   if (raw === null || raw === undefined) return Body.empty
   if (raw instanceof Uint8Array) return Body.ofBytes(raw)
-  if (typeof raw === "string") return Body.ofBytes(asBytes(raw))
-  if (raw instanceof ArrayBuffer) return Body.ofBytes(new Uint8Array(raw))
+  if (typeof raw === "string" || raw instanceof ArrayBuffer) return Body.ofBytes(asBytes(raw))
   if (raw instanceof Blob) return streamed(fromWeb(() => raw.stream()))
   if (raw instanceof ReadableStream) return streamed(fromWeb(() => raw), cancel(raw))
   if (isAsyncIterable(raw)) {
