@@ -22,7 +22,7 @@ import { isInterrupted, step, withFiber } from "../runtime/effect.js"
 import { tell } from "./lane.js"
 import { ServerOrigin } from "./origin.js"
 import { type App, type Respondable, toResponse } from "./platform.js"
-import { sign } from "./response.js"
+import { sign, textsOf } from "./response.js"
 import { isSentByNode, sendAtOnce } from "./send.js"
 import { type Way, wayOf } from "./way.js"
 
@@ -166,7 +166,7 @@ export const collecting =
           )
       const changed = (response: Response): invalidate.Changed => ({
         status: response.status,
-        fields: response.headers,
+        fields: textsOf(response),
         more: Effect.all({
           targets: told("also", also, response, (uri) => resolve("withCollect: also", uri, asked.view.target)),
           groups: told("groups", groups, response, (group) => groupsOf("withCollect: groups", [group]))

@@ -159,7 +159,8 @@ export class ServerOrigin<A extends Respondable, E, R> implements Origin<Respons
       onFailure,
       (ran) => {
         const { isFromBeneath, isSent, response, responseTime, said } = ran
-        const { body, headers: fields } = response
+        const { body } = response
+        const fields = responses.textsOf(response)
         const answer = () => {
           const passing = { ...this.policy, etag: "none", cookies: "store" } as const
           return responses.toAnswer(response, "GET", passing, responseTime)

@@ -39,7 +39,8 @@ const cookiesOf = (response: Response, fields: { [name: string]: string }, keeps
 }
 
 /** What is set in JavaScript may be a number or a list. What is `undefined` can't be sent. */
-const asText = (value: string): string => value === undefined ? value : String(value)
+export const textsOf = ({ headers }: Response): { [name: string]: string } =>
+  Fields.copy(headers, (value) => value === undefined ? value : String(value))
 
 /**
  * With a `Date`, the length of its content as it is, and the entity tag that the route wants; what a handler put into a
@@ -47,7 +48,7 @@ const asText = (value: string): string => value === undefined ? value : String(v
  */
 export const toAnswer = (response: Response, method: string, policy: Policy, now: number): Answer => {
   const { status, statusText } = response
-  const fields = Fields.copy(response.headers, asText)
+  const fields = textsOf(response)
   const body = Answers.hasNoContent(status) ? Body.empty : ServerBody.fromPlatform(response.body, fields)
   const content = Body.bytesOf(body)
   if (status === 204 || status === 304) delete fields["content-length"]
@@ -124,7 +125,11 @@ export const fromOutgoing = (outgoing: Outgoing, request: HttpServerRequest): Re
 /** The response with what its handler said late. What a 304 says would take the place of what is stored. */
 export const annotated = (response: Response, said: Run, targets: ReadonlyArray<string>): Response => {
   if (said.isRefused !== true && (said.expiry === undefined || response.status === 304)) return response
-  const fields = CacheControl.annotated(response.headers, response.status === 304 ? { isRefused: true } : said, targets)
+  const fields = CacheControl.annotated(
+    textsOf(response),
+    response.status === 304 ? { isRefused: true } : said,
+    targets
+  )
   return amend(response, fields)
 }
 

@@ -2,7 +2,7 @@
 import { HttpServerRequest, HttpServerResponse } from "@effect/platform"
 import { describe, expect, it } from "@effect/vitest"
 import { Effect } from "effect"
-import { withCache } from "effect-http-cache"
+import { HttpCache, withCache, withCollect } from "effect-http-cache"
 import { Faults } from "effect-http-cache/testing"
 import { FaultyServer, QuietServer, routes, serve, TestServer } from "../harness.js"
 import { cachedRoute } from "./routes.js"
@@ -63,6 +63,38 @@ describe("bodies and storages", () => {
         const hit = yield* ask("/")
         expect([miss.cacheStatus, hit.cacheStatus]).toEqual(["fwd=uri-miss; stored", "hit; ttl=60"])
         for (const { headers } of [miss, hit]) expect([headers[name], headers.etag]).toEqual([text, miss.headers.etag])
+      }).pipe(Effect.provide(QuietServer))
+  )
+
+  it.scoped.each<[string, unknown]>([
+    ["location", ["/a"]],
+    ["location", 5],
+    ["content-location", ["/a"]],
+    ["content-location", null],
+    ["cache-control", ["no-cache", "x"]]
+  ])(
+    "244: a write whose answer has a field that is no text is answered, and collects: %s %j",
+    ([name, value]) =>
+      Effect.gen(function*() {
+        const handler = Effect.sync(() =>
+          HttpServerResponse.setHeader(HttpServerResponse.text("x"), name, value as string)
+        )
+        const annotated = Effect.zipRight(HttpCache.annotate({ expiry: 5 }), handler)
+        const pass = handler.pipe(withCache({ expiry: 9, partition: Effect.fail("nobody") }))
+        const ask = yield* serve(routes([
+          ...(["/a", "/5", "/null"] as const).map((path) => cachedRoute(path, { expiry: 10 })),
+          ["POST /written", handler.pipe(withCollect())],
+          ["POST /a", handler.pipe(withCollect())],
+          ["GET /passes", pass],
+          ["GET /annotated", annotated.pipe(withCache())]
+        ]))
+        const paths = name.endsWith("location") ? ["/a", `/${String(value).replace("/", "")}`] : ["/a"]
+        for (const path of paths) yield* ask(path)
+        for (const path of name.endsWith("location") ? ["/written"] : ["/a"]) {
+          expect((yield* ask(path, { method: "POST" })).status).toBe(200)
+        }
+        expect((yield* ask(paths.at(-1)!)).cacheStatus).toBe("fwd=uri-miss; stored")
+        for (const path of ["/passes", "/annotated"]) expect((yield* ask(path)).status).toBe(200)
       }).pipe(Effect.provide(QuietServer))
   )
 
