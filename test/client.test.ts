@@ -45,6 +45,28 @@ describe("a client with a cache", () => {
       expect(sent.map(({ headers }) => headers["if-none-match"])).toEqual([undefined, "\"v1\""])
     }).pipe(Effect.provide(storage)))
 
+  // As they are set in JavaScript.
+  it.scoped.each<[string, unknown, string]>([
+    ["x-page", 5, "5"],
+    ["x-page", true, "true"],
+    ["accept", ["text/html"], "text/html"],
+    ["authorization", ["Bearer 1"], "Bearer 1"]
+  ])(
+    "245: a request field that is no text selects as what is sent: %s %j",
+    ([name, value, text]) =>
+      Effect.gen(function*() {
+        const { client } = yield* caching(() => fresh("one", { "cache-control": "max-age=60", "vary": name }))
+        const asked = (value: string) =>
+          client.execute(HttpClientRequest.setHeader(HttpClientRequest.get(url("/a")), name, value)).pipe(
+            Effect.tap(({ text }) => text),
+            Effect.map(said)
+          )
+        expect(yield* asked(value as string)).toBe("fwd=uri-miss")
+        expect(yield* asked(text)).toBe("hit; ttl=60")
+        expect(yield* asked("another")).toMatch(/^fwd=(?:uri|vary)-miss$/)
+      }).pipe(Effect.provide(storage))
+  )
+
   it.scoped("asks by the date where there is no tag, and finds a fraction of an age fresh where nothing is stated", () =>
     Effect.gen(function*() {
       yield* TestClock.setTime(Date.UTC(2024, 0, 11))

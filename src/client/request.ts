@@ -33,7 +33,8 @@ export const arrived = (request: Request, isShared: boolean): Arrived | undefine
   const origin = CacheKey.origin(url.protocol.slice(0, -1), url.host)
   const target = CacheKey.target(url.pathname + url.search, origin)
   // What its Connection lists is sent nonetheless, and the origin may answer by it.
-  const own = Vary.spelled(Fields.endToEnd(Fields.without(request.headers, connection)))
+  const headers = Fields.texts(request.headers)
+  const own = Vary.spelled(Fields.endToEnd(Fields.without(headers, connection)))
   const known = Fields.only(own, credentials)
   const isUserInUrl = url.username !== "" || url.password !== ""
   const host = Fields.get(own, "host")
@@ -52,12 +53,12 @@ export const arrived = (request: Request, isShared: boolean): Arrived | undefine
       hasBody: request.body._tag !== "Empty",
       isAmbiguous: !/^https?:$/.test(url.protocol) || (host !== undefined && host.toLowerCase() !== url.host) ||
         (isShared && isUserInUrl),
-      asksToUpgrade: Fields.asksToUpgrade(request.headers)
+      asksToUpgrade: Fields.asksToUpgrade(headers)
     },
     user: isUserInUrl || Object.keys(known).length > 0
       ? digest(JSON.stringify([url.username, url.password, ...credentials.map((name) => known[name])]))
       : "",
-    beside: Fields.without(request.headers, new Set(Object.keys(own)))
+    beside: Fields.without(headers, new Set(Object.keys(own)))
   }
 }
 

@@ -49,6 +49,10 @@ export const copy = (fields: Fields, own = (value: string): string => value): { 
   return copied
 }
 
+/** A copy. What is set in JavaScript may be a number or a list; what is `undefined` can't be sent. */
+export const texts = (fields: Fields): { [name: string]: string } =>
+  copy(fields, (value) => value === undefined ? value : String(value))
+
 /** A copy with these fields too. A spread of records that have other names each time takes ten times as long. */
 export const merged = (fields: Fields, others: Fields): { [name: string]: string } => {
   const both = copy(fields)

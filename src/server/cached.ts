@@ -17,12 +17,13 @@ import { report, type Served } from "../engine/report.js"
 import * as requests from "../engine/request.js"
 import { groupsOf, listFrom } from "../policy/checks.js"
 import type { Policies } from "../policy/policy.js"
+import * as Fields from "../protocol/Fields.js"
 import * as Invalidation from "../protocol/Invalidation.js"
 import { isInterrupted, step, withFiber } from "../runtime/effect.js"
 import { tell } from "./lane.js"
 import { ServerOrigin } from "./origin.js"
 import { type App, type Respondable, toResponse } from "./platform.js"
-import { sign, textsOf } from "./response.js"
+import { sign } from "./response.js"
 import { isSentByNode, sendAtOnce } from "./send.js"
 import { type Way, wayOf } from "./way.js"
 
@@ -166,7 +167,7 @@ export const collecting =
           )
       const changed = (response: Response): invalidate.Changed => ({
         status: response.status,
-        fields: textsOf(response),
+        fields: Fields.texts(response.headers),
         more: Effect.all({
           targets: told("also", also, response, (uri) => resolve("withCollect: also", uri, asked.view.target)),
           groups: told("groups", groups, response, (group) => groupsOf("withCollect: groups", [group]))

@@ -160,7 +160,7 @@ export class ServerOrigin<A extends Respondable, E, R> implements Origin<Respons
       (ran) => {
         const { isFromBeneath, isSent, response, responseTime, said } = ran
         const { body } = response
-        const fields = responses.textsOf(response)
+        const fields = Fields.texts(response.headers)
         const answer = () => {
           const passing = { ...this.policy, etag: "none", cookies: "store" } as const
           return responses.toAnswer(response, "GET", passing, responseTime)

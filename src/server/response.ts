@@ -38,17 +38,13 @@ const cookiesOf = (response: Response, fields: { [name: string]: string }, keeps
   return { lines: linesOf(response.cookies, field), native: response.cookies }
 }
 
-/** What is set in JavaScript may be a number or a list. What is `undefined` can't be sent. */
-export const textsOf = ({ headers }: Response): { [name: string]: string } =>
-  Fields.copy(headers, (value) => value === undefined ? value : String(value))
-
 /**
  * With a `Date`, the length of its content as it is, and the entity tag that the route wants; what a handler put into a
  * `204` is dropped. How the content is framed is for the server to say (RFC 9112 §6).
  */
 export const toAnswer = (response: Response, method: string, policy: Policy, now: number): Answer => {
   const { status, statusText } = response
-  const fields = textsOf(response)
+  const fields = Fields.texts(response.headers)
   const body = Answers.hasNoContent(status) ? Body.empty : ServerBody.fromPlatform(response.body, fields)
   const content = Body.bytesOf(body)
   if (status === 204 || status === 304) delete fields["content-length"]
@@ -126,7 +122,7 @@ export const fromOutgoing = (outgoing: Outgoing, request: HttpServerRequest): Re
 export const annotated = (response: Response, said: Run, targets: ReadonlyArray<string>): Response => {
   if (said.isRefused !== true && (said.expiry === undefined || response.status === 304)) return response
   const fields = CacheControl.annotated(
-    textsOf(response),
+    Fields.texts(response.headers),
     response.status === 304 ? { isRefused: true } : said,
     targets
   )
