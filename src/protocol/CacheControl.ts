@@ -286,7 +286,7 @@ export const forClients = (
   }
   if (answer.private && !isPrivate) {
     const shared = new Set(["public", "private", "s-maxage"])
-    const kept = directives.filter((directive) => directive.valid && !shared.has(directive.name))
+    const kept = directives.filter(({ name }) => !shared.has(name))
     if (kept.length < directives.length) return format([...told, ...kept])
   }
   if (told.length === 0) return own

@@ -199,15 +199,15 @@ export const decide = (exchange: Exchange, policy: Policy): Storability => {
   const shareable = isShareable(directives, policy)
   const detail = personal(exchange, policy, directives, vary, shareable)
   const isLiveNow = isLive(exchange.response, applies)
+  const isNotStored = directives.noStore && !directives.mustUnderstand
   // The directives of an origin that is not us are passed on as they are (RFC 9111 §5.2).
   const isOurs = policy.expiry !== undefined || policy.cacheControl === "private"
   const answer = {
     private: (detail !== undefined && isOurs) || (policy.shared && exchange.partition !== "" && !shareable),
-    expires: applies && !isLiveNow &&
+    expires: applies && !isLiveNow && !isNotStored &&
       (detail === undefined || (detail === "private" && policy.cacheControl === "private")),
     ownExpiry: policy.statuses.get(status)
   }
-  const isNotStored = directives.noStore && !directives.mustUnderstand
   const isPersonal = detail !== undefined || isNotStored || named === "*" || (exchange.partition !== "" && !shareable)
   const refuse = (detail: Detail): Storability => ({ _tag: "Refuse", detail, answer, isPersonal })
 

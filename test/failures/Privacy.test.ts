@@ -36,6 +36,26 @@ describe("privacy", () => {
       }
     }).pipe(Effect.provide(TestServer)))
 
+  it.scoped.each<[string, HttpServerResponse.Options.WithContent["headers"], string]>([
+    ["no comma before it", { "cache-control": "must-revalidate no-store" }, "must-revalidate no-store"],
+    ["a value that can't be read", { "cache-control": "no-store=a b" }, "no-store=a b"],
+    [
+      "no comma, and a cookie",
+      { "cache-control": "public, max-age=5 no-store", "set-cookie": "a=1" },
+      "private, max-age, 5, no-store"
+    ]
+  ])(
+    "246: clients are told no freshness where no-store is obeyed, nor without it: %s",
+    ([, headers, told]) =>
+      Effect.gen(function*() {
+        const ask = yield* serve(routes([cachedRoute("/", { expiry: 10 }, { headers: headers! })]))
+        for (const run of [1, 2]) {
+          const { cacheStatus, headers, text } = yield* ask("/")
+          expect([text, cacheStatus, headers["cache-control"]]).toEqual([`run ${run}`, "fwd=uri-miss", told])
+        }
+      }).pipe(Effect.provide(TestServer))
+  )
+
   it.scoped("17: a restriction in any spelling restricts, and never throws", () =>
     Effect.gen(function*() {
       const refusing = [

@@ -108,7 +108,7 @@ describe("CacheControl.forClients", () => {
     ["public, max-age=5, s-maxage=9", {}, refused, "private, max-age=5"],
     ["PUBLIC", {}, refused, "private"],
     ["private=\"x\", max-age=5", {}, refused, "private, max-age=5"],
-    ["public x, no-cache=\"a, b\"", {}, refused, "private, no-cache=\"a, b\""],
+    ["public x, no-cache=\"a, b\"", {}, refused, "private, x, no-cache=\"a, b\""],
     ["no-store", {}, refused, "no-store"],
     ["no-store, public", {}, refused, "no-store"]
   ])("own %j, advice %j, answer %j: clients are told %j", (own, advice, answer, told) => {
