@@ -14,6 +14,53 @@ const app = routes({
 })
 const server = Layer.merge(FaultyServer, logged([]))
 
+describe("247: what is no text is no URI", () => {
+  it.scoped.each<[unknown, string | undefined]>([
+    [undefined, "undefined"],
+    [null, "null"],
+    [5, "5"],
+    [{}, "{}"],
+    [["/u/5"], "[\"/u/5\"]"]
+  ])("%j is said to be none, and collects nothing", ([uri, shown]) => {
+    const log: Array<Logged> = []
+    return Effect.gen(function*() {
+      const given = uri as string
+      const ask = yield* serve(routes({
+        "GET /u/:name": counted().pipe(withCache({ expiry: 60 })),
+        "POST /u/also": Effect.succeed(HttpServerResponse.empty()).pipe(
+          withCollect({ also: () => [given, "/u/other"] })
+        ),
+        "POST /u/collect": Effect.as(HttpCache.collect(given), HttpServerResponse.empty()),
+        "POST /u/lookup": Effect.as(HttpCache.lookup(given), HttpServerResponse.empty())
+      }))
+      const paths = [`/u/${typeof uri === "object" ? "5" : String(uri)}`, "/u/other"]
+      for (const path of paths) yield* ask(path)
+      const statuses = yield* Effect.forEach(
+        ["collect", "lookup", "also"],
+        (name) => ask(`/u/${name}`, { method: "POST" })
+      )
+      expect(statuses.map(({ status }) => status)).toEqual([500, 500, 204])
+      const [kept, collected] = yield* Effect.forEach(paths, (path) => ask(path))
+      expect([kept?.cacheStatus, collected?.cacheStatus]).toEqual(["hit; ttl=60", "fwd=uri-miss; stored"])
+      expect(log.map(({ message }) => message).join()).toContain(
+        `withCollect: also: ${shown} is no URI of a known origin`
+      )
+    }).pipe(Effect.provide(TestServer), Effect.provide(logged(log)))
+  })
+
+  it.scoped("but a URL is one", () =>
+    Effect.gen(function*() {
+      const collect = Effect.suspend(() => HttpCache.collect(new URL("/u/1", `http://127.0.0.1:${ask.port}`) as never))
+      const ask: Effect.Effect.Success<ReturnType<typeof serve>> = yield* serve(routes({
+        "GET /u/:name": counted().pipe(withCache({ expiry: 60 })),
+        "POST /collect": Effect.as(collect, HttpServerResponse.empty())
+      }))
+      yield* ask("/u/1")
+      yield* ask("/collect", { method: "POST" })
+      expect((yield* ask("/u/1")).cacheStatus).toBe("fwd=uri-miss; stored")
+    }).pipe(Effect.provide(TestServer)))
+})
+
 describe("163: what is no list of names", () => {
   const wrong: ReadonlyArray<readonly [string, () => unknown, string]> = [
     ["one text", () => "/users", "\"/users\""],

@@ -35,7 +35,9 @@ export const resolve = (
   uri: string,
   base: CacheKey.Target | undefined
 ): ReadonlyArray<CacheKey.Target> => {
-  const targets = CacheKey.resolveAll(uri, base)
+  // What is none in JavaScript, such as undefined, would name a path. A URL is one.
+  const isUri = typeof uri === "string" || (uri as unknown) instanceof URL
+  const targets = isUri ? CacheKey.resolveAll(uri, base) : []
   if (targets.length > 0) return targets
   throw new TypeError(
     `${where}: ${
