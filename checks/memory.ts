@@ -116,7 +116,7 @@ const cut = Effect.gen(function*() {
 
 report("texts that were cut from larger ones", Effect.runSync(cut), 16 * 1024 * 1024)
 
-/** 175, 207: what a lane knows of many hosts, each of which a client has named twice, and whose names end so. */
+/** 175, 182: what a lane knows of many hosts, each of which a client has named twice, and whose names end so. */
 const known = (hosts: number, end: string) =>
   Effect.gen(function*() {
     yield* HttpServer.serveEffect(HttpServerResponse.text("x").pipe(withCache({ expiry: 600, lane: true })))

@@ -113,7 +113,7 @@ describe("targeted fields", () => {
       expect(yield* second({ "other-cache-control": "no-store", "cache-control": "max-age=10" })).toBe("hit; ttl=10")
     }).pipe(Effect.provide(TestServer)))
 
-  it.scoped("241: say nothing of how long by a Decimal, whatever stands behind its point", () =>
+  it.scoped("187: say nothing of how long by a Decimal, whatever stands behind its point", () =>
     Effect.gen(function*() {
       const fields = (_: number, asked: Fields) =>
         text("x", { "cdn-cache-control": `max-age=${asked["x-age"]}`, "cache-control": "max-age=10", "etag": "\"1\"" })

@@ -293,7 +293,7 @@ describe("streams", () => {
       second.request.destroy()
     }).pipe(Effect.provide(QuietServer)))
 
-  it.scoped("41, 172, 243: bodies of every kind are read whole, and answered again from what is stored", () =>
+  it.scoped("41, 172, 189: bodies of every kind are read whole, and answered again from what is stored", () =>
     Effect.gen(function*() {
       const folder = yield* Effect.acquireRelease(
         Effect.sync(() => mkdtempSync(join(tmpdir(), "streams-"))),

@@ -52,7 +52,7 @@ describe("a client with a cache", () => {
     ["accept", ["text/html"], "text/html"],
     ["authorization", ["Bearer 1"], "Bearer 1"]
   ])(
-    "245: a request field that is no text selects as what is sent: %s %j",
+    "191: a request field that is no text selects as what is sent: %s %j",
     ([name, value, text]) =>
       Effect.gen(function*() {
         const { client } = yield* caching(() => fresh("one", { "cache-control": "max-age=60", "vary": name }))

@@ -14,7 +14,7 @@ const app = routes({
 })
 const server = Layer.merge(FaultyServer, logged([]))
 
-describe("247: what is no text is no URI", () => {
+describe("193: what is no text is no URI", () => {
   it.scoped.each<[unknown, string | undefined]>([
     [undefined, "undefined"],
     [null, "null"],

@@ -362,7 +362,7 @@ describe("a lane that is asked for wrongly", () => {
 
   it.scoped.each<[string, () => void]>([
     ["throws", fail],
-    ["206: rejects", () => Promise.resolve().then(fail)]
+    ["181: rejects", () => Promise.resolve().then(fail)]
   ])("with an onHit that %s answers all the same, and the process is warned", ([, onHit]) =>
     Effect.gen(function*() {
       const warned: Array<Error> = []

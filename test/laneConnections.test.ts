@@ -287,7 +287,7 @@ it.scoped("leaves a request without content unread, unless somebody listens to i
     expect(closed).toBe(2)
   }).pipe(Effect.provide(Services)))
 
-it.scoped("201: ends and closes a request to which somebody listens once it has a hit", () =>
+it.scoped("176: ends and closes a request to which somebody listens once it has a hit", () =>
   Effect.gen(function*() {
     let hits = 0
     let closed = 0
@@ -317,7 +317,7 @@ it.scoped("reads content to its end, also where somebody has hidden that there i
     expect([answers.split("run 1").length - 1, hits.length]).toEqual([4, 4])
   }))
 
-it.scoped("201: reads content to its end, also where it is named after more fields than Node keeps", () =>
+it.scoped("176: reads content to its end, also where it is named after more fields than Node keeps", () =>
   Effect.gen(function*() {
     const { ask, hits } = yield* laned()
     const content = "x".repeat(1_000_000)

@@ -177,7 +177,7 @@ describe("162: options of a class, or that are changed later", () => {
     }).pipe(Effect.provide(TestServer)))
 })
 
-describe("242: what is within options, changed later", () => {
+describe("188: what is within options, changed later", () => {
   const list = ["x"]
   const varying = { field: "x-a", as: (value?: string) => value }
   const statuses = { 200: 0 }

@@ -255,7 +255,7 @@ describe("a hit over a port", () => {
       return { ask: yield* connected(port), port, server }
     })
 
-  it.scoped("201: ends and closes its request, to which somebody listens once it is written", () =>
+  it.scoped("176: ends and closes its request, to which somebody listens once it is written", () =>
     Effect.gen(function*() {
       let open = 0
       const { ask } = yield* listened((request) => {
@@ -266,7 +266,7 @@ describe("a hit over a port", () => {
       yield* eventually(() => open === 0)
     }).pipe(Effect.provide(InMemoryCacheStorage.layerCollectable)))
 
-  it.scoped("202: is known to be written, so that nobody answers again or writes another head", () =>
+  it.scoped("177: is known to be written, so that nobody answers again or writes another head", () =>
     Effect.gen(function*() {
       const sent: Array<boolean> = []
       const { ask } = yield* listened((_, response) => {
@@ -280,7 +280,7 @@ describe("a hit over a port", () => {
       expect(sent).toEqual([true, true, true, true])
     }).pipe(Effect.provide(InMemoryCacheStorage.layerCollectable)))
 
-  it.scoped("202: is followed by no other answer to what is no request, as the first one is", () =>
+  it.scoped("177: is followed by no other answer to what is no request, as the first one is", () =>
     Effect.gen(function*() {
       const { ask, port } = yield* listened(() => {})
       yield* ask(get("/"))
@@ -289,7 +289,7 @@ describe("a hit over a port", () => {
       }
     }).pipe(Effect.provide(InMemoryCacheStorage.layerCollectable)))
 
-  it.scoped("203: has what somebody adds to each response by the class of all of them", () =>
+  it.scoped("178: has what somebody adds to each response by the class of all of them", () =>
     Effect.gen(function*() {
       const { ask } = yield* listened(() => {})
       const { writeHead } = ServerResponse.prototype
@@ -301,7 +301,7 @@ describe("a hit over a port", () => {
       for (const id of [1, 2, 3, 4]) expect(yield* ask(get("/"))).toContain(`\r\nx-id: ${id}\r\n`)
     }).pipe(Effect.provide(InMemoryCacheStorage.layerCollectable)))
 
-  it.scoped("204: closes the connection of who waits for a 100 and is answered without it", () =>
+  it.scoped("179: closes the connection of who waits for a 100 and is answered without it", () =>
     Effect.gen(function*() {
       const { ask, port, server } = yield* listened(() => {})
       server.on("checkContinue", (request, response) => server.emit("request", request, response))
@@ -313,7 +313,7 @@ describe("a hit over a port", () => {
       }
     }).pipe(Effect.provide(InMemoryCacheStorage.layerCollectable)))
 
-  it.scoped("205: is written to the end by a response that somebody has corked", () =>
+  it.scoped("180: is written to the end by a response that somebody has corked", () =>
     Effect.gen(function*() {
       const { ask } = yield* listened(() => {})
       const cork: ChannelListener = (message) => (message as { readonly response: ServerResponse }).response.cork()

@@ -72,7 +72,7 @@ describeSql("what is asked for within a transaction", (database, name) => {
       yield* Effect.provide(test(where, sql, logs), around(where, logs))
     })
 
-  it.scopedLive("221: is not stored where that was rolled back, nor read by others meanwhile", () =>
+  it.scopedLive("183: is not stored where that was rolled back, nor read by others meanwhile", () =>
     Effect.gen(function*() {
       const { sql, storage: far } = yield* openSql(yield* database)
       const storage = yield* TieredCacheStorage.make(InMemoryCacheStorage.make(), far as SqlStorage, { farTimeout: 5 })
@@ -97,7 +97,7 @@ describeSql("what is asked for within a transaction", (database, name) => {
       expect(yield* far.set(item, fills[0]!)).toBe("overtaken")
     }))
 
-  it.scopedLive("221: does not let a fill go on over a collect that was rolled back", () =>
+  it.scopedLive("183: does not let a fill go on over a collect that was rolled back", () =>
     Effect.gen(function*() {
       const { sql, storage } = yield* openSql(yield* database)
       const fill = yield* storage.begin(lookupOf())
@@ -108,7 +108,7 @@ describeSql("what is asked for within a transaction", (database, name) => {
       expect(yield* storage.set(item, own[0] ?? fill)).toBe("overtaken")
     }))
 
-  it.scoped("221: is answered to nobody else by a run that the transaction leaves behind", () =>
+  it.scoped("183: is answered to nobody else by a run that the transaction leaves behind", () =>
     within((where, other) =>
       Effect.gen(function*() {
         const { sql, value, write } = yield* shop(where, other)
@@ -145,7 +145,7 @@ describeSql("what is asked for within a transaction", (database, name) => {
       })
     ))
 
-  it.scoped("222: leaves the connection alone where its body is sent after that", () =>
+  it.scoped("184: leaves the connection alone where its body is sent after that", () =>
     within((where, other, logs) =>
       Effect.gen(function*() {
         const { committed, sql, value, write } = yield* shop(where, other)
@@ -167,7 +167,7 @@ describeSql("what is asked for within a transaction", (database, name) => {
       })
     ))
 
-  it.scoped("222: is collected after that by a fiber which the transaction leaves behind, and which leaves the connection alone", () =>
+  it.scoped("184: is collected after that by a fiber which the transaction leaves behind, and which leaves the connection alone", () =>
     within((where, other) =>
       Effect.gen(function*() {
         const { committed, sql, storage, value, write } = yield* shop(where, other)
@@ -183,7 +183,7 @@ describeSql("what is asked for within a transaction", (database, name) => {
       })
     ))
 
-  it.scopedLive("224: is not read, nor kept near, as it was before others collected it", () =>
+  it.scopedLive("185: is not read, nor kept near, as it was before others collected it", () =>
     Effect.gen(function*() {
       const where = yield* database
       const { sql, storage: far } = yield* openSql(where)

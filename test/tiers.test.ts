@@ -208,7 +208,7 @@ describe("two processes that share a far storage", () => {
       yield* eventually(() => Effect.runSync(read(b)) === "CacheMiss")
     }))
 
-  it.scoped("223: who tells what is collected may die, and is listened to again", () =>
+  it.scoped("186: who tells what is collected may die, and is listened to again", () =>
     Effect.gen(function*() {
       const shared = new Shared()
       let isAlive = true

@@ -73,7 +73,7 @@ describe("bodies and storages", () => {
     ["content-location", null],
     ["cache-control", ["no-cache", "x"]]
   ])(
-    "244: a write whose answer has a field that is no text is answered, and collects: %s %j",
+    "190: a write whose answer has a field that is no text is answered, and collects: %s %j",
     ([name, value]) =>
       Effect.gen(function*() {
         const handler = Effect.sync(() =>

@@ -45,7 +45,7 @@ describe("privacy", () => {
       "private, max-age, 5, no-store"
     ]
   ])(
-    "246: clients are told no freshness where no-store is obeyed, nor without it: %s",
+    "192: clients are told no freshness where no-store is obeyed, nor without it: %s",
     ([, headers, told]) =>
       Effect.gen(function*() {
         const ask = yield* serve(routes([cachedRoute("/", { expiry: 10 }, { headers: headers! })]))
