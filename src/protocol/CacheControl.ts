@@ -120,7 +120,7 @@ const deltas = new Set(["max-age", "s-maxage", "stale-if-error", "stale-while-re
 const readDictionary = (value: string): ReadonlyArray<Directive> | undefined => {
   let dictionary: Dictionary
   try {
-    // The parser reads the Decimal 60.0 as it reads the Integer 60.
+    // The parser reads the Decimal 60.0 as the Integer 60. It is made 60.5 here, which is no Integer either.
     dictionary = parseDictionary(value.replace(/(?<==\d+\.)0/g, "5"))
   } catch {
     return undefined

@@ -6,9 +6,9 @@ import * as Body from "../engine/body.js"
 import { EnclosingCache } from "../engine/enclosing.js"
 import type { Run } from "../engine/origin.js"
 
-/** A chunk may be of another realm, as in a test runner, a buffer, or of other numbers than bytes: it is its bytes all the same. */
+/** A chunk may be of another realm, as in a test runner, a view of other numbers than bytes, or a buffer: its bytes are sent. */
 const asBytes = (chunk: unknown): Uint8Array => {
-  // Whatever has a length in bytes has these.
+  // What has a `byteLength` is a buffer, or a view of one.
   const { buffer = chunk as ArrayBuffer, byteLength, byteOffset } = Object(chunk) as Partial<Uint8Array>
   return byteLength === undefined
     ? new TextEncoder().encode(String(chunk))

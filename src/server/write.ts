@@ -133,7 +133,7 @@ const isOtherwiseConnected = (response: Http.ServerResponse): boolean => {
 /** What a head has beside its fields where it keeps the connection, and sets no maximum of requests. */
 const isKept = /^HTTP\/1\.1 \d+ [^\r]*\r\nConnection: keep-alive\r\n(?:Keep-Alive: timeout=\d+\r\n)?\r\n$/
 
-/** A head of which a part is neither of the message nor the same for all of the server is for one response only. */
+/** A head is kept where it has the fields of the message and what `isKept` says, and nothing else: the rest is of one response. */
 const headOf = (response: Http.ServerResponse, { fields }: Message, server: object | undefined): Head | undefined => {
   // Node's types leave out `_header`, the text of the head. Where a version of Node has none, each head is made anew.
   const { _header: text } = response as { readonly _header?: unknown }

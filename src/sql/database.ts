@@ -93,14 +93,14 @@ export class Database {
   }
 
   /**
-   * One statement as a part of a transaction. SQLite undoes it by itself where it fails, and would begin a transaction that nobody
-   * ends where the other one has ended meanwhile.
+   * One statement as a part of the open transaction. SQLite needs no savepoint for it: it undoes a statement that fails, and where
+   * the transaction has ended meanwhile, a savepoint would begin another one, which nobody ends.
    */
   private part<A>(statement: Effect.Effect<A, SqlError>): Effect.Effect<A, SqlError> {
     return this.dialect === "sqlite" ? statement : this.sql.withTransaction(statement)
   }
 
-  /** What is done instead within a transaction of this client: that may be rolled back, or have ended before the caller. */
+  /** Does `instead` within a transaction of this client, which may be rolled back, or may have ended before the caller. */
   unlessWithin<A, E>(effect: Effect.Effect<A, E>, instead: Effect.Effect<A, E>): Effect.Effect<A, E> {
     return Effect.contextWithEffect((context: Context.Context<never>) =>
       transactionIn(this.sql, this.connection, context) === "own" ? instead : effect
