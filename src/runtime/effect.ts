@@ -231,10 +231,12 @@ const ownReferences: ReadonlySet<unknown> = new Set([FiberRef.currentContext, Fi
 /** Whether a fiber has set a reference. */
 const leavesReferences = (fiber: Fiber.RuntimeFiber<unknown, unknown>): boolean => {
   const own = fiber.id().id
-  for (const [reference, [[{ id }]]] of fiber.getFiberRefs().locals) {
-    if (id === own && !ownReferences.has(reference)) return true
-  }
-  return false
+  let leaves = false
+  // An iterator would make a pair of each.
+  fiber.getFiberRefs().locals.forEach(([[{ id }]], reference) => {
+    if (id === own && !ownReferences.has(reference)) leaves = true
+  })
+  return leaves
 }
 
 /** What a fiber left in references, such as a pre-response handler, and not its services: those are of its own scope. */
@@ -271,25 +273,31 @@ export class LentScope implements Scope.Scope {
   }
 
   /** Finalizers run last in, first out: the fiber is waited for, and then its own scope closes. */
-  private readonly made: Effect.Effect<Scope.CloseableScope> = Effect.suspend(() => {
-    if (this.own !== undefined) return Effect.succeed(this.own)
-    this.own = Effect.runSync(Scope.fork(this.lender, ExecutionStrategy.sequential))
-    const ended = Effect.suspend(() => this.fiber === undefined ? Effect.void : Fiber.await(this.fiber))
-    return Effect.as(Scope.addFinalizer(this.lender, ended), this.own)
-  })
+  private get made(): Effect.Effect<Scope.CloseableScope> {
+    return Effect.suspend(() => {
+      if (this.own !== undefined) return Effect.succeed(this.own)
+      this.own = Effect.runSync(Scope.fork(this.lender, ExecutionStrategy.sequential))
+      const ended = Effect.suspend(() => this.fiber === undefined ? Effect.void : Fiber.await(this.fiber))
+      return Effect.as(Scope.addFinalizer(this.lender, ended), this.own)
+    })
+  }
 
   /** From now on the lender closes after the fiber has ended. */
-  readonly hold: Effect.Effect<void> = Effect.suspend(() => Effect.asVoid(this.made))
+  get hold(): Effect.Effect<void> {
+    return Effect.suspend(() => Effect.asVoid(this.made))
+  }
 
   startedAs(fiber: Fiber.RuntimeFiber<unknown, unknown>): void {
     this.fiber = fiber
   }
 
-  readonly addFinalizer = (finalizer: Scope.Scope.Finalizer): Effect.Effect<void> =>
-    Effect.flatMap(this.made, (own) => Scope.addFinalizerExit(own, finalizer))
+  addFinalizer(finalizer: Scope.Scope.Finalizer): Effect.Effect<void> {
+    return Effect.flatMap(this.made, (own) => Scope.addFinalizerExit(own, finalizer))
+  }
 
-  readonly fork = (strategy: ExecutionStrategy.ExecutionStrategy): Effect.Effect<Scope.CloseableScope> =>
-    Effect.flatMap(this.made, (own) => Scope.fork(own, strategy))
+  fork(strategy: ExecutionStrategy.ExecutionStrategy): Effect.Effect<Scope.CloseableScope> {
+    return Effect.flatMap(this.made, (own) => Scope.fork(own, strategy))
+  }
 
   pipe() {
     // eslint-disable-next-line prefer-rest-params
