@@ -76,8 +76,8 @@ export interface Options<R = never> {
    */
   readonly retain?: Seconds | undefined
   /**
-   * From 0 to 1: how large a part of `expiry` is taken off by chance, with Effect's `Random`, so that what was stored at
-   * one time does not expire at one time. Clients are told the whole. Default 0.
+   * From 0 to 1: the largest part of `expiry` that is taken off at random, by Effect's `Random`, so that what was stored at
+   * once does not expire at once. Clients are told the whole. Default 0.
    */
   readonly jitter?: number | undefined
   /**
@@ -108,8 +108,8 @@ export interface Options<R = never> {
   readonly vary?: ReadonlyArray<string | VaryField> | undefined
   /**
    * When the handler reads a request field that nothing names: `"vary"` adds it to `Vary`, `"refuse"` does not store,
-   * `"ignore"` refuses only what read `Cookie`, `Authorization`, all fields or the request's source, and without `expiry` and
-   * `cacheControl: "public"` looks at nothing. Default `"vary"` with `expiry`, else `"ignore"`.
+   * `"ignore"` refuses only what read `Cookie`, `Authorization`, all fields or the request's source; with neither `expiry` nor
+   * `cacheControl: "public"`, nothing. Default `"vary"` with `expiry`, else `"ignore"`.
    */
   readonly unkeyed?: "vary" | "refuse" | "ignore" | undefined
   /**
@@ -128,8 +128,8 @@ export interface Options<R = never> {
   /** The `ETag` where the handler sets none: a digest of body, type, coding. Default `"strong"` with `expiry`, else `"none"`. */
   readonly etag?: "strong" | "weak" | "none" | undefined
   /**
-   * Statuses that `expiry` applies to; 429 and its kin never. Default 200, 203, 204, 300, 301, 308, and for negative caching
-   * 404 and 410. `{ 404: 5 }` keeps this list, and gives a status an expiry of its own, also for clients; if `expiry` isn't set
+   * Statuses that `expiry` applies to; those about a single request, such as 429, are never among them. Default 200, 203, 204,
+   * 300, 301, 308, and for negative caching 404 and 410. `{ 404: 5 }` keeps this list, and gives a status an expiry of its own, also for clients; if `expiry` isn't set
    * it is 0 then.
    */
   readonly statuses?: ReadonlyArray<number> | { readonly [status: number]: Seconds } | undefined
@@ -149,7 +149,7 @@ export interface Options<R = never> {
    * none; those of a CDN do not bind an origin.
    */
   readonly targets?: ReadonlyArray<string> | undefined
-  /** Requests to leave alone. Default: none. */
+  /** Requests that the cache passes by. Default: none. */
   readonly bypass?: ((request: HttpServerRequest) => boolean) | undefined
   /**
    * Fresh hits of this route may be answered by the lane of `effect-http-cache/node`, before the server and all that is around

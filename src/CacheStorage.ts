@@ -62,8 +62,8 @@ export interface Fill {
 }
 
 /**
- * What became of an item: `"kept"`; `"overtaken"`, since what was found is no longer there or a name of the item was
- * collected; or `"refused"`, since it is too large for the storage.
+ * What became of an item: `"kept"`; `"overtaken"`, since what was found is no longer there or a name of the item was collected;
+ * or `"refused"`, since it is too large or `undefined`.
  *
  * @since 0.1.0
  * @category models

@@ -57,7 +57,7 @@ export const withCache: {
     ? cached(policies.resolve("withCache", second))(first)
     : cached(policies.resolve("withCache", first))) as never
 
-/** A handler, where options could stand: the overloads of the callers say what follows, which is why those cast. */
+/** Tells a handler from options. TypeScript can't follow that into the callers' overloads: these cast. */
 const isHandler = <A, E, R>(given: Effect.Effect<A, E, R> | object): given is Effect.Effect<A, E, R> =>
   Effect.isEffect(given)
 
@@ -144,7 +144,7 @@ export const middleware = <RP = never>(
   )
 }
 
-/** `site`: where in the program it is, where what puts it around the app is not a part of the program. */
+/** `site`: its place in the program, where the platform, not the program, puts it around the app. */
 const both = <RP>(
   where: string,
   options: Options<RP>,

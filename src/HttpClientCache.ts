@@ -127,7 +127,7 @@ export const layer = (
 }
 
 /**
- * The requests of an effect in this mode; an inner one wins. Throws a `TypeError` when it is none.
+ * The requests of an effect in this mode; an inner one wins. Throws a `TypeError` for any other mode.
  *
  * @example
  * ```ts

@@ -92,7 +92,7 @@ class Memory implements CollectableCacheStorage.Service {
     for (const entry of before) if (!after.includes(entry.item)) this.remove(entry)
     // What the item replaces is out of date, also when it is too large to be kept itself.
     if (item === undefined || bytes > Math.min(this.limits.maxItemBytes, this.maxItemsBytes)) return refused
-    // Who asks for what replaces another has asked for that, too.
+    // What replaces an entry counts as asked for already.
     this.add(new Entry(item, bytes, fill.since as number, after.length <= before.length))
     return after.length > this.limits.maxVariants
       ? Effect.andThen(this.dropOldest(before.filter((entry) => after.includes(entry.item))), kept)
@@ -256,8 +256,8 @@ const held = (bounds: Bounds) =>
 export const make = (limits: Limits = {}): CollectableCacheStorage.Service => new Memory(boundsOf(limits))
 
 /**
- * With limits of your own; it can collect. Throws a `TypeError` that says what is expected, when a limit isn't a whole number
- * of at least 1, or is none that there is.
+ * With limits of your own; it can collect. Throws a `TypeError` that says what is expected, when a limit is unknown, or isn't a
+ * whole number of at least 1.
  *
  * @example
  * ```ts

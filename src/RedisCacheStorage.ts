@@ -68,7 +68,7 @@ export interface ConnectionOptions extends Options {
 
 /**
  * The storage as a service, to wrap it or to compose it with others. Throws a `TypeError` that says what is expected, when
- * an option is none that there is, or has a value that it can't have.
+ * an option is unknown, or has a value that it can't have.
  *
  * @example
  * ```ts
@@ -134,9 +134,8 @@ export const layerScoped = <E, R>(
 }
 
 /**
- * With a client of `ioredis` that the layer makes, from an Effect `Config`. The package `ioredis` must be installed. A value
- * that is not as it must be fails the layer; a server that is not there does not: requests are answered without it until it
- * is.
+ * With a client of `ioredis` that the layer makes, from an Effect `Config`. The package `ioredis` must be installed. A wrong
+ * value fails the layer; a server that can't be reached does not: handlers answer until it can be.
  *
  * @example
  * ```ts

@@ -29,7 +29,7 @@ export interface Options {
 }
 
 /**
- * The leases as a service. Throws a `TypeError` that says what is expected, when an option is none that there is, or has a
+ * The leases as a service. Throws a `TypeError` that says what is expected, when an option is unknown, or has a
  * value that it can't have.
  *
  * @example

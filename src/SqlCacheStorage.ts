@@ -38,8 +38,8 @@ export interface Options {
   /** How many variants of one URI in one partition; the least recently stored goes first. Default 64. */
   readonly maxVariants?: number | undefined
   /**
-   * For how many seconds at least a run of the handler is known; what took twice as long is not stored. It should not be
-   * below the `deadline` of routes, plus the time that their bodies take. What is over is swept so often. Default 120.
+   * For how many seconds at least a run of the handler is known; what took twice as long is not stored. It should cover the
+   * `deadline` of routes and the time that their bodies take. Sweeps are this far apart. Default 120.
    */
   readonly maxFill?: number | undefined
   /** Whether the tables are created where there are none; `schema` has them for who creates them by hand. Default `true`. */
@@ -93,7 +93,7 @@ const makeWith = (
 
 /**
  * The storage as a service, to wrap it or to compose it with others. It is swept until the scope closes. Throws a `TypeError`
- * that says what is expected, when an option is none that there is, or has a value that it can't have.
+ * that says what is expected, when an option is unknown, or has a value that it can't have.
  *
  * @example
  * ```ts

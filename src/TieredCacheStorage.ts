@@ -133,8 +133,8 @@ class Tiered implements Service {
   }
 
   /**
-   * The far storage is the first: who has read it before, and keeps that near, is overtaken there. Near it is forgotten, also
-   * where a soft collect leaves it in the far one.
+   * Collects far first: who has read far before is overtaken near. An item near is forgotten, even if a soft collect leaves it
+   * far.
    */
   readonly collect = (
     names: CollectableCacheStorage.Names,

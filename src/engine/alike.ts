@@ -14,7 +14,7 @@ import type { Asked } from "./request.js"
 export const nominatedOf = (asked: Asked): Vary.Vary =>
   asked.runtime.memory.nominated.get(nameOfPlace(asked.lookup)) ?? []
 
-/** The names are texts of their own: one that was cut from a larger text would hold all of it. */
+/** Copies the names: a text that was cut from a larger one would hold all of that. */
 export const nominate = (asked: Asked, names: Vary.Vary): void => {
   const known = nominatedOf(asked)
   if (names.every((name) => known.includes(name))) return
@@ -26,7 +26,7 @@ export const nominate = (asked: Asked, names: Vary.Vary): void => {
 const variantOf = (asked: Asked, found: CacheItem | undefined): string =>
   asked.lookup.variantOf(Vary.union(asked.policy.vary, found?.vary ?? nominatedOf(asked)))
 
-/** Requests with the same key may wait for one run of the handler. */
+/** Requests of the same flight may wait for one run. */
 export const flightOf = (asked: Asked, found: CacheItem | undefined): string =>
   flightKeyOf(asked.key, asked.cache, asked.lookup.partition, variantOf(asked, found))
 

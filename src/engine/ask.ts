@@ -86,12 +86,13 @@ export const ask = <Res, E, R>(
 /** For `HEAD`, `304` and `206` the handler may read fewer fields than for the stored response, so its `Vary` counts too. */
 const isAboutStored = (method: string, status: number): boolean => method === "HEAD" || status === 304 || status === 206
 
-/** By these a client asks for less than the whole, or for what is stale: they say nothing of what a page is made of. */
+/** Conditions, ranges, directives and `Content-Length`: they say nothing of what a page is made of. */
 const asking = [...Reads.uncounted].filter((name) => name !== "host")
 
 /**
- * Runs the handler. The fields that it read are added to the `Vary` of its answer, where the route says so. If a part answered with
- * less than its whole, by what is asked of the page, the handler is run once more, even where it failed.
+ * Runs the handler. The fields that it read are added to the `Vary` of its answer, where the route says so. If a cache beneath
+ * followed the page's range, conditions or directives, the handler runs once more with these hidden from it, even where it
+ * failed.
  */
 const run = <Res, E, R>(
   request: CacheRequest<Res, E, R>,

@@ -59,7 +59,7 @@ export const closable = (
   }
 }
 
-/** Chunks that may come before the one that something was opened for. */
+/** How many chunks may come before a stream opens what it reads. */
 const maxFirstChunks = 8
 
 /** The fibers of the stream have started by then. */

@@ -89,8 +89,8 @@ const passWith = <Res, E, R>(
 }
 
 /**
- * A `POST` may answer later requests with `GET`, where it says so (RFC 9110 §9.3.3), the origin's fields decide, and its handler
- * sees what a `GET` would be answered by. What the handler reads is not recorded: the route has to leave that to the fields.
+ * Whether the response to a `POST` may be stored for `GET` (RFC 9110 §9.3.3): not with `expiry`, partition, normaliser or
+ * switch, and only where the route ignores reads, since those of a `POST` are not recorded.
  */
 export const mayAnswerGet = <Res, E, R>(request: CacheRequest<Res, E, R>): boolean => {
   const { policy, view } = request

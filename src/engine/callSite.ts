@@ -1,6 +1,6 @@
 /**
- * Where in the program a cache was put around a handler. Two caches that answer for one URI and have no name are told apart by
- * it: routes are built once by some and for each request by others, so that neither the cache nor its handler is a sign.
+ * Where in the program a cache was put around a handler: it tells apart two unnamed caches of one URI. Some programs build
+ * routes for each request, so neither the cache nor its handler can.
  */
 
 /** How many callers tell one place from another, as a helper that is called at two places. */

@@ -1,4 +1,4 @@
-/** What requests share, and what was learnt about it: one run of the handler for all that may wait for it. */
+/** Runs the handler once for all requests that may wait for the same response. */
 import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -117,9 +117,8 @@ const alone = <Res, E, R>(plan: FetchPlan<Res, E, R>): Effect.Effect<Arrived<Res
 const noticedWithin = 1000
 
 /**
- * A request that comes after a collect waits for no run that began before it. If the storage can't say whether there was a
- * collect, there may have been. The same holds if it did not answer when the run began, and answers now: the fill that has just
- * begun is for the next run.
+ * Leaves a flight that began before a collect, or of which the storage can't say that it did not. A flight without a fill is
+ * left once the storage answers, or after a second; the fill that is begun here is for the next run.
  */
 const leaveOvertaken = <Res, E, R>(
   { found, request }: FetchPlan<Res, E, R>,
@@ -226,7 +225,7 @@ export const sharedBy = <Res, E>(
   })
 }
 
-/** The caches above this request learn at the end of the body what was said while it was made: its run told only those above it. */
+/** Tells the caches above this request what was said while the body was made: the run told only those above its own. */
 const telling = <Res>(
   reader: Reader,
   { answer, handled: { said }, destination }: Answered<Res>,

@@ -1,4 +1,4 @@
-/** Collects: what a collect is of is not read before the storage was told of it. */
+/** Collects. What was collected is not read before the storage was told. */
 import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -77,8 +77,8 @@ const deliver = (
   })
 
 /**
- * Delivers beside the requests, as soon as the storage answers, what could not be delivered: whoever else shares the storage
- * serves what it is of until then.
+ * Tries the undelivered collects again, beside the requests, until the storage has taken all. Until then others that share it
+ * serve what was collected.
  */
 const deliverLater = (
   { clock, policy, runtime }: Collecting,

@@ -38,7 +38,7 @@ const outside = (): Run => ({ depth: -1, origin: "", personal: new Set() })
 export const ofNoRun = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
   Effect.suspend(() => Effect.provideService(effect, EnclosingCache, outside()))
 
-/** Runs an effect as deep as beneath `above`, where no cache above hears what is said in it. */
+/** Runs an effect at the depth of this run. The caches above do not hear what it says. */
 export const unheard = <A, E, R>(effect: Effect.Effect<A, E, R>, { depth, origin }: Run): Effect.Effect<A, E, R> =>
   Effect.provideService(effect, EnclosingCache, { ...outside(), depth, origin })
 
@@ -48,8 +48,8 @@ function* enclosing(nearest: Run): Generator<Run> {
 }
 
 /**
- * The view of a cache beneath others. What one above keeps is another representation, such as the page that this one keeps a
- * part of: what it asks about that is not asked of this one (RFC 9111 §4.3.1).
+ * The view of a cache beneath others: without the fields by which a cache above asks about its own representation, such as a
+ * page of which this one keeps a part (RFC 9111 §4.3.1).
  */
 export const viewBeneath = (nearest: Run, view: View): View => {
   if (nearest.depth < 0) return view
@@ -70,7 +70,7 @@ export const noStore: Effect.Effect<void> = Effect.map(EnclosingCache, (nearest)
   for (const run of enclosing(nearest)) run.isRefused = true
 })
 
-/** For all caches above: what one beneath has answered is less than others would be, unless it is the response itself. */
+/** Tells all caches above: one beneath has followed this client's range, conditions or directives. */
 export const tellPartial = (nearest: Run): void => {
   for (const run of enclosing(nearest)) run.isPartial = true
 }
@@ -119,7 +119,7 @@ export const giveGroups = (nearest: Run, where: string, give: () => Iterable<unk
   }
 }
 
-/** The fill of the nearest run above that this key is of in this storage. */
+/** The fill of this key in this storage, of the nearest run that has one. */
 export const ownFillOf = (nearest: Run, storage: CacheStorage.Service, key: CacheKey): OwnFill | undefined => {
   for (const { ownFill } of enclosing(nearest)) {
     if (ownFill?.storage === storage && ownFill.key === key) return ownFill

@@ -80,7 +80,7 @@ export const explain = <Res, E, R>(request: CacheRequest<Res, E, R>): Effect.Eff
         request.runtime.singleFlight.has(alike.flightOf(request, stored)))
       const outcome = CacheStatus.hit(reuse)
       return Effect.map(
-        respondStored(onPaper(request), stored, outcome, time),
+        respondStored(dryRun(request), stored, outcome, time),
         ({ response: { status } }) =>
           explanationOf(
             request,
@@ -120,7 +120,7 @@ export const explain = <Res, E, R>(request: CacheRequest<Res, E, R>): Effect.Eff
   })
 
 /** The same request with an origin that answers the data of a response, and makes none of the platform's. */
-const onPaper = <Res, E, R>(request: CacheRequest<Res, E, R>): Answering<Outgoing> => ({
+const dryRun = <Res, E, R>(request: CacheRequest<Res, E, R>): Answering<Outgoing> => ({
   ...request,
   origin: {
     respond: (outgoing) => outgoing,

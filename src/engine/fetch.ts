@@ -31,7 +31,7 @@ export class FetchPlan<Res, E, R> {
   readonly wanted: Reuse.Request
   /** The handler's answer is wanted whole. */
   readonly mayKeep: boolean
-  /** Others could wait for it: it is remembered where that was for nothing. */
+  /** Others could wait for it. If they can't share, that is remembered. */
   readonly mayWait: boolean
   /** Requests with the same key wait for one run; `undefined`: it runs the handler alone. */
   readonly flight: string | undefined
@@ -62,7 +62,7 @@ export class Answered<Res> {
   readonly answer: Answer
   /** Where it is kept. */
   readonly destination: Destination
-  /** `undefined` where what is stored answers instead; there is no item where a cache beneath has answered. */
+  /** `undefined` for an error that a stored response may replace, and for what is sent already. No item: a cache beneath answered. */
   readonly judged: Judged | undefined
   /** The content, where it is a stream that may be kept. */
   readonly shared: SharedBody | undefined

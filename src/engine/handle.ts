@@ -24,8 +24,8 @@ import { type Access, type Found, lookup, lookupAgain } from "./storageAccess.js
 import * as varyingWarning from "./varyingWarning.js"
 
 /**
- * Answers one request. If it waited for another request and could not use that response, it starts over: up to three times
- * with others, then alone.
+ * Answers one request. If it waited for another request and could not use that response, it starts over: twice with others,
+ * then alone.
  */
 export const handle = <Res, E, R>(
   request: CacheRequest<Res, E, R>,

@@ -14,7 +14,7 @@ import * as enclosing from "./enclosing.js"
 import type { Asked } from "./request.js"
 import * as spellings from "./spellings.js"
 
-/** More to forget, once it is known that something is. */
+/** What the route's `also` and `groups` name. */
 interface More {
   readonly targets: ReadonlyArray<CacheKey.Target>
   readonly groups: ReadonlyArray<string>

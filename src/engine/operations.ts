@@ -35,7 +35,7 @@ export const resolve = (
   uri: string,
   base: CacheKey.Target | undefined
 ): ReadonlyArray<CacheKey.Target> => {
-  // What is none in JavaScript, such as undefined, would name a path. A URL is one.
+  // Made a text, `undefined` would name a path. A `URL` is a URI too.
   const isUri = typeof uri === "string" || (uri as unknown) instanceof URL
   const targets = isUri ? CacheKey.resolveAll(uri, base) : []
   if (targets.length > 0) return targets
@@ -50,9 +50,7 @@ export const resolve = (
 const failed = (method: CacheStorageError["method"], key: CacheKey.CacheKey, cause: string) =>
   new CacheStorageError({ storage: "CacheStorage", method, key, cause })
 
-/**
- * What keeps an item can't be known: a route within a cached router is one deeper, and a mount goes by the end of the path.
- */
+/** All selections of a cache that may have stored it: within a cached router, one deeper; in a mount, by the path's end. */
 const selectionsOf = (
   key: CacheKey.CacheKey,
   name: string | undefined,

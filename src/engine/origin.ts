@@ -43,12 +43,12 @@ export interface View {
 
 /** One run of a handler beneath a cache, and what was said to the cache in it. */
 export interface Run extends Said {
-  /** How many caches are above this one; -1 where there is none at all. */
+  /** How many caches are above that of this run; -1 outside of all. */
   readonly depth: number
   readonly above?: Run
   /** That of its request. */
   readonly origin: string
-  /** What is asked of its response and of no part of that, as by its cache: is what is stored current, or what is missing of it? */
+  /** Fields that are asked of its own response, such as `If-None-Match` of its cache: caches beneath do not see them. */
   question?: Fields.Fields | undefined
   /** With what a cache beneath has answered. */
   answeredWith?: unknown
@@ -232,7 +232,7 @@ export interface Origin<Res, E, R> {
   readonly pattern: string | undefined
   /** What answers the request, once the handler has. */
   readonly route: Route
-  /** What it answers becomes part of what a handler answers, who needs the content for `HEAD` too. */
+  /** It runs within another cache's handler, which needs the content for `HEAD` too. */
   readonly isPart: boolean
   /** Breaks the client's connection. */
   readonly breakConnection: () => void

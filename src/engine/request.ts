@@ -38,8 +38,8 @@ const nobody: Identity = { partition: "", reads: undefined }
 export const now = ({ clock }: Pick<Asked, "clock">): number => millisOf(clock)
 
 /**
- * What is made for each request and leads to the rest of it is an instance of a class. V8 may make what an object literal makes
- * in its old generation, where it would keep all that the request has made until the next whole collection of garbage.
+ * A class, since V8 may make an object literal in its old generation. There it would keep all that the request has made until
+ * the next full garbage collection.
  */
 export class CacheRequest<Res, E, R> implements Asked {
   readonly origin: Origin<Res, E, R>
@@ -110,7 +110,7 @@ export const selectionWith = ({ selection, view }: Asked, content: Uint8Array): 
 
 const noFields = {}
 
-/** A view whose fields are made when they are asked for is not asked for those of a response that varies by none. */
+/** Does not read `view.fields` where a response has no `Vary`: the lane makes them when they are read. */
 export const lookupOf = (
   key: CacheKey.CacheKey,
   { partition }: Identity,

@@ -139,7 +139,7 @@ export const respondFailed = <Res, E, R>(
 /** Not for `HEAD`, but for a part. */
 const sendsContent = <Res>({ origin, view }: Answering<Res>): boolean => view.method !== "HEAD" || origin.isPart
 
-/** A cache beneath has told clients the rest. Only what was read between, and conditions withheld from it, are left. */
+/** Adds `private` and `Vary` to the response of a cache beneath, and judges conditions that it did not see. */
 const respondFromBeneath = <Res, E, R>(
   request: CacheRequest<Res, E, R>,
   response: Res,
@@ -184,7 +184,7 @@ interface Sent extends Answer {
 const closing = <Res>(body: Body.Body, served: Served<Res>): Effect.Effect<Served<Res>> =>
   step(Body.discard(body), () => Exit.succeed(served))
 
-/** What the client needs of a response; for `HEAD` no content, but for a part. */
+/** Sends what the client needs of a response; see `sendsContent` for `HEAD`. */
 const send = <Res>(
   request: Answering<Res>,
   answer: Sent,

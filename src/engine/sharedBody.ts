@@ -87,7 +87,7 @@ export class SharedBody implements HeldBody {
     return !this.isPassing && !this.isAbandoned && (this.exit === undefined || Exit.isSuccess(this.exit))
   }
 
-  /** Why it did not come to its end, where that is an error: not what is not stored, nor a layer that has closed. */
+  /** The error that ended it; `undefined` where it is not to be stored, or the storage's layer has closed. */
   get failure(): Cause.Cause<unknown> | undefined {
     if (this.exit === undefined || Exit.isSuccess(this.exit) || this.isPassing) return undefined
     const { cause } = this.exit
@@ -200,7 +200,7 @@ export class SharedBody implements HeldBody {
     })
   }
 
-  /** What is told of it where it can't be stored any more. */
+  /** What to report once it can't be stored. */
   private passes(now: number): Effect.Effect<unknown> | undefined {
     const { limit, onTooLarge, runtime } = this.options
     if (this.isTooLarge) return onTooLarge

@@ -134,7 +134,7 @@ const begunOf = (access: Access, fill: CacheStorage.Fill | undefined, delivered:
   // A storage may answer `null`, whatever its type says.
   if (!fill) return unreadable
   if (fill.item === undefined) return { found: notFound, fill }
-  // What is no item is not there to be replaced either.
+  // An item that can't be believed can't be replaced.
   return isBelievable(fill.item, access, delivered)
     ? { found: ownOf(access, fill.item, delivered), fill }
     : { found: notFound, fill: { ...fill, item: undefined } }

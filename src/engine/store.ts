@@ -64,7 +64,7 @@ export interface Judged {
   readonly detail?: CacheStatus.Detail | undefined
   /** What may be kept; without content while that is a stream. */
   readonly item?: CacheItem | undefined
-  /** What was read that is why: fields, or in words. */
+  /** Reads that nothing tells apart: names or words. */
   readonly unkeyed: ReadonlyArray<string>
 }
 
@@ -209,11 +209,11 @@ const itemOf = (
   })
 }
 
-/** The route's `maxBodyBytes`, or 64 KiB of fields. */
+/** Counts and logs a limit on body or fields. */
 export const tooLarge = ({ runtime }: Pick<Asked, "runtime">): Effect.Effect<void> =>
   limitReached(runtime, "size", "and what is larger is not stored")
 
-/** Keeps it, or says why the storage did not. What nothing can be answered with only drops what was found. */
+/** Stores the item, or says why not. An item that could never be used only drops what was found. */
 export const store = (
   { asked, fill }: Destination,
   item: CacheItem
@@ -258,7 +258,7 @@ export const storeForGet = (
   { ran: { said, setsPreResponseHandler }, shown, target }: Pick<Passed<unknown>, "ran" | "shown" | "target">
 ): Effect.Effect<unknown> => {
   const { policy, view } = asked
-  // What its handler was shown beyond the key and the view is no part of what a GET is answered with.
+  // Its handler must have seen no more of the target than the key has, as for a `GET`.
   const keyed = CacheKey.narrow(CacheKey.pathOf(view.target), policy.query)
   if (target !== keyed && target !== view.ownOrigin + keyed) return Effect.void
   if (!Fields.nominatesNone(Fields.get(shown, "connection"))) return Effect.void

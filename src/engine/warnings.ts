@@ -30,7 +30,7 @@ const sentence = (detail: CacheStatus.Detail | undefined, unkeyed: ReadonlyArray
 const latecomers = new WeakMap<object, Set<string>>()
 const maxPlaces = 1000
 
-/** Its streams read what selects them while they are sent; of many such places all others are taken to do so too. */
+/** Remembers a place whose streams read fields after their head. From 1,000 places on, all of the handler count as such. */
 export const readsLate = ({ handler, place }: Route): void => {
   const places = latecomers.get(handler) ?? new Set()
   if (places.size < maxPlaces) places.add(place)

@@ -38,7 +38,7 @@ export class Entry {
   checked: number
   /** What collects have done to it; one that has forgotten its key, or everything, has removed it. */
   force: Force = spared
-  /** Since the hand came by that looks for what to evict. */
+  /** Since the eviction hand came by. */
   isAskedFor: boolean
   older: Entry | undefined = undefined
   newer: Entry | undefined = undefined

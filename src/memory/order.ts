@@ -5,7 +5,7 @@ import type { Entry } from "./entry.js"
 /** So many entries are passed by at once, so that no `set` takes longer where there are many. */
 const mostPassed = 256
 
-/** The hand turns back when so many times as many have been stored as there are. */
+/** The hand turns back once this many times `size` entries were stored. */
 const longestRound = 10
 
 export class Order {
@@ -64,7 +64,7 @@ export class Order {
     return this.oldest!
   }
 
-  /** For the metrics there is nothing any more. */
+  /** Takes all that it holds out of the metrics. */
   leaveMetrics(): void {
     metrics.bytes(-this.bytes)
     metrics.items(-this.size)

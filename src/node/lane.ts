@@ -67,7 +67,7 @@ class LaneOrigin {
 
 const fieldsIn = ({ headers }: Http.IncomingMessage): Fields.Fields => headers as Fields.Fields
 
-/** As that of the request which was learnt from, with the fields of this one, which are made where somebody asks for them. */
+/** The view of the learnt request with the fields of this message, which are made when they are read. */
 class MessageView implements View {
   readonly method: string
   readonly target: View["target"]
@@ -170,7 +170,7 @@ export class Lane {
     this.learnt.set(message, fieldsIn(message), new Known(request, of, new LaneOrigin(pattern), tracer))
   }
 
-  /** What was learnt is about handlers that are not there any more, and so is what they still answer. */
+  /** Forgets all: the handlers are gone, and what they still answer is not learnt. */
   forget(): void {
     this.learnt = new Learnt()
   }
@@ -183,7 +183,7 @@ export class Lane {
     return hit
   }
 
-  /** What a handler has written into the message is not what other requests come with. */
+  /** Lets a message by, and learns from it only if no handler has changed it. */
   private letBy(message: Http.IncomingMessage): void {
     const { method, url } = message
     const { learnt } = this

@@ -21,7 +21,7 @@ const hostIn = (fields: Fields.Fields): string => fields["host"] ?? fields[":aut
 const placeOf = (message: Http.IncomingMessage): number =>
   (message.method === "HEAD" ? 1 : 0) + (isEncrypted(message) ? 2 : 0)
 
-/** Nothing that a message is looked up by is joined to one text first: that would take longer than the look-up. */
+/** Looks up by target, then host, then the rest: to join them to one text would take longer. */
 export class Learnt<Known> {
   private readonly byTarget = new LRUCache<string, OfTarget<Known>>({
     maxSize: maxBytes,
@@ -46,7 +46,7 @@ export class Learnt<Known> {
     byHost.set(host, ofHost)
     // The key has both, and the origin has the host once more.
     const own = overhead + 2 * url.length + 3 * host.length
-    // A target of which that is more than there is room for is forgotten.
+    // A target that alone takes more than `maxBytes` is forgotten.
     this.byTarget.set(url, { byHost, bytes: isNew ? bytes + own : bytes })
   }
 }

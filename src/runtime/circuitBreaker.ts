@@ -26,7 +26,7 @@ interface Failing {
 export class CircuitBreaker {
   /** Since the last call that did not fail. */
   private failures = 0
-  /** The keys that they were for, two at most: a failure for one key says nothing of the others. */
+  /** Up to two of the keys that failed: one alone says nothing of the others. */
   private readonly failed = new Set<string>()
   /** Epoch milliseconds. */
   private leftAloneUntil = 0

@@ -68,7 +68,6 @@ export const catchCause = <A, E, R, B, E2, R2>(
 
 /** Whether an interruption is part of it. */
 export const isInterrupted = (cause: Cause.Cause<unknown>): boolean => Cause.isInterrupted(cause)
-
 export const isInterruptedOnly = (cause: Cause.Cause<unknown>): boolean => Cause.isInterruptedOnly(cause)
 
 /** The error, where it is nothing but one. */
@@ -76,9 +75,7 @@ export const errorOf = <E>(cause: Cause.Cause<E>): E | undefined => cause._tag =
 
 /** What fibers wait for by `ended`, until it is made to end by `end`. Who waits goes on in a step of its own. */
 export const deferred = <A>(): Deferred.Deferred<A> => Deferred.unsafeMake(FiberId.none)
-
 export const ended = <A>(deferred: Deferred.Deferred<A>): Effect.Effect<A> => Deferred.await(deferred)
-
 export const end = <A>(deferred: Deferred.Deferred<A>, exit: Exit.Exit<A>): void => Deferred.unsafeDone(deferred, exit)
 
 /** What spans are made by. */
@@ -217,7 +214,7 @@ export const machineClock = (): Clock.Clock => machine
 /** With a `TestClock` a layer would never close that a reader keeps waiting. */
 const patience = Effect.withClock(Effect.sleep("5 seconds"), machine)
 
-/** Whoever waits for it can be interrupted at once, while the effect goes on where it can't be. */
+/** An effect whose waiter can be interrupted at once, even while the effect itself can't. */
 export const disconnected = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
   Effect.disconnect(effect)
 
@@ -230,11 +227,10 @@ const ownReferences: ReadonlySet<unknown> = new Set([FiberRef.currentContext, Fi
 
 /** Whether a fiber has set a reference. */
 const leavesReferences = (fiber: Fiber.RuntimeFiber<unknown, unknown>): boolean => {
-  const own = fiber.id().id
   let leaves = false
   // An iterator would make a pair of each.
   fiber.getFiberRefs().locals.forEach(([[{ id }]], reference) => {
-    if (id === own && !ownReferences.has(reference)) leaves = true
+    leaves ||= id === fiber.id().id && !ownReferences.has(reference)
   })
   return leaves
 }

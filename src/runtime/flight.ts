@@ -27,7 +27,7 @@ export class Flight<A> implements Handle<A> {
   /** The request that started it waits for it. */
   isLed: boolean
   waiters = 1
-  /** What it came to, for all who wait. */
+  /** What those who wait are told. */
   arrived: Exit.Exit<A> | undefined = undefined
   /** There is one where somebody waits. */
   arrival: Deferred.Deferred<Exit.Exit<A>> | undefined = undefined

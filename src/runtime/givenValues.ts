@@ -28,8 +28,8 @@ const copied = (value: unknown): unknown =>
     : value
 
 /**
- * `kind`: what one of them is called. What was checked is answered, each read once: the given object, and what is within it, may
- * be changed later, or be of a class with getters.
+ * `kind`: "option" or "limit". Answers a copy of what was checked, each value read once: the given object may be changed later,
+ * or have getters.
  */
 export const check = <Given extends object>(
   where: string,

@@ -30,7 +30,7 @@ export class HeldBytes {
     if (this.holdings.has(holding)) this.total += bytes
   }
 
-  /** So much that what is not stored has to be taken before more comes. `limit`: the largest body of a route. */
+  /** Whether readers must take what is not stored before more comes. `limit`: the largest body of a route. */
   isCrowded(limit: number): boolean {
     return this.total > Math.max(half, limit)
   }

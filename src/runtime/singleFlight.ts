@@ -110,7 +110,7 @@ export class SingleFlight {
     return this.flights.get(key)?.from
   }
 
-  /** Nobody joins the flights of these keys any more; who waits for them goes on. */
+  /** Nobody joins the flights of these keys any more; who waits keeps waiting. */
   close(isClosed: (key: string) => boolean): void {
     for (const key of this.flights.keys()) if (isClosed(key)) this.flights.delete(key)
   }
@@ -165,7 +165,7 @@ export class SingleFlight {
     )
   }
 
-  /** Takes the key. What decides that nobody has it and this follow each other at once: a fiber may yield between two steps. */
+  /** Takes the key, in the same step in which it was found free: a fiber may yield between two steps. */
   private claim<A, R>(plan: Plan<A, R>, isLed: boolean): Flight<A> {
     const { key } = plan
     const flight: Flight<A> = new Flight(plan, isLed, () => {

@@ -40,7 +40,7 @@ const warn = ({ key, method }: Call, cause: Cause.Cause<unknown>) => {
     ? failure
     : new CacheStorageError({ storage: "CacheStorage", method, key, cause: failure })
   const instead = method === "collect"
-    ? "it is tried again, and what it is of is not read before"
+    ? "it is tried again, and what it names is not read before"
     : "the handler answers"
   return Effect.logWarning(`effect-http-cache: ${error.message}; ${instead}`, error.cause).pipe(
     Effect.annotateLogs({ storage: error.storage, method: error.method, key: error.key })
@@ -126,7 +126,7 @@ export const call = <A extends {}>(
     : judged(made, breaker, answer)
 }
 
-/** What a call answers, of which the circuit breaker is told what came of it. */
+/** Waits for a call, and tells the circuit breaker what came of it. */
 const judged = <A>(
   made: Call,
   breaker: CircuitBreaker,

@@ -14,8 +14,8 @@ interface Spans {
 }
 
 /**
- * Whether a request is one of the flight's own handler, which must not wait for itself: `HttpClient` sends the trace along.
- * It is of the flight's trace, and not of the span that the flight's own request is of.
+ * Whether a request is one of the flight's own handler, which must not wait for itself: `HttpClient` sends the trace along. Its
+ * trace is the flight's, and its parent span not that of the flight's own request.
  */
 export const isOwn = ({ asker, span }: Spans, other: Trace | undefined): boolean =>
   other !== undefined && other.traceId === span?.traceId && other.spanId !== asker?.spanId

@@ -1,4 +1,4 @@
-/** The collects that a storage could not be told of yet: what they are of is not read before. */
+/** The collects that a storage could not be told of yet: until then nothing is read that one of them names. */
 import { reference } from "./effect.js"
 import * as metrics from "./metrics.js"
 import { everything } from "./names.js"
@@ -57,7 +57,7 @@ export class UndeliveredCollects {
     }
   }
 
-  /** For the metrics there is nothing any more. */
+  /** Leaves the gauges, and tells no more. */
   leaveMetrics(): void {
     this.measure(-this.byName.size)
     this.isMeasured = false

@@ -18,7 +18,7 @@ const asBytes = (chunk: unknown): Uint8Array => {
 const isAsyncIterable = (value: unknown): value is AsyncIterable<unknown> =>
   typeof value === "object" && value !== null && Symbol.asyncIterator in value
 
-/** Who reads it already ends it. */
+/** Its present reader ends it. */
 const cancel = (web: ReadableStream) => () => web.cancel().catch(() => {})
 
 const fromWeb = (evaluate: () => ReadableStream): Body.ByteStream =>
@@ -68,7 +68,7 @@ export const toPlatform = (body: Body.Body, contentType: string | undefined): Ht
     : HttpBody.uint8Array(bytes, contentType)
 }
 
-/** A body that is still made is part of the handler: what is said while it is goes to the same cache. */
+/** A streamed body is part of the handler's run: what it says goes to the same cache. */
 export const goingOn = <Answer extends { readonly body: Body.Body }>(answer: Answer, said: Run): Answer =>
   answer.body._tag === "Stream"
     ? { ...answer, body: Body.through(answer.body, (stream) => Stream.provideService(stream, EnclosingCache, said)) }

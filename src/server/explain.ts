@@ -1,4 +1,4 @@
-/** Sends a request through an app on paper: the first cache that sees it says what it would do, and runs nothing. */
+/** Sends a request through an app as a dry run: the first cache that sees it says what it would do, and runs nothing. */
 import * as HttpServerError from "@effect/platform/HttpServerError"
 import { HttpServerRequest } from "@effect/platform/HttpServerRequest"
 import * as requests from "@effect/platform/HttpServerRequest"
@@ -20,7 +20,7 @@ import { CurrentWay, type Way } from "./way.js"
 type Response = HttpServerResponse.HttpServerResponse
 
 /** The way of a request that is explained: `tell` is given what the first cache says. */
-const onPaper = (tell: (explanation: Explanation) => void): Way => {
+const dryRun = (tell: (explanation: Explanation) => void): Way => {
   const told = (explanation: Explanation): Served<Response> => {
     tell(explanation)
     return { response: HttpServerResponse.empty(), outcome: undefined }
@@ -102,7 +102,7 @@ export const explain: {
         Effect.provideService(HttpServerRequest, requests.fromWeb(source)),
         Effect.provideService(
           CurrentWay,
-          onPaper((told) =>
+          dryRun((told) =>
             explanation ??= told
           )
         ),
@@ -110,7 +110,7 @@ export const explain: {
         ofNoRun,
         Effect.scoped
       )
-      // What the app sets to change its response on the way out is not for that of who asks.
+      // The app's pre-response handlers must not change the caller's response.
       const apart = withFiber((_: Context.Context<unknown>, __, fiber) => {
         const before = preResponseHandlerOf(fiber)
         return Effect.ensuring(alone, Effect.suspend(() => setPreResponseHandler(fiber, before)))

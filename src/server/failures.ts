@@ -31,7 +31,7 @@ const statusOfResponse = <E>(cause: Cause.Cause<E>): Effect.Effect<number> =>
 const isOf = (status: number, response: HttpServerResponse.HttpServerResponse): boolean =>
   response.status === status || response.status >= 400
 
-/** What a pre-response handler of ours says this error with, and what there was before it. */
+/** The error that our pre-response handler tells of, and the handler that it wraps. */
 interface Ours {
   readonly error: unknown
   readonly before: PreResponseHandler | undefined
@@ -51,7 +51,7 @@ const withoutOurs = (handler: PreResponseHandler | undefined): PreResponseHandle
 export const preResponseHandlers = (fiber: Caller): PreResponseHandler | undefined =>
   withoutOurs(preResponseHandlerOf(fiber))
 
-/** Who caught a failure has dealt with it, and a cache says what it did with that. */
+/** A caught failure is no response: takes our pre-response handler away. */
 export const recovered = (fiber: Caller): Effect.Effect<void> => {
   const handler = preResponseHandlerOf(fiber)
   return oursOf(handler) === undefined ? Effect.void : setPreResponseHandler(fiber, withoutOurs(handler))

@@ -28,7 +28,7 @@ export class Shown {
 class HandedOver {
   readonly run: Run
   readonly shown: Shown
-  /** Only its body is made yet. */
+  /** Its body is still coming. */
   hasAnswered = false
 
   constructor(run: Run, shown: Shown) {
@@ -36,7 +36,7 @@ class HandedOver {
     this.shown = shown
   }
 
-  /** Somebody has read the request, and may be part of this run: it counts as what shows all. A target is part of the key. */
+  /** Somebody who may be part of this run has read a property: that counts as all of the request, unless the key has it. */
   mayHaveRead(name: PropertyKey): void {
     const isOfKey = inKey.has(name) && this.shown.searchParams === undefined
     if (!isOfKey) this.shown.reads?.unnameable.add("the request's source")
@@ -177,7 +177,7 @@ export const linkCopies = (request: HttpServerRequest): boolean => {
   return true
 }
 
-/** A copy that nobody is handed as it is. */
+/** A copy of ours, which is not linked. */
 export const ownCopy = (
   request: HttpServerRequest,
   options: Parameters<HttpServerRequest["modify"]>[0]

@@ -6,7 +6,7 @@ import type * as Fields from "../protocol/Fields.js"
 import { type Caller, tracerOf } from "../runtime/effect.js"
 
 export interface Lane {
-  /** The request was answered with a fresh response; spans are made by the tracer. */
+  /** The request was answered by a hit, fresh or stale. `tracer` makes the spans. */
   readonly learn: (request: Asked & Reported, tracer: Tracer.Tracer) => void
 }
 

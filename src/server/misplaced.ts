@@ -6,7 +6,7 @@ import { sentMark } from "./platform.js"
 
 export { isSent } from "./platform.js"
 
-/** How an adapter sends is kept with its request: a handler that sends needs it of the one that it is shown. */
+/** Copies an adapter's symbols to the shown request: a handler that sends what it answers needs them. */
 export const carry = (request: HttpServerRequest, shown: HttpServerRequest): void => {
   for (const name of Object.getOwnPropertySymbols(request)) {
     if (name !== sentMark && name !== handOvers && !(name in shown)) {

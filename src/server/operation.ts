@@ -106,9 +106,9 @@ export interface GroupCollectStyle extends CollectStyle {
 }
 
 /**
- * Forgets all that is of a group, wherever it is: every URI, partition and variant. It costs the same whatever is of it.
- * Outside of a request, and without `origin` here or in `Defaults`, it dies with a sentence that says so; also where the group
- * is none. It fails as `collectAll` does.
+ * Forgets all that is of a group, wherever it is: every URI, partition and variant. Its cost is always the same. Outside of a
+ * request, and without `origin` here or in `Defaults`, it dies with a sentence that says so; also where the group is none. It
+ * fails as `collectAll` does.
  *
  * @example
  * ```ts

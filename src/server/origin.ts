@@ -46,7 +46,7 @@ export class ServerOrigin<A extends Respondable, E, R> implements Origin<Respons
   private readonly clock: Clock.Clock
   /** What the handler is made of, which is the same for each request. */
   private readonly given: object
-  /** What others may have been handed before: of this client, also where the handler is shown nobody's request. */
+  /** The client's own request, which others may hold, also where the handler is shown nobody's. */
   private readonly native: HttpServerRequest
 
   constructor(
@@ -100,7 +100,7 @@ export class ServerOrigin<A extends Respondable, E, R> implements Origin<Respons
     const { partition: named } = this.policy
     if (named === undefined) return Effect.succeed({ partition: "", reads: undefined })
     return Effect.map(recorder.recording(named, this.request, this.view), ({ exit, reads }) => {
-      // Nobody is `undefined`; what is no text at all names nobody either, but not everybody.
+      // `undefined` is nobody. A failure, or what is no text, leaves it unknown who asks.
       const partition: unknown = Exit.isFailure(exit) ? null : exit.value === undefined ? "" : exit.value
       return typeof partition === "string" ? { partition, reads } : undefined
     })

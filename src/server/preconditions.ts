@@ -20,10 +20,10 @@ export interface Validators {
 }
 
 /**
- * Judges `If-Match`, `If-Unmodified-Since` and, for unsafe methods, `If-None-Match` before the handler runs, and answers
- * `412` (RFC 9110 §13). `undefined` says that there is no such resource. The validators are only asked for when the
- * request has a condition; it dies when their `etag` is no entity tag, or their `lastModified` no date. Check and write are not one
- * atom: a handler that must not lose an update checks once more.
+ * Judges `If-Match`, `If-Unmodified-Since` and, for unsafe methods, `If-None-Match` before the handler runs, and answers `412`
+ * (RFC 9110 §13). `undefined` says that there is no such resource. The validators are only asked for when the request has a
+ * condition; it dies when their `etag` is no entity tag, or their `lastModified` no date. Check and write are not atomic: a
+ * handler that must not lose an update checks once more.
  *
  * @example
  * ```ts

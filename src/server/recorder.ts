@@ -68,7 +68,7 @@ const shownAs = (
     if (name === "originalUrl") return originalUrlOf(target, view, query)
     if (name === "source") {
       reads?.unnameable.add("the request's source")
-      // With content it can't be taken apart; it is not looked at by a cache then.
+      // A source with content can't be copied: the handler gets it as it is.
       if (view.hasBody) return undefined
       const url = isWeb(target.source) ? originalUrlOf(target, view, query) : CacheKey.narrow(target.url, query)
       return sourceWith(target.source, view.method, url, target.headers)

@@ -88,7 +88,7 @@ interface Marked {
   [madeOf]?: Outgoing
 }
 
-/** What many are sent, where this response is nothing else. */
+/** The message for many, if the response still equals it. */
 export const messageIn = (response: Response): Message | undefined => {
   const outgoing = (response as Marked)[madeOf]
   if (outgoing === undefined) return undefined

@@ -1,4 +1,4 @@
-/** What a cache does with a request: it answers it, or says on paper what it would do. */
+/** What a cache does with a request: it answers it, or says in a dry run what it would do. */
 import type * as HttpServerResponse from "@effect/platform/HttpServerResponse"
 import type * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"

@@ -22,7 +22,7 @@ interface Head {
 
 const messages = new WeakMap<Outgoing, Message>()
 
-/** The message is kept with what it is made of, which many requests may be sent. */
+/** Makes the message once: many requests may be sent the same one. */
 export const messageOf = (outgoing: Outgoing): Message => {
   let message = messages.get(outgoing)
   if (message === undefined) messages.set(outgoing, message = make(outgoing))

@@ -49,7 +49,7 @@ export const settingsOf = (options: Options): Settings => {
   }
 }
 
-/** Throws a `TypeError` where it is none that there is. */
+/** Throws a `TypeError` where it is unknown. */
 export const dialectFrom = (where: string, given: DialectName): DialectName => {
   if (Object.hasOwn(dialects, given)) return given
   throw new TypeError(`${where}: the dialect is ${show(given)}; it must be one of "sqlite", "pg"`)

@@ -30,7 +30,7 @@ export const lookupOf = (
 
 let made = 0
 
-/** A storage may drop what is over, by whatever clock it has: this is over for none. */
+/** A time that no storage's clock has reached, so that none drops the item. */
 const farFuture = Date.UTC(2100, 0)
 
 /**

@@ -46,7 +46,7 @@ export const textOf = (lookup: CacheStorage.Lookup) =>
 export const set = (item: CacheItem | undefined, fill: CacheStorage.Fill) =>
   Effect.flatMap(CacheStorage.CacheStorage, (storage) => storage.set(item, fill))
 
-/** As after a handler that takes no time. */
+/** Stores, with no time for a handler. */
 export const keep = (item: CacheItem, lookup: CacheStorage.Lookup) =>
   Effect.flatMap(fillOf(lookup), (fill) => set(item, fill))
 

@@ -8,7 +8,7 @@ import * as InMemoryCacheStorage from "../InMemoryCacheStorage.js"
 import { runtimeOf } from "../runtime/runtime.js"
 
 /**
- * What was written into of the storage of `layerReadOnly`.
+ * Which bodies of `layerReadOnly` were written into.
  *
  * @example
  * ```ts
