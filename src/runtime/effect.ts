@@ -137,7 +137,6 @@ export const reference = <A>(key: string, defaultValue: () => A): Reference<A> =
   Context.Reference<Given>()(key, { defaultValue })
 
 type Tag<I, A> = Context.Tag<I, A> | Context.Reference<I, A>
-
 /** What a context has for a tag. */
 export const serviceIn = <I, A>(context: Context.Context<never>, tag: Tag<I, A>): A | undefined =>
   context.unsafeMap.get(tag.key) as A | undefined
@@ -207,7 +206,6 @@ export const fork = <A, E, R>(
   )(effect, { immediate: isAtOnce })
 
 const machine = Clock.make()
-
 /** The machine's own clock, for what goes on where a `TestClock` stands still. */
 export const machineClock = (): Clock.Clock => machine
 
