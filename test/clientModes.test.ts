@@ -295,3 +295,43 @@ describe("what is beneath", () => {
       expect(signals.map(({ aborted }) => aborted)).toEqual([true])
     }).pipe(Effect.provide(storage)))
 })
+
+describe("a redirection that is followed beneath", () => {
+  it.scoped.each(["get", "head"] as const)(
+    "220: is no answer about what is stored, by a %s",
+    (method) =>
+      Effect.gen(function*() {
+        let isMoved = false
+        const { client: beneath } = scripted(({ headers, method, path }) =>
+          path === "/a" && isMoved
+            ? new Response(null, { status: 302, headers: { location: "/b" } })
+            : headers["if-none-match"] === "\"v1\""
+            ? new Response(null, { status: 304, headers: withTag })
+            : fresh(method === "HEAD" ? "" : path, withTag)
+        )
+        const client = yield* HttpClientCache.transform(HttpClient.followRedirects(beneath))
+        expect(yield* ask(client)).toEqual(["fwd=uri-miss", "/a"])
+        isMoved = true
+        yield* TestClock.adjust("61 seconds")
+        expect((yield* client[method](url("/a"))).status).toBe(200)
+        expect((yield* ask(client))[1]).toBe("/b")
+        expect((yield* ask(client))[1]).toBe("/b")
+      }).pipe(Effect.provide(storage))
+  )
+
+  it.scoped("221: has changed what it leads to, and what is named there", () =>
+    Effect.gen(function*() {
+      const { client: beneath } = scripted(({ method, path }) =>
+        method === "GET"
+          ? fresh(path)
+          : path === "/a"
+          ? new Response(null, { status: 307, headers: { location: "/of/b" } })
+          : new Response(null, { status: 201, headers: { location: "c" } })
+      )
+      const client = yield* HttpClientCache.transform(HttpClient.followRedirects(beneath))
+      for (const path of ["/a", "/of/b", "/of/c", "/d"]) yield* ask(client, path)
+      yield* client.post(url("/a"))
+      for (const path of ["/a", "/of/b", "/of/c"]) expect(yield* ask(client, path)).toEqual(["fwd=uri-miss", path])
+      expect(yield* ask(client, "/d")).toEqual(["hit; ttl=60", "/d"])
+    }).pipe(Effect.provide(storage)))
+})

@@ -122,6 +122,22 @@ describe("a redirection that fetch follows", () => {
       expect(yield* Effect.flatMap(HttpClient.get(url("/to1")), ({ text }) => text)).toBe("/to1")
     }).pipe(Effect.provide(layerOf(fetching))))
 
+  it.scopedLive("221: has changed what it leads to", () =>
+    Effect.gen(function*() {
+      const { url } = yield* listening(({ method, url: path }, response) => {
+        const isMoved = method === "PUT" && path === "/items"
+        response.writeHead(isMoved ? 308 : 200, {
+          "cache-control": "max-age=60",
+          ...isMoved && { location: "/items/" }
+        })
+        response.end(path)
+      })
+      const asked = Effect.tap(HttpClient.get(url("/items/")), ({ text }) => text)
+      yield* asked
+      expect((yield* HttpClient.put(url("/items"))).status).toBe(200)
+      expect(said(yield* asked)).toBe("fwd=uri-miss")
+    }).pipe(Effect.provide(layerOf(fetching))))
+
   it.scopedLive("nor one that is followed beneath the cache; of one that is followed around it each answer is", () =>
     Effect.gen(function*() {
       const { asked, url } = yield* listening(({ url: path }, response) => {

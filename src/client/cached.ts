@@ -15,12 +15,13 @@ import * as invalidate from "../engine/invalidate.js"
 import { report, type Served } from "../engine/report.js"
 import * as requests from "../engine/request.js"
 import type { Policy } from "../policy/policy.js"
+import * as CacheKey from "../protocol/CacheKey.js"
 import * as Fields from "../protocol/Fields.js"
 import * as Invalidation from "../protocol/Invalidation.js"
 import { step, withFiber } from "../runtime/effect.js"
 import { CurrentMode, meanings, type Mode } from "./modes.js"
 import { changedBy, type Client, ClientOrigin } from "./origin.js"
-import { type ClientError, failed, partsOf } from "./platform.js"
+import { type ClientError, failed, partsOf, redirectedTo } from "./platform.js"
 import { arrived } from "./request.js"
 
 type Response = HttpClientResponse
@@ -44,7 +45,7 @@ export const cached = <E, R>(
       const asked = askedOf(beneath, given, mode, services, clock)
       // The client beneath says what is wrong with its URL.
       if (asked === undefined) return beneath.send(given)
-      const request = Invalidation.isSafe(asked.view.method) ? asked : collecting(asked, storage)
+      const request = Invalidation.isSafe(asked.view.method) ? asked : collecting(asked, storage, given)
       return step(bypassOf(request), (bypass) => {
         const passing = bypass ?? byAsking(request, mode)
         if (passing === undefined) return answered(request, given)
@@ -86,16 +87,36 @@ const byAsking = <E, R>({ view }: Request<E, R>, mode: Mode): Bypass | undefined
     : undefined
 
 /** What an unsafe method has changed is forgotten before its response is there (RFC 9111 §4.4). */
-const collecting = <E, R>(request: Request<E, R>, storage: CollectableCacheStorage.Service): Request<E, R> => ({
+const collecting = <E, R>(
+  request: Request<E, R>,
+  storage: CollectableCacheStorage.Service,
+  given: HttpClientRequest.HttpClientRequest
+): Request<E, R> => ({
   ...request,
   origin: request.origin.with((sent) =>
     invalidate.collecting(sent, request, storage, {
-      changed: ({ headers, status }) => ({ status, fields: headers, more: invalidate.nothing }),
+      changed: (response) => ({
+        status: response.status,
+        fields: response.headers,
+        more: Effect.sync(() => ({ targets: changedElsewhere(request, given, response), groups: [] }))
+      }),
       changedBy: (cause) => Effect.succeed({ ...changedBy(cause), more: invalidate.nothing }),
       style: {}
     })
   )
 })
+
+/** A redirection that is followed beneath, such as a `307`, leads to another URI, which was changed too. */
+const changedElsewhere = <E, R>(
+  { view }: Request<E, R>,
+  given: HttpClientRequest.HttpClientRequest,
+  response: Response
+): ReadonlyArray<CacheKey.Target> => {
+  const url = redirectedTo(response, given)
+  return url === undefined
+    ? []
+    : Invalidation.targets(view.method, CacheKey.target(url, view.target.origin), response.status, response.headers)
+}
 
 /** What runs for several requests has the scope of none of them. */
 const answered = <E, R>(

@@ -68,9 +68,12 @@ const hrefOf = (request: Request): string | undefined => {
   return url === undefined ? undefined : url.origin + url.pathname + url.search
 }
 
-/** Whether it is of another URI than was asked for: a redirection was followed beneath. */
-export const isRedirected = (response: Response, request: Request): boolean =>
-  sourceOf(response)?.redirected === true || hrefOf(response.request) !== hrefOf(request)
+/** The URI that it is of, where that is another than was asked for: a redirection was followed beneath. */
+export const redirectedTo = (response: Response, request: Request): string | undefined => {
+  const source = sourceOf(response)
+  const href = source?.redirected === true ? source.url : hrefOf(response.request)
+  return source?.redirected === true || href !== hrefOf(request) ? href ?? "" : undefined
+}
 
 /** A response as far as it has no content. */
 export abstract class BareResponse extends Inspectable.Class {

@@ -15,10 +15,10 @@ import * as HttpDate from "../protocol/HttpDate.js"
 import {
   BareResponse,
   isFetched,
-  isRedirected,
   type Json,
   type ReadError,
   redacted,
+  redirectedTo,
   saysEmpty,
   unreadable
 } from "./platform.js"
@@ -47,7 +47,7 @@ const cookiesOf = ({ cookies }: HttpClientResponse, fields: { [name: string]: st
 export const toAnswer = (response: HttpClientResponse, request: HttpClientRequest, now: number): Answer => {
   const { status } = response
   const own = isFetched(response) ? Decoding.decoded(status, response.headers) : Fields.copy(response.headers)
-  const isHandedOn = own === undefined || isRedirected(response, request)
+  const isHandedOn = own === undefined || redirectedTo(response, request) !== undefined
   const fields = own ?? Fields.copy(response.headers)
   if (Fields.get(fields, "date") === undefined) fields["date"] = HttpDate.format(now)
   const hasNoContent = request.method === "HEAD" || Answers.hasNoContent(status)

@@ -49,7 +49,8 @@ const resolved = (
   const verdict = Validation.resolve(item, own, answer.status)
   if (verdict === "answer") return answer
   if (verdict === "completed") return completed(item, own)
-  return verdict === "freshened" ? answers.freshened(item, own) : undefined
+  // What is handed on as it came may be of another URI.
+  return verdict === "freshened" && own.body._tag !== "Opaque" ? answers.freshened(item, own) : undefined
 }
 
 /**

@@ -233,7 +233,9 @@ export const freshenByHead = (
   head: Answer
 ): Effect.Effect<unknown> => {
   const { item } = destination
-  if (item === undefined || item.range !== undefined || head.status !== 200) return Effect.void
+  if (item === undefined || item.range !== undefined || head.status !== 200 || head.body._tag === "Opaque") {
+    return Effect.void
+  }
   if (!Validation.headIsAbout(item.headers, head.fields)) return drop(destination)
   return Validation.headTells(item.headers, head.fields)
     ? judgeAndStore(destination, { ...exchange, method: "GET" }, answers.freshened(item, head))

@@ -69,8 +69,11 @@ const hrefOf = (request: Request): string | undefined => {
   return url === undefined ? undefined : url.origin + url.pathname + url.search
 }
 
-export const isRedirected = (response: Response, request: Request): boolean =>
-  sourceOf(response)?.redirected === true || hrefOf(response.request) !== hrefOf(request)
+export const redirectedTo = (response: Response, request: Request): string | undefined => {
+  const source = sourceOf(response)
+  const href = source?.redirected === true ? source.url : hrefOf(response.request)
+  return source?.redirected === true || href !== hrefOf(request) ? href ?? "" : undefined
+}
 
 export abstract class BareResponse extends Inspectable.Class {
   readonly [HttpIncomingMessage.TypeId]: typeof HttpIncomingMessage.TypeId = HttpIncomingMessage.TypeId
