@@ -269,6 +269,26 @@ describe("what is beneath", () => {
       expect(closed).toBe(2)
     }).pipe(Effect.provide(storage)))
 
+  it.scoped.each(["text", "json", "arrayBuffer", "stream", "nothing"] as const)(
+    "222: has a scope that closes with the body also where a redirection was followed: read by %s",
+    (way) =>
+      Effect.gen(function*() {
+        const { client: beneath } = scripted(({ path }) =>
+          path === "/b" ? fresh("1") : new Response(null, { status: 302, headers: { location: "/b" } })
+        )
+        let closed = 0
+        const scoped = HttpClient.transformResponse(
+          HttpClient.followRedirects(beneath),
+          Effect.tap(() => Effect.addFinalizer(() => Effect.sync(() => closed++)))
+        )
+        const client = yield* HttpClientCache.transform(HttpClient.withScope(scoped))
+        const response = yield* client[way === "nothing" ? "head" : "get"](url("/a"))
+        if (way === "stream") yield* Stream.runDrain(response.stream)
+        else if (way !== "nothing") yield* response[way]
+        expect(closed).toBe(1)
+      }).pipe(Effect.provide(storage))
+  )
+
   it.scoped("is sent on as it comes where it can't be stored", () =>
     Effect.gen(function*() {
       const events = () =>

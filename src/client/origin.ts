@@ -215,5 +215,7 @@ export class ClientOrigin<E, R> implements Origin<Response, E, R> {
 const closing = (body: Body.Body, close: Effect.Effect<void>): Body.Body => {
   if (body._tag === "Bytes") return body
   const closed = { ...body, close: Effect.ensuring(body.close, close) }
-  return closed._tag === "Stream" ? Body.through(closed, (stream) => Stream.ensuring(stream, close)) : closed
+  return closed._tag === "Stream"
+    ? Body.through(closed, (stream) => Stream.ensuring(stream, close))
+    : { ...closed, native: responses.ending(closed.native as Response, close) }
 }

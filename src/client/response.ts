@@ -78,6 +78,28 @@ export const amend = (response: HttpClientResponse, fields: Fields.Fields): Http
   })
 }
 
+/** What reads content, beside the stream. */
+const reading: ReadonlySet<PropertyKey> = new Set(["text", "json", "urlParamsBody", "arrayBuffer", "formData"])
+
+/** The same response; once its content was read, this is closed. */
+export const ending = (response: HttpClientResponse, close: Effect.Effect<void>): HttpClientResponse => {
+  // While it is read it is not forgotten.
+  const end = Effect.suspend(() => {
+    forgotten.unregister(ended)
+    return close
+  })
+  const ended: HttpClientResponse = new Proxy(response, {
+    get: (target, name) => {
+      if (name === "stream") return Stream.ensuring(target.stream, end)
+      const value: unknown = Reflect.get(target, name, target)
+      if (reading.has(name)) return Effect.ensuring(value as HttpClientResponse["text"], end)
+      return typeof value === "function" ? value.bind(target) : value
+    }
+  })
+  forgotten.register(ended, close, ended)
+  return ended
+}
+
 /** Closes what nobody reads once the response is forgotten, as the platform does. */
 const forgotten = new FinalizationRegistry<Effect.Effect<void>>((close) => void Effect.runFork(close))
 
