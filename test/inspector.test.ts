@@ -6,7 +6,7 @@ import { HttpCache, HttpCacheInspector, InMemoryCacheStorage, withCache, withCol
 import { Observation } from "../src/inspector/observation.js"
 import { Faults, itemOf, layerFaulty } from "effect-http-cache/testing"
 import { counted, countsOf, routes, serve } from "./harness.js"
-import { asking } from "./inspectorApp.js"
+import { asking, words } from "./inspectorApp.js"
 import { laneServer } from "./lane.js"
 import { hows, layerWaiting } from "./waiting.js"
 
@@ -16,10 +16,6 @@ const memory = Effect.provide(Layer.fresh(InMemoryCacheStorage.layerCollectable)
 
 const header = (name: string) =>
   Effect.map(HttpServerRequest.HttpServerRequest, ({ headers }) => headers[name] ?? "none")
-
-/** A page as a reader has it: the text, each run of white space as one space. */
-const words = (page: string): string =>
-  page.replace(/<(style|script)>[\s\S]*?<\/\1>/g, "").replace(/<[^>]*>/g, " ").replace(/\s+/g, " ")
 
 describe.each(hows)("over a storage that answers %s", (how) => {
   it.effect("the first page says what became of the requests, by route, by reason and by URI", () =>

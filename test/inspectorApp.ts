@@ -25,6 +25,10 @@ export const asking = <E, R>(app: App<E, R>, path = "/inspector") =>
     return { ask, collect, get, status, text }
   })
 
+/** A page as a reader has it: the text, each run of white space as one space. */
+export const words = (page: string): string =>
+  page.replace(/<(style|script)>[\s\S]*?<\/\1>/g, "").replace(/<[^>]*>/g, " ").replace(/\s+/g, " ")
+
 const sized = (kib: number, headers: { readonly [name: string]: string } = {}) =>
   Effect.sync(() =>
     HttpServerResponse.uint8Array(new Uint8Array(kib * 1024), { headers, contentType: "application/json" })

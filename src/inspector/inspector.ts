@@ -86,6 +86,7 @@ const itemPage = (asked: Asked): Effect.Effect<Response> => {
   const { isShown, links, now, observation, operation, params, storage } = asked
   const uri = params.get("uri") ?? ""
   if (uri === "") return Effect.succeed(responses.page(frame(links, "item", items.emptySearch(links))))
+  observation.settle(now)
   const keys = keysOf(uri, observation, operation)
   return Effect.map(lookUp(storage, keys, observation, operation), (looked) => {
     const rows = keys.flatMap((key) => observation.uri(key) ?? [])

@@ -3,7 +3,7 @@ import { LRUCache } from "lru-cache"
 import type { CacheItem } from "../CacheItem.js"
 import type * as CacheStatus from "../protocol/CacheStatus.js"
 import { type Soft } from "../protocol/Reuse.js"
-import { everything, kindOf, nameOfGroup, textOf } from "../runtime/names.js"
+import { everything, kindOf, textOf } from "../runtime/names.js"
 import type { Observer, Runtime } from "../runtime/runtime.js"
 
 /** What became of a request; `shared`: another request's run of the handler answered it. */
@@ -42,6 +42,8 @@ const longestPlace = 1024
 /** Routes; what is of others is counted together. */
 const mostRoutes = 200
 export const otherRoutes = "(other routes)"
+/** Groups that were collected, before all items are gone through for them. */
+const mostCollected = 1000
 /** Minutes. */
 export const span = 60
 
@@ -49,12 +51,15 @@ export const span = 60
 export interface Seen {
   readonly row: Row
   readonly bytes: number
-  readonly vary: ReadonlyArray<string>
   /** `undefined`: it is kept for one user. */
   readonly variant: string | undefined
   readonly groups: ReadonlyArray<string>
   /** Epoch milliseconds. */
   readonly retainUntil: number
+  /** How many collects had been seen when it was seen last. */
+  collects: number
+  /** It was collected, or has expired. Its variant is remembered, so that it does not count as a new one. */
+  isGone: boolean
 }
 
 /** What is known of a URI. */
@@ -65,7 +70,7 @@ export class Row {
   /** Names of the items in the other table. */
   readonly places = new Set<string>()
   bytes = 0
-  /** How often something was stored for it under values of its fields that were not there yet. */
+  /** Under how many values of its fields something was stored for it. */
   values = 0
   /** The fields that the latest of these was stored by. */
   vary: ReadonlyArray<string> = []
@@ -98,20 +103,22 @@ export class Observation implements Observer {
   /** Epoch milliseconds. */
   readonly since: number
   readonly all = none()
+  /** The requests for which the handler ran. */
+  ran = 0
   readonly routes = new Map<string, Counts>()
   readonly missed = new Map<string, Missed>()
   /** Goes up with whatever is seen. */
   revision = 0
+  private collects = 0
+  /** Groups that were collected, with the number of the collect, while the items are not gone through for them. */
+  private readonly groups = new Map<string, number>()
   private readonly byMinute = new Map<number, Minute>()
   private readonly items = new LRUCache<string, Seen>({
     max: mostItems,
     maxSize: mostBytes,
     sizeCalculation: ({ groups }, place) =>
       groups.reduce((bytes, group) => bytes + 2 * group.length, overhead + 2 * place.length),
-    dispose: ({ bytes, row }, place) => {
-      row.bytes -= bytes
-      row.places.delete(place)
-    }
+    dispose: (seen, place) => this.leave(seen, place)
   })
   private readonly rows = new LRUCache<string, Row>({
     max: mostUris,
@@ -133,7 +140,10 @@ export class Observation implements Observer {
     this.ofMinute(now)[kind]++
     const row = this.rowOf(key, route)
     if (row !== undefined) row.counts[kind]++
-    if (outcome._tag === "Forwarded" && (kind === "miss" || kind === "passed")) this.miss(outcome, key)
+    if (outcome._tag === "Forwarded" && kind !== "shared") {
+      this.ran++
+      this.miss(outcome, key)
+    }
     this.revision++
   }
 
@@ -143,9 +153,12 @@ export class Observation implements Observer {
     const place = placeOf(item)
     const known = this.items.get(place)
     const bytes = item.body.byteLength
-    if (known !== undefined && known.bytes === bytes && known.retainUntil === item.retainUntil) return
+    if (known?.isGone === false) {
+      known.collects = this.collects
+      if (known.bytes === bytes && known.retainUntil === item.retainUntil) return
+    }
     const isPrivate = item.partition !== ""
-    if (known === undefined && item.vary.length > 0 && !isPrivate) {
+    if (known?.row !== row && item.vary.length > 0 && !isPrivate) {
       row.values++
       row.vary = item.vary
     }
@@ -153,26 +166,43 @@ export class Observation implements Observer {
     this.items.delete(place)
     row.bytes += bytes
     row.places.add(place)
-    const { groups, retainUntil, variant, vary } = item
-    this.items.set(place, { row, bytes, vary, variant: isPrivate ? undefined : variant, groups, retainUntil })
+    const { groups, retainUntil, variant } = item
+    this.items.set(place, {
+      row,
+      bytes,
+      variant: isPrivate ? undefined : variant,
+      groups,
+      retainUntil,
+      collects: this.collects,
+      isGone: false
+    })
   }
 
-  /** What is collected is not there any more. */
+  /** What is collected is not there any more. What is of a group is looked for later: a write does not wait for that. */
   collected(name: string, soft: Soft): void {
     this.revision++
     if (soft !== false) return
-    if (name === everything) return this.items.clear()
-    if (kindOf(name) === "uri") {
-      const row = this.rows.peek(textOf(name))
-      for (const place of row?.places ?? []) this.items.delete(place)
+    this.collects++
+    if (name === everything) return this.drop(() => true)
+    if (kindOf(name) === "group") {
+      this.groups.set(textOf(name), this.collects)
+      if (this.groups.size > mostCollected) this.settle(0)
       return
     }
-    this.drop(({ groups }) => groups.some((group) => nameOfGroup(group) === name))
+    for (const place of this.rows.peek(textOf(name))?.places ?? []) this.forget(place)
   }
 
-  /** All that is known, after what has expired is out of it. */
+  /** Takes out what has been collected or has expired. `now`: epoch milliseconds. */
+  settle(now: number): void {
+    this.drop(({ collects, groups, retainUntil }) =>
+      retainUntil <= now || groups.some((group) => (this.groups.get(group) ?? 0) > collects)
+    )
+    this.groups.clear()
+  }
+
+  /** All that is known, after what is gone is out of it. */
   uris(now: number): ReadonlyArray<Row> {
-    this.drop(({ retainUntil }) => retainUntil <= now)
+    this.settle(now)
     return [...this.rows.values()]
   }
 
@@ -195,8 +225,22 @@ export class Observation implements Observer {
   }
 
   private drop(isGone: (seen: Seen) => boolean): void {
-    const gone = [...this.items].filter(([, seen]) => isGone(seen))
-    for (const [place] of gone) this.items.delete(place)
+    const gone = [...this.items].filter(([, seen]) => !seen.isGone && isGone(seen))
+    for (const [place] of gone) this.forget(place)
+  }
+
+  private forget(place: string): void {
+    const seen = this.items.peek(place)
+    if (seen === undefined) return
+    this.leave(seen, place)
+    if (seen.variant === undefined) this.items.delete(place)
+  }
+
+  private leave(seen: Seen, place: string): void {
+    if (seen.isGone) return
+    seen.isGone = true
+    seen.row.bytes -= seen.bytes
+    seen.row.places.delete(place)
   }
 
   /** `undefined`: the key is too long to be kept. */

@@ -32,7 +32,7 @@ const itemLink = ({ links, prefix }: Looked, key: string): Html => {
 /** `undefined` where no request has come yet. */
 const nothing = (what: string): Html => html`<p class="empty">${what}</p>`
 
-const figures = ({ holding, now, observation: { all, since } }: Looked): Html => {
+const figures = ({ holding, now, observation: { all, ran, since } }: Looked): Html => {
   const asked = total(all)
   const { hit, miss, shared, stale } = all
   const held = holding === undefined
@@ -46,7 +46,7 @@ const figures = ({ holding, now, observation: { all, since } }: Looked): Html =>
 <div><dt>Requests</dt><dd>${format.count(asked)}<small>since ${format.timeOfDay(since)}, ${
     format.duration(now - since)
   } ago</small></dd></div>
-<div><dt>Handler ran</dt><dd>${format.count(miss + all.passed)}<small>${
+<div><dt>Handler ran</dt><dd>${format.count(ran)}<small>beside refreshes; ${
     format.count(shared)
   } shared a run</small></dd></div>
 <div><dt>Stored</dt>${held}</div>`
