@@ -7,6 +7,7 @@
  */
 import * as HttpLayerRouter from "@effect/platform/HttpLayerRouter"
 import { HttpServerRequest } from "@effect/platform/HttpServerRequest"
+import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import { CacheStorage } from "./CacheStorage.js"
@@ -88,6 +89,13 @@ export const layer = <R = never>(options: Options<R>) => {
   )
 }
 
+/** Takes requests of the server, as the router that mounts the app hands them over: it finds nothing elsewhere. */
+const beneathMount = <E, R>(app: App<E, R>, mount: string): App<E, R> =>
+  mount === "" ? app : Effect.flatMap(HttpServerRequest, (request) =>
+    request.url.startsWith(`${mount}/`)
+      ? Effect.provideService(app, HttpServerRequest, request.modify({ url: request.url.slice(mount.length) }))
+      : Effect.succeed(HttpServerResponse.empty({ status: 404 })))
+
 /**
  * The same around an `HttpRouter` or any app: what is beneath `path` is the inspector's, and never reaches the app. Put it outermost,
  * with the storage beneath it. It sees what is done from the first request that comes by. Throws as `layer` does.
@@ -116,7 +124,9 @@ export const middleware = <R = never>(options: Options<R>): <E, R2>(
       const storage = Context.unsafeGet(context, CacheStorage)
       if (seen !== storage) observationOf(runtimeOf(seen = storage), millisOf(clock))
       const sub = beneath(given.path, Context.unsafeGet(context, HttpServerRequest).url)
-      return sub === undefined ? app : answer(given, storage, (request: Request) => explain(app, request), sub)
+      return sub === undefined
+        ? app
+        : answer(given, storage, (request, mount) => explain(beneathMount(app, mount), request), sub)
     })
   }
 }

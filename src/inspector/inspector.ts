@@ -30,8 +30,14 @@ import * as responses from "./responses.js"
 
 type Response = HttpServerResponse
 
-/** Says what would happen to a request of the app. */
-export type Explain<R> = (request: Request) => Effect.Effect<Explanation, never, R>
+/** Says what would happen to a request of the server. `mount`: what a router around has taken away from the path. */
+export type Explain<R> = (request: Request, mount: string) => Effect.Effect<Explanation, never, R>
+
+/** `""` where it is none, as where a middleware around rewrites the URL. */
+const mountOf = ({ base }: operations.Operation, url: string): string => {
+  const whole = base === undefined ? "" : CacheKey.pathOf(base)
+  return whole.endsWith(url) ? whole.slice(0, whole.length - url.length) : ""
+}
 
 /** The part of the URL after the inspector's path: `""` where the URL is that path, `undefined` where it is not the inspector's. */
 export const beneath = (path: string, url: string): string | undefined => {
@@ -132,7 +138,9 @@ const explainPage = <R>(asked: Asked, explain: Explain<R>): Effect.Effect<Respon
     )
   }
   const made = explaining.requestOf(given, operation.base?.origin)
-  return typeof made === "string" ? Effect.succeed(answered(made)) : Effect.map(explain(made), answered)
+  return typeof made === "string"
+    ? Effect.succeed(answered(made))
+    : Effect.map(explain(made, mountOf(operation, request.url)), answered)
 }
 
 /** The most bytes that a form may have; the inspector's own forms are shorter. */
