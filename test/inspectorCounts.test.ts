@@ -93,3 +93,13 @@ it.effect("203: what is of a group that was collected, and was stored again at o
     yield* get("/a")
     expect(words(yield* text("/inspector"))).toContain(" /a 1 5 B ")
   }).pipe(memory))
+
+it.effect("205: a form that names nothing is not said to have collected something", () =>
+  Effect.gen(function*() {
+    const { collect, get, status } = yield* asking(inspected(counted().pipe(withCache({ expiry: 60 }))))
+    yield* get("/a")
+    for (const form of [{}, { uri: "" }, { group: "" }, { soft: "yes" }] as const) {
+      expect((yield* collect(form)).status).toBe(400)
+    }
+    expect(yield* status("/a")).toMatch(/^hit/)
+  }).pipe(memory))

@@ -167,11 +167,12 @@ const collect = (asked: Asked): Effect.Effect<Response> => {
     const form = new URLSearchParams(UrlParams.toString(body))
     const style = { soft: form.get("soft") === "yes" }
     const group = form.get("group")
-    if (group !== null) {
+    if (group !== null && group !== "") {
       const origin = form.get("origin") ?? undefined
       return Effect.as(operations.collectGroup(storage, group, origin, style, operation), "group")
     }
     const uri = form.get("uri") ?? ""
+    if (uri === "") return Effect.die(new TypeError("the form names neither a URI nor a group"))
     const known = observation.uri(uri) === undefined ? [] : [uri]
     // What was seen may be no URL, as where a host is none; else its other spellings are of it too.
     const uris = known.length === 0 || CacheKey.resolveAll(uri, operation.base).length > 0 ? [uri] : []
