@@ -1,8 +1,8 @@
 /** What the inspector counts: it says no more, and no less, than what was. */
 import { expect, it } from "@effect/vitest"
-import { Effect, Layer, TestClock } from "effect"
+import { Deferred, Effect, Fiber, Layer, TestClock } from "effect"
 import { HttpCache, HttpCacheInspector, InMemoryCacheStorage, withCache } from "effect-http-cache"
-import { itemOf } from "effect-http-cache/testing"
+import { Faults, itemOf, layerFaulty } from "effect-http-cache/testing"
 import { Observation } from "../src/inspector/observation.js"
 import { nameOfGroup } from "../src/runtime/names.js"
 import { counted, routes } from "./harness.js"
@@ -103,3 +103,20 @@ it.effect("205: a form that names nothing is not said to have collected somethin
     }
     expect(yield* status("/a")).toMatch(/^hit/)
   }).pipe(memory))
+
+it.effect("206: what requests have shared, and no storage has kept, is not said to be stored", () =>
+  Effect.gen(function*() {
+    const faults = yield* Faults
+    const gate = yield* Deferred.make<void>()
+    const page = Effect.andThen(Deferred.await(gate), counted()).pipe(withCache({ expiry: 60 }))
+    const { get, text } = yield* asking(inspected(page))
+    const sharing = yield* Effect.forEach(["/a", "/b", "/a", "/b"], (path) => Effect.fork(get(path)))
+    yield* TestClock.adjust(0)
+    yield* HttpCache.collect("http://localhost/a")
+    yield* faults.switch({ set: "fail" })
+    yield* Deferred.succeed(gate, undefined)
+    for (const { headers } of yield* Fiber.joinAll(sharing)) expect(headers.get("cache-status")).not.toContain("stored")
+    const overview = words(yield* text("/inspector"))
+    expect(overview).toContain("2 shared a run")
+    expect(overview).toContain("Nothing was stored yet.")
+  }).pipe(Effect.provide(layerFaulty)))

@@ -31,7 +31,8 @@ export const respondStored = <Res>(
   reader?: Reader
 ): Effect.Effect<Served<Res>> => {
   const made = readyOf(request, item)
-  request.runtime.observer?.saw(item)
+  // What another run has made may not have been kept.
+  if (outcome._tag === "Hit" || outcome.collapsed !== true) request.runtime.observer?.saw(item)
   enclosing.tell(request, made.told.private, item.groups)
   if (item.vary.length > 0) request.origin.countAsRead(item.vary)
   const asking = reader === undefined && made.isSentAgain ? askingOf(request, outcome) : undefined
