@@ -86,6 +86,20 @@ describe("explain", () => {
       expect(yield* said).toBe(askedFor)
     }).pipe(Effect.provide(InMemoryCacheStorage.layerCollectable)))
 
+  it.effect("207: says what is answered where a request waits for a refresh, and that comes in time", () =>
+    Effect.gen(function*() {
+      const app = withCache(answering, { expiry: 10, staleWhileRevalidate: 60, refreshWait: "100 millis" })
+      yield* ask(app, asked("/"))
+      yield* TestClock.adjust("11 seconds")
+      const { sentences } = yield* HttpCache.explain(app, asked("/"))
+      const { headers } = yield* ask(app, asked("/"))
+      expect(headers["cache-status"]).toBe("effect-http-cache; fwd=stale; collapsed")
+      expect(sentences.at(-1)).toBe(
+        "The handler is asked for a newer one first, for 100 milliseconds at most (refreshWait): if that comes in time, it is " +
+          "the answer, and Cache-Status says fwd=stale; collapsed."
+      )
+    }).pipe(Effect.provide(InMemoryCacheStorage.layerCollectable)))
+
   it.effect("tells a request that would wait for another's run", () =>
     Effect.gen(function*() {
       const gate = yield* Deferred.make<void>()

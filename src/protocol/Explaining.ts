@@ -51,7 +51,8 @@ const hit = ({ refreshed, status = 0 }: Would, { age, ttl }: Hit): ReadonlyArray
   const stale = refreshed === 0
     ? "The handler is asked for a newer one in the background."
     : refreshed !== undefined
-    ? `The handler is asked for a newer one first, for ${refreshed} milliseconds at most (refreshWait).`
+    ? `The handler is asked for a newer one first, for ${refreshed} milliseconds at most (refreshWait): if that comes in time, ` +
+      "it is the answer, and Cache-Status says fwd=stale; collapsed."
     : "It may be used stale, since the client accepts that (max-stale), or the handler has failed a moment ago and is left alone."
   return [
     `It is answered with what is stored, which ${freshness}.`,
