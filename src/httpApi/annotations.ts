@@ -153,16 +153,23 @@ export const cacheOptions = (located: Located, given: PolicyOptions): Options =>
   }
 }
 
-/** The segments of a path, which are the same whatever its parameters are called. */
-const segmentsOf = ({ path }: Endpoint): ReadonlyArray<string> => path.replace(/:\w+/g, ":").split("/")
+/** The segments of a path. One with a parameter is `:`, whatever that is called and may be; `*` is the rest of a path. */
+const segmentsOf = ({ path }: Endpoint): ReadonlyArray<string> =>
+  path.split("/").map((segment) => segment.includes(":") ? ":" : segment)
 
-const parametersOf = (endpoint: Endpoint): number => segmentsOf(endpoint).filter((segment) => segment === ":").length
+/** How much of a path an endpoint leaves open: a router prefers one that leaves less. */
+const opennessOf = (endpoint: Endpoint): number =>
+  segmentsOf(endpoint).reduce((sum, segment) => sum + (segment === "*" ? 1000 : segment === ":" ? 1 : 0), 0)
 
 /** Whether what is written at an endpoint may be read at another, where a parameter stands for each segment. */
 const isReadAt = (written: Endpoint, read: Endpoint): boolean => {
   const own = segmentsOf(written)
   const segments = segmentsOf(read)
-  return segments.length === own.length && segments.every((segment, at) => segment === ":" || segment === own[at])
+  const rest = segments.indexOf("*")
+  if (rest === -1 && own.length > segments.length) return false
+  const least = rest !== -1 ? rest : segments.length - (read.path.endsWith("?") ? 1 : 0)
+  return own.length >= least && segments.slice(0, rest === -1 ? own.length : rest)
+    .every((segment, at) => segment === ":" || segment === own[at])
 }
 
 /** The options of the collect at an endpoint: its key is that of the endpoint that is cached at its path, as a router finds it. */
@@ -170,7 +177,7 @@ export const collectOptions = (located: Located, given: CollectOptions): Collect
   const collects = checks.collect(whereOf("Collects", located), given)
   if (collects.query !== undefined) return collects
   const read = endpointsOf(located.api).filter(({ endpoint }) => isReadAt(located.endpoint, endpoint))
-    .sort((one, other) => parametersOf(one.endpoint) - parametersOf(other.endpoint))
+    .sort((one, other) => opennessOf(one.endpoint) - opennessOf(other.endpoint))
   const [query] = read.flatMap((other) => {
     const { policy } = settingsOf(other)
     return policy === undefined ? [] : [cacheOptions(other, policy).query]
