@@ -1,6 +1,7 @@
 /** The handler of an endpoint of an `HttpApi`, as something that answers its request with a response. */
 import { HttpServerRequest } from "@effect/platform/HttpServerRequest"
 import * as Effect from "effect/Effect"
+import * as Fields from "../protocol/Fields.js"
 import { catchCause, errorOf } from "../runtime/effect.js"
 import type { App } from "../server/platform.js"
 import * as platform from "./platform.js"
@@ -47,3 +48,13 @@ export const answeringErrors = <E, R>(
           ? Effect.succeed(response)
           : Effect.failCause(cause)
     ))
+
+/** Counts these request fields as read, since what is made outside of the cache, and given to the handler, was made of them. */
+export const reading = <E, R>(fields: ReadonlyArray<string>, answer: Answer<E, R>): Answer<E, R> =>
+  fields.length === 0
+    ? answer
+    : (given) =>
+      Effect.flatMap(HttpServerRequest, ({ headers }) => {
+        for (const name of fields) Fields.get(headers, name)
+        return answer(given)
+      })

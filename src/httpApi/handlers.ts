@@ -4,7 +4,7 @@ import type { Options } from "../CachePolicy.js"
 import * as policies from "../policy/policy.js"
 import { cached, collecting } from "../server/cached.js"
 import * as annotations from "./annotations.js"
-import { answering, answeringErrors } from "./endpoint.js"
+import { answering, answeringErrors, reading } from "./endpoint.js"
 import * as platform from "./platform.js"
 
 /** Handlers that a `cached` has had: another one around would collect twice. */
@@ -61,7 +61,9 @@ const handlerOf = <R>(
       (cause) => Effect.map(errors(cause, located), (response) => response?.status)
     )
     const cache = cached(resolved, { made: () => name, isPlaced: true })
-    const answered = answering(located, handler, true)
+    // Where nobody is told apart, what the handler knows of who is asking is for nobody else.
+    const isForAll = partition !== undefined || policy.cacheControl === "public"
+    const answered = reading(isForAll ? [] : platform.credentialsOf(located), answering(located, handler, true))
     const answer = answeringErrors(located, answered, errors, policies.namedIn(options.statuses ?? []))
     return (given: platform.Given) => tellingOfOthers(known, cache(answer(given)))
   }

@@ -91,8 +91,16 @@ export const nameOf = ({ name }: Endpoint): string => name
 /** What an endpoint is, as an error names it: its method. */
 export const kindOf = ({ method }: Endpoint): string => method
 
-export const hasSecurity = ({ api, endpoint, group }: Located): boolean =>
-  [api, group, endpoint].some(({ middlewares }) => [...middlewares].some(HttpApiMiddleware.isSecurity))
+const securityOf = ({ api, endpoint, group }: Located): ReadonlyArray<HttpApiMiddleware.TagClassSecurityAny> =>
+  [api, group, endpoint].flatMap(({ middlewares }) => [...middlewares].filter(HttpApiMiddleware.isSecurity))
+
+export const hasSecurity = (located: Located): boolean => securityOf(located).length > 0
+
+/** The request fields that say who is asking, of those that the security of an endpoint reads. */
+export const credentialsOf = (located: Located): ReadonlyArray<"authorization" | "cookie"> =>
+  securityOf(located).flatMap(({ security }) => Object.values(security)).flatMap((each) =>
+    each._tag !== "ApiKey" ? ["authorization"] : each.in === "cookie" ? ["cookie"] : []
+  )
 
 /** Of what search parameters are, each as it is on the wire; the payload of a `GET` is made of them too. */
 export const searchOf = ({ payloadSchema, urlParamsSchema }: Endpoint): ReadonlyArray<AST.AST> =>

@@ -93,8 +93,15 @@ const middlewaresOf = ({ middlewares }: Endpoint): ReadonlyArray<HttpApiMiddlewa
   // Their type says only that they are keys.
   Array.from(middlewares as ReadonlySet<HttpApiMiddleware.AnyService>)
 
-export const hasSecurity = ({ endpoint }: Located): boolean =>
-  middlewaresOf(endpoint).some(HttpApiMiddleware.isSecurity)
+const securityOf = ({ endpoint }: Located): ReadonlyArray<HttpApiMiddleware.AnyServiceSecurity> =>
+  middlewaresOf(endpoint).filter(HttpApiMiddleware.isSecurity)
+
+export const hasSecurity = (located: Located): boolean => securityOf(located).length > 0
+
+export const credentialsOf = (located: Located): ReadonlyArray<"authorization" | "cookie"> =>
+  securityOf(located).flatMap(({ security }) => Object.values(security)).flatMap((each) =>
+    each._tag !== "ApiKey" ? ["authorization"] : each.in === "cookie" ? ["cookie"] : []
+  )
 
 export const searchOf = ({ payload, query }: Endpoint): ReadonlyArray<AST.AST> =>
   [...query === undefined ? [] : [query], ...[...payload.values()].flatMap(({ schemas }) => [...schemas])].map((
