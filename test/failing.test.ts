@@ -204,6 +204,14 @@ describe("91: a failure carries Cache-Status", () => {
     }).pipe(Effect.provide(TestServer)))
 })
 
+it.scoped("242: a failure without an error, as of Effect.fail(undefined), is told as any other", () =>
+  Effect.gen(function*() {
+    const failing = Effect.suspend(() => Effect.fail(undefined)).pipe(cached)
+    const ask = yield* serve(failing)
+    const { headers, status } = yield* ask("/")
+    expect([status, headers["cache-status"]]).toEqual([500, miss])
+  }).pipe(Effect.provide([TestServer, logged([])])))
+
 class NotThere extends Schema.TaggedError<NotThere>()("NotThere", {}, HttpApiSchema.annotations({ status: 404 })) {}
 class Full extends Schema.TaggedError<Full>()("Full", {}) {}
 

@@ -142,6 +142,34 @@ describe("what a cached endpoint answers", () => {
   })
 })
 
+it.scoped("242: an error that is declared as empty is told of, and stored where statuses names it, as any other is", () => {
+  const empty = HttpApiEndpoint.get("get", "/").addError(HttpApiSchema.Empty(404))
+    .annotate(HttpApiCache.Policy, { ...expiry, statuses: { 404: 5 } })
+  const other = HttpApiEndpoint.get("other", "/other").addError(HttpApiSchema.Empty(404))
+    .annotate(HttpApiCache.Policy, expiry)
+  const api = HttpApi.make("api").add(HttpApiGroup.make("group").add(empty).add(other))
+  const fails = () => Effect.fail(undefined)
+  const group = HttpApiBuilder.group(
+    api,
+    "group",
+    (handlers) => handlers.handle("get", fails).handle("other", fails).pipe(HttpApiCache.cached(api))
+  )
+  return Effect.gen(function*() {
+    const ask = yield* asking(HttpApiBuilder.api(api).pipe(Layer.provide(group)))
+    const said: Array<unknown> = []
+    for (const path of ["/", "/", "/other", "/other"]) {
+      const { cacheStatus, status } = yield* ask(path)
+      said.push([status, cacheStatus])
+    }
+    expect(said).toEqual([
+      [404, "fwd=uri-miss; stored"],
+      [404, "hit; ttl=5"],
+      [404, "fwd=uri-miss"],
+      [404, "fwd=uri-miss"]
+    ])
+  }).pipe(Effect.provide(Services))
+})
+
 describe("what selects a response", () => {
   const payload = HttpApiEndpoint.get("payload", "/payload").setPayload(Schema.Struct({ q: Schema.String }))
   const any = HttpApiEndpoint.get("any", "/any").setUrlParams(

@@ -2,7 +2,7 @@
 import { HttpServerRequest } from "@effect/platform/HttpServerRequest"
 import * as Effect from "effect/Effect"
 import * as Fields from "../protocol/Fields.js"
-import { catchCause, errorOf } from "../runtime/effect.js"
+import { catchCause } from "../runtime/effect.js"
 import type { App } from "../server/platform.js"
 import * as platform from "./platform.js"
 
@@ -41,7 +41,7 @@ export const answeringErrors = <E, R>(
 ): Answer<E, R> =>
 (given) =>
   catchCause(answer(given), (cause) =>
-    errorOf(cause) === undefined ? Effect.failCause(cause) : Effect.flatMap(
+    !platform.isError(cause) ? Effect.failCause(cause) : Effect.flatMap(
       errors(cause, located),
       (response) =>
         response !== undefined && statuses.includes(response.status)

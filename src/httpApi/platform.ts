@@ -179,6 +179,9 @@ const encoderOf = (given: Iterable<Schema.Schema.Any>, statusOf: (ast: AST.AST) 
 export const successOf = ({ endpoint }: Located): Encode =>
   encoderOf([endpoint.successSchema], HttpApiSchema.getStatusSuccessAST)
 
+/** Whether it is nothing but an error, which may be `undefined`. */
+export const isError = (cause: Cause.Cause<unknown>): boolean => Cause.isFailType(cause)
+
 export type Errors = (cause: Cause.Cause<unknown>, located: Located) => Effect.Effect<Response | undefined>
 
 /**

@@ -75,7 +75,8 @@ export const tell = <E>(
     }
     return withFiber((_, __, fiber) => {
       const handler = preResponseHandlerOf(fiber)
-      if (oursOf(handler)?.error === error) return Effect.void
+      const own = oursOf(handler)
+      if (own !== undefined && own.error === error) return Effect.void
       report()
       const before = withoutOurs(handler)
       const saying: PreResponseHandler = before === undefined

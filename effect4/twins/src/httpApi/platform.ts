@@ -183,6 +183,9 @@ const respondingAt = (located: Located): Respond => {
 export const successOf = (located: Located) => (value: unknown): Effect.Effect<Response> =>
   respondingAt(located)(Effect.succeed(value))
 
+export const isError = ({ reasons }: Cause.Cause<unknown>): boolean =>
+  reasons.length === 1 && reasons[0]!._tag === "Fail"
+
 export type Errors = (cause: Cause.Cause<unknown>, located: Located) => Effect.Effect<Response | undefined>
 
 /** The platform asks the errors of an endpoint for its own. */
