@@ -15,7 +15,7 @@ import type { HttpServerRequest } from "effect/http/HttpServerRequest"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import * as Schema from "effect/Schema"
 import * as AST from "effect/SchemaAST"
-import { catchCause, errorOf } from "../runtime/effect.js"
+import { catchCause } from "../runtime/effect.js"
 
 export type AnyApi = HttpApi.Constraint
 
@@ -189,9 +189,7 @@ export const isError = ({ reasons }: Cause.Cause<unknown>): boolean =>
 export type Errors = (cause: Cause.Cause<unknown>, located: Located) => Effect.Effect<Response | undefined>
 
 /** The platform asks the errors of an endpoint for its own. */
-export const errorsOf = (_: Api): Errors => (cause, located) => {
-  const error = errorOf(cause)
-  return error === undefined
-    ? Effect.succeed(undefined)
-    : catchCause(respondingAt(located)(Effect.fail(error)), () => Effect.succeed(undefined))
-}
+export const errorsOf = (_: Api): Errors => (cause, located) =>
+  isError(cause)
+    ? catchCause(respondingAt(located)(Effect.failCause(cause)), () => Effect.succeed(undefined))
+    : Effect.succeed(undefined)
