@@ -11,9 +11,9 @@ import {
 } from "@effect/platform"
 import { NodeHttpServer } from "@effect/platform-node"
 import { describe, expect, it } from "@effect/vitest"
-import { Effect, Layer, Schema, TestClock } from "effect"
+import { Deferred, Effect, Layer, Schema, TestClock } from "effect"
 import { CachePolicy, HttpApiCache, HttpCache } from "effect-http-cache"
-import { appOfApi, eventually, type Reply, serve, TestServer } from "./harness.js"
+import { appOfApi, client, eventually, type Reply, serve, still, TestServer } from "./harness.js"
 
 const Optional = Schema.optional(Schema.String)
 
@@ -167,6 +167,34 @@ it.scoped("242: an error that is declared as empty is told of, and stored where 
       [404, "fwd=uri-miss"],
       [404, "fwd=uri-miss"]
     ])
+  }).pipe(Effect.provide(Services))
+})
+
+it.scoped("243: a handler that is not to be interrupted goes on when its client has left", () => {
+  const get = HttpApiEndpoint.get("get", "/").addSuccess(Schema.String).annotate(HttpApiCache.Policy, expiry)
+  const api = HttpApi.make("api").add(HttpApiGroup.make("group").add(get))
+  return Effect.gen(function*() {
+    const [begun, goesOn] = [yield* Deferred.make<void>(), yield* Deferred.make<void>()]
+    let ended = ""
+    const handler = Effect.zipRight(Deferred.succeed(begun, undefined), Deferred.await(goesOn)).pipe(
+      Effect.as("done"),
+      Effect.onExit(({ _tag }) => Effect.sync(() => ended = _tag))
+    )
+    const group = HttpApiBuilder.group(
+      api,
+      "group",
+      (handlers) => handlers.handle("get", () => handler, { uninterruptible: true }).pipe(HttpApiCache.cached(api))
+    )
+    const app = yield* appOfApi(HttpApiBuilder.api(api).pipe(Layer.provide(group)))
+    const ask = yield* serve(app)
+    const { request } = client(ask.port)
+    yield* Deferred.await(begun)
+    request.destroy()
+    // The server has time to see that.
+    yield* still(() => ended.length)
+    yield* Deferred.succeed(goesOn, undefined)
+    yield* eventually(() => ended !== "")
+    expect(ended).toBe("Success")
   }).pipe(Effect.provide(Services))
 })
 

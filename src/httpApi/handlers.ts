@@ -91,7 +91,11 @@ export const wrapped = <R>(
   return items.map((item): platform.Item => {
     if (around.has(item)) return item
     const located = { api, group, endpoint: item.endpoint }
-    const handler = handlerOf(located, item.handler, errors, partition)
+    // The cache interrupts a run for which nobody waits any more.
+    const own = item.uninterruptible
+      ? (given: platform.Given) => Effect.uninterruptible(item.handler(given))
+      : item.handler
+    const handler = handlerOf(located, own, errors, partition)
     if (handler === undefined) return item
     const made = { ...item, handler }
     around.add(made)

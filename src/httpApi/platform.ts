@@ -42,6 +42,7 @@ export type Given = { readonly request: HttpServerRequest }
 export interface Item {
   readonly endpoint: Endpoint
   readonly handler: (given: Given) => Effect.Effect<unknown, unknown, unknown>
+  readonly uninterruptible: boolean
 }
 
 export type AnyHandlers = HttpApiBuilder.Handlers.Any

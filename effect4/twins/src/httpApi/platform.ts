@@ -36,6 +36,7 @@ export type Given = { readonly request: HttpServerRequest }
 export interface Item {
   readonly endpoint: Endpoint
   readonly handler: (given: Given) => Effect.Effect<unknown, unknown, unknown>
+  readonly uninterruptible: boolean
 }
 
 export interface AnyHandlers {
