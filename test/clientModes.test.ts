@@ -270,7 +270,7 @@ describe("what is beneath", () => {
     }).pipe(Effect.provide(storage)))
 
   it.scoped.each(["text", "json", "arrayBuffer", "stream", "nothing"] as const)(
-    "222: has a scope that closes with the body also where a redirection was followed: read by %s",
+    "196: has a scope that closes with the body also where a redirection was followed: read by %s",
     (way) =>
       Effect.gen(function*() {
         const { client: beneath } = scripted(({ path }) =>
@@ -318,7 +318,7 @@ describe("what is beneath", () => {
 
 describe("a redirection that is followed beneath", () => {
   it.scoped.each(["get", "head"] as const)(
-    "220: is no answer about what is stored, by a %s",
+    "194: is no answer about what is stored, by a %s",
     (method) =>
       Effect.gen(function*() {
         let isMoved = false
@@ -339,7 +339,7 @@ describe("a redirection that is followed beneath", () => {
       }).pipe(Effect.provide(storage))
   )
 
-  it.scoped("221: has changed what it leads to, and what is named there", () =>
+  it.scoped("195: has changed what it leads to, and what is named there", () =>
     Effect.gen(function*() {
       const { client: beneath } = scripted(({ method, path }) =>
         method === "GET"

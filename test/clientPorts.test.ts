@@ -122,7 +122,7 @@ describe("a redirection that fetch follows", () => {
       expect(yield* Effect.flatMap(HttpClient.get(url("/to1")), ({ text }) => text)).toBe("/to1")
     }).pipe(Effect.provide(layerOf(fetching))))
 
-  it.scopedLive("221: has changed what it leads to", () =>
+  it.scopedLive("195: has changed what it leads to", () =>
     Effect.gen(function*() {
       const { url } = yield* listening(({ method, url: path }, response) => {
         const isMoved = method === "PUT" && path === "/items"

@@ -86,7 +86,7 @@ describe("explain", () => {
       expect(yield* said).toBe(askedFor)
     }).pipe(Effect.provide(InMemoryCacheStorage.layerCollectable)))
 
-  it.effect("207: says what is answered where a request waits for a refresh, and that comes in time", () =>
+  it.effect("204: says what is answered where a request waits for a refresh, and that comes in time", () =>
     Effect.gen(function*() {
       const app = withCache(answering, { expiry: 10, staleWhileRevalidate: 60, refreshWait: "100 millis" })
       yield* ask(app, asked("/"))

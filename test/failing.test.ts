@@ -204,7 +204,7 @@ describe("91: a failure carries Cache-Status", () => {
     }).pipe(Effect.provide(TestServer)))
 })
 
-it.scoped("242: a failure without an error, as of Effect.fail(undefined), is told as any other", () =>
+it.scoped("207: a failure without an error, as of Effect.fail(undefined), is told as any other", () =>
   Effect.gen(function*() {
     const failing = Effect.suspend(() => Effect.fail(undefined)).pipe(cached)
     const ask = yield* serve(failing)

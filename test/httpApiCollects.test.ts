@@ -17,7 +17,7 @@ it.scoped.each<[`/${string}`, `/${string}`, string]>([
   ["/things/:from-:to", "/things/a-b", "/things/a-b"],
   ["/things/*", "/things/:id/parts/:part", "/things/1/parts/2"]
 ])(
-  "240: what is read at %s and written at %s is forgotten, whatever search parameters the write has",
+  "205: what is read at %s and written at %s is forgotten, whatever search parameters the write has",
   ([read, written, path]) => {
     const one = HttpApiEndpoint.get("one", read).setUrlParams(Schema.Struct({ q: Optional }))
       .annotate(HttpApiCache.Policy, { expiry: 60 })

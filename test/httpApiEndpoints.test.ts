@@ -142,7 +142,7 @@ describe("what a cached endpoint answers", () => {
   })
 })
 
-it.scoped("242: an error that is declared as empty is told of, and stored where statuses names it, as any other is", () => {
+it.scoped("207: an error that is declared as empty is told of, and stored where statuses names it, as any other is", () => {
   const empty = HttpApiEndpoint.get("get", "/").addError(HttpApiSchema.Empty(404))
     .annotate(HttpApiCache.Policy, { ...expiry, statuses: { 404: 5 } })
   const other = HttpApiEndpoint.get("other", "/other").addError(HttpApiSchema.Empty(404))
@@ -170,7 +170,7 @@ it.scoped("242: an error that is declared as empty is told of, and stored where 
   }).pipe(Effect.provide(Services))
 })
 
-it.scoped("243: a handler that is not to be interrupted goes on when its client has left", () => {
+it.scoped("208: a handler that is not to be interrupted goes on when its client has left", () => {
   const get = HttpApiEndpoint.get("get", "/").addSuccess(Schema.String).annotate(HttpApiCache.Policy, expiry)
   const api = HttpApi.make("api").add(HttpApiGroup.make("group").add(get))
   return Effect.gen(function*() {

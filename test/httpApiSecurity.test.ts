@@ -64,7 +64,7 @@ it.scoped.each<[string, `/${string}`, ReadonlyArray<Record<string, string>>]>([
   ["a session in a cookie", "/sessions", [{ cookie: "sid=ada" }, { cookie: "sid=alan" }, {}]],
   ["nobody, who is let in without a token", "/tokens", [{}, { authorization: "Bearer ada" }]]
 ])(
-  "241: what an endpoint answers to %s is for nobody else, unless its policy says public",
+  "206: what an endpoint answers to %s is for nobody else, unless its policy says public",
   ([, path, users]) =>
     Effect.gen(function*() {
       const ask = yield* Effect.flatMap(appOfApi(Layer.provide(HttpApiBuilder.api(api), groups)), serve)

@@ -12,7 +12,7 @@ const inspected = HttpCacheInspector.middleware({ path: "/inspector", unguarded:
 
 const memory = Effect.provide(Layer.fresh(InMemoryCacheStorage.layerCollectable))
 
-it.effect("200: a client that wants only what is stored, and gets nothing, is not counted as a run of the handler", () =>
+it.effect("197: a client that wants only what is stored, and gets nothing, is not counted as a run of the handler", () =>
   Effect.gen(function*() {
     const { get, text } = yield* asking(
       inspected(counted().pipe(withCache({ expiry: 60, requestDirectives: "honor" })))
@@ -23,7 +23,7 @@ it.effect("200: a client that wants only what is stored, and gets nothing, is no
     expect(words(yield* text("/inspector"))).toContain("Handler ran 1 ")
   }).pipe(memory))
 
-it.effect("201: what is stored again under the same fields is no other variant, however often it expires or is collected", () =>
+it.effect("198: what is stored again under the same fields is no other variant, however often it expires or is collected", () =>
   Effect.gen(function*() {
     const { collect, get, text } = yield* asking(inspected(
       Effect.andThen(HttpCache.group("news"), counted()).pipe(withCache({ expiry: 5, vary: ["accept-language"] }))
@@ -46,7 +46,7 @@ it.effect("201: what is stored again under the same fields is no other variant, 
     expect(words(yield* text("/inspector/item?uri=/a"))).toContain("accept-language , 1 values")
   }).pipe(memory))
 
-it.effect("202: what was kept for one user and has expired is not said to be kept", () =>
+it.effect("199: what was kept for one user and has expired is not said to be kept", () =>
   Effect.gen(function*() {
     const { get, text } = yield* asking(
       inspected(counted().pipe(withCache({ expiry: 5, partition: Effect.succeed("ada") })))
@@ -57,7 +57,7 @@ it.effect("202: what was kept for one user and has expired is not said to be kep
     expect(yield* text("/inspector/item?uri=/a")).not.toContain("kept for one user each")
   }).pipe(memory))
 
-it("203: a collect of a group goes through no item that was seen", () => {
+it("200: a collect of a group goes through no item that was seen", () => {
   const observation = new Observation(0)
   let looked = 0
   const groups = new Proxy(["news"], {
@@ -80,7 +80,7 @@ it("203: a collect of a group goes through no item that was seen", () => {
   expect(bytes()).toBe(item.body.byteLength)
 })
 
-it.effect("203: what is of a group that was collected, and was stored again at once, is in the tables", () =>
+it.effect("200: what is of a group that was collected, and was stored again at once, is in the tables", () =>
   Effect.gen(function*() {
     const { collect, get, text } = yield* asking(inspected(routes({
       "GET /a": Effect.andThen(HttpCache.group("news"), counted()).pipe(withCache({ expiry: 60 }))
@@ -94,7 +94,7 @@ it.effect("203: what is of a group that was collected, and was stored again at o
     expect(words(yield* text("/inspector"))).toContain(" /a 1 5 B ")
   }).pipe(memory))
 
-it.effect("205: a form that names nothing is not said to have collected something", () =>
+it.effect("202: a form that names nothing is not said to have collected something", () =>
   Effect.gen(function*() {
     const { collect, get, status } = yield* asking(inspected(counted().pipe(withCache({ expiry: 60 }))))
     yield* get("/a")
@@ -104,7 +104,7 @@ it.effect("205: a form that names nothing is not said to have collected somethin
     expect(yield* status("/a")).toMatch(/^hit/)
   }).pipe(memory))
 
-it.effect("206: what requests have shared, and no storage has kept, is not said to be stored", () =>
+it.effect("203: what requests have shared, and no storage has kept, is not said to be stored", () =>
   Effect.gen(function*() {
     const faults = yield* Faults
     const gate = yield* Deferred.make<void>()

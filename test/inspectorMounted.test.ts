@@ -6,7 +6,7 @@ import { HttpCacheInspector, InMemoryCacheStorage, withCache } from "effect-http
 import { counted, routes } from "./harness.js"
 import { asking, words } from "./inspectorApp.js"
 
-it.effect("204: an inspector beneath a mount explains requests as the server is asked them", () =>
+it.effect("201: an inspector beneath a mount explains requests as the server is asked them", () =>
   Effect.gen(function*() {
     const shop = routes({ "GET /users/:id": counted().pipe(withCache({ expiry: 60 })) }).pipe(
       HttpCacheInspector.middleware({ path: "/inspector", unguarded: true })
