@@ -1,9 +1,8 @@
 /** An inspector around an app that a router mounts beneath a prefix. */
-import { HttpRouter } from "@effect/platform"
 import { expect, it } from "@effect/vitest"
 import { Effect, Layer } from "effect"
 import { HttpCacheInspector, InMemoryCacheStorage, withCache } from "effect-http-cache"
-import { counted, routes } from "./harness.js"
+import { counted, mounted, routes } from "./harness.js"
 import { asking, words } from "./inspectorApp.js"
 
 it.effect("201: an inspector beneath a mount explains requests as the server is asked them", () =>
@@ -11,7 +10,7 @@ it.effect("201: an inspector beneath a mount explains requests as the server is 
     const shop = routes({ "GET /users/:id": counted().pipe(withCache({ expiry: 60 })) }).pipe(
       HttpCacheInspector.middleware({ path: "/inspector", unguarded: true })
     )
-    const app = HttpRouter.empty.pipe(HttpRouter.mountApp("/api", shop))
+    const app = mounted({ "/api": shop })
     const { status, text } = yield* asking(app, "/api/inspector")
     // The first request of a process may have been copied before the cache saw it, and is not stored.
     for (let time = 0; time < 2; time++) yield* status("/api/users/1")
