@@ -59,7 +59,7 @@ export class ClientOrigin<E, R> implements Origin<Response, E, R> {
   readonly span = undefined
   readonly pattern = undefined
   readonly isBypassed = false
-  readonly isPart = false
+  readonly isNested = false
   /** Content is no part of what is asked for: a `QUERY` passes by. */
   readonly readContent = Effect.succeed(undefined)
   private readonly client: Client<E, R>

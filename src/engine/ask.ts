@@ -54,7 +54,7 @@ const resolved = (
 }
 
 /**
- * `mayKeep`: the answer is wanted whole, whatever the client has already. An answer that is of use for our question only,
+ * `mayKeep`: the answer may be stored, so it is asked for whole, whatever the client has already. One that only answers our question,
  * such as a `304` about another response or a `416`, is not the client's: the handler is asked once more without it.
  */
 export const ask = <Res, E, R>(
@@ -110,13 +110,13 @@ const run = <Res, E, R>(
   }, question)
   return Effect.matchCauseEffect(asked, {
     onFailure: (cause) =>
-      failed?.isPartial === true && !isAgain && !isInterruptedOnly(cause)
+      failed?.isForThisClient === true && !isAgain && !isInterruptedOnly(cause)
         ? Effect.andThen(Effect.logDebug(madeAgain, cause), runAgain(request, item, fields, question))
         : Effect.failCause(cause),
     onSuccess: (handled) => {
       const { answer: own, isFromBeneath, said } = handled
       if (!isFromBeneath) {
-        if (said.isPartial === true && !isAgain) {
+        if (said.isForThisClient === true && !isAgain) {
           return Effect.andThen(Body.discard(own.body), runAgain(request, item, fields, question))
         }
         // Parts may be asked while the body is made.

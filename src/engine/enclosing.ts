@@ -71,14 +71,14 @@ export const noStore: Effect.Effect<void> = Effect.map(EnclosingCache, (nearest)
 })
 
 /** Tells all caches above: one beneath has followed this client's range, conditions or directives. */
-export const tellPartial = (nearest: Run): void => {
-  for (const run of enclosing(nearest)) run.isPartial = true
+export const tellForThisClient = (nearest: Run): void => {
+  for (const run of enclosing(nearest)) run.isForThisClient = true
 }
 
 /** Whether a cache beneath has answered with this body. What else is made of a partial answer of one is not to be stored. */
 export const isAnswerBeneath = (run: Run, body: unknown): boolean => {
   const isIt = run.answeredWith === body
-  if (run.isPartial === true && !isIt) run.isRefused = true
+  if (run.isForThisClient === true && !isIt) run.isRefused = true
   return isIt
 }
 

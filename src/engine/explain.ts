@@ -126,6 +126,6 @@ const dryRun = <Res, E, R>(request: CacheRequest<Res, E, R>): Answering<Outgoing
     respond: (outgoing) => outgoing,
     breakConnection: () => undefined,
     countAsRead: () => undefined,
-    isPart: false
+    isNested: false
   }
 })

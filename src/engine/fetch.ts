@@ -29,7 +29,7 @@ export class FetchPlan<Res, E, R> {
   readonly found: Found
   /** What the request asks of what is stored. */
   readonly wanted: Reuse.Request
-  /** The handler's answer is wanted whole. */
+  /** The answer may be stored, so the handler is asked for it whole. */
   readonly mayKeep: boolean
   /** Others could wait for it. If they can't share, that is remembered. */
   readonly mayWait: boolean

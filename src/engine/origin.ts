@@ -55,7 +55,7 @@ export interface Run extends Said {
   /** It is not to be stored. */
   isRefused?: boolean
   /** A cache beneath has answered by the client's range, conditions or directives: that is no part of what others are answered. */
-  isPartial?: boolean
+  isForThisClient?: boolean
   /** Milliseconds. */
   expiry?: number
   /** The groups that it is of, by name. */
@@ -233,7 +233,7 @@ export interface Origin<Res, E, R> {
   /** What answers the request, once the handler has. */
   readonly route: Route
   /** It runs within another cache's handler, which needs the content for `HEAD` too. */
-  readonly isPart: boolean
+  readonly isNested: boolean
   /** Breaks the client's connection. */
   readonly breakConnection: () => void
   /** Whether a request that was interrupted so was left by its client. */

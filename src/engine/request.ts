@@ -88,7 +88,7 @@ export class CacheRequest<Res, E, R> implements Asked {
 
 /** A request as far as a stored response answers it. */
 export interface Answering<Res> extends Asked {
-  readonly origin: Pick<Origin<Res, never, never>, "respond" | "breakConnection" | "countAsRead" | "isPart">
+  readonly origin: Pick<Origin<Res, never, never>, "respond" | "breakConnection" | "countAsRead" | "isNested">
 }
 
 /** The request with another origin, view, selection or identity. */

@@ -138,7 +138,7 @@ export const respondFailed = <Res, E, R>(
 }
 
 /** Not for `HEAD`, but for a part. */
-const sendsContent = <Res>({ origin, view }: Answering<Res>): boolean => view.method !== "HEAD" || origin.isPart
+const sendsContent = <Res>({ origin, view }: Answering<Res>): boolean => view.method !== "HEAD" || origin.isNested
 
 /** Adds `private` and `Vary` to the response of a cache beneath, and judges conditions that it did not see. */
 const respondFromBeneath = <Res, E, R>(

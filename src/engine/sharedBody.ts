@@ -62,7 +62,7 @@ export class SharedBody implements HeldBody {
   private bell = deferred<void>()
   private exit: Exit.Exit<unknown, unknown> | undefined
   /** It is not going to be stored: what every reader has is no longer held. */
-  private isPassing = false
+  private isNotStored = false
   private isAbandoned = false
   private readonly holdUp = new HoldUp()
   /** Since when the source is waited for. Steady milliseconds; `undefined` while its readers are. */
@@ -84,12 +84,12 @@ export class SharedBody implements HeldBody {
 
   /** It may be stored, and whoever comes late still gets its beginning. */
   get isWhole(): boolean {
-    return !this.isPassing && !this.isAbandoned && (this.exit === undefined || Exit.isSuccess(this.exit))
+    return !this.isNotStored && !this.isAbandoned && (this.exit === undefined || Exit.isSuccess(this.exit))
   }
 
   /** The error that ended it; `undefined` where it is not to be stored, or the storage's layer has closed. */
   get failure(): Cause.Cause<unknown> | undefined {
-    if (this.exit === undefined || Exit.isSuccess(this.exit) || this.isPassing) return undefined
+    if (this.exit === undefined || Exit.isSuccess(this.exit) || this.isNotStored) return undefined
     const { cause } = this.exit
     return this.isAbandoned || !isInterruptedOnly(cause) ? cause : undefined
   }
@@ -160,7 +160,7 @@ export class SharedBody implements HeldBody {
         this.trim()
         this.settle()
         const isWanted = this.readers.size > 0 || this.exit !== undefined || this.isComplete
-        return isWanted || !(isGone || this.isPassing) ? Effect.void : this.abandon()
+        return isWanted || !(isGone || this.isNotStored) ? Effect.void : this.abandon()
       })
     const [decline, leave] = [remove(false), remove(true)]
     const stream = streamOf(this.next(reader))
@@ -192,19 +192,19 @@ export class SharedBody implements HeldBody {
       this.chunks.push(Body.copy(chunk))
       this.size += chunk.byteLength
       this.hold(chunk.byteLength)
-      const passes = wasTooLarge ? undefined : this.passes(now)
-      if (passes !== undefined) this.isPassing = true
+      const whyNot = wasTooLarge ? undefined : this.whyNotStored(now)
+      if (whyNot !== undefined) this.isNotStored = true
       this.trim()
       this.ring()
-      return passes === undefined ? this.room : Effect.andThen(passes, this.room)
+      return whyNot === undefined ? this.room : Effect.andThen(whyNot, this.room)
     })
   }
 
   /** What to report once it can't be stored. */
-  private passes(now: number): Effect.Effect<unknown> | undefined {
+  private whyNotStored(now: number): Effect.Effect<unknown> | undefined {
     const { limit, onTooLarge, runtime } = this.options
     if (this.isTooLarge) return onTooLarge
-    return this.isPassing || runtime.heldBytes.mayGrow(this, limit, now)
+    return this.isNotStored || runtime.heldBytes.mayGrow(this, limit, now)
       ? undefined
       : limitReached(runtime, "bytes of streams", "and other streams are not stored")
   }
@@ -226,7 +226,7 @@ export class SharedBody implements HeldBody {
 
   /** Waits until the readers have taken enough of what is not stored. */
   private readonly room: Effect.Effect<void, Error> = Effect.flatMap(steadyMillis, (now) => {
-    if (!this.isPassing || this.isComplete) return Effect.void
+    if (!this.isNotStored || this.isComplete) return Effect.void
     if (this.readers.size === 0) return Effect.fail(new Error("nobody reads what can't be stored"))
     const { limit, runtime } = this.options
     if (this.bytes <= (runtime.heldBytes.isCrowded(limit) ? 0 : limit)) return Effect.void

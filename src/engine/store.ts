@@ -144,13 +144,13 @@ const judgeWith = (
   }, policy)
   const groups = groupsOf(destination, exchange, answer)
   const { answer: told, isPersonal: isForOne } = storability
-  const refused = (detail: CacheStatus.Detail, unkeyed: ReadonlyArray<string>): Judged => ({
+  const refused = (detail: CacheStatus.Detail, reads: ReadonlyArray<string>): Judged => ({
     told,
     isPersonal: isForOne,
     detail,
     item: undefined,
     groups,
-    unkeyed
+    unkeyed: reads
   })
   if (storability._tag === "Refuse") {
     const { detail } = storability

@@ -55,7 +55,7 @@ const pump = (
   const { reads, said } = exchange
   const readBefore = reads?.count
   const personalBefore = said.personal.size
-  const mayBeKept = () => said.isRefused !== true && said.isPartial !== true
+  const mayBeKept = () => said.isRefused !== true && said.isForThisClient !== true
   // The head is sent, but the body then read a field that the head does not name, is made of what is for one user, or the handler
   // refused. The stream breaks for every reader; from now on this route's streams are private.
   const changed = Effect.gen(function*() {
@@ -65,7 +65,7 @@ const pump = (
       if (judged.item !== undefined && isNamed) return
     }
     // One client's own question says nothing of the route.
-    if (said.isPartial !== true) {
+    if (said.isForThisClient !== true) {
       warnings.readsLate(route)
       yield* warnings.ofReads(route.handler, key, [Reads.late])
     }

@@ -47,7 +47,7 @@ const noFields: Fields.Fields = {}
 
 /** The answer is written by the lane itself. */
 class LaneOrigin {
-  readonly isPart = false
+  readonly isNested = false
   readonly pattern: string | undefined
   readonly span: Tracer.Span | undefined
 

@@ -83,7 +83,7 @@ export class ServerOrigin<A extends Respondable, E, R> implements Origin<Respons
     return serviceIn(this.context, RouteContext)?.route.path
   }
 
-  get isPart(): boolean {
+  get isNested(): boolean {
     return Context.get(this.context, EnclosingCache).depth >= 0
   }
 
@@ -167,7 +167,7 @@ export class ServerOrigin<A extends Respondable, E, R> implements Origin<Respons
         }
         const isStream = body._tag === "Stream" && !isFromBeneath && !isSent
         const engineBody = isStream ? ServerBody.fromPlatform(body, {}) : undefined
-        const isDropped = method === "HEAD" && !this.isPart
+        const isDropped = method === "HEAD" && !this.isNested
         const send = (own: Fields.Fields) =>
           responses.amend(responses.guarded(response, engineBody, isDropped, () => this.breakConnection()), own)
         const passed = { ran, shown, target, fields, answer, send }
@@ -218,7 +218,7 @@ export class ServerOrigin<A extends Respondable, E, R> implements Origin<Respons
           takeBack(native, run)
           const isSent = !isInterruptedOnly(cause) && misplaced.isSent(fiber, shown.request)
           // What the client has is not made once more.
-          if (isSent) run.isPartial = false
+          if (isSent) run.isForThisClient = false
           const warned = isSent ? misplaced.warn(senderOf(this.policy, given)) : Effect.void
           return Effect.andThen(step(warned, () => onFailure(cause, run)), Effect.failCause(cause))
         },
@@ -228,7 +228,7 @@ export class ServerOrigin<A extends Respondable, E, R> implements Origin<Respons
           else hasAnswered(native, run)
           const isFromBeneath = isAnswerBeneath(run, answered.body)
           const isSent = misplaced.isSent(fiber, shown.request)
-          if (isSent) run.isPartial = false
+          if (isSent) run.isForThisClient = false
           const ran: Ran<Response> = {
             said: run,
             response: responses.annotated(answered, run, targets),

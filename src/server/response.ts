@@ -6,7 +6,7 @@ import type { HttpServerRequest } from "@effect/platform/HttpServerRequest"
 import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
 import { addTag } from "../engine/answers.js"
 import * as Body from "../engine/body.js"
-import { tellPartial } from "../engine/enclosing.js"
+import { tellForThisClient } from "../engine/enclosing.js"
 import { type Answer, noCookies, type Outgoing, type Run, type SetCookies } from "../engine/origin.js"
 import type { Policy } from "../policy/policy.js"
 import * as Answers from "../protocol/Answer.js"
@@ -172,7 +172,7 @@ const partial: ReadonlySet<number> = new Set([206, 304, 412, 416])
  */
 export const sign = (response: Response, above: Run, request: HttpServerRequest, isAsAsked = false): Response => {
   if (above.depth < 0) return response
-  if ((isAsAsked || partial.has(response.status)) && isStandIn(request)) tellPartial(above)
+  if ((isAsAsked || partial.has(response.status)) && isStandIn(request)) tellForThisClient(above)
   const signed = withOwnBody(response)
   above.answeredWith = signed.body
   return signed
