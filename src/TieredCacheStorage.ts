@@ -88,16 +88,21 @@ class Tiered implements Service {
     return Effect.flatMap(this.near.begin(lookup), (fill) =>
       Effect.flatMap(
         this.ask("get", lookup.key, () => found(this.far.get(lookup))),
-        (answer): Effect.Effect<CacheItem, CacheMiss | CacheStorageError> => {
-          if (answer === undefined) return near
-          if ("reason" in answer) return answer
-          // What another request has stored meanwhile is later, and so is what could be stored near only.
-          return Effect.flatMap(this.near.begin(lookup), ({ item }) =>
-            isLater(item, answer, millisOf(this.clock))
-              ? Effect.succeed(item)
-              : Effect.as(this.near.set(answer, fill), answer))
-        }
+        (answer): Effect.Effect<CacheItem, CacheMiss | CacheStorageError> =>
+          answer === undefined ? near : "reason" in answer ? answer : this.takeNear(lookup, answer, fill)
       ))
+  }
+
+  /** Keeps a far item near, unless a later one is there: another request has stored it meanwhile, or only near could keep it. */
+  private takeNear(
+    lookup: CacheStorage.Lookup,
+    far: CacheItem,
+    fill: CacheStorage.Fill
+  ): Effect.Effect<CacheItem, CacheStorageError> {
+    return Effect.flatMap(this.near.begin(lookup), ({ item }) =>
+      isLater(item, far, millisOf(this.clock))
+        ? Effect.succeed(item)
+        : Effect.as(this.near.set(far, fill), far))
   }
 
   readonly begin = (lookup: CacheStorage.Lookup): Effect.Effect<CacheStorage.Fill, CacheStorageError> =>

@@ -132,17 +132,17 @@ const leaveOvertaken = <Res, E, R>(
     // Meanwhile another one may have begun, for who came with this request.
     if (running() === destination) singleFlight.close((other) => other === flight)
   }
-  if (destination.fill === undefined) {
-    return step(begin(request, found), (begun) => {
-      const isNew = isAhead(destination.since + noticedWithin, now(request), noticedWithin)
-      if (begun.fill === undefined && isNew) return Exit.succeed(undefined)
-      leave()
-      return Exit.succeed(begun)
+  if (destination.fill !== undefined) {
+    return step(holds(request, destination.fill, destination.groups), (holds) => {
+      if (holds !== true) leave()
+      return Exit.succeed(undefined)
     })
   }
-  return step(holds(request, destination.fill, destination.groups), (holds) => {
-    if (holds !== true) leave()
-    return Exit.succeed(undefined)
+  return step(begin(request, found), (begun) => {
+    const isRecent = isAhead(destination.since + noticedWithin, now(request), noticedWithin)
+    if (begun.fill === undefined && isRecent) return Exit.succeed(undefined)
+    leave()
+    return Exit.succeed(begun)
   })
 }
 

@@ -204,22 +204,24 @@ export class ServerOrigin<A extends Respondable, E, R> implements Origin<Respons
         handOver(native, shown, run)
         misplaced.carry(request, shown.request)
       }
-      const { searchParams } = shown
-      const isParsed = searchParams !== undefined && serviceIn(context, ParsedSearchParams) !== undefined
+      const isParsed = shown.searchParams !== undefined && serviceIn(context, ParsedSearchParams) !== undefined
       const inner = adding(
         context,
         [EnclosingCache, run],
         [HttpServerRequest, shown.request],
-        ...(isParsed ? [[ParsedSearchParams, searchParams] as const] : [])
+        ...(isParsed ? [[ParsedSearchParams, shown.searchParams] as const] : [])
       )
       const before = failures.preResponseHandlers(fiber)
+      const warnedIf = (isSent: boolean): Effect.Effect<void> => {
+        if (!isSent) return Effect.void
+        // What the client has is not made once more.
+        run.isForThisClient = false
+        return misplaced.warn(senderOf(this.policy, given))
+      }
       return withServices(Effect.flatMap(this.handler, toResponse), inner, {
         onFailure: (cause) => {
           takeBack(native, run)
-          const isSent = !isInterruptedOnly(cause) && misplaced.isSent(fiber, shown.request)
-          // What the client has is not made once more.
-          if (isSent) run.isForThisClient = false
-          const warned = isSent ? misplaced.warn(senderOf(this.policy, given)) : Effect.void
+          const warned = warnedIf(!isInterruptedOnly(cause) && misplaced.isSent(fiber, shown.request))
           return Effect.andThen(step(warned, () => onFailure(cause, run)), Effect.failCause(cause))
         },
         onSuccess: (answered) => {
@@ -228,7 +230,7 @@ export class ServerOrigin<A extends Respondable, E, R> implements Origin<Respons
           else hasAnswered(native, run)
           const isFromBeneath = isAnswerBeneath(run, answered.body)
           const isSent = misplaced.isSent(fiber, shown.request)
-          if (isSent) run.isForThisClient = false
+          const warned = warnedIf(isSent)
           const ran: Ran<Response> = {
             said: run,
             response: responses.annotated(answered, run, targets),
@@ -238,7 +240,6 @@ export class ServerOrigin<A extends Respondable, E, R> implements Origin<Respons
             setsPreResponseHandler: before !== failures.preResponseHandlers(fiber),
             responseTime: millisOf(this.clock)
           }
-          const warned = isSent ? misplaced.warn(senderOf(this.policy, given)) : Effect.void
           return step(failures.recovered(fiber), () => step(warned, () => onSuccess(ran)))
         }
       })
