@@ -195,7 +195,7 @@ export const negations: ReadonlyArray<Mutation> = [
     ["4.3.3-full", "status === stored.status)) return \"answer\"", "status === stored.status)) return \"freshened\""]
   ]),
   ...negate("ask.resolved", [
-    ["4.3.2-own-200", "verdict === \"freshened\" ? answers.freshened(item, own)", "verdict === \"freshened\" ? own"]
+    ["4.3.2-own-200", "? answers.freshened(item, own)", "? own"]
   ]),
   ...negate("answers.freshened", [
     ["4.3.4-update", "Validation.update(item.headers, newer.fields)", "Fields.from(Object.entries(item.headers))"]

@@ -1,6 +1,7 @@
 /** Failures of the list where two processes share one Redis, through the door. The numbers are those of docs/failures.md. */
 import { expect, it } from "@effect/vitest"
 import { Effect, Fiber, type Scope, TestClock } from "effect"
+import type { CacheItem } from "effect-http-cache"
 import { RedisCacheStorage } from "effect-http-cache/redis"
 import { itemOf, lookupOf } from "effect-http-cache/testing"
 import { failuresOfNodes } from "./failuresOfNodes.js"
@@ -34,18 +35,18 @@ describeRedis("two processes over one Redis", () => {
     Effect.gen(function*() {
       const { server } = yield* world()
       const storage = RedisCacheStorage.make(yield* clients.ioredis(server.port), { maxFill: 0.01 })
-      const set = (text: string, lasts: number) =>
-        Effect.flatMap(
-          storage.begin(lookupOf()),
-          (fill) => storage.set(itemOf(text, lookupOf(), { retainUntil: lasts }), fill)
-        )
+      // A machine under load may take longer than twice `maxFill`: what is not stored then is stored again.
+      const set = (item: CacheItem.CacheItem, lookup = lookupOf()) =>
+        Effect.repeat(Effect.flatMap(storage.begin(lookup), (fill) => storage.set(item, fill)), {
+          until: (kept) => kept === "kept"
+        })
       const ada = lookupOf({}, { partition: "ada" })
       const bare = yield* bareClient(server.port)
-      yield* set("old", 20)
-      yield* set("new", 60_000)
+      yield* set(itemOf("old", lookupOf(), { retainUntil: 20 }))
+      yield* set(itemOf("new", lookupOf(), { retainUntil: 60_000 }))
       const [seconds] = yield* Effect.promise(() => bare.time())
       yield* Effect.repeat(Effect.promise(() => bare.time()), { until: ([now]) => Number(now) > Number(seconds) })
-      yield* Effect.flatMap(storage.begin(ada), (fill) => storage.set(itemOf("Ada's", ada), fill))
+      yield* set(itemOf("Ada's", ada), ada)
       expect(Buffer.from((yield* storage.get(lookupOf())).body).toString()).toBe("new")
     })
   )
