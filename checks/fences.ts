@@ -152,10 +152,10 @@ const tiers: ReadonlyArray<Broken> = [
   {
     what: "what is found far kept near by a fill that begins after it was found",
     mutations: [{
-      within: "TieredCacheStorage.Tiered.getFrom",
-      source: "Effect.as(this.near.set(answer, fill), answer)",
+      within: "TieredCacheStorage.Tiered.takeNear",
+      source: "Effect.as(this.near.set(far, fill), far)",
       mutated: "Effect.as(Effect.flatMap(this.near.begin(lookup), (late) => " +
-        "this.near.set(answer, { ...late, item: fill.item })), answer)"
+        "this.near.set(far, { ...late, item: fill.item })), far)"
     }]
   },
   {
