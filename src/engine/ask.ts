@@ -102,35 +102,40 @@ const run = <Res, E, R>(
   question: Fields.Fields | undefined = undefined,
   isAgain = false
 ): Effect.Effect<HandlerAnswer<Res>, E, R> => {
-  const { origin, policy, view } = request
   let failed: Run | undefined
-  const asked = origin.ask(fields, policy, (reads, said) => {
+  const asked = request.origin.ask(fields, request.policy, (reads, said) => {
     learn(request, reads)
     failed = said
   }, question)
+  const mustRunAgain = (said: Run | undefined) => !isAgain && said?.isForThisClient === true
+  const again = () => run(request, item, fields, notOfParts(request, question), true)
   return Effect.matchCauseEffect(asked, {
     onFailure: (cause) =>
-      failed?.isForThisClient === true && !isAgain && !isInterruptedOnly(cause)
-        ? Effect.andThen(Effect.logDebug(madeAgain, cause), runAgain(request, item, fields, question))
+      mustRunAgain(failed) && !isInterruptedOnly(cause)
+        ? Effect.andThen(Effect.logDebug(madeAgain, cause), again())
         : Effect.failCause(cause),
     onSuccess: (handled) => {
-      const { answer: own, isFromBeneath, said } = handled
-      if (!isFromBeneath) {
-        if (said.isForThisClient === true && !isAgain) {
-          return Effect.andThen(Body.discard(own.body), runAgain(request, item, fields, question))
-        }
-        // Parts may be asked while the body is made.
-        if (own.body._tag === "Stream") said.question = notOfParts(request, question)
-      }
-      if (Reads.addsToVary(policy)) {
-        const stored = isAboutStored(view.method, own.status) ? item?.vary ?? [] : []
-        const names = Vary.union(Reads.unkeyed(handled.reads, policy), stored)
-        if (names.length > 0) Vary.add(own.fields, names)
-      }
-      const answer = view.method === "GET" ? answers.asWhole(own, policy.etag) : own
-      return Exit.succeed({ handled, answer })
+      const { answer: { body }, isFromBeneath, said } = handled
+      if (!isFromBeneath && mustRunAgain(said)) return Effect.andThen(Body.discard(body), again())
+      // Parts may be asked while the body is made.
+      if (!isFromBeneath && body._tag === "Stream") said.question = notOfParts(request, question)
+      return Exit.succeed({ handled, answer: answerOf(request, item, handled) })
     }
   })
+}
+
+/** What the handler has answered, with what it read in its `Vary`. */
+const answerOf = <Res, E, R>(
+  { policy, view: { method } }: CacheRequest<Res, E, R>,
+  item: CacheItem | undefined,
+  { answer, reads }: Handled<Res>
+): Answer => {
+  if (Reads.addsToVary(policy)) {
+    const stored = isAboutStored(method, answer.status) ? item?.vary ?? [] : []
+    const names = Vary.union(Reads.unkeyed(reads, policy), stored)
+    if (names.length > 0) Vary.add(answer.fields, names)
+  }
+  return method === "GET" ? answers.asWhole(answer, policy.etag) : answer
 }
 
 /** What is not asked of the parts of a page: what the client asks of the page, and what this cache asks. */
@@ -139,14 +144,6 @@ const notOfParts = <Res, E, R>({ view }: CacheRequest<Res, E, R>, question: Fiel
 
 const madeAgain =
   "effect-http-cache: a page is made once more, since its handler failed on less than the whole of a part"
-
-/** Runs the handler once more, with its parts asked for their whole. */
-const runAgain = <Res, E, R>(
-  request: CacheRequest<Res, E, R>,
-  item: CacheItem | undefined,
-  fields: Fields.Fields,
-  question: Fields.Fields | undefined
-): Effect.Effect<HandlerAnswer<Res>, E, R> => run(request, item, fields, notOfParts(request, question), true)
 
 /** Remembers which fields a run that failed had read: requests with other values of these don't wait for one another. */
 const learn = <Res, E, R>(request: CacheRequest<Res, E, R>, reads: Reads.Reads | undefined): void => {

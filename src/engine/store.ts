@@ -116,54 +116,34 @@ const judgeWith = (
   answer: Answer,
   chance: number
 ): Effect.Effect<Judged> => {
-  const { asked, item: found } = destination
-  const { asks, lookup, policy, runtime, view } = asked
-  const { partition } = lookup
-  const content = Body.bytesOf(answer.body)
-  const { lines } = answer.cookies
+  const { asked } = destination
+  const { lookup: { partition }, policy, runtime } = asked
   const { added, credentials, unkeyed: read } = Reads.judge(exchange.reads, policy, answer.fields)
   const unkeyed = exchange.readsLate ? [...read, Reads.late] : read
-  const storability = Storability.decide({
-    method: exchange.method,
-    requestTime: exchange.requestTime,
-    responseTime: exchange.responseTime,
-    setsPreResponseHandler: exchange.setsPreResponseHandler,
-    readsCredentials: credentials,
-    isOfPersonal: isPersonal(exchange.said, partition),
-    readsUnkeyed: unkeyed.length > 0,
-    request: view.fields,
-    requestNoStore: asks.noStore,
-    partition,
-    status: answer.status,
-    response: answer.fields,
-    setsCookies: policy.cookies === "refuse" && lines.length > 0,
-    bodyBytes: content?.byteLength ?? Range.saidLength(answer),
-    isOpaque: answer.body._tag === "Opaque",
-    hasWhole: found !== undefined && found.range === undefined,
-    chance
-  }, policy)
+  const storability = Storability.decide(
+    exchangeOf(destination, exchange, answer, {
+      readsCredentials: credentials,
+      readsUnkeyed: unkeyed.length > 0,
+      chance
+    }),
+    policy
+  )
+  const { answer: told, isPersonal } = storability
   const groups = groupsOf(destination, exchange, answer)
-  const { answer: told, isPersonal: isForOne } = storability
-  const refused = (detail: CacheStatus.Detail, reads: ReadonlyArray<string>): Judged => ({
-    told,
-    isPersonal: isForOne,
-    detail,
-    item: undefined,
-    groups,
-    unkeyed: reads
-  })
+  const refused = (detail: CacheStatus.Detail, reads: ReadonlyArray<string> = unkeyed): Judged => (
+    { told, isPersonal, groups, detail, item: undefined, unkeyed: reads }
+  )
   if (storability._tag === "Refuse") {
-    const { detail } = storability
-    const judged = refused(detail, unkeyed)
-    return detail === "too-large" ? Effect.as(tooLarge(asked), judged) : Exit.succeed(judged)
+    const judged = refused(storability.detail)
+    return judged.detail === "too-large" ? Effect.as(tooLarge(asked), judged) : Exit.succeed(judged)
   }
   const { kept } = storability
-  const cookies = policy.cookies === "store" && !kept.withholdsCookies ? lines : none
+  const cookies = policy.cookies === "store" && !kept.withholdsCookies ? answer.cookies.lines : none
   // The server refuses to send it, each time.
   if (!Fields.areSendable(kept.headers) || !cookies.every(Fields.isValue)) {
-    return Exit.succeed(refused("unsendable", unkeyed))
+    return Exit.succeed(refused("unsendable"))
   }
-  if (groups === undefined) return Exit.succeed(refused("groups", unkeyed))
+  if (groups === undefined) return Exit.succeed(refused("groups"))
   if (added.length > 0 && !admitsList(asked, kept.vary)) {
     return Effect.as(
       limitReached(runtime, "lists of fields that were read", "and what is made of others is not stored"),
@@ -177,14 +157,38 @@ const judgeWith = (
   }
   // Another user of the same browser is not shown it (RFC 9111 §4.1).
   if (partition !== "") Vary.add(answer.fields, [...exchange.reads?.credentials ?? []])
-  return Exit.succeed({
-    told,
-    isPersonal: isForOne,
-    item: itemOf(destination, kept, answer, { cookies, groups }),
-    groups,
-    unkeyed
-  })
+  const item = itemOf(destination, kept, answer, { cookies, groups })
+  return Exit.succeed({ told, isPersonal, groups, item, unkeyed })
 }
+
+/** What decides whether an answer may be stored. */
+const exchangeOf = (
+  { asked: { asks, lookup: { partition }, policy, view }, item: found }: Destination,
+  exchange: HandlerExchange,
+  answer: Answer,
+  { chance, readsCredentials, readsUnkeyed }: Pick<
+    Storability.Exchange,
+    "chance" | "readsCredentials" | "readsUnkeyed"
+  >
+): Storability.Exchange => ({
+  method: exchange.method,
+  requestTime: exchange.requestTime,
+  responseTime: exchange.responseTime,
+  setsPreResponseHandler: exchange.setsPreResponseHandler,
+  readsCredentials,
+  isOfPersonal: isPersonal(exchange.said, partition),
+  readsUnkeyed,
+  request: view.fields,
+  requestNoStore: asks.noStore,
+  partition,
+  status: answer.status,
+  response: answer.fields,
+  setsCookies: policy.cookies === "refuse" && answer.cookies.lines.length > 0,
+  bodyBytes: Body.bytesOf(answer.body)?.byteLength ?? Range.saidLength(answer),
+  isOpaque: answer.body._tag === "Opaque",
+  hasWhole: found !== undefined && found.range === undefined,
+  chance
+})
 
 /** What is kept of an answer. */
 const itemOf = (

@@ -114,6 +114,21 @@ const orLogged = <A>(evaluate: () => ReadonlyArray<A>): Effect.Effect<ReadonlyAr
     (error) => Effect.as(Effect.logWarning(`effect-http-cache: ${error}`), [])
   )
 
+/** Reads the names that `also` or `groups` gives. What fails is logged, one by one, and the rest is collected. */
+const readEach = <A>(
+  option: "also" | "groups",
+  names: () => Iterable<string>,
+  read: (name: string) => ReadonlyArray<A>
+): Effect.Effect<ReadonlyArray<A>> =>
+  orLogged(() => listFrom(`withCollect: ${option}`, option === "also" ? "URIs" : option, names())).pipe(
+    Effect.flatMap(Effect.forEach((name) => orLogged(() => read(name)))),
+    Effect.map((lists) => lists.flat())
+  )
+
+const twoStorages =
+  "withCollect: CacheStorage and CollectableCacheStorage are two storages, so that nothing would be collected; " +
+  "provide both from one layer, such as InMemoryCacheStorage.layerCollectable"
+
 type NamesOf = ((request: HttpServerRequest, response: Response) => Iterable<string>) | undefined
 
 /** What is collected beside the target, and how. */
@@ -134,14 +149,7 @@ export const collecting =
   ): App<E, R | CacheStorage | CollectableCacheStorage> =>
     withFiber((context, clock) => {
       const storage = Context.unsafeGet(context, CollectableCacheStorage)
-      if (storage !== Context.unsafeGet(context, CacheStorage)) {
-        return Effect.die(
-          new Error(
-            "withCollect: CacheStorage and CollectableCacheStorage are two storages, so that nothing would be collected; " +
-              "provide both from one layer, such as InMemoryCacheStorage.layerCollectable"
-          )
-        )
-      }
+      if (storage !== Context.unsafeGet(context, CacheStorage)) return Effect.die(new Error(twoStorages))
       let hasAnswered = false
       const answering = Effect.flatMap(handler, (answer) => {
         hasAnswered = true
@@ -152,27 +160,18 @@ export const collecting =
       // A collect never runs the `partition` of a route, which is all that needs RP.
       const plain = policies as unknown as Policies<R>
       const asked = arrived<Response, E, R>(answering, plain, context, clock, () => "", handler)
-      /** The names that `also` or `groups` gives. What fails is logged, one by one, and the rest is collected. */
-      const told = <A>(what: string, names: NamesOf, response: Response, read: (name: string) => ReadonlyArray<A>) =>
-        names === undefined
-          ? Effect.succeed<ReadonlyArray<A>>([])
-          : Effect.map(
-            Effect.flatMap(
-              orLogged(() =>
-                listFrom(`withCollect: ${what}`, what === "also" ? "URIs" : what, names(native, response))
-              ),
-              Effect.forEach((name) => orLogged(() => read(name)))
-            ),
-            (lists) => lists.flat()
-          )
-      const changed = (response: Response): invalidate.Changed => ({
-        status: response.status,
-        fields: Fields.texts(response.headers),
-        more: Effect.all({
-          targets: told("also", also, response, (uri) => resolve("withCollect: also", uri, asked.view.target)),
-          groups: told("groups", groups, response, (group) => groupsOf("withCollect: groups", [group]))
-        })
-      })
+      const changed = (response: Response): invalidate.Changed => {
+        const named = (names: NamesOf) => names === undefined ? [] : names(native, response)
+        const { view: { target } } = asked
+        return {
+          status: response.status,
+          fields: Fields.texts(response.headers),
+          more: Effect.all({
+            targets: readEach("also", () => named(also), (uri) => resolve("withCollect: also", uri, target)),
+            groups: readEach("groups", () => named(groups), (group) => groupsOf("withCollect: groups", [group]))
+          })
+        }
+      }
       const collects = invalidate.collecting(answering, asked, storage, {
         changed,
         changedBy: (cause) =>

@@ -90,24 +90,34 @@ const names: ReadonlyArray<PropertyKey> = [
 
 /**
  * What the run of the present fiber is shown. Code in no fiber of a request, such as a promise of a handler or the worker of a
- * service, may be part of any run: it is shown what the latest run is shown, and the others count as having read it too. A fiber
- * of no request is not taken for part of a run that has answered: it writes logs rather than a body.
+ * service, may be part of any run: it is shown what the latest run is shown, and the others count as having read it too.
  */
 export const shownTo = (request: object, name: PropertyKey): HttpServerRequest | undefined => {
   const runs = handOversOf(request)?.runs
   if (runs === undefined || runs.length === 0) return undefined
   const context = currentContext()
-  let run: Run | undefined = context === undefined ? undefined : Context.get(context, EnclosingCache)
-  for (; run !== undefined; run = run.above) {
-    const found = runs.find((handedOver) => handedOver.run === run)
-    if (found !== undefined) return found.shown.request
-  }
-  if (context !== undefined && serviceIn(context, HttpServerRequest) !== undefined) return undefined
-  const possible = context === undefined ? runs : runs.filter(({ hasAnswered }) => !hasAnswered)
-  const latest = possible.at(-1)
-  for (const other of possible) if (other !== latest) other.mayHaveRead(name)
-  return latest?.shown.request
+  const own = context === undefined ? undefined : runOf(runs, context)
+  if (own !== undefined) return own.shown.request
+  const possible = context === undefined ? runs : possibleRuns(runs, context)
+  for (const other of possible.slice(0, -1)) other.mayHaveRead(name)
+  return possible.at(-1)?.shown.request
 }
+
+/** The nearest of these runs that a fiber with this context is part of. */
+const runOf = (runs: ReadonlyArray<HandedOver>, context: Context.Context<never>): HandedOver | undefined => {
+  for (let run: Run | undefined = Context.get(context, EnclosingCache); run !== undefined; run = run.above) {
+    const found = runs.find((handedOver) => handedOver.run === run)
+    if (found !== undefined) return found
+  }
+  return undefined
+}
+
+/**
+ * The runs that a fiber which is part of none of them may work for: none, if it has a request of its own. If it has none, it is not
+ * taken for part of a run that has answered: it writes logs rather than a body.
+ */
+const possibleRuns = (runs: ReadonlyArray<HandedOver>, context: Context.Context<never>): ReadonlyArray<HandedOver> =>
+  serviceIn(context, HttpServerRequest) === undefined ? runs.filter(({ hasAnswered }) => !hasAnswered) : []
 
 /**
  * All of these are moved off a request, so that it has no property left: in Node 20 an object that loses its latest property stays as
