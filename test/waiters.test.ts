@@ -17,9 +17,11 @@ import * as Http from "node:http"
 import {
   type Ask,
   counted,
+  countsOf,
   eventually,
   FaultyServer,
   isRunning,
+  type Logged,
   logged,
   QuietServer,
   routes,
@@ -130,8 +132,11 @@ describe("87: at SIGTERM requests in flight are answered", () => {
       yield* Fiber.join(closing)
     }).pipe(Effect.provide(Layer.merge(NodeHttpServer.layerTest, logged([])))))
 
-  it.scoped("what can't be waited for is a 503", () =>
-    Effect.gen(function*() {
+  it.scoped("209: what can't be waited for is a 503, and no error of its handler", () => {
+    const log: Array<Logged> = []
+    return Effect.gen(function*() {
+      const errors = countsOf("effect_http_cache_errors_hidden")
+      const before = yield* errors
       const { clients, close } = yield* world()
       const closing = yield* Effect.fork(close)
       while (clients.some((client) => isRunning(client))) {
@@ -140,7 +145,10 @@ describe("87: at SIGTERM requests in flight are answered", () => {
       }
       for (const client of clients) expect((yield* Fiber.join(client)).status).toBe(503)
       yield* Fiber.join(closing)
-    }).pipe(Effect.provide(Layer.merge(NodeHttpServer.layerTest, logged([])))))
+      expect(log.filter(({ message }) => message.includes("the handler of"))).toEqual([])
+      expect(yield* errors).toEqual(before)
+    }).pipe(Effect.provide(Layer.merge(NodeHttpServer.layerTest, logged(log))))
+  })
 
   it.scoped("113: what can't be interrupted either is a 503", () =>
     Effect.gen(function*() {

@@ -2,7 +2,7 @@
 import type * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as metrics from "../runtime/metrics.js"
-import type { RunResult } from "./fetch.js"
+import { closed, type RunResult } from "./fetch.js"
 import type { Asked } from "./request.js"
 
 /** What is done instead. */
@@ -17,8 +17,9 @@ interface Trouble {
   readonly cause?: Cause.Cause<unknown> | undefined
 }
 
-/** `undefined` where there was none: a body that is too large is no error. */
+/** `undefined` where there was none: a body that is too large is no error of the handler, and a storage that closes is none either. */
 const troubleOf = <Res, E>(fetched: RunResult<Res, E>): Trouble | undefined => {
+  if (fetched === closed) return undefined
   const { status } = fetched
   if (fetched._tag === "Failed") {
     const { cause } = fetched
