@@ -196,8 +196,7 @@ export interface DefaultOptions extends Omit<Options<HttpServerRequest>, "name" 
 }
 
 /**
- * The options of every route, and `origin`, `version`, `storageTimeout` and `enabled`. It needs no layer; `defaults`
- * makes one.
+ * What a whole application is cached by, see {@link DefaultOptions}. It needs no layer; `defaults` makes one.
  *
  * @example
  * ```ts

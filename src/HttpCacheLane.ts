@@ -9,7 +9,7 @@
 import type * as Http from "node:http"
 import type * as Net from "node:net"
 import { Lane } from "./node/lane.js"
-import { type Check, check, unless } from "./runtime/givenValues.js"
+import { type Check, check, flag, unless } from "./runtime/givenValues.js"
 
 /**
  * A request that the lane has answered.
@@ -43,7 +43,7 @@ export interface Options {
 
 const checks: { readonly [Option in keyof Options]-?: Check } = {
   onHit: unless((value) => typeof value === "function", "a function of the hit"),
-  span: unless((value) => typeof value === "boolean", "true or false")
+  span: flag
 }
 
 /**

@@ -12,6 +12,7 @@ import type * as CollectableCacheStorage from "../CollectableCacheStorage.js"
 import { type Bypass, bypassOf, pass } from "../engine/bypass.js"
 import { handle } from "../engine/handle.js"
 import * as invalidate from "../engine/invalidate.js"
+import { gatewayTimeout } from "../engine/respond.js"
 import { report, type Served } from "../engine/report.js"
 import * as requests from "../engine/request.js"
 import type { Policy } from "../policy/policy.js"
@@ -50,7 +51,7 @@ export const cached = <E, R>(
         const passing = bypass ?? byAsking(request, mode)
         if (passing === undefined) return answered(request, given)
         return mode === "only-if-cached"
-          ? Exit.succeed(request.origin.gatewayTimeout())
+          ? Exit.succeed(gatewayTimeout(request))
           : Effect.map(pass(request, passing), ({ outcome, response }) => {
             report(request, outcome)
             return response

@@ -12,7 +12,6 @@ import { RunBeneath } from "../engine/enclosing.js"
 import {
   type Handled,
   type Identity,
-  noCookies,
   type Origin,
   type Outgoing,
   type OwnFill,
@@ -178,10 +177,6 @@ export class ClientOrigin<E, R> implements Origin<Response, E, R> {
   respond(outgoing: Outgoing): Response {
     const { client: { policy }, arrived: { request } } = this
     return responses.fromOutgoing(outgoing, request, policy.maxBodyBytes)
-  }
-
-  gatewayTimeout(): Response {
-    return this.respond({ status: 504, fields: {}, own: {}, cookies: noCookies, body: Body.empty })
   }
 
   amend(response: Response, fields: Fields.Fields): Response {

@@ -71,15 +71,15 @@ export const ask = <Res, E, R>(
     item.range === undefined || isInterruptedOnly(cause) ? Effect.failCause(cause) : run(request, item, fields)
   return Effect.flatMap(
     catchCause(run(request, item, Fields.merged(fields, asks), asks), hasFailed),
-    (asked) => {
-      const answer = resolved(item, asked)
-      if (answer === asked.answer) return Effect.succeed(asked)
+    (ofHandler) => {
+      const answer = resolved(item, ofHandler)
+      if (answer === ofHandler.answer) return Effect.succeed(ofHandler)
       if (answer === undefined) {
-        return Effect.andThen(Body.discard(asked.handled.answer.body), run(request, item, fields))
+        return Effect.andThen(Body.discard(ofHandler.handled.answer.body), run(request, item, fields))
       }
-      Object.assign(answer.fields, CacheControl.annotated(answer.fields, asked.handled.said, policy.targets))
+      Object.assign(answer.fields, CacheControl.annotated(answer.fields, ofHandler.handled.said, policy.targets))
       // A cache beneath that answered our question did not answer the client.
-      return Effect.succeed({ ...asked, handled: { ...asked.handled, isFromBeneath: false }, answer })
+      return Effect.succeed({ ...ofHandler, handled: { ...ofHandler.handled, isFromBeneath: false }, answer })
     }
   )
 }
@@ -88,7 +88,7 @@ export const ask = <Res, E, R>(
 const isAboutStored = (method: string, status: number): boolean => method === "HEAD" || status === 304 || status === 206
 
 /** Conditions, ranges, directives and `Content-Length`: they say nothing of what a page is made of. */
-const asking = [...Reads.uncounted].filter((name) => name !== "host")
+const ofClients = [...Reads.uncounted].filter((name) => name !== "host")
 
 /**
  * Runs the handler. The fields that it read are added to the `Vary` of its answer, where the route says so. If a cache beneath
@@ -102,14 +102,16 @@ const run = <Res, E, R>(
   question: Fields.Fields | undefined = undefined,
   isAgain = false
 ): Effect.Effect<HandlerAnswer<Res>, E, R> => {
+  const { origin, policy } = request
   let failed: Run | undefined
-  const asked = request.origin.ask(fields, request.policy, (reads, said) => {
-    learn(request, reads)
+  const asking = origin.ask(fields, (reads, said) => {
+    // Requests with other values of what a run that failed has read don't wait for one another.
+    if (Reads.addsToVary(policy)) alike.nominate(request, Reads.unkeyed(reads, policy))
     failed = said
   }, question)
   const mustRunAgain = (said: Run | undefined) => !isAgain && said?.isForThisClient === true
   const again = () => run(request, item, fields, notOfParts(request, question), true)
-  return Effect.matchCauseEffect(asked, {
+  return Effect.matchCauseEffect(asking, {
     onFailure: (cause) =>
       mustRunAgain(failed) && !isInterruptedOnly(cause)
         ? Effect.andThen(Effect.logDebug(madeAgain, cause), again())
@@ -140,12 +142,7 @@ const answerOf = <Res, E, R>(
 
 /** What is not asked of the parts of a page: what the client asks of the page, and what this cache asks. */
 const notOfParts = <Res, E, R>({ view }: CacheRequest<Res, E, R>, question: Fields.Fields = {}) =>
-  Fields.merged(Fields.only(view.fields, asking), question)
+  Fields.merged(Fields.only(view.fields, ofClients), question)
 
 const madeAgain =
   "effect-http-cache: a page is made once more, since its handler failed on less than the whole of a part"
-
-/** Remembers which fields a run that failed had read: requests with other values of these don't wait for one another. */
-const learn = <Res, E, R>(request: CacheRequest<Res, E, R>, reads: Reads.Reads | undefined): void => {
-  if (Reads.addsToVary(request.policy)) alike.nominate(request, Reads.unkeyed(reads, request.policy))
-}

@@ -16,7 +16,8 @@ export interface Bypass {
   readonly detail?: CacheStatus.Detail
 }
 
-const handled = new Set(["GET", "HEAD", "QUERY"])
+/** What a cache may answer. */
+export const handled = new Set(["GET", "HEAD", "QUERY"])
 
 const byMethod: Bypass = { reason: "method" }
 const byBypass: Bypass = { reason: "bypass" }

@@ -20,6 +20,7 @@ import { type Asked, type CacheRequest, now } from "./request.js"
 import type { Reader } from "./sharedBody.js"
 import { type Access, begin, type Begun, type Found, holds } from "./storageAccess.js"
 import { type Destination, groupsOf } from "./store.js"
+import { wantedOf } from "./wanted.js"
 
 /** What the handler is asked for, and whether with others. */
 export const planOf = <Res, E, R>(
@@ -85,7 +86,7 @@ const fetchAndTell = <Res, E, R>(
   Effect.uninterruptibleMask((restore) =>
     Effect.flatMap(restore(fetch(plan, handle)), (fetched) => {
       if (fetched._tag !== "Answered" || fetched.shared === undefined) return handle.complete(fetched)
-      const { pump = Effect.void, shared } = fetched
+      const { pump, shared } = fetched
       shared.end = handle.end
       const completed = Effect.onInterrupt(handle.complete(fetched), () => shared.first.decline)
       // Whoever waits for the body is told, also where it ends before it is pulled.
@@ -102,7 +103,7 @@ const alone = <Res, E, R>(plan: FetchPlan<Res, E, R>): Effect.Effect<Arrived<Res
       const untaken = discard(fetched, true)
       const taken = step(ifNotSent(untaken), () => Exit.succeed(arrived))
       const { pump, shared } = fetched
-      if (shared === undefined || pump === undefined) return taken
+      if (shared === undefined) return taken
       const pumped = Effect.onExit(pump, (exit) => shared.close(exit))
       return withFiber((context: Context.Context<R>, _, caller) => {
         const start = { isAtOnce: false, isAwaited: true }
@@ -125,13 +126,10 @@ const leaveOvertaken = <Res, E, R>(
   flight: string
 ): Effect.Effect<Begun | undefined> => {
   const { singleFlight } = request.runtime
-  const running = () => singleFlight.begunFrom(flight) as Destination | undefined
-  const destination = running()
+  const destination = singleFlight.begunFrom(flight) as Destination | undefined
   if (destination === undefined) return Exit.succeed(undefined)
-  const leave = () => {
-    // Meanwhile another one may have begun, for who came with this request.
-    if (running() === destination) singleFlight.close((other) => other === flight)
-  }
+  // Meanwhile another one may have begun, for who came with this request.
+  const leave = () => singleFlight.leave(flight, destination)
   if (destination.fill !== undefined) {
     return step(holds(request, destination.fill, destination.groups), (holds) => {
       if (holds !== true) leave()
@@ -206,11 +204,10 @@ const holdsFor = <Res>(
 export const sharedBy = <Res, E>(
   fetched: Fetched<Res, E>,
   asked: Asked,
-  wantedOf: (item: CacheItem) => Reuse.Request,
   time: number
 ): Effect.Effect<Shared | undefined> => {
   const item = storedBy(fetched)
-  if (item === undefined || !Collapsing.mayShare(item, asked.lookup.variantOf, wantedOf(item), time)) {
+  if (item === undefined || !Collapsing.mayShare(item, asked.lookup.variantOf, wantedOf(asked, item, time), time)) {
     return Exit.succeed(undefined)
   }
   const answered = fetched as Answered<Res>

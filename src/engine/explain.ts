@@ -11,11 +11,11 @@ import { step } from "../runtime/effect.js"
 import * as alike from "./alike.js"
 import { type Bypass, mayAnswerGet } from "./bypass.js"
 import { planOf } from "./collapse.js"
-import { reuseOf, wantedOf } from "./handle.js"
 import type { Outgoing } from "./origin.js"
 import { type Answering, type CacheRequest, now } from "./request.js"
 import { respondStored } from "./respond.js"
 import { lookup } from "./storageAccess.js"
+import { reuseOf, wantedOf } from "./wanted.js"
 
 /**
  * What would happen to a request, and why.

@@ -66,8 +66,8 @@ export class Answered<Res> {
   readonly judged: Judged | undefined
   /** The content, where it is a stream that may be kept. */
   readonly shared: SharedBody | undefined
-  /** Pulls that stream to its end, and stores it. */
-  readonly pump: Effect.Effect<void> | undefined
+  /** Pulls that stream, if there is one, to its end, and stores it. */
+  readonly pump: Effect.Effect<void>
 
   constructor(destination: Destination, { answer, handled }: HandlerAnswer<Res>, judged?: Judged, streamed?: Pumped) {
     this.status = handled.answer.status
@@ -76,7 +76,7 @@ export class Answered<Res> {
     this.destination = destination
     this.judged = judged
     this.shared = streamed?.shared
-    this.pump = streamed?.pump
+    this.pump = streamed?.pump ?? Effect.void
   }
 }
 
@@ -84,7 +84,7 @@ export interface Failed<E> {
   readonly _tag: "Failed"
   /** What the binding answers. */
   readonly status: number
-  /** There is none where the handler took too long. */
+  /** There is none where the handler took too long, or the storage's layer has closed. */
   readonly cause: Cause.Cause<E> | undefined
 }
 
@@ -145,10 +145,10 @@ export const fetch = <Res, E, R>(
     spellings.remember(request)
     return Effect.matchCauseEffect(ask(request, item, mayKeep), {
       onFailure: (cause) => failed(plan, destination, cause),
-      onSuccess: (asked) =>
-        asked.answer.body._tag === "Bytes"
-          ? keep(plan, destination, asked)
-          : Effect.onInterrupt(keep(plan, destination, asked), () => Body.discard(asked.handled.answer.body))
+      onSuccess: (ofHandler) =>
+        ofHandler.answer.body._tag === "Bytes"
+          ? keep(plan, destination, ofHandler)
+          : Effect.onInterrupt(keep(plan, destination, ofHandler), () => Body.discard(ofHandler.handled.answer.body))
     })
   })
 }
@@ -170,19 +170,19 @@ const failed = <Res, E, R>(
 const keep = <Res, E, R>(
   plan: FetchPlan<Res, E, R>,
   destination: Destination,
-  asked: HandlerAnswer<Res>
+  ofHandler: HandlerAnswer<Res>
 ): Effect.Effect<Answered<Res>> => {
   const { request, wanted } = plan
   const { item } = destination
-  const { answer, handled } = asked
+  const { answer, handled } = ofHandler
   const { answer: own, responseTime } = handled
   metrics.ofRoute(routeOf(request)).handlerAnswered(responseTime - destination.since)
   if (handled.isSent) {
     learn(plan, destination, own, responseTime)
-    return Exit.succeed(new Answered(destination, asked))
+    return Exit.succeed(new Answered(destination, ofHandler))
   }
   if (item !== undefined && Reuse.insteadOfError(item, own.status, wanted, responseTime)) {
-    return Exit.succeed(new Answered(destination, asked))
+    return Exit.succeed(new Answered(destination, ofHandler))
   }
   const { route } = request.origin
   const exchange: HandlerExchange = {
@@ -198,12 +198,12 @@ const keep = <Res, E, R>(
   return step(judge(destination, exchange, answer), (judged) => {
     if (handled.isFromBeneath) {
       learn(plan, destination, own, responseTime)
-      return Exit.succeed(new Answered(destination, asked, { ...judged, item: undefined }))
+      return Exit.succeed(new Answered(destination, ofHandler, { ...judged, item: undefined }))
     }
     learn(plan, destination, answer, responseTime, judged.item)
     if (judged.item !== undefined && judged.item.groups.length > 0) destination.groups = judged.item.groups
     const warned = warnings.ofAnswer(plan.found, request, route, judged, own)
-    return step(warned, () => stored(plan, exchange, new Answered(destination, asked, judged), judged))
+    return step(warned, () => stored(plan, exchange, new Answered(destination, ofHandler, judged), judged))
   })
 }
 
@@ -214,7 +214,7 @@ const stored = <Res, E, R>(
   answered: Answered<Res>,
   judged: Judged
 ): Effect.Effect<Answered<Res>> => {
-  const { answer, handled, destination } = answered
+  const { answer, destination, handled } = answered
   const { body } = answer
   const { item } = judged
   if (item === undefined) return notStored(exchange, answered)

@@ -4,12 +4,9 @@
  */
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import type { ForwardReason } from "../CacheError.js"
 import type { CacheItem } from "../CacheItem.js"
 import * as CacheStatus from "../protocol/CacheStatus.js"
 import * as Collapsing from "../protocol/Collapsing.js"
-import * as Preconditions from "../protocol/Preconditions.js"
-import * as Range from "../protocol/Range.js"
 import * as Reuse from "../protocol/Reuse.js"
 import { step } from "../runtime/effect.js"
 import { fetchOnce, planOf, sharedBy, storedBy } from "./collapse.js"
@@ -17,10 +14,11 @@ import { discard, type RunResult } from "./fetch.js"
 import * as alike from "./alike.js"
 import * as hiddenErrors from "./hiddenErrors.js"
 import type { Served } from "./report.js"
-import { type Answering, type Asked, type CacheRequest, now } from "./request.js"
-import { respondFailed, respondFetched, respondStored } from "./respond.js"
+import { type Answering, type CacheRequest, now } from "./request.js"
+import { gatewayTimeout, respondFailed, respondFetched, respondStored } from "./respond.js"
 import { revalidate, waitForRefresh } from "./revalidate.js"
 import { type Access, type Found, lookup, lookupAgain } from "./storageAccess.js"
+import { reuseOf, wantedOf } from "./wanted.js"
 import * as varyingWarning from "./varyingWarning.js"
 
 /**
@@ -40,7 +38,9 @@ export const handle = <Res, E, R>(
     // What is stored may be reused: the handler is not asked. If it is stale, it is revalidated in the background.
     if (reuse._tag !== "Forward") return serve(request, found, reuse, time, attempt)
     // The client has said only-if-cached: the handler must not run.
-    if (request.asks.onlyIfCached) return onlyIfCached(request)
+    if (request.asks.onlyIfCached) {
+      return Exit.succeed({ response: gatewayTimeout(request), outcome: { _tag: "NotCached" } })
+    }
 
     // Run the handler, once for all who wait for the same, and store its response.
     return step(fetchOnce(planOf(request, found, reuse.reason, wanted, attempt)), ({ fetched, isJoined }) => {
@@ -82,27 +82,6 @@ export const hitAtOnce = <Res>(
 const valueOf = <A>(effect: Effect.Effect<A>): A | undefined =>
   Exit.isExit(effect) && Exit.isSuccess(effect) ? effect.value as A : undefined
 
-/** Whether what was found may be answered. */
-export const reuseOf = (found: Found, wanted: Reuse.Request, time: number): Reuse.Reuse<CacheItem> =>
-  found.item === undefined ? Reuse.forward(found.reason) : Reuse.decide(found.item, wanted, time)
-
-/** The conditions and directives of the request, as they apply to this stored response. */
-export const wantedOf = (asked: Asked, stored: CacheItem | undefined, time: number): Reuse.Request => {
-  const { asks, view } = asked
-  return {
-    noCache: asks.noCache,
-    noStore: asks.noStore,
-    onlyIfCached: asks.onlyIfCached,
-    maxAge: asks.maxAge,
-    maxStale: asks.maxStale,
-    minFresh: asks.minFresh,
-    forOrigin: Preconditions.isForOrigin(view.fields),
-    isHeld: stored === undefined || Range.isHeld(stored, view, time),
-    isRepeatable: view.method !== "QUERY",
-    isBackedOff: alike.isBackedOff(asked, stored, time)
-  }
-}
-
 /** Answers with what is stored. */
 const serve = <Res, E, R>(
   request: CacheRequest<Res, E, R>,
@@ -133,25 +112,22 @@ const afterRefresh = <Res, E, R>(
   request: CacheRequest<Res, E, R>,
   attempt: Collapsing.Attempt
 ): Effect.Effect<Served<Res>, E, R> =>
-  step(lookup(request), ({ item }) => {
+  step(lookup(request), (found) => {
     const time = now(request)
-    const reuse = item === undefined ? undefined : Reuse.decide(item, wantedOf(request, item, time), time)
-    if (reuse === undefined || reuse._tag === "Forward") return again(request, attempt)
+    const reuse = reuseOf(found, wantedOf(request, found.item, time), time)
+    if (reuse._tag === "Forward") return again(request, attempt)
     const outcome = reuse._tag === "Fresh"
       ? { ...forwarded("stale", attempt), collapsed: true }
       : CacheStatus.hit(reuse)
     return respondStored(request, reuse.stored, outcome, time)
   })
 
-/** The answer to `only-if-cached` where nothing stored can be reused (RFC 9111 §5.2.1.7). */
-const onlyIfCached = <Res, E, R>({ origin }: CacheRequest<Res, E, R>): Effect.Effect<Served<Res>> =>
-  Exit.succeed({ response: origin.gatewayTimeout(), outcome: { _tag: "NotCached" } })
-
 const again = <Res, E, R>(request: CacheRequest<Res, E, R>, attempt: Collapsing.Attempt) =>
   handle(request, Collapsing.again(attempt))
 
-const forwarded = (reason: ForwardReason, attempt: Collapsing.Attempt) =>
-  ({ _tag: "Forwarded", reason, stored: false, collapsed: Collapsing.collapsedOf(attempt) }) as const
+const forwarded = (reason: CacheStatus.ForwardReason, attempt: Collapsing.Attempt): CacheStatus.Forwarded => (
+  { _tag: "Forwarded", reason, stored: false, collapsed: Collapsing.collapsedOf(attempt) }
+)
 
 /**
  * The stored response that may be answered instead of the handler's error. It is looked up again, since it may have been
@@ -179,7 +155,7 @@ const stand = <Res, E, R>(
   standIn: CacheItem,
   fetched: RunResult<Res, E>,
   isJoined: boolean,
-  outcome: ReturnType<typeof forwarded>,
+  outcome: CacheStatus.Forwarded,
   time: number
 ): Effect.Effect<Served<Res>> => {
   alike.backOff(request, standIn, time)
@@ -196,12 +172,12 @@ const stand = <Res, E, R>(
 const share = <Res, E, R>(
   request: CacheRequest<Res, E, R>,
   fetched: RunResult<Res, E>,
-  outcome: ReturnType<typeof forwarded>,
+  outcome: CacheStatus.Forwarded,
   attempt: Collapsing.Attempt,
   time: number
 ): Effect.Effect<Served<Res>, E, R> =>
   Effect.gen(function*() {
-    const shared = yield* sharedBy(fetched, request, (item) => wantedOf(request, item, time), time)
+    const shared = yield* sharedBy(fetched, request, time)
     if (shared !== undefined) {
       const { item, reader } = shared
       yield* varyingWarning.hit(request, item)

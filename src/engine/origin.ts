@@ -14,7 +14,6 @@ import type { Reads } from "../protocol/Reads.js"
 import type * as Vary from "../protocol/Vary.js"
 import type { Trace } from "../runtime/trace.js"
 import type { Body } from "./body.js"
-import type { Policy } from "../policy/policy.js"
 
 /** The request as key, variant and handler have it: all three are made of this value. */
 export interface View {
@@ -196,7 +195,6 @@ export interface Origin<Res, E, R> {
   /** Runs the handler, which is shown these fields. */
   readonly ask: (
     fields: Fields.Fields,
-    policy: Policy,
     /** Called with what the handler read, and what was said, where it fails. */
     onFailure: (reads: Reads | undefined, said: Run) => void,
     /** Which of the fields are not asked of the parts of a page. */
@@ -213,8 +211,6 @@ export interface Origin<Res, E, R> {
   /** Records these fields as read, for a cache above: the handler that is not run would have read them. */
   readonly countAsRead: (names: Vary.Vary) => void
   readonly respond: (outgoing: Outgoing) => Res
-  /** The answer to `only-if-cached` where nothing can be reused. */
-  readonly gatewayTimeout: () => Res
   /** A response of the handler's, or of a cache beneath, with these fields instead of its own of the same names. */
   readonly amend: (response: Res, fields: Fields.Fields) => Res
   /** The status that a failure is answered with further outside. */

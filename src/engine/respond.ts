@@ -27,7 +27,7 @@ export const respondStored = <Res>(
   request: Answering<Res>,
   item: CacheItem,
   outcome: CacheStatus.Outcome,
-  now: number,
+  time: number,
   reader?: Reader
 ): Effect.Effect<Served<Res>> => {
   const made = readyOf(request, item)
@@ -36,7 +36,7 @@ export const respondStored = <Res>(
   enclosing.tell(request, made.told.private, item.groups)
   if (item.vary.length > 0) request.origin.countAsRead(item.vary)
   const asking = reader === undefined && made.isSentAgain ? askingOf(request, outcome) : undefined
-  const sent = asking === undefined ? undefined : sentBefore(item, asking, now)
+  const sent = asking === undefined ? undefined : sentBefore(item, asking, time)
   if (sent !== undefined) return Exit.succeed({ response: request.origin.respond(sent), outcome })
   return send(
     request,
@@ -45,7 +45,7 @@ export const respondStored = <Res>(
       status: item.range === undefined ? item.status : 200,
       statusText: undefined,
       fields: made.fields,
-      own: Answers.ageOf(Freshness.currentAge(item, now)),
+      own: Answers.ageOf(Freshness.currentAge(item, time)),
       cookies: made.cookies,
       body: made.body,
       range: item.range,
@@ -53,10 +53,10 @@ export const respondStored = <Res>(
       isDivisible: true,
       reader,
       ready: made,
-      remember: asking === undefined ? undefined : (outgoing) => rememberSent(item, asking, now, outgoing)
+      remember: asking === undefined ? undefined : (outgoing) => rememberSent(item, asking, time, outgoing)
     },
     outcome,
-    now
+    time
   )
 }
 
@@ -137,7 +137,11 @@ export const respondFailed = <Res, E, R>(
   return { response, outcome: said }
 }
 
-/** Not for `HEAD`, but for a part. */
+/** The answer to `only-if-cached` where nothing stored can be reused (RFC 9111 §5.2.1.7). */
+export const gatewayTimeout = <Res>({ origin }: Pick<Answering<Res>, "origin">): Res =>
+  origin.respond({ status: 504, fields: {}, own: {}, cookies: noCookies, body: Body.empty })
+
+/** Content is not sent for `HEAD`, except to a cache above, which needs it. */
 const sendsContent = <Res>({ origin, view }: Answering<Res>): boolean => view.method !== "HEAD" || origin.isNested
 
 /** Adds `private` and `Vary` to the response of a cache beneath, and judges conditions that it did not see. */
@@ -185,12 +189,12 @@ interface Sent extends Answer {
 const closing = <Res>(body: Body.Body, served: Served<Res>): Effect.Effect<Served<Res>> =>
   step(Body.discard(body), () => Exit.succeed(served))
 
-/** Sends what the client needs of a response; see `sendsContent` for `HEAD`. */
+/** Sends what the client needs of a response. */
 const send = <Res>(
   request: Answering<Res>,
   answer: Sent,
   outcome: CacheStatus.Outcome,
-  now: number
+  time: number
 ): Effect.Effect<Served<Res>> => {
   const { origin, policy, view } = request
   const { cookies, fields, isDivisible, isStored, own, status } = answer
@@ -208,18 +212,26 @@ const send = <Res>(
     { status, fields, isStored, size, isDivisible, isComing: coming !== undefined },
     view,
     policy.expiry !== undefined,
-    now
+    time
   )
   const said = outcome._tag === "Hit" || needed._tag === "All"
     ? outcome
     : { ...outcome, status: outcome.status ?? status }
   tellStatus(own, request, said, fields)
   if (needed._tag === "All") {
-    const isSent = sendsContent(request)
+    const hasContent = sendsContent(request)
     const { statusText } = answer
-    const response = respond({ status, statusText, fields, own, cookies, body: isSent ? body : Body.empty, isForMany })
+    const response = respond({
+      status,
+      statusText,
+      fields,
+      own,
+      cookies,
+      body: hasContent ? body : Body.empty,
+      isForMany
+    })
     const served = { response, outcome: said }
-    return isSent ? Exit.succeed(served) : closing(body, served)
+    return hasContent ? Exit.succeed(served) : closing(body, served)
   }
   if (needed._tag === "Parts") {
     const [part, ...more] = needed.parts

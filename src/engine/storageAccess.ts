@@ -4,10 +4,10 @@
  */
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import type { CacheMiss, CacheStorageError, ForwardReason } from "../CacheError.js"
+import type { CacheMiss, CacheStorageError } from "../CacheError.js"
 import { type CacheItem, isItem } from "../CacheItem.js"
 import type * as CacheStorage from "../CacheStorage.js"
-import type { Detail } from "../protocol/CacheStatus.js"
+import type { Detail, ForwardReason } from "../protocol/CacheStatus.js"
 import { errorOf, step } from "../runtime/effect.js"
 import { type Call, call, type Waited } from "../runtime/storageCall.js"
 import { canCollect, deliverPending, isUndelivered } from "./collecting.js"
@@ -134,10 +134,9 @@ const begunOf = (access: Access, fill: CacheStorage.Fill | undefined, delivered:
   // A storage may answer `null`, whatever its type says.
   if (!fill) return unreadable
   if (fill.item === undefined) return { found: notFound, fill }
+  const found = ownOf(access, fill.item, delivered)
   // An item that can't be believed can't be replaced.
-  return isBelievable(fill.item, access, delivered)
-    ? { found: ownOf(access, fill.item, delivered), fill }
-    : { found: notFound, fill: { ...fill, item: undefined } }
+  return { found, fill: found === notFound ? { ...fill, item: undefined } : fill }
 }
 
 /**

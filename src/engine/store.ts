@@ -1,4 +1,4 @@
-/** May it be kept? Keeps it, or drops what it makes out of date. */
+/** Decides whether an answer may be stored, and stores it. */
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Random from "effect/Random"
@@ -31,6 +31,7 @@ const none: ReadonlyArray<string> = []
 export class Destination {
   readonly asked: Asked
   readonly fill: Fill | undefined
+  /** What the fill found. */
   readonly item: CacheItem | undefined
   /** When the fill began. Epoch milliseconds. */
   readonly since: number
@@ -102,13 +103,12 @@ export const groupsOf = (
   return CacheGroups.union(told, said.groups ?? none, answer.isStored ? item?.groups ?? none : none)
 }
 
-/** May it be kept? */
-export const judge = (destination: Destination, exchange: HandlerExchange, answer: Answer): Effect.Effect<Judged> => {
-  const { policy } = destination.asked
-  return policy.jitter === 0
-    ? judgeWith(destination, exchange, answer, 0)
-    : Effect.flatMap(Random.next, (chance) => judgeWith(destination, exchange, answer, chance))
-}
+/** Decides whether an answer may be stored, as what, and what clients are told. */
+export const judge = (destination: Destination, exchange: HandlerExchange, answer: Answer): Effect.Effect<Judged> =>
+  step(
+    destination.asked.policy.jitter === 0 ? Exit.succeed(0) : Random.next,
+    (chance) => judgeWith(destination, exchange, answer, chance)
+  )
 
 const judgeWith = (
   destination: Destination,
@@ -138,6 +138,7 @@ const judgeWith = (
     return judged.detail === "too-large" ? Effect.as(tooLarge(asked), judged) : Exit.succeed(judged)
   }
   const { kept } = storability
+  // The `Set-Cookie` lines are kept by themselves, or left out.
   const cookies = policy.cookies === "store" && !kept.withholdsCookies ? answer.cookies.lines : none
   // The server refuses to send it, each time.
   if (!Fields.areSendable(kept.headers) || !cookies.every(Fields.isValue)) {
@@ -242,15 +243,12 @@ export const freshenByHead = (
   }
   if (!Validation.headIsAbout(item.headers, head.fields)) return drop(destination)
   return Validation.headTells(item.headers, head.fields)
-    ? judgeAndStore(destination, { ...exchange, method: "GET" }, answers.freshened(item, head))
+    ? Effect.flatMap(
+      judge(destination, { ...exchange, method: "GET" }, answers.freshened(item, head)),
+      (judged) => judged.item === undefined ? drop(destination) : store(destination, judged.item)
+    )
     : Effect.void
 }
-
-const judgeAndStore = (destination: Destination, exchange: HandlerExchange, answer: Answer) =>
-  Effect.flatMap(
-    judge(destination, exchange, answer),
-    ({ item }) => item === undefined ? drop(destination) : store(destination, item)
-  )
 
 /**
  * Stores what a `POST` answered, as the response to `GET` that it says it is (RFC 9110 §9.3.3), unless one of its groups was

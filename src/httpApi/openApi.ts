@@ -3,7 +3,7 @@ import { declaresField } from "./declared.js"
 import type { Endpoint } from "./platform.js"
 
 /** An endpoint, and what is done there. */
-export interface Documented {
+interface Documented {
   readonly endpoint: Endpoint
   readonly isCached: boolean
   readonly saysStatus: boolean

@@ -41,7 +41,7 @@ const overhead = 128
 const longestPlace = 1024
 /** Routes; what is of others is counted together. */
 const mostRoutes = 200
-export const otherRoutes = "(other routes)"
+const otherRoutes = "(other routes)"
 /** Groups that were collected, before all items are gone through for them. */
 const mostCollected = 1000
 /** Minutes. */
@@ -82,7 +82,7 @@ export class Row {
 }
 
 /** Why a request was not answered with what is stored, and how often. */
-export interface Missed {
+interface Missed {
   readonly reason: CacheStatus.ForwardReason
   readonly detail: CacheStatus.Detail | undefined
   count: number

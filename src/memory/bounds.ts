@@ -1,6 +1,6 @@
 /** The bounds of the storage in memory, and what a caller may give for them. */
 import type { Limits } from "../InMemoryCacheStorage.js"
-import { type Check, check, unless } from "../runtime/givenValues.js"
+import { type Check, check, oneOrMore } from "../runtime/givenValues.js"
 
 export type Bounds = { readonly [Limit in keyof Limits]-?: number }
 
@@ -11,14 +11,10 @@ export const defaults: Bounds = {
   maxVariants: 64
 }
 
-const isWhole = (value: unknown): boolean => Number.isInteger(value) && Number(value) >= 1
-
-const expected = "a whole number, 1 or more"
-
-const limit = unless((value) => value === Infinity || isWhole(value), expected)
+const limit: Check = (value) => value === Infinity ? undefined : oneOrMore(value)
 
 const checks: { readonly [Limit in keyof Limits]-?: Check } = {
-  maxBytes: unless(isWhole, expected),
+  maxBytes: oneOrMore,
   maxItemBytes: limit,
   maxItems: limit,
   maxVariants: limit

@@ -159,7 +159,7 @@ export const resolve = <R>(where: string, route: Options<R>, statusOfError?: Sta
 }
 
 /** The options of the cache of a client. */
-export interface ClientOptions extends Pick<Options, "staleWhileRevalidate" | "staleIfError" | "maxBodyBytes"> {
+interface ClientOptions extends Pick<Options, "staleWhileRevalidate" | "staleIfError" | "maxBodyBytes"> {
   readonly shared?: boolean | undefined
 }
 

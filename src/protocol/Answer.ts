@@ -18,7 +18,7 @@ export interface Response {
   readonly isComing: boolean
 }
 
-export type Needed =
+type Needed =
   | { readonly _tag: "All" }
   | { readonly _tag: "NotModified" }
   | { readonly _tag: "Failed" }

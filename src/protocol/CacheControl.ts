@@ -41,7 +41,7 @@ export const seconds = (text: string | undefined): number | undefined =>
 export const inSeconds = (millis: number): number => Math.min(Math.floor(millis / 1000), maxSeconds)
 
 /** A directive that may name fields: all of the response, only these fields, or absent. */
-export type Restriction = "all" | ReadonlyArray<string> | undefined
+type Restriction = "all" | ReadonlyArray<string> | undefined
 
 /** What binds a cache. Numbers are seconds; freshness that can't be read is 0. */
 export interface ResponseDirectives {

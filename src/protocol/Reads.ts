@@ -31,7 +31,7 @@ export const uncounted: ReadonlySet<string> = new Set([
 ])
 
 /** What no field name stands for. */
-export type Unnameable = "all fields" | "the remote address" | "the request's source"
+type Unnameable = "all fields" | "the remote address" | "the request's source"
 
 /** What was read, in words, of a stream that reads after its head has gone out. */
 export const late = "more while its body was sent"

@@ -17,7 +17,7 @@ export interface Script {
   readonly sha: string
 }
 
-export const scriptOf = (text: string): Script => ({ text, sha: createHash("sha1").update(text).digest("hex") })
+const scriptOf = (text: string): Script => ({ text, sha: createHash("sha1").update(text).digest("hex") })
 
 /** Of the server, and of its time as the one that is written to: one that was a replica meanwhile may have missed a collect. */
 const runId =

@@ -1,12 +1,9 @@
 /** The options of the storage in Redis, checked. */
 import type { Options } from "../RedisCacheStorage.js"
 import type { Options as FlightsOptions } from "../RedisSharedFlights.js"
-import { type Check, check, unless } from "../runtime/givenValues.js"
+import { type Check, check, flag, oneOrMore, unless } from "../runtime/givenValues.js"
 import type { Settings } from "./storage.js"
 
-const isCount = (value: unknown): boolean => Number.isInteger(value) && Number(value) >= 1
-
-const count = unless(isCount, "a whole number, 1 or more")
 const text = unless((value) => typeof value === "string", "a text")
 const isSeconds = (value: unknown): boolean => typeof value === "number" && value > 0 && value < Infinity
 const seconds = unless(isSeconds, "a number of seconds above 0")
@@ -16,10 +13,10 @@ const defaultPrefix = "effect-http-cache:"
 
 const checks: { readonly [Option in keyof Options]-?: Check } = {
   prefix: text,
-  maxItemBytes: count,
-  maxVariants: count,
+  maxItemBytes: oneOrMore,
+  maxVariants: oneOrMore,
   maxFill: seconds,
-  durable: unless((value) => typeof value === "boolean", "true or false")
+  durable: flag
 }
 
 export const settingsOf = (options: Options): Settings => {

@@ -18,7 +18,6 @@ export interface Handle<A> {
 }
 
 export class Flight<A> implements Handle<A> {
-  readonly key: string
   readonly span: Tracer.AnySpan | undefined
   readonly asker: Trace | undefined
   private readonly untaken: Plan<A, never>["untaken"]
@@ -26,6 +25,7 @@ export class Flight<A> implements Handle<A> {
   readonly leave: () => void
   /** The request that started it waits for it. */
   isLed: boolean
+  /** At first the request that started it. In the background that is nobody, who never leaves. */
   waiters = 1
   /** What those who wait are told. */
   arrived: Exit.Exit<A> | undefined = undefined
@@ -43,11 +43,10 @@ export class Flight<A> implements Handle<A> {
   cancel: (() => void) | undefined = undefined
 
   constructor(
-    { asker, key, span, untaken }: Pick<Plan<A, never>, "key" | "span" | "asker" | "untaken">,
+    { asker, span, untaken }: Pick<Plan<A, never>, "span" | "asker" | "untaken">,
     isLed: boolean,
     leave: () => void
   ) {
-    this.key = key
     this.span = span
     this.asker = asker
     this.untaken = untaken

@@ -7,6 +7,13 @@ export type Check = (value: unknown) => string | undefined
 export const unless = (isRight: (value: unknown) => boolean, expected: string): Check => (value) =>
   isRight(value) ? undefined : expected
 
+export const oneOrMore = unless(
+  (value) => Number.isInteger(value) && Number(value) >= 1,
+  "a whole number, 1 or more"
+)
+
+export const flag = unless((value) => typeof value === "boolean", "true or false")
+
 export const isRecord = (value: unknown): value is { readonly [key: string]: unknown } =>
   typeof value === "object" && value !== null && !(Symbol.iterator in value)
 

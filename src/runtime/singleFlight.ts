@@ -79,7 +79,7 @@ export class SingleFlight {
     return this.flights.size
   }
 
-  /** How many requests wait for them. */
+  /** How many requests wait for them, the ones that started them included. */
   get waiters(): number {
     let waiters = 0
     for (const flight of this.flights.values()) waiters += flight.waiters
@@ -108,6 +108,12 @@ export class SingleFlight {
   /** From what the run of the flight with this key began. */
   begunFrom(key: string): unknown {
     return this.flights.get(key)?.from
+  }
+
+  /** Nobody joins the flight of this key any more, if its run began from this; who waits keeps waiting. */
+  leave(key: string, from: unknown): void {
+    const flight = this.flights.get(key)
+    if (flight !== undefined && flight.from === from) flight.leave()
   }
 
   /** Nobody joins the flights of these keys any more; who waits keeps waiting. */
@@ -145,8 +151,7 @@ export class SingleFlight {
   }
 
   /**
-   * Starts a flight in the background, unless one of this key is running or `most` are in the background: then it answers
-   * `"full"`. The flight ends at its deadline or when the storage's layer closes.
+   * Starts a flight in the background, unless one of this key is running. `"full"`: `most` are in the background already. The flight ends at its deadline or when the storage's layer closes.
    */
   startInBackground<A, R>(plan: Plan<A, R>, most: number): Effect.Effect<"full" | undefined, never, R> {
     return Effect.uninterruptible(
@@ -252,13 +257,13 @@ export class SingleFlight {
     fiber: Running<void>,
     { isClientGone, untaken }: Plan<A, R>
   ): Effect.Effect<Exit.Exit<A>> {
-    const left = (cause: Cause.Cause<never>) => {
+    const leaving = (cause: Cause.Cause<never>) => {
       flight.isLed = false
       const untakenNow = flight.completed === undefined ? Effect.void : untaken(flight.completed.value, true)
-      const left = Effect.andThen(flight.hold, untakenNow)
-      return isClientGone(cause) ? Effect.andThen(left, Fiber.await(fiber)) : left
+      const held = Effect.andThen(flight.hold, untakenNow)
+      return isClientGone(cause) ? Effect.andThen(held, Fiber.await(fiber)) : held
     }
-    return step(this.wait(flight, left), (exit) => {
+    return step(this.wait(flight, leaving), (exit) => {
       const goesOn = exitOf(fiber) === undefined ? flight.hold : Effect.void
       const taken = Exit.isSuccess(exit) ? ifNotSent(untaken(exit.value, true)) : Effect.void
       const inherited = inheritReferences(fiber)

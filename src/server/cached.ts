@@ -54,19 +54,19 @@ export const cached = <RP>(
     const way = wayOf(context)
     return step(bypassOf(request), (bypass) => {
       // Once the request has been handed over, it takes longer to look. One that is upgraded has no response yet.
-      const isSent = bypass === undefined && request.above.depth < 0 && isSentByNode(native)
+      const isSentAtOnce = bypass === undefined && request.above.depth < 0 && isSentByNode(native)
       const answering = bypass === undefined ? identified(request, way) : way.pass(request, bypass)
       return step(answering, (answered) => {
         tell(native, request, answered, caller)
         report(request, answered.outcome)
         const signed = sign(answered.response, request.above, native, isAsAsked(request, answered))
-        return isSent ? sendAtOnce(caller, signed) : Exit.succeed(signed)
+        return isSentAtOnce ? sendAtOnce(caller, signed) : Exit.succeed(signed)
       })
     })
   })
 }
 
-/** The client's directives have it answered with nothing, or with what is stale. */
+/** The answer follows this client's own directives: the `504` of only-if-cached, or a stale hit of max-stale. */
 const isAsAsked = <E, R>({ asks }: Request<E, R>, { outcome }: Served<Response>): boolean =>
   outcome?._tag === "NotCached" || (outcome?._tag === "Hit" && outcome.ttl <= 0 && asks.maxStale !== undefined)
 

@@ -9,6 +9,7 @@ import * as Exit from "effect/Exit"
 import { dual } from "effect/Function"
 import type * as Scope from "effect/Scope"
 import { Defaults } from "../CachePolicy.js"
+import { handled } from "../engine/bypass.js"
 import { ofNoRun } from "../engine/enclosing.js"
 import { explain as explained, explainPassing, type Explanation } from "../engine/explain.js"
 import type { Served } from "../engine/report.js"
@@ -30,8 +31,6 @@ const dryRun = (tell: (explanation: Explanation) => void): Way => {
     handle: (request) => Effect.map(explained(request), told)
   }
 }
-
-const handled = new Set(["GET", "HEAD", "QUERY"])
 
 const ofNoCache = (uri: string, would: Pick<Explanation, "outcome" | "status" | "sentences">): Explanation => ({
   uri,

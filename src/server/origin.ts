@@ -2,7 +2,7 @@
 import type * as Headers from "@effect/platform/Headers"
 import { RouteContext } from "@effect/platform/HttpRouter"
 import { HttpServerRequest, ParsedSearchParams } from "@effect/platform/HttpServerRequest"
-import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
+import type * as HttpServerResponse from "@effect/platform/HttpServerResponse"
 import * as HttpTraceContext from "@effect/platform/HttpTraceContext"
 import type * as Cause from "effect/Cause"
 import type * as Clock from "effect/Clock"
@@ -16,7 +16,7 @@ import { EnclosingCache, giveGroups, isAnswerBeneath, RunBeneath } from "../engi
 import { Handled, type Ran } from "../engine/origin.js"
 import type { Identity, Origin, Outgoing, OwnFill, Passed, Route, Run, View } from "../engine/origin.js"
 import { groupsOf } from "../policy/checks.js"
-import type { Policy, ServerPolicy } from "../policy/policy.js"
+import type { ServerPolicy } from "../policy/policy.js"
 import * as Answers from "../protocol/Answer.js"
 import * as Fields from "../protocol/Fields.js"
 import type { Reads } from "../protocol/Reads.js"
@@ -125,10 +125,10 @@ export class ServerOrigin<A extends Respondable, E, R> implements Origin<Respons
 
   ask(
     fields: Fields.Fields,
-    policy: Policy,
     onFailure: (reads: Reads | undefined, said: Run) => void,
     question: Fields.Fields | undefined
   ): Effect.Effect<Handled<Response>, E, R> {
+    const { policy } = this
     const shown = recorder.show(this.request, this.view, fields, policy)
     return this.run(
       shown,
@@ -252,10 +252,6 @@ export class ServerOrigin<A extends Respondable, E, R> implements Origin<Respons
 
   respond(outgoing: Outgoing): Response {
     return responses.fromOutgoing(outgoing, this.request)
-  }
-
-  gatewayTimeout(): Response {
-    return HttpServerResponse.empty({ status: 504 })
   }
 
   amend(response: Response, fields: Fields.Fields): Response {

@@ -19,7 +19,7 @@ export interface Way {
   readonly handle: <E, R>(request: CacheRequest<Response, E, R>) => Effect.Effect<Served<Response>, E, R>
 }
 
-const really: Way = { pass, handle: (request) => handle(request) }
+const really: Way = { pass, handle }
 
 /** The way of the requests of an effect: it stays the same where middleware makes another request. */
 export const CurrentWay = reference("effect-http-cache/CurrentWay", (): Way => really)

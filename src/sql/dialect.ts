@@ -2,7 +2,7 @@
 
 export type DialectName = "sqlite" | "pg"
 
-export interface Dialect {
+interface Dialect {
   /** The types of columns. */
   readonly types: { readonly id: string; readonly moment: string; readonly bytes: string; readonly real: string }
   /** What a collect is compared with moments by, beside its number. */

@@ -1,5 +1,5 @@
 /** The options of the storage over SQL, checked. */
-import { type Check, check, show, unless } from "../runtime/givenValues.js"
+import { type Check, check, flag, oneOrMore, show, unless } from "../runtime/givenValues.js"
 import type { Options } from "../SqlCacheStorage.js"
 import { type DialectName, dialects } from "./dialect.js"
 
@@ -14,10 +14,6 @@ export interface Settings {
   readonly createTables: boolean
 }
 
-const isCount = (value: unknown): boolean => Number.isInteger(value) && Number(value) >= 1
-
-const count = unless(isCount, "a whole number, 1 or more")
-
 const prefix = unless(
   (value) => typeof value === "string" && /^[a-z_][a-z0-9_]{0,39}$/.test(value),
   "a text of at most 40 small letters, digits and underscores"
@@ -25,15 +21,15 @@ const prefix = unless(
 
 const checks: { readonly [Option in keyof Options]-?: Check } = {
   prefix,
-  maxBytes: count,
-  maxItems: count,
-  maxItemBytes: count,
-  maxVariants: count,
+  maxBytes: oneOrMore,
+  maxItems: oneOrMore,
+  maxItemBytes: oneOrMore,
+  maxVariants: oneOrMore,
   maxFill: unless(
     (value) => typeof value === "number" && value >= 1 && value < Infinity,
     "a number of seconds, 1 or more"
   ),
-  createTables: unless((value) => typeof value === "boolean", "true or false")
+  createTables: flag
 }
 
 export const settingsOf = (options: Options): Settings => {
