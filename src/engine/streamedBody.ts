@@ -71,7 +71,7 @@ const pump = (
     }
     unshare()
     yield* drop(destination)
-    return yield* Effect.fail(new Error("the body read what selects it, or was refused, after its head was sent"))
+    return yield* Effect.fail(new Error("the body read what selects it, or was refused"))
   })
   const isAsBefore = () => mayBeKept() && reads?.count === readBefore && said.personal.size === personalBefore
   const holds = Effect.suspend(() => isAsBefore() ? Effect.void : changed)

@@ -108,8 +108,7 @@ const vary: Check = (value) => {
   }
   const names = value.map((each) => (isString(each) ? each : each.field).toLowerCase())
   if (Vary.isPersonal(names)) {
-    return "without Cookie and Authorization, which nearly every client sends differently; the option partition keeps a copy " +
-      "for each user"
+    return "without Cookie and Authorization; the option partition keeps a copy for each user"
   }
   const normalised = names.filter((_, index) => !isString(value[index]))
   if (normalised.some((name) => uncounted.has(name))) {

@@ -32,7 +32,7 @@ export const details = {
   "partition": "the route's partition failed",
   "pre-response-handler": "a pre-response handler (cors, a cookie) was set inside withCache; it belongs outside",
   "private": "the response is private, and the route has no partition",
-  "request-no-store": "the client's Cache-Control: no-store",
+  "request-no-store": "the client's Cache-Control: no-store, or an open transaction of SQL",
   "spelling":
     "a field that selects was sent in a spelling of its own, and the handler saw that; the next one is shown ours",
   "status":

@@ -22,7 +22,7 @@ import * as Invalidation from "../protocol/Invalidation.js"
 import { isInterrupted, step, withFiber } from "../runtime/effect.js"
 import { tell } from "./lane.js"
 import { ServerOrigin } from "./origin.js"
-import { type App, type Respondable, toResponse } from "./platform.js"
+import { type App, isWithinTransaction, type Respondable, toResponse } from "./platform.js"
 import { sign } from "./response.js"
 import { isSentByNode, sendAtOnce } from "./send.js"
 import { type Way, wayOf } from "./way.js"
@@ -82,7 +82,11 @@ const arrived = <A extends Respondable, E, R>(
   const request = Context.unsafeGet(context, HttpServerRequest)
   const policy = policies(Context.get(context, Defaults))
   const origin = new ServerOrigin<A, E, R>(handler, request, policy, context, clock, undefined, given)
-  return new requests.CacheRequest(origin, policy, cache, context, clock)
+  const asked = new requests.CacheRequest(origin, policy, cache, context, clock)
+  // What is read within a transaction may be out of date or rolled back, and the run of another may wait for its end.
+  return isWithinTransaction(context)
+    ? requests.change(asked, { asks: { ...asked.asks, noCache: true, noStore: true } })
+    : asked
 }
 
 /** Answers the request, once it is known what it asks by and for whom. */

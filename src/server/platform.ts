@@ -9,6 +9,7 @@ import { type HttpServerRequest, TypeId as requestTypeId } from "@effect/platfor
 import * as HttpServerRespondable from "@effect/platform/HttpServerRespondable"
 import type { HttpServerResponse } from "@effect/platform/HttpServerResponse"
 import * as Cause from "effect/Cause"
+import type * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
 import * as FiberRef from "effect/FiberRef"
 import * as HashSet from "effect/HashSet"
@@ -55,6 +56,12 @@ export const isSent = (_: Caller, shown: HttpServerRequest): boolean => sentMark
 
 /** What is known to send: a handler, which is put around once. */
 export const senderOf = (_: object, handler: object): object => handler
+
+/** Where all clients of `@effect/sql` keep the transaction that is open. */
+const transaction = "@effect/sql/SqlClient/TransactionConnection"
+
+/** Whether a transaction of the application is open. */
+export const isWithinTransaction = (context: Context.Context<never>): boolean => context.unsafeMap.has(transaction)
 
 /** Whether a request was interrupted since its client has left. */
 export const isClientGone = (cause: Cause.Cause<unknown>): boolean =>
