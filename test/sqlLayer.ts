@@ -14,8 +14,8 @@ export { layerSql, type SqlDatabase, sqliteFile } from "./sqliteLayer.js"
 let prefixes = 0
 
 /** A client of a server that is started for the tests. */
-export const pgClient = (port: number) =>
-  Layer.orDie(PgClient.layer({ host: "127.0.0.1", port, username: "test", database: "postgres", maxConnections: 5 }))
+export const pgClient = (port: number, database = "postgres") =>
+  Layer.orDie(PgClient.layer({ host: "127.0.0.1", port, username: "test", database, maxConnections: 5 }))
 
 /** Many tests share one server. */
 const pg = (port: number): SqlDatabase => ({ client: pgClient(port), prefix: `test_${++prefixes}_` })

@@ -1,11 +1,23 @@
 /** What only the storage over SQL promises: its rows, several processes, restarts. */
+import { HttpServerResponse } from "@effect/platform"
+import { NodeHttpServer } from "@effect/platform-node"
 import { expect, it } from "@effect/vitest"
-import { Effect } from "effect"
+import { Effect, Layer } from "effect"
+import { withCache, withCollect } from "effect-http-cache"
 import { SqlCacheStorage } from "effect-http-cache/sql"
 import { itemOf, lookupOf } from "effect-http-cache/testing"
+import { logged, routes, serve } from "./harness.js"
 import { keep, read } from "./keeping.js"
 import { sharedStorage } from "./sharedStorage.js"
-import { describeSql, openSql, type SqlDatabase } from "./sqlLayer.js"
+import {
+  describePostgres,
+  describeSql,
+  layerSql,
+  openSql,
+  pgClient,
+  sharedPostgres,
+  type SqlDatabase
+} from "./sqlLayer.js"
 
 /** Two processes that share what is stored, as far as the database can tell. */
 const processes = (database: SqlDatabase, options: SqlCacheStorage.Options = {}) =>
@@ -127,4 +139,41 @@ describeSql("the storage", (database) => {
     expect(given({ createTables: "yes" })).toThrow("true or false")
     expect(given({ ttl: 1 })).toThrow("there is no option ttl")
   })
+})
+
+describePostgres("the storage in a database of another encoding", () => {
+  const server = sharedPostgres()
+
+  it.scoped.each(["LATIN1", "WIN1251", "SQL_ASCII"])(
+    "243: keeps and collects what has no text in it: %s",
+    (encoding) =>
+      Effect.gen(function*() {
+        const database = encoding.toLowerCase()
+        const { sql } = yield* openSql({ client: pgClient(server.port), prefix: "usual_" })
+        yield* sql.unsafe(`CREATE DATABASE ${database} ENCODING '${encoding}' TEMPLATE template0`)
+        const where = { client: pgClient(server.port, database), prefix: "other_" }
+        const groups = ["\u65e5\u672c \u{1f600}", "caf\u00e9"]
+        let runs = 0
+        const test = Effect.gen(function*() {
+          const ask = yield* serve(routes({
+            "GET /": Effect.sync(() => HttpServerResponse.text(`run ${++runs}`)).pipe(
+              withCache({ expiry: 60, vary: ["accept-language"], groups: () => groups })
+            ),
+            "PATCH /:at": Effect.succeed(HttpServerResponse.empty()).pipe(
+              withCollect({ groups: ({ url }) => [groups[Number(url.slice(1))]!] })
+            )
+          }))
+          const got = Effect.map(
+            ask("/", { headers: { "accept-language": "\u00e9" } }),
+            ({ cacheStatus, text }) => [text, cacheStatus]
+          )
+          for (const [at] of groups.entries()) {
+            expect(yield* got).toEqual([`run ${at + 1}`, "fwd=uri-miss; stored"])
+            expect(yield* got).toEqual([`run ${at + 1}`, "hit; ttl=60"])
+            yield* ask(`/${at}`, { method: "PATCH" })
+          }
+        })
+        yield* Effect.provide(test, Layer.mergeAll(layerSql(where), NodeHttpServer.layerTest, logged([])))
+      })
+  )
 })

@@ -14,6 +14,10 @@ const digest = (text: string): string => digests(text, () => hash("sha256", JSON
 
 const digests = remembering(512)
 
+/** In JSON of ASCII: a database of PostgreSQL may have another encoding, in which there is no text for it. */
+const written = (value: unknown): string =>
+  JSON.stringify(value).replace(/[\x80-\uffff]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`)
+
 /** The place of items, as two columns. */
 export const placeOf = ({ key, partition }: Pick<Lookup, "key" | "partition">): readonly [string, string] => [
   digest(Name.nameOfKey(key)),
@@ -30,7 +34,7 @@ export const namesOf = ({ everything: all = false, groups, keys }: Names): { rea
     ...(all ? [[everything, JSON.stringify(Name.everything)]] : []),
     ...[...keys.map(Name.nameOfKey), ...groups.map(Name.nameOfGroup)].map((
       name
-    ) => [digest(name), JSON.stringify(name)])
+    ) => [digest(name), written(name)])
   ])
 
 /** What the fills of this storage, and who listens to it, know of when they have read it. */
@@ -53,7 +57,7 @@ export interface Head extends Selectable {
   readonly record: unknown
 }
 
-export const headOf = ({ date, id, variant, vary }: CacheItem): string => JSON.stringify([id, date, variant, vary])
+export const headOf = ({ date, id, variant, vary }: CacheItem): string => written([id, date, variant, vary])
 
 const isText = (value: unknown): value is string => typeof value === "string"
 const isForce = (value: number): value is Force => value >= spared && value <= hard
