@@ -2,9 +2,9 @@
 import { HttpServerRequest, HttpServerResponse } from "@effect/platform"
 import { NodeHttpServer } from "@effect/platform-node"
 import { describe, expect, it } from "@effect/vitest"
-import { Cause, Context, Effect, Layer, Stream, TestClock } from "effect"
+import { Cause, Context, Deferred, Effect, Fiber, Layer, Stream, TestClock } from "effect"
 import { HttpCache, withCache, withCollect } from "effect-http-cache"
-import { bytes, counted, type Logged, logged, QuietServer, routes, serve, TestServer } from "./harness.js"
+import { bytes, counted, eventually, type Logged, logged, QuietServer, routes, serve, TestServer } from "./harness.js"
 import { hows, layerWaiting } from "./waiting.js"
 
 const withDetail = { expiry: 60, cacheStatus: { detail: true } } as const
@@ -182,6 +182,38 @@ describe("what is of a group", () => {
       expect((yield* ask("/")).cacheStatus).toBe(hit)
       yield* HttpCache.collectGroup("late", { origin: `http://127.0.0.1:${ask.port}` })
       expect((yield* ask("/")).cacheStatus).not.toMatch(/^hit/)
+    }).pipe(Effect.provide(TestServer)))
+
+  it.scoped("220: by another's run too, of which a page is made that knows its length", () =>
+    Effect.gen(function*() {
+      const gate = yield* Deferred.make<void>()
+      let begun = 0
+      const end = Effect.zipRight(Deferred.await(gate), Effect.as(HttpCache.group("late"), bytes("b")))
+      const chunks = Stream.concat(Stream.make(bytes("a")), Stream.fromEffect(end))
+      const part = Effect.sync(() => HttpServerResponse.stream(chunks)).pipe(withCache({ expiry: 60, name: "part" }))
+      const page = Effect.map(part, ({ body }) => {
+        begun++
+        const stream = body._tag === "Stream" ? Stream.map(body.stream, (chunk) => chunk) : Stream.empty
+        return HttpServerResponse.stream(stream, { contentLength: 2 })
+      }).pipe(
+        withCache({
+          expiry: 60,
+          name: "page",
+          partition: Effect.map(HttpServerRequest.HttpServerRequest, ({ headers }) => headers["x-user"])
+        })
+      )
+      const ask = yield* serve(page)
+      const pageOf = (user: string) =>
+        Effect.flatMap(ask.another, (other) => other("/", { headers: { "x-user": user } }))
+      const ada = yield* Effect.fork(pageOf("ada"))
+      yield* eventually(() => begun === 1)
+      const bob = yield* Effect.fork(pageOf("bob"))
+      yield* eventually(() => begun === 2)
+      yield* Deferred.succeed(gate, undefined)
+      expect([(yield* Fiber.join(ada)).text, (yield* Fiber.join(bob)).text]).toEqual(["ab", "ab"])
+      expect((yield* pageOf("bob")).cacheStatus).toBe(hit)
+      yield* HttpCache.collectGroup("late", { origin: `http://127.0.0.1:${ask.port}` })
+      expect((yield* pageOf("bob")).cacheStatus).not.toMatch(/^hit/)
     }).pipe(Effect.provide(TestServer)))
 })
 

@@ -14,6 +14,7 @@ import type { Handle } from "../runtime/flight.js"
 import type { Plan } from "../runtime/singleFlight.js"
 import { type Answered, closed, discard, failedLate, fetch, type Fetched, FetchPlan } from "./fetch.js"
 import * as alike from "./alike.js"
+import type { ByteStream } from "./body.js"
 import * as enclosing from "./enclosing.js"
 import { leased } from "./lease.js"
 import { type Asked, type CacheRequest, now } from "./request.js"
@@ -231,6 +232,7 @@ const telling = <Res>(
   const tell = Effect.sync(() =>
     enclosing.tell(asked, enclosing.isPersonal(said, asked.identity.partition), groupsOf(destination, { said }, answer))
   )
-  const { partial, stream } = reader
-  return { ...reader, stream: Stream.ensuring(stream, tell), partial: Stream.ensuring(partial, tell) }
+  // A page that knows its length is stored with its last chunk: before that it is told, and at the end of the rest.
+  const told = (stream: ByteStream) => Stream.ensuring(Stream.tap(stream, () => tell), tell)
+  return { ...reader, stream: told(reader.stream), partial: told(reader.partial) }
 }
