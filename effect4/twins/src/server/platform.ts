@@ -66,13 +66,13 @@ const isWaiting = (fiber: Caller): boolean => exitOf(fiber) === undefined
 /** The server makes the handler of a middleware anew for each request: the cache is what stays. */
 export const senderOf = (cache: object, _: object): object => cache
 
-/** It is said by an annotation of the interruption, and not by who interrupts. */
 /** Each client of SQL keeps its transactions in a place of its own. */
 export const isWithinTransaction = ({ mapUnsafe }: Context.Context<never>): boolean => {
   for (const key of mapUnsafe.keys()) if (key.startsWith("effect/sql/SqlClient/TransactionConnection")) return true
   return false
 }
 
+/** It is said by an annotation of the interruption, and not by who interrupts. */
 export const isClientGone = (cause: Cause.Cause<unknown>): boolean =>
   cause.reasons.some((reason) => reason._tag === "Interrupt" && reason.annotations.has(HttpServerError.ClientAbort.key))
 
