@@ -285,7 +285,7 @@ export class ServerOrigin<A extends Respondable, E, R> implements Origin<Respons
   }
 
   breakConnection(): void {
-    ;(this.request.source as { destroy?: () => void }).destroy?.()
+    requests.breakOff(this.request.source as requests.Breakable)
   }
 
   isClientGone(cause: Cause.Cause<unknown>): boolean {

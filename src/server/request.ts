@@ -105,6 +105,19 @@ export const isLengthUnsaid = (headers: Fields.Fields, source: unknown): boolean
     (stream?.endAfterHeaders === false && Fields.get(headers, "content-length") === undefined)
 }
 
+/** What Node has of a request. */
+export interface Breakable {
+  /** Of HTTP/2. */
+  readonly stream?: { readonly close?: (code: number) => void }
+  readonly destroy?: () => void
+}
+
+/** The client is to notice that not all of the answer has come. Over HTTP/2 an INTERNAL_ERROR says so of one stream (RFC 9113 §7). */
+export const breakOff = (source: Breakable): void => {
+  source.stream?.close?.(2)
+  source.destroy?.()
+}
+
 const schemeOf = ({ originalUrl, source }: HttpServerRequest): string =>
   isWeb(source) ? originalUrl.slice(0, originalUrl.indexOf(":")) : isEncrypted(source) ? "https" : "http"
 

@@ -1,0 +1,63 @@
+/** HTTP/2 by Node's compatibility API, with a lane around the server: what a client on a stream of a session is answered. */
+import { HttpServerResponse } from "@effect/platform"
+import { NodeHttpServer } from "@effect/platform-node"
+import { expect, it } from "@effect/vitest"
+import { Effect, Layer, Stream } from "effect"
+import { withCache } from "effect-http-cache"
+import { HttpCacheLane } from "effect-http-cache/node"
+import * as Http2 from "node:http2"
+import { type App, bytes, counted, QuietServer, routes, serve } from "./harness.js"
+
+const expiry = 10
+
+/** Serves the app over HTTP/2, and answers the way to ask it on one session. */
+const asking = <E, R>(app: App<E, R>) =>
+  Effect.gen(function*() {
+    const hits: Array<HttpCacheLane.Hit> = []
+    const create = () => HttpCacheLane.createServer(() => Http2.createServer(), { onHit: (hit) => hits.push(hit) })
+    // Its type says nothing of HTTP/2.
+    const server = NodeHttpServer.layer(create as never, { host: "127.0.0.1", port: 0 })
+    const { port } = yield* Effect.provide(serve(app), yield* Layer.build(server))
+    const session = yield* Effect.acquireRelease(
+      Effect.sync(() => Http2.connect(`http://127.0.0.1:${port}`)),
+      (session) => Effect.sync(() => session.destroy())
+    )
+    const ask = (path: string, fields: Http2.OutgoingHttpHeaders = {}) =>
+      Effect.promise(() => replyOf(session.request({ ":path": path, ...fields })))
+    return { ask, hits }
+  })
+
+/** What has come of an answer until its stream was closed. `code`: that by which it was closed. */
+const replyOf = (stream: Http2.ClientHttp2Stream) =>
+  new Promise<{ readonly code: number; readonly text: string; readonly told: string }>((resolve) => {
+    let text = ""
+    let told = ""
+    stream.on("response", ({ "cache-status": status }) => told = String(status).replace(/^.*effect-http-cache; /, ""))
+    stream.setEncoding("utf8").on("data", (chunk: string) => text += chunk)
+    // It says by its code that it was broken off.
+    stream.on("error", () => {})
+    stream.on("close", () => resolve({ code: stream.rstCode, text, told }))
+  })
+
+it.scoped("230: what fails while it is sent is broken off, and the session goes on", () =>
+  Effect.gen(function*() {
+    const failing = (headers: { readonly [name: string]: string }) =>
+      Effect.sync(() =>
+        HttpServerResponse.stream(Stream.concat(Stream.make(bytes("half")), Stream.fail("disk")), { headers })
+      )
+    const { ask } = yield* asking(routes({
+      "GET /stored": failing({}).pipe(withCache({ expiry })),
+      "GET /refused": failing({ "cache-control": "no-store" }).pipe(withCache({ expiry })),
+      "GET /passed": failing({}).pipe(withCache({ expiry, bypass: () => true })),
+      "GET /page": counted().pipe(withCache({ expiry }))
+    }))
+    for (const path of ["/stored", "/refused", "/passed"]) {
+      const { code, told } = yield* ask(path)
+      expect([path, told, code]).toEqual([
+        path,
+        expect.stringContaining("fwd="),
+        Http2.constants.NGHTTP2_INTERNAL_ERROR
+      ])
+      expect((yield* ask("/page")).text).toBe("run 1")
+    }
+  }).pipe(Effect.provide(QuietServer)))
