@@ -1,5 +1,5 @@
 /** HTTP/2 by Node's compatibility API, with a lane around the server: what a client on a stream of a session is answered. */
-import { HttpServerResponse } from "@effect/platform"
+import { HttpServerRequest, HttpServerResponse } from "@effect/platform"
 import { NodeHttpServer } from "@effect/platform-node"
 import { expect, it } from "@effect/vitest"
 import { Effect, Layer, Stream } from "effect"
@@ -60,4 +60,27 @@ it.scoped("230: what fails while it is sent is broken off, and the session goes 
       ])
       expect((yield* ask("/page")).text).toBe("run 1")
     }
+  }).pipe(Effect.provide(QuietServer)))
+
+it.scoped("231: a request whose target and Host name different hosts is answered by its own run, and for nobody else", () =>
+  Effect.gen(function*() {
+    const told = Effect.map(
+      HttpServerRequest.HttpServerRequest,
+      ({ headers }) =>
+        HttpServerResponse.text(`${headers[":authority"]}, ${headers["host"]}`, {
+          headers: { "cache-control": "max-age=10" }
+        })
+    )
+    const { ask, hits } = yield* asking(routes({ "GET /page": told.pipe(withCache({ lane: true })) }))
+    const usual = { ":authority": "a.example" }
+    const both = { ...usual, host: "A.example:80" }
+    const others = [{ ":authority": "evil.example", host: "a.example" }, { ...usual, host: "evil.example" }]
+    for (const fields of others) expect((yield* ask("/page", fields)).told).toBe("fwd=bypass")
+    for (const fields of [usual, usual, usual, both, both]) {
+      expect((yield* ask("/page", fields)).text).toBe("a.example, a.example")
+    }
+    expect(hits.length).toBe(2)
+    for (const fields of others) expect((yield* ask("/page", fields)).told).toBe("fwd=bypass")
+    expect((yield* ask("/page", { ":authority": "evil.example" })).told).toBe("fwd=uri-miss; stored")
+    expect(hits.length).toBe(2)
   }).pipe(Effect.provide(QuietServer)))

@@ -15,8 +15,9 @@ interface OfTarget<Known> {
   bytes: number
 }
 
-/** A client that speaks HTTP/2 names the host so. */
-const hostIn = (fields: Fields.Fields): string => fields["host"] ?? fields[":authority"] ?? ""
+/** A client that speaks HTTP/2 names the host by its authority, or by both, which may differ. */
+const hostIn = ({ ":authority": authority, host }: Fields.Fields): string =>
+  authority === undefined || host === undefined ? authority ?? host ?? "" : `${authority}\n${host}`
 
 const placeOf = (message: Http.IncomingMessage): number =>
   (message.method === "HEAD" ? 1 : 0) + (isEncrypted(message) ? 2 : 0)

@@ -47,18 +47,19 @@ export const origin = (scheme: string, authority: string): string =>
 export const hostOf = (origin: string): string => origin.slice(origin.indexOf("://") + 3)
 
 /**
- * The target of a request. Its scheme is that of the connection, whatever the target says. In absolute-form the target
- * names the host; a `Host` that names another one makes the request ambiguous, since a handler may believe either
+ * The target of a request. Its scheme is that of the connection, whatever the target says. In absolute-form, or by an `authority`
+ * of its own, the target names the host; a `Host` that names another one makes the request ambiguous, since a handler may believe either
  * (RFC 9112 §3.2.2). A canonical origin decides both. What is no path is ambiguous always: `*`, an authority, `ftp://…`.
  */
 export const ofRequest = (
   requestTarget: string,
   scheme: string,
   host: string | undefined,
-  canonicalOrigin: string | undefined
+  canonicalOrigin: string | undefined,
+  authority?: string
 ): { readonly target: Target; readonly ownOrigin: string; readonly isAmbiguous: boolean } => {
   const absolute = absoluteForm(requestTarget)
-  const named = absolute?.[2]
+  const named = absolute?.[2] ?? authority
   const ownOrigin = origin(scheme, named ?? host ?? "")
   const here = canonicalOrigin ?? ownOrigin
   const isAnother = named !== undefined && host !== undefined && origin(scheme, host) !== here

@@ -142,8 +142,10 @@ export const view = (
   const { headers } = request
   const { originalUrl } = given
   const scheme = schemeOf(request)
-  const host = Fields.get(headers, "host") ?? Fields.get(headers, ":authority")
-  const keyed = CacheKey.ofRequest(originalUrl, scheme, host, origin)
+  // The target of HTTP/2 names the host by it (RFC 9113 §8.3.1).
+  const authority = Fields.get(headers, ":authority")
+  const host = Fields.get(headers, "host") ?? authority
+  const keyed = CacheKey.ofRequest(originalUrl, scheme, host, origin, authority)
   const hostInKey = CacheKey.hostOf(origin === undefined ? keyed.target.origin : CacheKey.origin(scheme, host ?? ""))
   const url = CacheKey.narrow(request.url, "all")
   const { isAmbiguous, ownOrigin, target } = keyed

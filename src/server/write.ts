@@ -102,20 +102,16 @@ const isOfMany = ({ httpVersion, upgrade }: UpgradableMessage, response: Http.Se
   Object.getPrototypeOf(response) === Http.ServerResponse.prototype && !isWrapped(response) &&
   response.listenerCount("finish") === 1 && response.listenerCount("close") === 0 &&
   !response.headersSent && response.writableCorked === 0 && response.getHeaderNames().length === 0 &&
-  !hasStatusMessage(response) &&
-  !isOtherwiseConnected(response)
+  !hasOtherHead(response)
 
 /** Node says so of who asks for another protocol; its types leave that out. */
 interface UpgradableMessage extends Http.IncomingMessage {
   readonly upgrade?: boolean | null
 }
 
-/** Node's types leave out that there may be none. */
-const hasStatusMessage = ({ statusMessage }: { readonly statusMessage?: string }): boolean =>
-  statusMessage !== undefined
-
-/** What Node keeps of a response that makes its head another one; its types leave these out. */
-interface Connected {
+/** What Node keeps of a response that makes its head another one; its types leave these out, and that there may be no message. */
+interface OfHead {
+  readonly statusMessage?: string
   /** It is the last that the server answers on the connection. */
   readonly maxRequestsOnConnectionReached?: boolean
   /** Somebody has taken `Connection` away. */
@@ -124,11 +120,9 @@ interface Connected {
   readonly _expect_continue?: boolean
 }
 
-const isOtherwiseConnected = (response: Http.ServerResponse): boolean => {
-  const own = response as Connected
-  return own._removedConnection === true || own.maxRequestsOnConnectionReached === true ||
-    own._expect_continue === true
-}
+const hasOtherHead = (own: OfHead): boolean =>
+  own.statusMessage !== undefined || own._removedConnection === true || own.maxRequestsOnConnectionReached === true ||
+  own._expect_continue === true
 
 /** What a head has beside its fields where it keeps the connection, and sets no maximum of requests. */
 const isKept = /^HTTP\/1\.1 \d+ [^\r]*\r\nConnection: keep-alive\r\n(?:Keep-Alive: timeout=\d+\r\n)?\r\n$/
