@@ -2,29 +2,32 @@
 import { HttpServerRequest, HttpServerResponse } from "@effect/platform"
 import { NodeHttpServer } from "@effect/platform-node"
 import { expect, it } from "@effect/vitest"
-import { Effect, Layer, Stream } from "effect"
-import { withCache } from "effect-http-cache"
+import { Deferred, Effect, Layer, Stream } from "effect"
+import { withCache, withCollect } from "effect-http-cache"
 import { HttpCacheLane } from "effect-http-cache/node"
+import { once } from "node:events"
 import * as Http2 from "node:http2"
+import { cert, key } from "./certificate.js"
 import { type App, bytes, counted, QuietServer, routes, serve } from "./harness.js"
 
 const expiry = 10
 
 /** Serves the app over HTTP/2, and answers the way to ask it on one session. */
-const asking = <E, R>(app: App<E, R>) =>
+const asking = <E, R>(app: App<E, R>, scheme: "http" | "https" = "http") =>
   Effect.gen(function*() {
     const hits: Array<HttpCacheLane.Hit> = []
-    const create = () => HttpCacheLane.createServer(() => Http2.createServer(), { onHit: (hit) => hits.push(hit) })
+    const create = () => scheme === "http" ? Http2.createServer() : Http2.createSecureServer({ key, cert })
+    const laned = () => HttpCacheLane.createServer(create, { onHit: (hit) => hits.push(hit) })
     // Its type says nothing of HTTP/2.
-    const server = NodeHttpServer.layer(create as never, { host: "127.0.0.1", port: 0 })
+    const server = NodeHttpServer.layer(laned as never, { host: "127.0.0.1", port: 0 })
     const { port } = yield* Effect.provide(serve(app), yield* Layer.build(server))
     const session = yield* Effect.acquireRelease(
-      Effect.sync(() => Http2.connect(`http://127.0.0.1:${port}`)),
+      Effect.sync(() => Http2.connect(`${scheme}://127.0.0.1:${port}`, { ca: cert })),
       (session) => Effect.sync(() => session.destroy())
     )
     const ask = (path: string, fields: Http2.OutgoingHttpHeaders = {}) =>
       Effect.promise(() => replyOf(session.request({ ":path": path, ...fields })))
-    return { ask, hits }
+    return { ask, hits, session }
   })
 
 /** What has come of an answer until its stream was closed. `code`: that by which it was closed. */
@@ -83,4 +86,42 @@ it.scoped("231: a request whose target and Host name different hosts is answered
     for (const fields of others) expect((yield* ask("/page", fields)).told).toBe("fwd=bypass")
     expect((yield* ask("/page", { ":authority": "evil.example" })).told).toBe("fwd=uri-miss; stored")
     expect(hits.length).toBe(2)
+  }).pipe(Effect.provide(QuietServer)))
+
+it.scoped("232: a write over TLS is collected also where its client has left before it began", () =>
+  Effect.gen(function*() {
+    const arrived = yield* Deferred.make<void>()
+    const hasLeft = yield* Deferred.make<void>()
+    const written = yield* Deferred.make<void>()
+    let version = 1
+    const write = Effect.sync(() => {
+      version++
+      return HttpServerResponse.empty()
+    })
+    /** As middleware does that is not to be interrupted. */
+    const late = <A, E, R>(app: Effect.Effect<A, E, R>) =>
+      Deferred.succeed(arrived, undefined).pipe(
+        Effect.zipRight(Deferred.await(hasLeft)),
+        Effect.zipRight(app),
+        Effect.ensuring(Deferred.succeed(written, undefined)),
+        Effect.uninterruptible
+      )
+    const { ask, session } = yield* asking(
+      routes({
+        "GET /page": Effect.sync(() => HttpServerResponse.text(`version ${version}`)).pipe(withCache({ expiry })),
+        "PATCH /page": write.pipe(withCollect(), late)
+      }),
+      "https"
+    )
+    expect((yield* ask("/page")).text).toBe("version 1")
+    const stream = session.request({ ":method": "PATCH", ":path": "/page" })
+    yield* Deferred.await(arrived)
+    const closed = Effect.promise(() => once(stream, "close"))
+    stream.close(Http2.constants.NGHTTP2_CANCEL)
+    yield* closed
+    // The server reads in order.
+    yield* ask("/other")
+    yield* Deferred.succeed(hasLeft, undefined)
+    yield* Deferred.await(written)
+    expect((yield* ask("/page")).text).toBe("version 2")
   }).pipe(Effect.provide(QuietServer)))

@@ -92,10 +92,14 @@ export const standIn = (request: HttpServerRequest, own: Properties): HttpServer
 
 export const isWeb = (source: unknown): source is Request => source instanceof Request
 
-/** Node's request knows whether its connection is encrypted. */
+/** Node's request knows whether its connection is encrypted. Over HTTP/2 one whose client has left has only what that has said. */
 export const isEncrypted = (source: unknown): boolean => {
-  const { socket } = source as { readonly socket?: { readonly encrypted?: boolean } }
-  return socket?.encrypted === true
+  const { scheme, socket, stream } = source as {
+    readonly scheme?: string
+    readonly socket?: { readonly encrypted?: boolean }
+    readonly stream?: { readonly destroyed?: boolean }
+  }
+  return socket?.encrypted === true || (stream?.destroyed === true && scheme === "https")
 }
 
 /** There is content, and how much is not said: HTTP/2 needs no field for that. */
@@ -119,7 +123,7 @@ export const breakOff = (source: Breakable): void => {
 }
 
 const schemeOf = ({ originalUrl, source }: HttpServerRequest): string =>
-  isWeb(source) ? originalUrl.slice(0, originalUrl.indexOf(":")) : isEncrypted(source) ? "https" : "http"
+  isWeb(source) ? originalUrl.split(":", 1)[0]! : isEncrypted(source) ? "https" : "http"
 
 /** The end-to-end fields in their one spelling. `host`: as the key has it. */
 export const fieldsOf = (headers: Fields.Fields, host: string): Fields.Fields => {
