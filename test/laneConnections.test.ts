@@ -328,3 +328,32 @@ it.scoped("176: reads content to its end, also where it is named after more fiel
     const all = answers.includes("HTTP/1.1 431 ") ? 1 : 4
     expect([answers.split("run 1").length - 1, hits.length]).toEqual([all, all])
   }))
+
+it.scoped("233: is seen by who watches responses as one that Node has written", () =>
+  Effect.gen(function*() {
+    const seen: Array<string> = []
+    let isWatched = false
+    const started: ChannelListener = (message) => {
+      const { response } = message as { readonly response: ServerResponse }
+      if (isWatched) response.once("prefinish", () => seen.push("prefinish"))
+    }
+    const finished: ChannelListener = (message) => {
+      seen.push((message as { readonly response: ServerResponse }).response.statusMessage)
+    }
+    subscribe("http.server.request.start", started)
+    subscribe("http.server.response.finish", finished)
+    yield* Effect.addFinalizer(() =>
+      Effect.sync(() => {
+        unsubscribe("http.server.request.start", started)
+        unsubscribe("http.server.response.finish", finished)
+      })
+    )
+    const { hits, port } = yield* served((options) => HttpCacheLane.createServer(createServer, options))
+    const ask = yield* kept(port)
+    for (const watched of [false, false, false, false, true]) {
+      isWatched = watched
+      yield* ask
+    }
+    yield* eventually(() => seen.length === 6)
+    expect([seen, hits.length]).toEqual([["OK", "OK", "OK", "OK", "prefinish", "OK"], 3])
+  }).pipe(Effect.provide(Services)))

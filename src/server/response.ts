@@ -20,9 +20,6 @@ import { fieldsOf, type Message, messageOf } from "./write.js"
 
 type Response = HttpServerResponse.HttpServerResponse
 
-const hasSeveralParts = (status: number, fields: Fields.Fields): boolean =>
-  status === 206 && /^multipart\/byteranges\b/i.test(Fields.get(fields, "content-type") ?? "")
-
 /** The cookies of a response, taken out of the fields where those hold several lines. */
 const cookiesOf = (response: Response, fields: { [name: string]: string }, keeps: Policy["cookies"]): SetCookies => {
   const field: unknown = response.headers["set-cookie"]
@@ -51,7 +48,8 @@ export const toAnswer = (response: Response, method: string, policy: Policy, now
   else if (status === 205) fields["content-length"] = "0"
   else if (method === "GET" && content !== undefined) fields["content-length"] = String(content.byteLength)
   delete fields["transfer-encoding"]
-  if (hasSeveralParts(status, fields)) delete fields["content-range"]
+  // Each of several parts has its own.
+  if (status === 206 && /^multipart\/byteranges\b/i.test(fields["content-type"] ?? "")) delete fields["content-range"]
   if (Fields.get(fields, "date") === undefined) fields["date"] = HttpDate.format(now)
   // A handler may answer HEAD without the content that a tag would be made from.
   const isWhole = content !== undefined && (method === "GET" || content.byteLength > 0)

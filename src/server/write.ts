@@ -16,6 +16,7 @@ export interface Message {
 interface Head {
   readonly text: string
   readonly bytes: Uint8Array
+  readonly statusMessage: string
   /** The server decides what a head has beside the fields. */
   readonly server: object | undefined
 }
@@ -42,13 +43,11 @@ const make = (outgoing: Outgoing): Message => {
   return {
     status,
     fields: fieldsOf(outgoing, bytes?.byteLength),
-    content: bytes === undefined ? undefined : bufferOf(bytes),
+    // The same memory, without a copy.
+    content: bytes && Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength),
     head: undefined
   }
 }
-
-/** The same memory as a `Buffer`, without a copy. */
-const bufferOf = ({ buffer, byteLength, byteOffset }: Uint8Array): Buffer => Buffer.from(buffer, byteOffset, byteLength)
 
 /** Writes it on whatever connection there is. */
 export const write = (request: Http.IncomingMessage, response: Http.ServerResponse, message: Message): void => {
@@ -72,9 +71,10 @@ export const writeKept = (
   message: Message
 ): boolean => {
   if (!isOfMany(request, response)) return false
-  const server = serverOf(response)
-  if (message.head !== undefined && message.head.server === server) {
-    repeat(request, response, message, message.head)
+  const { server } = response.socket as Served
+  const { head } = message
+  if (head !== undefined && head.server === server) {
+    repeat(request, response, message, head)
   } else {
     writeAnew(request, response, message)
     message.head = headOf(response, message, server)
@@ -82,9 +82,10 @@ export const writeKept = (
   return true
 }
 
-/** Node's sockets know their server, though its types leave that out. An answer that waits for others has no socket yet. */
-const serverOf = ({ socket }: Http.ServerResponse): object | undefined =>
-  (socket as { readonly server?: object } | null)?.server
+/** A socket that is written to knows its server, though Node's types leave that out. */
+interface Served {
+  readonly server?: object
+}
 
 /** Whether somebody has put something around this one response, to add to it or to end it later. Its prototype has the methods of all. */
 export const isWrapped = (response: Http.ServerResponse): boolean => {
@@ -95,12 +96,13 @@ export const isWrapped = (response: Http.ServerResponse): boolean => {
 /**
  * Whether the head that Node writes is the same for many clients: HTTP/1.1, a connection that is kept and can be written to,
  * Node's own class of responses with nothing put around it, nothing set and nothing written, and no earlier response pending on
- * the connection. The only listener to `finish` must be Node's own, by which Node learns that the response has ended.
+ * the connection. The only listener to its end must be Node's own to `finish`, by which Node learns of it.
  */
 const isOfMany = ({ httpVersion, upgrade }: UpgradableMessage, response: Http.ServerResponse): boolean =>
   httpVersion === "1.1" && upgrade !== true && response.shouldKeepAlive && response.socket?.writable === true &&
   Object.getPrototypeOf(response) === Http.ServerResponse.prototype && !isWrapped(response) &&
   response.listenerCount("finish") === 1 && response.listenerCount("close") === 0 &&
+  response.listenerCount("prefinish") === 0 &&
   !response.headersSent && response.writableCorked === 0 && response.getHeaderNames().length === 0 &&
   !hasOtherHead(response)
 
@@ -121,8 +123,8 @@ interface OfHead {
 }
 
 const hasOtherHead = (own: OfHead): boolean =>
-  own.statusMessage !== undefined || own._removedConnection === true || own.maxRequestsOnConnectionReached === true ||
-  own._expect_continue === true
+  own.statusMessage !== undefined ||
+  (own._removedConnection || own.maxRequestsOnConnectionReached || own._expect_continue) === true
 
 /** What a head has beside its fields where it keeps the connection, and sets no maximum of requests. */
 const isKept = /^HTTP\/1\.1 \d+ [^\r]*\r\nConnection: keep-alive\r\n(?:Keep-Alive: timeout=\d+\r\n)?\r\n$/
@@ -134,7 +136,7 @@ const headOf = (response: Http.ServerResponse, { fields }: Message, server: obje
   let lines = ""
   for (const name in fields) lines += `${name}: ${fields[name]}\r\n`
   return typeof text === "string" && isKept.test(text.replace(lines, ""))
-    ? { text, bytes: Buffer.from(text, "latin1"), server }
+    ? { text, bytes: Buffer.from(text, "latin1"), statusMessage: response.statusMessage, server }
     : undefined
 }
 
@@ -167,11 +169,12 @@ const repeat = (
   const content = contentFor(request, message)
   // Node, and who is told of the response, read these.
   response.statusCode = message.status
+  response.statusMessage = head.statusMessage
   response.finished = true
   response._header = head.text
   response._headerSent = true
   const finish = (error?: Error | null) => {
-    if (error !== undefined && error !== null) return
+    if (error) return
     leaveUnread(request)
     response.emit("finish")
   }
