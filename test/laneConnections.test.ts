@@ -357,3 +357,12 @@ it.scoped("233: is seen by who watches responses as one that Node has written", 
     yield* eventually(() => seen.length === 6)
     expect([seen, hits.length]).toEqual([["OK", "OK", "OK", "OK", "prefinish", "OK"], 3])
   }).pipe(Effect.provide(Services)))
+
+it.scoped("234: goes by another listener of the server, which may add to each response", () =>
+  Effect.gen(function*() {
+    const adding = () => createServer((_, response) => response.setHeader("x-frame-options", "DENY"))
+    const { hits, port } = yield* served((options) => HttpCacheLane.createServer(adding, options))
+    const ask = yield* kept(port)
+    for (const _ of [1, 2, 3, 4]) expect((yield* ask).headers["x-frame-options"]).toBe("DENY")
+    expect(hits).toEqual([])
+  }).pipe(Effect.provide(Services)))
