@@ -366,3 +366,22 @@ it.scoped("234: goes by another listener of the server, which may add to each re
     for (const _ of [1, 2, 3, 4]) expect((yield* ask).headers["x-frame-options"]).toBe("DENY")
     expect(hits).toEqual([])
   }).pipe(Effect.provide(Services)))
+
+it.scoped("235: leaves to the app a response that refuses to be written", () =>
+  Effect.gen(function*() {
+    let fails = 0
+    class Refusing extends ServerResponse {
+      override writeHead(...values: ReadonlyArray<never>): this {
+        if (fails-- > 0) throw new Error("refused")
+        return Reflect.apply(super.writeHead, this, values) as this
+      }
+    }
+    const { hits, port } = yield* served((options) =>
+      HttpCacheLane.createServer(() => createServer({ ServerResponse: Refusing }), options)
+    )
+    const ask = yield* kept(port)
+    for (const _ of [1, 2, 3]) yield* ask
+    fails = 1
+    for (const _ of [1, 2]) expect((yield* ask).statusCode).toBe(200)
+    expect(hits.length).toBe(2)
+  }).pipe(Effect.provide(Services)))

@@ -177,7 +177,13 @@ export class Lane {
 
   /** `undefined`: the request goes the usual way, and what comes of it may be learnt. */
   answer(message: Http.IncomingMessage, response: Http.ServerResponse): Hit | undefined {
-    const hit = this.hit(message, response)
+    let hit: Hit | undefined
+    try {
+      hit = this.hit(message, response)
+    } catch (error) {
+      // The app fails one request by what would end the process here.
+      if (response.headersSent) throw error
+    }
     if (hit === undefined) this.letBy(message)
     else metrics.laneHits(1)
     return hit
