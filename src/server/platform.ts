@@ -111,7 +111,3 @@ export const patternsOf = (path: string): ReadonlyArray<HttpLayerRouter.PathInpu
 /** The names of fields whose values are not shown. */
 export const redactedNames = (fiber: Caller): ReadonlyArray<string | RegExp> =>
   fiber.getFiberRef(Headers.currentRedactedNames)
-
-/** The content of a request can't be read as what it was asked for. */
-export const unreadable = (request: HttpServerRequest, cause: unknown) =>
-  new HttpServerError.RequestError({ request, reason: "Decode", cause })

@@ -8,11 +8,12 @@ import type * as Exit from "effect/Exit"
 import * as CacheKey from "../protocol/CacheKey.js"
 import * as Fields from "../protocol/Fields.js"
 import type * as Vary from "../protocol/Vary.js"
+import * as Body from "../engine/body.js"
 import type { View } from "../engine/origin.js"
 import type { Policy } from "../policy/policy.js"
 import { Reads } from "../protocol/Reads.js"
 import { Shown } from "./handOver.js"
-import { isStandIn, isWeb, originalUrlOf, sourceWith, standIn, withFields } from "./request.js"
+import { isStandIn, isWeb, original, originalUrlOf, readersOf, sourceWith, standIn, withFields } from "./request.js"
 
 type Recording = Pick<Policy, "cacheControl" | "expiry" | "origin" | "query" | "unkeyed" | "vary">
 
@@ -57,14 +58,20 @@ const cookiesOf = (cookies: HttpServerRequest["cookies"], reads: Reads): HttpSer
   return recorded(cookies, note, note)
 }
 
+const nothing = readersOf(Body.none)
+
 /** The request as a handler sees it: the view, and of its target what the key has. `reads` is told what is read of it. */
 const shownAs = (
   request: HttpServerRequest,
   view: View,
   query: Recording["query"],
   reads: Reads | undefined
-): HttpServerRequest =>
-  standIn(request, (name, target) => {
+): HttpServerRequest => {
+  // Somebody may have read Node's message to its end.
+  const content = view.hasBody || isWeb(original(request).source) ? undefined : nothing
+  return standIn(request, (name, target) => {
+    const read = content?.(name, target)
+    if (read !== undefined) return read
     if (name === "originalUrl") return originalUrlOf(target, view, query)
     if (name === "source") {
       reads?.unnameable.add("the request's source")
@@ -80,6 +87,7 @@ const shownAs = (
     if (sources.has(name)) reads.unnameable.add("the request's source")
     return undefined
   })
+}
 
 /** What an effect answers, and what it reads of the request. */
 export const recording = <A, E, R>(

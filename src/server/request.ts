@@ -1,10 +1,10 @@
 /** Makes the engine's view of a request, and the request that the handler is shown. */
 import * as Headers from "@effect/platform/Headers"
-import type { HttpServerRequest } from "@effect/platform/HttpServerRequest"
-import * as UrlParams from "@effect/platform/UrlParams"
+import { fromWeb, type HttpServerRequest } from "@effect/platform/HttpServerRequest"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
+import * as Body from "../engine/body.js"
 import type { View } from "../engine/origin.js"
 import type { Policy } from "../policy/policy.js"
 import * as CacheKey from "../protocol/CacheKey.js"
@@ -12,9 +12,10 @@ import * as Fields from "../protocol/Fields.js"
 import * as Preconditions from "../protocol/Preconditions.js"
 import * as Vary from "../protocol/Vary.js"
 import { HandOvers, handOvers, handOversOf, link, ownCopy, shownTo } from "./handOver.js"
-import { failedAs, hasAbsoluteUrl, unreadable } from "./platform.js"
+import { failedAs, hasAbsoluteUrl } from "./platform.js"
 
-const original = (request: HttpServerRequest): HttpServerRequest => handOversOf(request)?.original ?? request
+/** What a stand-in stands for. */
+export const original = (request: HttpServerRequest): HttpServerRequest => handOversOf(request)?.original ?? request
 
 export const isStandIn = (request: HttpServerRequest): boolean => handOversOf(request)?.original !== undefined
 
@@ -25,17 +26,16 @@ type Properties = (name: PropertyKey, target: HttpServerRequest) => unknown
 const propertiesOf = (own: { readonly [name: PropertyKey]: unknown }): Properties => (name) =>
   Object.hasOwn(own, name) ? own[name] : undefined
 
+/** What reads the content as a whole. */
+const reading: ReadonlySet<PropertyKey> = new Set(["arrayBuffer", "json", "stream", "text", "urlParamsBody"])
+
 /** What may fail with an error that names the request. */
 const failing: ReadonlySet<PropertyKey> = new Set([
-  "arrayBuffer",
-  "json",
+  ...reading,
   "multipart",
   "multipartStream",
-  "stream",
-  "text",
   "upgrade",
-  "upgradeWith",
-  "urlParamsBody"
+  "upgradeWith"
 ])
 
 /** The error names the request that was asked, and none beneath that shows more. */
@@ -215,35 +215,32 @@ export const withOnly = (request: HttpServerRequest, view: View, fields: Fields.
 const maxQueryBytes = 64 * 1024
 
 /**
- * The request with its content read, for a handler to read again; `undefined` when it is long, its length isn't said, or it is of
- * several parts, which only the platform takes apart.
+ * Reads content that has come already, as often as a handler asks, since what the adapters have can be read once. `web`: of which
+ * request it is, where it is one of the web. For Node `json` of no content is `null`.
+ */
+export const readersOf = (content: Uint8Array, web?: Request): Properties => (name) => {
+  if (name === "source" ? web === undefined : !reading.has(name)) return undefined
+  if (name === "json" && content === Body.none) return Effect.succeed(null)
+  const made = new Request(web ?? "http://a", { method: "QUERY", body: content })
+  return Reflect.get(fromWeb(made), name)
+}
+
+/**
+ * The request with its content read, for a handler to read again; `undefined` when it is long, its length isn't said, somebody has
+ * read it before, or it is of several parts, which only the platform takes apart.
  */
 export const readContent = (
   request: HttpServerRequest
 ): Effect.Effect<{ readonly request: HttpServerRequest; readonly content: Uint8Array } | undefined, unknown> => {
-  const own = original(request)
-  const { headers } = own
-  const { body } = own.source as { readonly body?: unknown }
-  const isUnsaid = isLengthUnsaid(headers, own.source) || (body !== undefined && body !== null)
-  const length = Number(Fields.get(headers, "content-length") ?? (isUnsaid ? NaN : 0))
-  const isOfParts = (Fields.get(headers, "content-type") ?? "").trimStart().toLowerCase().startsWith("multipart/")
-  if (!(length <= maxQueryBytes) || isOfParts) return Effect.succeed(undefined)
-  const content = length === 0 ? Effect.succeed(new ArrayBuffer(0)) : request.arrayBuffer
-  return Effect.map(content, (buffer) => ({ request: withContent(request, buffer), content: new Uint8Array(buffer) }))
-}
-
-const withContent = (request: HttpServerRequest, content: ArrayBuffer): HttpServerRequest => {
-  const text = Effect.sync(() => new TextDecoder().decode(content))
-  const readers = propertiesOf({
-    arrayBuffer: Effect.sync(() => content.slice()),
-    text,
-    json: Effect.flatMap(text, (text) =>
-      Effect.try({
-        try: () => text === "" ? null : JSON.parse(text) as unknown,
-        catch: (cause) => unreadable(request, cause)
-      })),
-    urlParamsBody: Effect.map(text, (text) => UrlParams.fromInput(new URLSearchParams(text))),
-    stream: Stream.sync(() => new Uint8Array(content.slice()))
+  const { headers, source } = original(request)
+  const { body, readableDidRead } = source as { readonly body?: unknown; readonly readableDidRead?: boolean }
+  const hasBody = body !== undefined && body !== null
+  const length = Number(Fields.get(headers, "content-length") ?? (hasBody || isLengthUnsaid(headers, source) ? NaN : 0))
+  const isOfParts = /^\s*multipart\//i.test(Fields.get(headers, "content-type") ?? "")
+  if (length === 0 && !hasBody) return Effect.succeed({ request, content: Body.none })
+  if (!(length <= maxQueryBytes) || isOfParts || readableDidRead === true) return Effect.succeed(undefined)
+  return Effect.map(request.arrayBuffer, (buffer) => {
+    const content = new Uint8Array(buffer)
+    return { request: standIn(request, readersOf(content, isWeb(source) ? source : undefined)), content }
   })
-  return standIn(request, readers)
 }

@@ -114,6 +114,3 @@ export const patternsOf = (path: string): ReadonlyArray<PathInput> => [`${path}/
 
 export const redactedNames = ({ context }: Caller): ReadonlyArray<string | RegExp> =>
   Context.get(context, Headers.CurrentRedactedNames)
-
-export const unreadable = (request: HttpServerRequest, cause: unknown) =>
-  new HttpServerError.HttpServerError({ reason: new HttpServerError.RequestParseError({ request, cause }) })
