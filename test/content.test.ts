@@ -27,7 +27,7 @@ const telling = (read: Read) => Effect.map(reading(read), (content) => text(JSON
 /** A middleware that looks at the content first, as one that logs it does. */
 const readBefore = <E, R>(app: App<E, R>): App<E, R> => Effect.zipRight(reading((request) => request.text), app)
 
-describe("209: a request without content", () => {
+describe("210: a request without content", () => {
   it.scoped.each(reads)(
     "is read by %s, also where somebody has read it before",
     ([, read, nothing]) =>
@@ -62,7 +62,7 @@ describe("209: a request without content", () => {
   )
 })
 
-describe("210: the content of a QUERY", () => {
+describe("211: the content of a QUERY", () => {
   const kept = { headers: { "cache-control": "max-age=60" } }
   const headers = { "content-type": "text/plain", "content-length": 3 }
 

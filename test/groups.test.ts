@@ -184,7 +184,7 @@ describe("what is of a group", () => {
       expect((yield* ask("/")).cacheStatus).not.toMatch(/^hit/)
     }).pipe(Effect.provide(TestServer)))
 
-  it.scoped("220: by another's run too, of which a page is made that knows its length", () =>
+  it.scoped("212: by another's run too, of which a page is made that knows its length", () =>
     Effect.gen(function*() {
       const gate = yield* Deferred.make<void>()
       let begun = 0

@@ -42,7 +42,7 @@ const replyOf = (stream: Http2.ClientHttp2Stream) =>
     stream.on("close", () => resolve({ code: stream.rstCode, text, told }))
   })
 
-it.scoped("230: what fails while it is sent is broken off, and the session goes on", () =>
+it.scoped("213: what fails while it is sent is broken off, and the session goes on", () =>
   Effect.gen(function*() {
     const failing = (headers: { readonly [name: string]: string }) =>
       Effect.sync(() =>
@@ -65,7 +65,7 @@ it.scoped("230: what fails while it is sent is broken off, and the session goes 
     }
   }).pipe(Effect.provide(QuietServer)))
 
-it.scoped("231: a request whose target and Host name different hosts is answered by its own run, and for nobody else", () =>
+it.scoped("214: a request whose target and Host name different hosts is answered by its own run, and for nobody else", () =>
   Effect.gen(function*() {
     const told = Effect.map(
       HttpServerRequest.HttpServerRequest,
@@ -88,7 +88,7 @@ it.scoped("231: a request whose target and Host name different hosts is answered
     expect(hits.length).toBe(2)
   }).pipe(Effect.provide(QuietServer)))
 
-it.scoped("232: a write over TLS is collected also where its client has left before it began", () =>
+it.scoped("215: a write over TLS is collected also where its client has left before it began", () =>
   Effect.gen(function*() {
     const arrived = yield* Deferred.make<void>()
     const hasLeft = yield* Deferred.make<void>()

@@ -329,7 +329,7 @@ it.scoped("176: reads content to its end, also where it is named after more fiel
     expect([answers.split("run 1").length - 1, hits.length]).toEqual([all, all])
   }))
 
-it.scoped("233: is seen by who watches responses as one that Node has written", () =>
+it.scoped("216: is seen by who watches responses as one that Node has written", () =>
   Effect.gen(function*() {
     const seen: Array<string> = []
     let isWatched = false
@@ -358,7 +358,7 @@ it.scoped("233: is seen by who watches responses as one that Node has written", 
     expect([seen, hits.length]).toEqual([["OK", "OK", "OK", "OK", "prefinish", "OK"], 3])
   }).pipe(Effect.provide(Services)))
 
-it.scoped("234: goes by another listener of the server, which may add to each response", () =>
+it.scoped("217: goes by another listener of the server, which may add to each response", () =>
   Effect.gen(function*() {
     const adding = () => createServer((_, response) => response.setHeader("x-frame-options", "DENY"))
     const { hits, port } = yield* served((options) => HttpCacheLane.createServer(adding, options))
@@ -367,7 +367,7 @@ it.scoped("234: goes by another listener of the server, which may add to each re
     expect(hits).toEqual([])
   }).pipe(Effect.provide(Services)))
 
-it.scoped("235: leaves to the app a response that refuses to be written", () =>
+it.scoped("218: leaves to the app a response that refuses to be written", () =>
   Effect.gen(function*() {
     let fails = 0
     class Refusing extends ServerResponse {

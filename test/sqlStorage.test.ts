@@ -145,7 +145,7 @@ describePostgres("the storage in a database of another encoding", () => {
   const server = sharedPostgres()
 
   it.scoped.each(["LATIN1", "WIN1251", "SQL_ASCII"])(
-    "243: keeps and collects what has no text in it: %s",
+    "222: keeps and collects what has no text in it: %s",
     (encoding) =>
       Effect.gen(function*() {
         const database = encoding.toLowerCase()

@@ -59,7 +59,7 @@ const beside = <R>(
 describeSql("what outlives a transaction around the cache", (database) => {
   const around = (where: SqlDatabase) => Layer.mergeAll(inMemory(where), NodeHttpServer.layerTest, logged([]))
 
-  it.scoped("240: reads nothing that another transaction has not committed, as a refresh in the background", () =>
+  it.scoped("219: reads nothing that another transaction has not committed, as a refresh in the background", () =>
     Effect.gen(function*() {
       const where = yield* database
       const test = Effect.gen(function*() {
@@ -87,7 +87,7 @@ describeSql("what outlives a transaction around the cache", (database) => {
       yield* Effect.provide(test, around(where))
     }))
 
-  it.scoped("240: reads nothing that another transaction has not committed, as a streamed body", () =>
+  it.scoped("219: reads nothing that another transaction has not committed, as a streamed body", () =>
     Effect.gen(function*() {
       const where = yield* database
       const test = Effect.gen(function*() {
@@ -112,7 +112,7 @@ describeSql("what outlives a transaction around the cache", (database) => {
       yield* Effect.provide(test, around(where))
     }))
 
-  it.scoped("240: reads nothing that another transaction has not committed, as a run for others", () =>
+  it.scoped("219: reads nothing that another transaction has not committed, as a run for others", () =>
     Effect.gen(function*() {
       const where = yield* database
       const test = Effect.gen(function*() {
@@ -168,7 +168,7 @@ describeSql("what is asked for within a transaction, with a storage of any kind"
         yield* Effect.provide(Effect.flatMap(shop(where), test), around)
       })
 
-    it.scoped(`241: waits for no other request, which may wait for that transaction: ${kind}`, () =>
+    it.scoped(`220: waits for no other request, which may wait for that transaction: ${kind}`, () =>
       within(({ sql, value, write }) =>
         Effect.gen(function*() {
           const gate = yield* Deferred.make<void>()
@@ -193,7 +193,7 @@ describeSql("what is asked for within a transaction, with a storage of any kind"
         })
       ))
 
-    it.scoped(`242: is made anew, as the transaction sees it, and stored for nobody: ${kind}`, () =>
+    it.scoped(`221: is made anew, as the transaction sees it, and stored for nobody: ${kind}`, () =>
       within(({ sql, value, write }) =>
         Effect.gen(function*() {
           const texts: Array<string> = []
@@ -219,7 +219,7 @@ describeSql("what is asked for within a transaction, with a storage of any kind"
       ))
   }
 
-  it.scoped("242: is not stored where it is older than what was collected before", () =>
+  it.scoped("221: is not stored where it is older than what was collected before", () =>
     Effect.gen(function*() {
       const where = yield* database
       const test = Effect.gen(function*() {

@@ -1,5 +1,5 @@
 /** Who waits for whom, for what, and for how long. The numbers are those of docs/failures.md. */
-import { HttpServerRequest, HttpServerResponse } from "@effect/platform"
+import { HttpLayerRouter, HttpServerRequest, HttpServerResponse } from "@effect/platform"
 import { NodeHttpServer } from "@effect/platform-node"
 import { describe, expect, it } from "@effect/vitest"
 import { Context, Deferred, Effect, Exit, Fiber, identity, Layer, Scope, TestClock } from "effect"
@@ -16,6 +16,7 @@ import { activity, Faults } from "effect-http-cache/testing"
 import * as Http from "node:http"
 import {
   type Ask,
+  client,
   counted,
   countsOf,
   eventually,
@@ -319,3 +320,24 @@ describe("89: one key that a storage can't bear", () => {
       expect((yield* ask("/e")).cacheStatus).toMatch(/^hit/)
     }).pipe(Effect.provide(Layer.merge(FaultyServer, logged([])))))
 })
+
+it.scoped("223: a route that is not to be interrupted goes on when its client has left", () =>
+  Effect.gen(function*() {
+    const [begun, goesOn] = [yield* Deferred.make<void>(), yield* Deferred.make<void>()]
+    let ended = ""
+    const handler = Effect.zipRight(Deferred.succeed(begun, undefined), Deferred.await(goesOn)).pipe(
+      Effect.as(HttpServerResponse.text("done")),
+      Effect.onExit(({ _tag }) => Effect.sync(() => ended = _tag))
+    )
+    const cached = handler.pipe(withCache({ expiry: 10 }))
+    const route = HttpLayerRouter.add("GET", "/", cached, { uninterruptible: true })
+    const ask = yield* serve(yield* HttpLayerRouter.toHttpEffect(route))
+    const { request } = client(ask.port)
+    yield* Deferred.await(begun)
+    request.destroy()
+    // The server has time to see that.
+    yield* still(() => ended.length)
+    yield* Deferred.succeed(goesOn, undefined)
+    yield* eventually(() => ended !== "")
+    expect(ended).toBe("Success")
+  }).pipe(Effect.provide(QuietServer)))

@@ -91,11 +91,7 @@ export const wrapped = <R>(
   return items.map((item): platform.Item => {
     if (around.has(item)) return item
     const located = { api, group, endpoint: item.endpoint }
-    // The cache interrupts a run for which nobody waits any more.
-    const own = item.uninterruptible
-      ? (given: platform.Given) => Effect.uninterruptible(item.handler(given))
-      : item.handler
-    const handler = handlerOf(located, own, errors, partition)
+    const handler = handlerOf(located, item.handler, errors, partition)
     if (handler === undefined) return item
     const made = { ...item, handler }
     around.add(made)

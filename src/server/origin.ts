@@ -79,8 +79,12 @@ export class ServerOrigin<A extends Respondable, E, R> implements Origin<Respons
     return serviceIn(this.context, Tracer.ParentSpan)
   }
 
+  private get routed() {
+    return serviceIn(this.context, RouteContext)?.route
+  }
+
   get pattern(): string | undefined {
-    return serviceIn(this.context, RouteContext)?.route.path
+    return this.routed?.path
   }
 
   get isNested(): boolean {
@@ -172,9 +176,8 @@ export class ServerOrigin<A extends Respondable, E, R> implements Origin<Respons
           responses.amend(responses.guarded(response, engineBody, isDropped, () => this.breakConnection()), own)
         const passed = { ran, shown, target, fields, answer, send }
         if (ownFill !== undefined) return Effect.as(this.nameGroups(response, said), passed)
-        const discards = isDropped && !isSent
-        const done = discards ? Body.discard(engineBody ?? ServerBody.fromPlatform(body, {})) : Effect.void
-        return step(done, () => Exit.succeed(passed))
+        if (!isDropped || isSent) return Exit.succeed(passed)
+        return step(Body.discard(engineBody ?? ServerBody.fromPlatform(body, {})), () => Exit.succeed(passed))
       }
     )
   }
@@ -195,7 +198,7 @@ export class ServerOrigin<A extends Respondable, E, R> implements Origin<Respons
     onSuccess: (ran: Ran<Response>) => Effect.Effect<B, E, R>
   ): Effect.Effect<B, E, R> {
     return withFiber((context, _, fiber) => {
-      const { given, native, request } = this
+      const { given, handler, native, request } = this
       const above = Context.get(context, EnclosingCache)
       const run: Run = new RunBeneath(above, this.view.target.origin, ownFill, question)
       if (shown.request !== request) {
@@ -218,7 +221,9 @@ export class ServerOrigin<A extends Respondable, E, R> implements Origin<Respons
         run.isForThisClient = false
         return misplaced.warn(senderOf(this.policy, given))
       }
-      return withServices(Effect.flatMap(this.handler, toResponse), inner, {
+      // The run of a flight could be interrupted otherwise.
+      const whole = this.routed?.uninterruptible === true ? Effect.uninterruptible(handler) : handler
+      return withServices(Effect.flatMap(whole, toResponse), inner, {
         onFailure: (cause) => {
           takeBack(native, run)
           const warned = warnedIf(!isInterruptedOnly(cause) && misplaced.isSent(fiber, shown.request))
@@ -272,14 +277,13 @@ export class ServerOrigin<A extends Respondable, E, R> implements Origin<Respons
 
   /** A router has its routes once, but an `HttpApi` makes handlers for each request. */
   get route(): Route {
-    const routed = serviceIn(this.context, RouteContext)
-    const { span } = this
+    const { routed, span } = this
     // The route of a router beneath is known by what the router tells the request's span; where there is none, its URIs
     // are told apart.
     const path = span?._tag === "Span" ? span.attributes.get("http.route") : undefined
-    const isSingle = routed !== undefined && !routed.route.path.endsWith("*")
+    const isSingle = routed?.path.endsWith("*") === false
     return {
-      handler: routed?.route ?? this.given,
+      handler: routed ?? this.given,
       place: typeof path === "string" ? path : isSingle ? "" : this.view.target.path
     }
   }
