@@ -13,7 +13,7 @@ import {
   withCollect
 } from "effect-http-cache"
 import { activity, Faults } from "effect-http-cache/testing"
-import { bytes, counted, eventually, FaultyServer, logged, routes, serve, TestServer } from "./harness.js"
+import { bytes, counted, eventually, FaultyServer, logged, routes, serve, still, TestServer } from "./harness.js"
 import { answering, hows, layerWaiting } from "./waiting.js"
 
 const Request = HttpServerRequest.HttpServerRequest
@@ -293,4 +293,32 @@ describe("a POST that answers for a later GET", () => {
         expect((yield* ask("/doc")).cacheStatus).toBe("fwd=uri-miss; stored")
       }).pipe(Effect.provide(servers[storage]))
   )
+})
+
+describe("224: what a body says after the last byte of its length", () => {
+  const late: { readonly [what: string]: Effect.Effect<unknown, never, HttpServerRequest.HttpServerRequest> } = {
+    "a group": HttpCache.group("late"),
+    "that it is not to be stored": HttpCache.noStore,
+    "a field that it reads": Effect.map(Request, ({ headers }) => headers["x-user"])
+  }
+
+  it.scoped.each(Object.entries(late))("is heard: %s", ([what, say]) =>
+    Effect.gen(function*() {
+      const gate = yield* Deferred.make<void>()
+      const said = yield* Deferred.make<void>()
+      const saying = Effect.ensuring(Effect.zipRight(Deferred.await(gate), say), Deferred.succeed(said, undefined))
+      const chunks = Stream.concat(Stream.make(bytes("ab")), Stream.drain(Stream.fromEffect(saying)))
+      const handler = Effect.map(
+        Effect.context<HttpServerRequest.HttpServerRequest>(),
+        (context) => HttpServerResponse.stream(Stream.provideContext(chunks, context), { contentLength: 2 })
+      )
+      const ask = yield* serve(handler.pipe(withCache({ expiry: 60 })))
+      expect((yield* ask("/")).text).toBe("ab")
+      expect((yield* ask("/")).cacheStatus).toBe("hit; ttl=60")
+      yield* Deferred.succeed(gate, undefined)
+      yield* Deferred.await(said)
+      yield* still(() => 0)
+      if (what === "a group") yield* HttpCache.collectGroup("late", origin(ask))
+      expect((yield* ask("/")).cacheStatus).not.toMatch(/^hit/)
+    }).pipe(Effect.provide(TestServer)))
 })

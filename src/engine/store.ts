@@ -231,6 +231,13 @@ export const store = (
 export const drop = ({ asked, fill, item }: Destination): Effect.Effect<unknown> =>
   item === undefined ? Effect.void : storageAccess.store(asked, fill, undefined)
 
+/** Drops this item, if it is still there. */
+export const dropIfStored = ({ asked }: Destination, { id }: CacheItem): Effect.Effect<unknown> =>
+  Effect.flatMap(
+    storageAccess.begin(asked),
+    ({ fill, found }) => found.item?.id === id ? storageAccess.store(asked, fill, undefined) : Effect.void
+  )
+
 /** What a `HEAD` says of the stored response to `GET` (RFC 9111 §4.3.5). */
 export const freshenByHead = (
   destination: Destination,

@@ -8,7 +8,16 @@ import * as answers from "./answers.js"
 import * as Body from "./body.js"
 import type { Answer, Route } from "./origin.js"
 import { SharedBody } from "./sharedBody.js"
-import { type Destination, drop, groupsOf, type HandlerExchange, judge, store, tooLarge } from "./store.js"
+import {
+  type Destination,
+  drop,
+  dropIfStored,
+  groupsOf,
+  type HandlerExchange,
+  judge,
+  store,
+  tooLarge
+} from "./store.js"
 import * as warnings from "./warnings.js"
 
 interface StreamedAnswer {
@@ -75,16 +84,25 @@ const pump = (
   })
   const isAsBefore = () => mayBeKept() && reads?.count === readBefore && said.personal.size === personalBefore
   const holds = Effect.suspend(() => isAsBefore() ? Effect.void : changed)
+  /** How much the body has read and said. */
+  const heard = () =>
+    [reads?.count, said.personal.size, mayBeKept(), groupsOf(destination, exchange, answer)?.length].join()
+  let kept: CacheItem | undefined
+  let heardBefore: string | undefined
   const atEnd = Effect.gen(function*() {
     yield* holds
     // The body may have named more of them.
     const groups = groupsOf(destination, exchange, answer)
     if (groups === undefined) return yield* drop(destination)
-    if (shared.isWhole) {
-      return yield* store(destination, answers.withContent({ ...item, groups }, shared.takeBytes(), policy.etag))
-    }
-    return yield* drop(destination)
+    if (!shared.isWhole) return yield* drop(destination)
+    kept = answers.withContent({ ...item, groups }, shared.takeBytes(), policy.etag)
+    heardBefore = heard()
+    return yield* store(destination, kept)
   })
+  // All bytes of a known length are stored at once, and the body may still say something after its last one.
+  const afterEnd = Effect.suspend(() =>
+    kept === undefined || heard() === heardBefore ? Effect.void : dropIfStored(destination, kept)
+  )
   const source = Body.measured(stream.stream, length)
-  return shared.pump(Stream.tap(source, () => holds), atEnd, policy.deadline)
+  return Effect.ensuring(shared.pump(Stream.tap(source, () => holds), atEnd, policy.deadline), afterEnd)
 }
