@@ -49,7 +49,7 @@ export const hostOf = (origin: string): string => origin.slice(origin.indexOf(":
 /**
  * The target of a request. Its scheme is that of the connection, whatever the target says. In absolute-form, or by an `authority`
  * of its own, the target names the host; a `Host` that names another one makes the request ambiguous, since a handler may believe either
- * (RFC 9112 §3.2.2). A canonical origin decides both. What is no path is ambiguous always: `*`, an authority, `ftp://…`.
+ * (RFC 9112 §3.2.2). No `X-Forwarded-*` is read, so that nobody can poison the key of another host. A canonical origin decides both. What is no path is ambiguous always: `*`, an authority, `ftp://…`.
  */
 export const ofRequest = (
   requestTarget: string,
