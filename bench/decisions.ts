@@ -54,7 +54,7 @@ export const decisions = async (results: Results, rounds: number): Promise<void>
   const style = { name: "effect-http-cache", detail: false, key: false }
   const byOurs = () => {
     const reuse = Reuse.decide(item, Reuse.anybody, Date.now())
-    if (reuse._tag !== "Fresh") return undefined
+    if (reuse._tag !== "Serve") return undefined
     const own = Answers.ageOf(reuse.age)
     CacheStatus.add(own, item.headers, CacheStatus.hit(reuse), style, item.key)
     return Fields.merged(item.headers, own)

@@ -76,7 +76,7 @@ export const explain = <Res, E, R>(request: CacheRequest<Res, E, R>): Effect.Eff
     const reuse = reuseOf(found, wanted, time)
     if (reuse._tag !== "Forward") {
       const { stored } = reuse
-      const isRefreshed = reuse._tag !== "Fresh" && (alike.failuresOf(request, stored, time) !== undefined ||
+      const isRefreshed = reuse._tag !== "Serve" && (alike.failuresOf(request, stored, time) !== undefined ||
         request.runtime.singleFlight.has(alike.flightOf(request, stored)))
       const outcome = CacheStatus.hit(reuse)
       return Effect.map(

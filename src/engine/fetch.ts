@@ -118,7 +118,7 @@ const learn = <Res, E, R>(
   if (!mayWait) return
   const vary = Vary.inFields(fields)
   if (vary !== "*" && vary.length > 0) alike.nominate(request, kept?.vary ?? vary)
-  if (kept !== undefined && Reuse.decide(kept, Reuse.anybody, time)._tag === "Fresh") {
+  if (kept !== undefined && Reuse.decide(kept, Reuse.anybody, time)._tag === "Serve") {
     alike.share(request, destination.item)
   } else if (!Reuse.isError(status)) {
     alike.unshare(request, destination.item, time)
@@ -138,7 +138,7 @@ export const fetch = <Res, E, R>(
   return step(begun, ({ fill, found }): Effect.Effect<Fetched<Res, E>, never, R> => {
     const { item } = found
     const destination = new Destination(request, fill, item)
-    if (handle !== undefined && item !== undefined && Reuse.decide(item, wanted, destination.since)._tag === "Fresh") {
+    if (handle !== undefined && item !== undefined && Reuse.decide(item, wanted, destination.since)._tag === "Serve") {
       return Effect.succeed({ _tag: "StoredMeanwhile" })
     }
     handle?.began(destination)

@@ -66,17 +66,17 @@ export const handle = <Res, E, R>(
  * that the request has to go through `handle`, such as where a response varies by a field that the route does not name:
  * `handle` tells `varyingWarning` of such hits.
  */
-export const freshAtOnce = (access: Access): Reuse.Fresh<CacheItem> | undefined => {
+export const freshAtOnce = (access: Access): Reuse.Serve<CacheItem> | undefined => {
   const item = valueOf(lookup(access))?.item
   if (item === undefined || item.range !== undefined || item.vary.length > access.policy.vary.length) return undefined
   const reuse = Reuse.decide(item, Reuse.anybody, now(access))
-  return reuse._tag === "Fresh" ? reuse : undefined
+  return reuse._tag === "Serve" ? reuse : undefined
 }
 
 /** Answers with what `freshAtOnce` has found; `undefined` where that would have to wait. */
 export const hitAtOnce = <Res>(
   request: Answering<Res>,
-  reuse: Reuse.Fresh<CacheItem>
+  reuse: Reuse.Serve<CacheItem>
 ): Served<Res> | undefined => valueOf(respondStored(request, reuse.stored, CacheStatus.hit(reuse), now(request)))
 
 const valueOf = <A>(effect: Effect.Effect<A>): A | undefined =>
@@ -116,7 +116,7 @@ const afterRefresh = <Res, E, R>(
     const time = now(request)
     const reuse = reuseOf(found, wantedOf(request, found.item, time), time)
     if (reuse._tag === "Forward") return again(request, attempt)
-    const outcome = reuse._tag === "Fresh"
+    const outcome = reuse._tag === "Serve"
       ? { ...forwarded("stale", attempt), collapsed: true }
       : CacheStatus.hit(reuse)
     return respondStored(request, reuse.stored, outcome, time)

@@ -67,7 +67,7 @@ const waiting = <Res, E, R>(
   const asked = asking(take, { runtime, clock, timeout, key })
   const isStored = Effect.map(
     lookup({ ...request, waited: undefined }),
-    ({ item }) => item !== undefined && Reuse.decide(item, wanted, now(request))._tag === "Fresh"
+    ({ item }) => item !== undefined && Reuse.decide(item, wanted, now(request))._tag === "Serve"
   )
   return Effect.uninterruptibleMask((restore) => {
     const attempt: Effect.Effect<void, never, R> = Effect.flatMap(asked, (lease) => {

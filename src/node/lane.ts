@@ -236,7 +236,7 @@ export class Lane {
 }
 
 /** A server keeps cookies apart from the other fields. */
-const outgoingOf = (request: Known, fresh: Reuse.Fresh<CacheItem>): Outgoing | undefined => {
+const outgoingOf = (request: Known, fresh: Reuse.Serve<CacheItem>): Outgoing | undefined => {
   const outgoing = hitAtOnce(request, fresh)?.response
   return outgoing === undefined || outgoing.cookies.lines.length > 0 ? undefined : outgoing
 }

@@ -24,7 +24,7 @@ export const mayShare = <
   variantOf: (vary: ReadonlyArray<string>) => string,
   request: Reuse.Request,
   now: number
-): boolean => variantOf(stored.vary) === stored.variant && Reuse.decide(stored, request, now)._tag === "Fresh"
+): boolean => variantOf(stored.vary) === stored.variant && Reuse.decide(stored, request, now)._tag === "Serve"
 
 const maxAttempts = 3
 

@@ -17,15 +17,16 @@ export interface Terms extends Freshness.Aged {
   readonly retainUntil: number
 }
 
-export interface Fresh<Stored extends Terms> {
-  readonly _tag: "Fresh"
+/** It is fresh, or the request accepts that it is stale. */
+export interface Serve<Stored extends Terms> {
+  readonly _tag: "Serve"
   readonly stored: Stored
   readonly age: number
   readonly ttl: number
 }
 
 export type Reuse<Stored extends Terms> =
-  | Fresh<Stored>
+  | Serve<Stored>
   /** It answers, and is to be validated in the background. */
   | { readonly _tag: "Revalidate"; readonly stored: Stored; readonly age: number; readonly ttl: number }
   | Forward
@@ -80,7 +81,7 @@ export const decide = <Stored extends Terms>(
   if (request.minFresh !== undefined && ttl < request.minFresh * 1000) return forward("request")
   // For a client that accepts it stale and says only-if-cached, nothing is refreshed.
   const isLeft = isAccepted && request.onlyIfCached
-  return { _tag: isInWindow && !isLeft ? "Revalidate" : "Fresh", stored, age, ttl }
+  return { _tag: isInWindow && !isLeft ? "Revalidate" : "Serve", stored, age, ttl }
 }
 
 /** Errors that a stale response may stand in for; another status is an answer (RFC 5861 §4). */

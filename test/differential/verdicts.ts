@@ -52,7 +52,7 @@ export const ours = (
     isBackedOff: false
   }
   const variant = (fields: Fields) => Vary.variant(kept.vary, fields, { depth: 0 })
-  const isFresh = Reuse.decide(kept, asks, askedAt)._tag === "Fresh"
+  const isFresh = Reuse.decide(kept, asks, askedAt)._tag === "Serve"
   return isFresh && variant(request) === variant(nextRequest) ? "reusable" : "stored"
 }
 

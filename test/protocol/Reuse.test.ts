@@ -29,23 +29,23 @@ const word = (reuse: Reuse.Reuse<Reuse.Terms>): string =>
 
 describe("Reuse.decide", () => {
   it("what is fresh is answered with its age and what is left of its lifetime", () => {
-    expect(decide(3000)).toEqual({ _tag: "Fresh", stored, age: 5000, ttl: 5000 })
+    expect(decide(3000)).toEqual({ _tag: "Serve", stored, age: 5000, ttl: 5000 })
   })
 
   it.each<[string, number, Asked, Partial<Reuse.Terms>, string]>([
-    ["just received", 0, {}, {}, "fresh"],
-    ["a millisecond before its lifetime ends", 7999, {}, {}, "fresh"],
+    ["just received", 0, {}, {}, "serve"],
+    ["a millisecond before its lifetime ends", 7999, {}, {}, "serve"],
     ["exactly at the end of its lifetime", 8000, {}, {}, "stale"],
     ["after its lifetime", 8001, {}, {}, "stale"],
     ["older than its lifetime when it came", 0, {}, { initialAge: 10_000 }, "stale"],
     ["without lifetime", 0, {}, { initialAge: 0, lifetime: 0 }, "stale"],
-    ["the clock went back before it was received", -60_000, {}, {}, "fresh"],
-    ["74: by what clocks differ", -300_000, {}, {}, "fresh"],
+    ["the clock went back before it was received", -60_000, {}, {}, "serve"],
+    ["74: by what clocks differ", -300_000, {}, {}, "serve"],
     ["74: well before it was received", -300_001, {}, {}, "stale"],
     ["74: well before, max-stale", -3_600_000, { maxStale: Infinity }, {}, "stale"],
     ["74: well before, in a window", -3_600_000, {}, { staleWhileRevalidateUntil: received + 9000 }, "stale"],
     ["74: well before, dropped", -3_600_000, {}, { retainUntil: received - 3_600_000 }, "uri-miss"],
-    ["a millisecond before it is dropped", 17_999, { maxStale: Infinity }, {}, "fresh"],
+    ["a millisecond before it is dropped", 17_999, { maxStale: Infinity }, {}, "serve"],
     ["exactly when it is dropped", 18_000, { maxStale: Infinity }, {}, "uri-miss"],
     ["dropped while it is fresh", 0, {}, { retainUntil: received }, "uri-miss"],
     ["dropped, whatever else is asked", 18_000, { noCache: true }, { alwaysValidate: true }, "uri-miss"],
@@ -53,32 +53,32 @@ describe("Reuse.decide", () => {
     ["no-cache, while it is fresh", 0, {}, { alwaysValidate: true }, "stale"],
     ["no-cache, max-stale", 0, { maxStale: Infinity }, { alwaysValidate: true }, "stale"],
 
-    ["max-stale without a number", 17_000, { maxStale: Infinity }, {}, "fresh"],
-    ["max-stale, exactly", 11_000, { maxStale: 3 }, {}, "fresh"],
+    ["max-stale without a number", 17_000, { maxStale: Infinity }, {}, "serve"],
+    ["max-stale, exactly", 11_000, { maxStale: 3 }, {}, "serve"],
     ["max-stale, a millisecond more", 11_001, { maxStale: 3 }, {}, "stale"],
-    ["max-stale of 0, exactly at the end", 8000, { maxStale: 0 }, {}, "fresh"],
+    ["max-stale of 0, exactly at the end", 8000, { maxStale: 0 }, {}, "serve"],
     ["max-stale of 0, a millisecond more", 8001, { maxStale: 0 }, {}, "stale"],
     ["must-revalidate, max-stale", 8000, { maxStale: Infinity }, { staleForbidden: true }, "stale"],
-    ["must-revalidate, while it is fresh", 7999, {}, { staleForbidden: true }, "fresh"],
-    ["must-revalidate, max-stale, while it is fresh", 7999, { maxStale: 1 }, { staleForbidden: true }, "fresh"],
+    ["must-revalidate, while it is fresh", 7999, {}, { staleForbidden: true }, "serve"],
+    ["must-revalidate, max-stale, while it is fresh", 7999, { maxStale: 1 }, { staleForbidden: true }, "serve"],
 
     ["a client's no-cache", 0, { noCache: true }, {}, "request"],
     ["a client's no-cache, stale", 8000, { noCache: true }, {}, "stale"],
     ["a condition for the origin", 0, { forOrigin: true }, {}, "request"],
     ["a condition for the origin, max-stale", 8000, { forOrigin: true, maxStale: 9 }, {}, "request"],
-    ["a client's no-store says nothing of what is stored", 0, { noStore: true }, {}, "fresh"],
-    ["only-if-cached", 0, { onlyIfCached: true }, {}, "fresh"],
+    ["a client's no-store says nothing of what is stored", 0, { noStore: true }, {}, "serve"],
+    ["only-if-cached", 0, { onlyIfCached: true }, {}, "serve"],
 
-    ["max-age, exactly", 3000, { maxAge: 5 }, {}, "fresh"],
+    ["max-age, exactly", 3000, { maxAge: 5 }, {}, "serve"],
     ["max-age, a millisecond more", 3001, { maxAge: 5 }, {}, "request"],
     ["max-age of 0", 0, { maxAge: 0 }, {}, "request"],
-    ["max-age of 0 and an age of 0", 0, { maxAge: 0 }, { initialAge: 0 }, "fresh"],
+    ["max-age of 0 and an age of 0", 0, { maxAge: 0 }, { initialAge: 0 }, "serve"],
     ["max-age, stale", 8000, { maxAge: 60 }, {}, "stale"],
-    ["max-age and max-stale", 9000, { maxAge: 60, maxStale: 5 }, {}, "fresh"],
+    ["max-age and max-stale", 9000, { maxAge: 60, maxStale: 5 }, {}, "serve"],
 
-    ["min-fresh, exactly", 3000, { minFresh: 5 }, {}, "fresh"],
+    ["min-fresh, exactly", 3000, { minFresh: 5 }, {}, "serve"],
     ["min-fresh, a millisecond less", 3001, { minFresh: 5 }, {}, "request"],
-    ["min-fresh of 0", 7999, { minFresh: 0 }, {}, "fresh"],
+    ["min-fresh of 0", 7999, { minFresh: 0 }, {}, "serve"],
     ["min-fresh longer than the lifetime", 0, { minFresh: 11 }, { initialAge: 0 }, "request"],
     ["min-fresh against max-stale", 8000, { minFresh: 1, maxStale: 5 }, {}, "request"]
   ])("%s", (_, now, asked, terms, expected) => {
@@ -87,13 +87,13 @@ describe("Reuse.decide", () => {
 
   it("within its window, whoever takes it as it is and wants nothing fetched has nothing fetched", () => {
     const swr = { staleWhileRevalidateUntil: received + 60_000 }
-    expect(decide(9500, { maxStale: 5, onlyIfCached: true }, swr)._tag).toBe("Fresh")
+    expect(decide(9500, { maxStale: 5, onlyIfCached: true }, swr)._tag).toBe("Serve")
     expect(decide(9500, { maxStale: 5 }, swr)._tag).toBe("Revalidate")
     expect(decide(9500, { onlyIfCached: true }, swr)._tag).toBe("Revalidate")
   })
 
   it("what is served stale says by how much", () => {
-    expect(decide(9500, { maxStale: 5 })).toMatchObject({ _tag: "Fresh", age: 11_500, ttl: -1500 })
+    expect(decide(9500, { maxStale: 5 })).toMatchObject({ _tag: "Serve", age: 11_500, ttl: -1500 })
   })
 
   it("nothing stale is served unless the client accepts it and nothing forbids it, and nothing that was dropped", () => {
@@ -134,7 +134,7 @@ describe("Reuse.decide", () => {
           const isInWindow = asked.isRepeatable && received + later < terms.staleWhileRevalidateUntil
           const isAccepted = -reuse.ttl <= (asked.maxStale ?? -1) * 1000
           expect(isAccepted || isInWindow).toBe(true)
-          expect(reuse._tag).toBe(isInWindow && !(isAccepted && asked.onlyIfCached) ? "Revalidate" : "Fresh")
+          expect(reuse._tag).toBe(isInWindow && !(isAccepted && asked.onlyIfCached) ? "Revalidate" : "Serve")
         }
       }),
       { numRuns: 2000 }
