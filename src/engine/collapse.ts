@@ -191,13 +191,13 @@ export const storedBy = <Res, E>(fetched: Fetched<Res, E>): CacheItem | undefine
  * known yet. What the storage has kept was not collected; of the rest it is asked, and no answer counts as collected.
  */
 const holdsFor = <Res>(
-  { judged, destination: { collects, fill }, shared }: Answered<Res>,
+  { judged, destination: { collectsBegun, fill }, shared }: Answered<Res>,
   { groups }: CacheItem,
   asked: Access
 ): Effect.Effect<boolean> => {
   const isKept = judged?.detail === undefined && shared === undefined
   if (groups.length === 0 || isKept) return Exit.succeed(true)
-  if (fill === undefined) return Exit.succeed(asked.runtime.collects === collects)
+  if (fill === undefined) return Exit.succeed(asked.runtime.collectsBegun === collectsBegun)
   return step(holds(asked, fill, groups), (holds) => Exit.succeed(holds === true))
 }
 

@@ -147,7 +147,7 @@ export const collect = (
 ): Effect.Effect<boolean> =>
   Effect.suspend(() => {
     const { runtime } = access
-    runtime.collects++
+    runtime.collectsBegun++
     const ended = step(collectNow(access, storage, name, style, own), (isDelivered) => {
       const isKept = isDelivered || runtime.undelivered.add(name)
       const isOfAll = name === everything || !isKept

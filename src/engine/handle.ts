@@ -29,7 +29,7 @@ export const handle = <Res, E, R>(
   request: CacheRequest<Res, E, R>,
   attempt: Collapsing.Attempt = { count: 0, since: now(request) }
 ): Effect.Effect<Served<Res>, E, R> => {
-  const { collects } = request.runtime
+  const { collectsBegun } = request.runtime
   return step(lookup(request), (found) => {
     const time = now(request)
     const wanted = wantedOf(request, found.item, time)
@@ -50,7 +50,7 @@ export const handle = <Res, E, R>(
       const outcome = forwarded(reuse.reason, attempt)
       const came = now(request)
       // The handler has failed, and what is stored may stand in for its error.
-      return step(standInOf(request, found, fetched, wanted, came, collects), (standIn) => {
+      return step(standInOf(request, found, fetched, wanted, came, collectsBegun), (standIn) => {
         if (standIn !== undefined) return stand(request, standIn, fetched, isJoined, outcome, came)
         // It is another request's response: it is shared, or this request starts over.
         if (isJoined) return share(request, fetched, outcome, attempt, came)
@@ -131,7 +131,7 @@ const forwarded = (reason: CacheStatus.ForwardReason, attempt: Collapsing.Attemp
 
 /**
  * The stored response that may be answered instead of the handler's error. It is looked up again, since it may have been
- * collected since the request found it. `collects`: how many collects this process had begun by then.
+ * collected since the request found it. `collectsBegun`: how many collects this process had begun by then.
  */
 const standInOf = <Res, E, R>(
   request: CacheRequest<Res, E, R>,
@@ -139,10 +139,10 @@ const standInOf = <Res, E, R>(
   fetched: RunResult<Res, E>,
   wanted: Reuse.Request,
   time: number,
-  collects: number
+  collectsBegun: number
 ): Effect.Effect<CacheItem | undefined> => {
   if (item === undefined || !Reuse.insteadOfError(item, fetched.status, wanted, time)) return Exit.succeed(undefined)
-  return Effect.flatMap(lookupAgain(request, item, collects), (present) =>
+  return Effect.flatMap(lookupAgain(request, item, collectsBegun), (present) =>
     present !== undefined &&
       Reuse.insteadOfError(present, fetched.status, wantedOf(request, present, time), time)
       ? Effect.as(hiddenErrors.tell("stale-if-error", request, fetched), present)

@@ -141,13 +141,17 @@ const begunOf = (access: Access, fill: CacheStorage.Fill | undefined, delivered:
 
 /**
  * What is stored now, since what was found may have been collected or replaced. While the storage fails it is what was found,
- * unless this process has collected since. `collects`: how many collects had begun when it was found.
+ * unless this process has collected since. `collectsBegun`: how many collects had begun when it was found.
  */
-export const lookupAgain = (access: Access, found: CacheItem, collects: number): Effect.Effect<CacheItem | undefined> =>
+export const lookupAgain = (
+  access: Access,
+  found: CacheItem,
+  collectsBegun: number
+): Effect.Effect<CacheItem | undefined> =>
   step(deliverPending(access, found.groups), (isReadable) =>
     isReadable
       ? step(beginNow(access), ({ fill, found: { item } }) => {
-        const isCurrent = access.runtime.collects === collects
+        const isCurrent = access.runtime.collectsBegun === collectsBegun
         return Exit.succeed(fill !== undefined ? item : isCurrent ? found : undefined)
       })
       : Exit.succeed(undefined))

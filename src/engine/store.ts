@@ -36,7 +36,7 @@ export class Destination {
   /** When the fill began. Epoch milliseconds. */
   readonly since: number
   /** How many collects had begun in this process by then. */
-  readonly collects: number
+  readonly collectsBegun: number
   /** The groups of the response, as far as they are known. */
   groups: ReadonlyArray<string>
 
@@ -45,7 +45,7 @@ export class Destination {
     this.fill = fill
     this.item = item
     this.since = now(asked)
-    this.collects = asked.runtime.collects
+    this.collectsBegun = asked.runtime.collectsBegun
     this.groups = item?.groups ?? none
   }
 }

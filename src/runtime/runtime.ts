@@ -84,7 +84,7 @@ export class Runtime {
   /** Asks a storage in memory what it holds; `undefined`: the storage is another one. */
   holding: (() => Holding) | undefined = undefined
   /** How many collects have begun in this process. */
-  collects = 0
+  collectsBegun = 0
   /** The limits that were logged. */
   readonly reachedLimits = new Set<string>()
   /** The layer of the storage has closed, or is about to: no work in the background is begun. */

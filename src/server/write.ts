@@ -128,15 +128,15 @@ const hasOtherHead = (own: OfHead): boolean =>
   (own._removedConnection || own.maxRequestsOnConnectionReached || own._expect_continue) === true
 
 /** What a head has beside its fields where it keeps the connection, and sets no maximum of requests. */
-const isKept = /^HTTP\/1\.1 \d+ [^\r]*\r\nConnection: keep-alive\r\n(?:Keep-Alive: timeout=\d+\r\n)?\r\n$/
+const keepsConnection = /^HTTP\/1\.1 \d+ [^\r]*\r\nConnection: keep-alive\r\n(?:Keep-Alive: timeout=\d+\r\n)?\r\n$/
 
-/** A head is kept where it has the fields of the message and what `isKept` says, and nothing else: the rest is of one response. */
+/** A head is kept where it has the fields of the message and what `keepsConnection` says, and nothing else: the rest is of one response. */
 const headOf = (response: Http.ServerResponse, { fields }: Message, server: object | undefined): Head | undefined => {
   // Node's types leave out `_header`, the text of the head. Where a version of Node has none, each head is made anew.
   const { _header: text } = response as { readonly _header?: unknown }
   let lines = ""
   for (const name in fields) lines += `${name}: ${fields[name]}\r\n`
-  return typeof text === "string" && isKept.test(text.replace(lines, ""))
+  return typeof text === "string" && keepsConnection.test(text.replace(lines, ""))
     ? { text, bytes: Buffer.from(text, "latin1"), statusMessage: response.statusMessage, server }
     : undefined
 }
