@@ -97,7 +97,7 @@ export const negations: ReadonlyArray<Mutation> = [
     ["5.1-invalid", "/^\\d+$/.test(text)", "Number(text) >= 0"]
   ]),
   ...negate("CacheControl.forClients", [
-    ["5.2-pass", "if (told.length === 0) return own", "if (told.length === 0) return undefined"]
+    ["5.2-pass", "if (added.length === 0) return own", "if (added.length === 0) return undefined"]
   ]),
   ...negate("CacheControl.parse", [
     ["5.2.2-obey", "const name = match[1]!.toLowerCase()", "const name = match[1]!"]

@@ -13,7 +13,7 @@ import type { Asked } from "./request.js"
 /** What of a stored response is the same for each request: it is made when the response is first sent. */
 export interface Ready {
   readonly policy: Policy
-  readonly told: CacheControl.Answer
+  readonly told: CacheControl.Told
   /** With what clients are told; `Age` and `Cache-Status` are each response's own. */
   readonly fields: Fields.Fields
   readonly cookies: SetCookies
@@ -31,7 +31,7 @@ export const readyOf = ({ identity, policy }: Asked, item: CacheItem): Ready => 
     known.isSentAgain = true
     return known
   }
-  const told = Storability.answerOf(item, policy)
+  const told = Storability.toldOf(item, policy)
   const fields = Fields.copy(item.headers)
   ClientFields.tell(fields, policy, told, identity.reads)
   const made: Ready = {

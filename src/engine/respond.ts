@@ -149,7 +149,7 @@ const respondFromBeneath = <Res, E, R>(
   request: CacheRequest<Res, E, R>,
   response: Res,
   answer: Answer,
-  told: CacheControl.Answer
+  told: CacheControl.Told
 ): Effect.Effect<Served<Res>> => {
   const { origin, policy, view } = request
   ClientFields.tellPrivate(answer.fields, policy, told)

@@ -57,7 +57,7 @@ export type HandlerExchange =
   & { readonly readsLate: boolean }
 
 export interface Judged {
-  readonly told: CacheControl.Answer
+  readonly told: CacheControl.Told
   readonly isPersonal: boolean
   /** The groups that it is of, by name; `undefined` where one has no name. */
   readonly groups: ReadonlyArray<string> | undefined
@@ -128,7 +128,7 @@ const judgeWith = (
     }),
     policy
   )
-  const { answer: told, isPersonal } = storability
+  const { isPersonal, told } = storability
   const groups = groupsOf(destination, exchange, answer)
   const refused = (detail: CacheStatus.Detail, reads: ReadonlyArray<string> = unkeyed): Judged => (
     { told, isPersonal, groups, detail, item: undefined, unkeyed: reads }

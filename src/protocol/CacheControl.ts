@@ -246,8 +246,8 @@ export interface Advice {
   readonly clients: "expiry" | "revalidate" | "nothing"
 }
 
-/** What is so of one response. */
-export interface Answer {
+/** What clients are told of one response, beside the advice of its route. */
+export interface Told {
   /** The route's `expiry` is its freshness. */
   readonly expires: boolean
   /** That of its status, in place of the route's. Milliseconds. */
@@ -260,35 +260,35 @@ export interface Answer {
 export const forClients = (
   own: string | undefined,
   advice: Advice,
-  answer: Answer
+  told: Told
 ): string | undefined => {
   const directives = own === undefined ? [] : parse(own)
   const isPrivate = says(directives, "private")
   // A cache that understands the status does not heed it then (RFC 9111 §5.2.2.3).
   const noStore = says(directives, "no-store") && !says(directives, "must-understand")
-  const told: Array<Directive> = []
+  const added: Array<Directive> = []
   const say = (name: string, value?: number) => {
-    told.push(value === undefined ? { name, valid: true } : { name, value: String(value), valid: true })
+    added.push(value === undefined ? { name, valid: true } : { name, value: String(value), valid: true })
   }
 
-  if (answer.private && !isPrivate && !noStore) say("private")
-  const mayBePublic = !answer.private && restriction(directives, "private") !== "all" && !noStore
+  if (told.private && !isPrivate && !noStore) say("private")
+  const mayBePublic = !told.private && restriction(directives, "private") !== "all" && !noStore
   if (mayBePublic && advice.cacheControl === "public" && !has(directives, "public")) say("public")
   const isFresh = has(directives, "max-age") || has(directives, "s-maxage")
-  if (answer.expires && !isFresh && advice.expiry !== undefined && !noStore && !has(directives, "no-cache")) {
+  if (told.expires && !isFresh && advice.expiry !== undefined && !noStore && !has(directives, "no-cache")) {
     if (advice.clients === "revalidate") say("no-cache")
     if (advice.clients === "expiry") {
-      say("max-age", inSeconds(answer.ownExpiry ?? advice.expiry))
-      if (mayBePublic && advice.sharedExpiry !== undefined && answer.ownExpiry === undefined) {
+      say("max-age", inSeconds(told.ownExpiry ?? advice.expiry))
+      if (mayBePublic && advice.sharedExpiry !== undefined && told.ownExpiry === undefined) {
         say("s-maxage", inSeconds(advice.sharedExpiry))
       }
     }
   }
-  if (answer.private && !isPrivate) {
+  if (told.private && !isPrivate) {
     const shared = new Set(["public", "private", "s-maxage"])
     const kept = directives.filter(({ name }) => !shared.has(name))
-    if (kept.length < directives.length) return format([...told, ...kept])
+    if (kept.length < directives.length) return format([...added, ...kept])
   }
-  if (told.length === 0) return own
-  return own === undefined || own === "" ? format(told) : `${format(told)}, ${own}`
+  if (added.length === 0) return own
+  return own === undefined || own === "" ? format(added) : `${format(added)}, ${own}`
 }

@@ -28,13 +28,13 @@ const set = (fields: { [name: string]: string }, name: string, value: string | u
 export const tell = (
   fields: { [name: string]: string },
   policy: Policy,
-  answer: CacheControl.Answer,
+  told: CacheControl.Told,
   identifying: Reads | undefined
 ): void => {
   const naming = namingPartition(policy, identifying)
   // What a browser can't tell apart by user it asks for each time.
   const advice = naming === undefined ? { ...policy, clients: "revalidate" } as const : policy
-  set(fields, "cache-control", CacheControl.forClients(Fields.get(fields, "cache-control"), advice, answer))
+  set(fields, "cache-control", CacheControl.forClients(Fields.get(fields, "cache-control"), advice, told))
   Vary.add(fields, Vary.union(policy.vary, naming ?? []))
   if (Fields.get(fields, "no-vary-search") === undefined) {
     set(fields, "no-vary-search", NoVarySearch.told(policy.query))
@@ -45,11 +45,11 @@ export const tell = (
 export const tellPrivate = (
   fields: { [name: string]: string },
   policy: Policy,
-  answer: CacheControl.Answer
+  told: CacheControl.Told
 ): void => {
-  if (!answer.private) return
+  if (!told.private) return
   const own = Fields.get(fields, "cache-control")
-  set(fields, "cache-control", CacheControl.forClients(own, policy, { ...answer, expires: false }))
+  set(fields, "cache-control", CacheControl.forClients(own, policy, { ...told, expires: false }))
 }
 
 /** The fields that `tellPrivate` and a nomination may have changed. */

@@ -69,7 +69,7 @@ export interface ItemHead extends Terms, Freshness.Times {
 
 export type Storability =
   & {
-    readonly answer: CacheControl.Answer
+    readonly told: CacheControl.Told
     /** It is for one user, or for nobody to keep; so is what else is made of it. */
     readonly isPersonal: boolean
   }
@@ -165,10 +165,10 @@ const isShareable = (directives: CacheControl.ResponseDirectives, policy: Policy
   directives.shareable && policy.cacheControl !== "private"
 
 /** What clients may be told of a stored response. */
-export const answerOf = (
+export const toldOf = (
   stored: Pick<ItemHead, "status" | "headers" | "responseTime" | "requestTime"> & { readonly partition: string },
   policy: Policy
-): CacheControl.Answer => {
+): CacheControl.Told => {
   const { directives, isTargeted } = bindingOf(stored.headers, policy)
   const stated = Freshness.explicitLifetime(stored.headers, directives, isTargeted, stored)
   return {
@@ -202,14 +202,14 @@ export const decide = (exchange: Exchange, policy: Policy): Storability => {
   const isNotStored = directives.noStore && !directives.mustUnderstand
   // The directives of an origin that is not us are passed on as they are (RFC 9111 §5.2).
   const isOurs = policy.expiry !== undefined || policy.cacheControl === "private"
-  const answer = {
+  const told = {
     private: (detail !== undefined && isOurs) || (policy.shared && exchange.partition !== "" && !shareable),
     expires: applies && !isLiveNow && !isNotStored &&
       (detail === undefined || (detail === "private" && policy.cacheControl === "private")),
     ownExpiry: policy.statuses.get(status)
   }
   const isPersonal = detail !== undefined || isNotStored || named === "*" || (exchange.partition !== "" && !shareable)
-  const refuse = (detail: Detail): Storability => ({ _tag: "Refuse", detail, answer, isPersonal })
+  const refuse = (detail: Detail): Storability => ({ _tag: "Refuse", detail, told, isPersonal })
 
   // RFC 9111 §3
   if (exchange.method !== "GET" && exchange.method !== "QUERY") return refuse("head")
@@ -272,7 +272,7 @@ export const decide = (exchange: Exchange, policy: Policy): Storability => {
       staleIfErrorUntil
     )
   }
-  return { _tag: "Keep", answer, isPersonal, kept: extent === undefined ? kept : { ...kept, range: extent } }
+  return { _tag: "Keep", told, isPersonal, kept: extent === undefined ? kept : { ...kept, range: extent } }
 }
 
 /** Whether a `POST` says that its answer is what a `GET` would have: how long, and of which URI (RFC 9110 §9.3.3). */

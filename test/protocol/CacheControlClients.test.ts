@@ -64,7 +64,7 @@ describe("CacheControl.forClients", () => {
   const refused = { expires: false, private: true }
   const silent = { expires: false, private: false }
 
-  it.each<[string | undefined, Partial<CacheControl.Advice>, CacheControl.Answer, string | undefined]>([
+  it.each<[string | undefined, Partial<CacheControl.Advice>, CacheControl.Told, string | undefined]>([
     [undefined, {}, silent, undefined],
     ["", {}, silent, ""],
     ["max-age=5, x", {}, silent, "max-age=5, x"],

@@ -52,7 +52,7 @@ describe("Storability: the answer", () => {
     ["on a private route, for somebody", { partition: "ada" }, privately, true, true],
     ["with a Vary of *", { response: { vary: "*" } }, origin, false, true]
   ])("%s", (_, exchange, policy, isPrivate, expires) => {
-    expect(decide(exchange, policy).answer).toEqual({ private: isPrivate, expires })
+    expect(decide(exchange, policy).told).toEqual({ private: isPrivate, expires })
   })
 
   it("what is refused for privacy is told to be private, by an origin; what is passed on stays as it is", () => {
@@ -65,8 +65,8 @@ describe("Storability: the answer", () => {
       "unkeyed"
     ])
     for (const [detail, cause] of causes) {
-      expect([detail, decide(caused(cause), origin).answer.private]).toEqual([detail, reasons.has(detail)])
-      expect([detail, decide(caused(cause)).answer.private]).toEqual([detail, false])
+      expect([detail, decide(caused(cause), origin).told.private]).toEqual([detail, reasons.has(detail)])
+      expect([detail, decide(caused(cause)).told.private]).toEqual([detail, false])
     }
   })
 
@@ -91,8 +91,8 @@ describe("Storability: the answer", () => {
         for (const exchange of values.flatMap((value) => [200, 500].map((status) => ({ ...control(value), status })))) {
           const storability = decide({ ...exchange, partition }, policy)
           if (storability._tag === "Refuse") continue
-          expect(Storability.answerOf({ ...storability.kept, partition }, policy)).toEqual(storability.answer)
-          seen.add(JSON.stringify(storability.answer))
+          expect(Storability.toldOf({ ...storability.kept, partition }, policy)).toEqual(storability.told)
+          seen.add(JSON.stringify(storability.told))
         }
       }
     }
@@ -104,6 +104,6 @@ describe("Storability: the answer", () => {
     expect(refusal({ response })).toBe("no-freshness")
     expect(refusal({ request: Object.create(authorized.request) }, origin)).toBeUndefined()
     const stored = { status: 200, headers: response, partition: "ada", requestTime: now, responseTime: now }
-    expect(Storability.answerOf(stored, origin)).toEqual({ private: true, expires: true })
+    expect(Storability.toldOf(stored, origin)).toEqual({ private: true, expires: true })
   })
 })
