@@ -89,4 +89,15 @@ describe("211: the content of a QUERY", () => {
       const reply = yield* ask("/", { method: "QUERY", body: "abc", headers })
       expect([reply.text, reply.cacheStatus]).toEqual(["abc", "fwd=bypass"])
     }).pipe(Effect.provide(TestServer)))
+
+  it.scoped("250: is there for a cache within another, as of a route within that of the app", () =>
+    Effect.gen(function*() {
+      const part = telling(({ text }) => text).pipe(withCache({ expiry: 60 }))
+      const ask = yield* serve(part.pipe(withCache({ expiry: 5 })))
+      const query = { method: "QUERY", body: "abc", headers }
+      expect((yield* ask("/", query)).text).toBe("\"abc\"")
+      yield* TestClock.adjust("10 seconds")
+      const reply = yield* ask("/", query)
+      expect([reply.text, reply.cacheStatus]).toEqual(["\"abc\"", "hit; ttl=50"])
+    }).pipe(Effect.provide(QuietServer)))
 })

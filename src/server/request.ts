@@ -214,11 +214,15 @@ export const withOnly = (request: HttpServerRequest, view: View, fields: Fields.
 /** A longer query is no part of a variant. Bytes. */
 const maxQueryBytes = 64 * 1024
 
+/** Where a request has content that has come already. */
+const held = Symbol("effect-http-cache/content")
+
 /**
  * Reads content that has come already, as often as a handler asks, since what the adapters have can be read once. `web`: of which
  * request it is, where it is one of the web. For Node `json` of no content is `null`.
  */
 export const readersOf = (content: Uint8Array, web?: Request): Properties => (name) => {
+  if (name === held) return content
   if (name === "source" ? web === undefined : !reading.has(name)) return undefined
   if (name === "json" && content === Body.none) return Effect.succeed(null)
   const made = new Request(web ?? "http://a", { method: "QUERY", body: content })
@@ -232,6 +236,9 @@ export const readersOf = (content: Uint8Array, web?: Request): Properties => (na
 export const readContent = (
   request: HttpServerRequest
 ): Effect.Effect<{ readonly request: HttpServerRequest; readonly content: Uint8Array } | undefined, unknown> => {
+  const { [held]: known } = request as { readonly [held]?: Uint8Array }
+  // A cache above has read it.
+  if (known !== undefined) return Effect.succeed({ request, content: known })
   const { headers, source } = original(request)
   const { body, readableDidRead } = source as { readonly body?: unknown; readonly readableDidRead?: boolean }
   const hasBody = body !== undefined && body !== null
