@@ -1,5 +1,5 @@
 /** HTTP/2 by Node's compatibility API, with a lane around the server: what a client on a stream of a session is answered. */
-import { HttpServerRequest, HttpServerResponse } from "@effect/platform"
+import { Headers, HttpServerRequest, HttpServerResponse } from "@effect/platform"
 import { NodeHttpServer } from "@effect/platform-node"
 import { expect, it } from "@effect/vitest"
 import { Deferred, Effect, Layer, Stream } from "effect"
@@ -65,16 +65,18 @@ it.scoped("213: what fails while it is sent is broken off, and the session goes 
     }
   }).pipe(Effect.provide(QuietServer)))
 
+/** Answers with the host by each of its names. */
+const hosts = Effect.map(
+  HttpServerRequest.HttpServerRequest,
+  ({ headers }) =>
+    HttpServerResponse.text(`${headers[":authority"]}, ${headers["host"]}`, {
+      headers: { "cache-control": "max-age=10" }
+    })
+)
+
 it.scoped("214: a request whose target and Host name different hosts is answered by its own run, and for nobody else", () =>
   Effect.gen(function*() {
-    const told = Effect.map(
-      HttpServerRequest.HttpServerRequest,
-      ({ headers }) =>
-        HttpServerResponse.text(`${headers[":authority"]}, ${headers["host"]}`, {
-          headers: { "cache-control": "max-age=10" }
-        })
-    )
-    const { ask, hits } = yield* asking(routes({ "GET /page": told.pipe(withCache({ lane: true })) }))
+    const { ask, hits } = yield* asking(routes({ "GET /page": hosts.pipe(withCache({ lane: true })) }))
     const usual = { ":authority": "a.example" }
     const both = { ...usual, host: "A.example:80" }
     const others = [{ ":authority": "evil.example", host: "a.example" }, { ...usual, host: "evil.example" }]
@@ -86,6 +88,23 @@ it.scoped("214: a request whose target and Host name different hosts is answered
     for (const fields of others) expect((yield* ask("/page", fields)).told).toBe("fwd=bypass")
     expect((yield* ask("/page", { ":authority": "evil.example" })).told).toBe("fwd=uri-miss; stored")
     expect(hits.length).toBe(2)
+  }).pipe(Effect.provide(QuietServer)))
+
+it.scoped("251: a request whose host a middleware has set, as that of a proxy, is answered for that host", () =>
+  Effect.gen(function*() {
+    const app = hosts.pipe(withCache())
+    const believing = Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) => {
+      const headers = Headers.set(request.headers, "host", String(request.headers["x-forwarded-host"]))
+      return Effect.provideService(app, HttpServerRequest.HttpServerRequest, request.modify({ headers }))
+    })
+    const { ask } = yield* asking(believing)
+    const [shop, other] = ["shop.example", "other.example"].map((host) => ({ "x-forwarded-host": host }))
+    for (const usual of [{}, { host: "a.example" }]) {
+      const proxy = { ":authority": "a.example", ...usual }
+      expect((yield* ask("/", { ...proxy, ...shop })).text).toBe("shop.example, shop.example")
+      expect((yield* ask("/", { ...proxy, ...shop })).told).toMatch(/^hit/)
+      expect((yield* ask("/", { ...proxy, ...other })).text).toBe("other.example, other.example")
+    }
   }).pipe(Effect.provide(QuietServer)))
 
 it.scoped("215: a write over TLS is collected also where its client has left before it began", () =>

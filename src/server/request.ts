@@ -134,6 +134,15 @@ export const fieldsOf = (headers: Fields.Fields, host: string): Fields.Fields =>
   return Vary.spelled(fields)
 }
 
+/** A middleware may have set the host that a proxy was asked for: over HTTP/2 that is the authority too. */
+const withOneHost = ({ headers, source }: HttpServerRequest): Fields.Fields => {
+  const host = Fields.get(headers, "host")
+  if (host === undefined || Fields.get(headers, ":authority") === undefined) return headers
+  // Node's message has what the client has said.
+  const { headers: said } = source as { readonly headers?: Fields.Fields }
+  return host === said?.["host"] ? headers : Fields.merged(headers, { ":authority": host })
+}
+
 const asTheyAre: Policy["normalising"] = new Map()
 
 /** `origin` replaces what the request says of scheme and host. */
@@ -143,7 +152,7 @@ export const view = (
   normalising: Policy["normalising"] = asTheyAre
 ): View => {
   const request = original(given)
-  const { headers } = request
+  const headers = withOneHost(request)
   const { originalUrl } = given
   const scheme = schemeOf(request)
   // The target of HTTP/2 names the host by it (RFC 9113 §8.3.1).
