@@ -295,14 +295,8 @@ describe("a POST that answers for a later GET", () => {
   )
 })
 
-describe("224: what a body says after the last byte of its length", () => {
-  const late: { readonly [what: string]: Effect.Effect<unknown, never, HttpServerRequest.HttpServerRequest> } = {
-    "a group": HttpCache.group("late"),
-    "that it is not to be stored": HttpCache.noStore,
-    "a field that it reads": Effect.map(Request, ({ headers }) => headers["x-user"])
-  }
-
-  it.scoped.each(Object.entries(late))("is heard: %s", ([what, say]) =>
+describe("a body of a known length, after its last byte", () => {
+  const after = (say: Effect.Effect<unknown, never, HttpServerRequest.HttpServerRequest>) =>
     Effect.gen(function*() {
       const gate = yield* Deferred.make<void>()
       const said = yield* Deferred.make<void>()
@@ -318,7 +312,25 @@ describe("224: what a body says after the last byte of its length", () => {
       yield* Deferred.succeed(gate, undefined)
       yield* Deferred.await(said)
       yield* still(() => 0)
-      if (what === "a group") yield* HttpCache.collectGroup("late", origin(ask))
+      return ask
+    })
+
+  it.scoped("224: is heard where it names a group", () =>
+    Effect.gen(function*() {
+      const ask = yield* after(HttpCache.group("late"))
+      yield* HttpCache.collectGroup("late", origin(ask))
       expect((yield* ask("/")).cacheStatus).not.toMatch(/^hit/)
+    }).pipe(Effect.provide(TestServer)))
+
+  it.scoped("224: is heard where it says that it is not to be stored", () =>
+    Effect.gen(function*() {
+      const ask = yield* after(HttpCache.noStore)
+      expect((yield* ask("/")).cacheStatus).not.toMatch(/^hit/)
+    }).pipe(Effect.provide(TestServer)))
+
+  it.scoped("252: stays stored where it reads a field, as a log does", () =>
+    Effect.gen(function*() {
+      const ask = yield* after(Effect.map(Request, ({ headers }) => headers["user-agent"]))
+      expect((yield* ask("/")).cacheStatus).toBe("hit; ttl=60")
     }).pipe(Effect.provide(TestServer)))
 })

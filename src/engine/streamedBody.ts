@@ -84,25 +84,21 @@ const pump = (
   })
   const isAsBefore = () => mayBeKept() && reads?.count === readBefore && said.personal.size === personalBefore
   const holds = Effect.suspend(() => isAsBefore() ? Effect.void : changed)
-  /** How much the body has read and said. */
-  const heard = () =>
-    [reads?.count, said.personal.size, mayBeKept(), groupsOf(destination, exchange, answer)?.length].join()
   let kept: CacheItem | undefined
-  let heardBefore: string | undefined
   const atEnd = Effect.gen(function*() {
     yield* holds
     // The body may have named more of them.
     const groups = groupsOf(destination, exchange, answer)
-    if (groups === undefined) return yield* drop(destination)
-    if (!shared.isWhole) return yield* drop(destination)
+    if (groups === undefined || !shared.isWhole) return yield* drop(destination)
     kept = answers.withContent({ ...item, groups }, shared.takeBytes(), policy.etag)
-    heardBefore = heard()
     return yield* store(destination, kept)
   })
-  // All bytes of a known length are stored at once, and the body may still say something after its last one.
-  const afterEnd = Effect.suspend(() =>
-    kept === undefined || heard() === heardBefore ? Effect.void : dropIfStored(destination, kept)
-  )
+  // All bytes of a known length are stored at once. What the body reads after the last one is in none of them, but what it says is heard.
+  const afterEnd = Effect.suspend(() => {
+    if (kept === undefined) return Effect.void
+    const isAsKept = mayBeKept() && groupsOf(destination, exchange, answer)?.length === kept.groups.length
+    return isAsKept ? Effect.void : dropIfStored(destination, kept)
+  })
   const source = Body.measured(stream.stream, length)
   return Effect.ensuring(shared.pump(Stream.tap(source, () => holds), atEnd, policy.deadline), afterEnd)
 }
