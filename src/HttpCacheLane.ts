@@ -82,7 +82,7 @@ export const createServer = <Server extends Net.Server>(
   const lane = new Lane(span)
   const emit = server.emit.bind(server) as (event: string, ...values: Array<unknown>) => boolean
   const isAnswered = (request: Http.IncomingMessage, response: Http.ServerResponse): boolean => {
-    // Another listener sees or changes each response, and is to be asked.
+    // Another listener may see or change each response.
     if (server.listenerCount("request") !== 1) return false
     const answered = lane.answer(request, response)
     if (answered === undefined) return false

@@ -232,7 +232,7 @@ const telling = <Res>(
   const tell = Effect.sync(() =>
     enclosing.tell(asked, enclosing.isPersonal(said, asked.identity.partition), groupsOf(destination, { said }, answer))
   )
-  // A page that knows its length is stored with its last chunk: before that it is told, and at the end of the rest.
+  // A page that knows its length is stored with its last chunk, so it is told at each; at the end it is told the rest.
   const told = (stream: ByteStream) => Stream.ensuring(Stream.tap(stream, () => tell), tell)
   return { ...reader, stream: told(reader.stream), partial: told(reader.partial) }
 }

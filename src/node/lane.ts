@@ -181,7 +181,7 @@ export class Lane {
     try {
       hit = this.hit(message, response)
     } catch (error) {
-      // The app fails one request by what would end the process here.
+      // It would end the process here. In the app it fails one request.
       if (response.headersSent) throw error
     }
     if (hit === undefined) this.letBy(message)

@@ -47,9 +47,10 @@ export const origin = (scheme: string, authority: string): string =>
 export const hostOf = (origin: string): string => origin.slice(origin.indexOf("://") + 3)
 
 /**
- * The target of a request. Its scheme is that of the connection, whatever the target says. In absolute-form, or by an `authority`
- * of its own, the target names the host; a `Host` that names another one makes the request ambiguous, since a handler may believe either
- * (RFC 9112 §3.2.2). No `X-Forwarded-*` is read, so that nobody can poison the key of another host. A canonical origin decides both. What is no path is ambiguous always: `*`, an authority, `ftp://…`.
+ * The target of a request. Its scheme is that of the connection, whatever the target says. In absolute-form the target names the
+ * host, as `authority` does over HTTP/2; a `Host` that names another one makes the request ambiguous, since a handler may believe
+ * either (RFC 9112 §3.2.2). No `X-Forwarded-*` is read, so that nobody can poison the key of another host. A canonical origin
+ * decides both. What is no path is ambiguous always: `*`, an authority, `ftp://…`.
  */
 export const ofRequest = (
   requestTarget: string,

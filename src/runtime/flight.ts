@@ -25,7 +25,7 @@ export class Flight<A> implements Handle<A> {
   readonly leave: () => void
   /** The request that started it waits for it. */
   isLed: boolean
-  /** At first the request that started it. In the background that is nobody, who never leaves. */
+  /** The request that started it is the first. In the background one is counted too, so that the run goes on when others leave. */
   waiters = 1
   /** What those who wait are told. */
   arrived: Exit.Exit<A> | undefined = undefined

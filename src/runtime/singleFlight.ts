@@ -79,7 +79,7 @@ export class SingleFlight {
     return this.flights.size
   }
 
-  /** How many requests wait for them, the ones that started them included. */
+  /** How many requests wait for them, with those that started them. One that runs in the background counts as waited for. */
   get waiters(): number {
     let waiters = 0
     for (const flight of this.flights.values()) waiters += flight.waiters
@@ -151,7 +151,8 @@ export class SingleFlight {
   }
 
   /**
-   * Starts a flight in the background, unless one of this key is running. `"full"`: `most` are in the background already. The flight ends at its deadline or when the storage's layer closes.
+   * Starts a flight in the background, unless one of this key is running. `"full"`: `most` are in the background already.
+   * The flight ends at its deadline or when the storage's layer closes.
    */
   startInBackground<A, R>(plan: Plan<A, R>, most: number): Effect.Effect<"full" | undefined, never, R> {
     return Effect.uninterruptible(

@@ -83,7 +83,7 @@ const arrived = <A extends Respondable, E, R>(
   const policy = policies(Context.get(context, Defaults))
   const origin = new ServerOrigin<A, E, R>(handler, request, policy, context, clock, undefined, given)
   const asked = new requests.CacheRequest(origin, policy, cache, context, clock)
-  // What is read within a transaction may be out of date or rolled back, and the run of another may wait for its end.
+  // What a transaction reads may be out of date or rolled back, and another request's run may wait for the transaction to end.
   return isWithinTransaction(context)
     ? requests.change(asked, { asks: { ...asked.asks, noCache: true, noStore: true } })
     : asked

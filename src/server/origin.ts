@@ -221,7 +221,7 @@ export class ServerOrigin<A extends Respondable, E, R> implements Origin<Respons
         run.isForThisClient = false
         return misplaced.warn(senderOf(this.policy, given))
       }
-      // The run of a flight could be interrupted otherwise.
+      // The router has made the fiber of the request uninterruptible, but not that of a flight.
       const whole = this.routed?.uninterruptible === true ? Effect.uninterruptible(handler) : handler
       return withServices(Effect.flatMap(whole, toResponse), inner, {
         onFailure: (cause) => {

@@ -92,7 +92,7 @@ export const standIn = (request: HttpServerRequest, own: Properties): HttpServer
 
 export const isWeb = (source: unknown): source is Request => source instanceof Request
 
-/** Node's request knows whether its connection is encrypted. Over HTTP/2 one whose client has left has only what that has said. */
+/** Node's request knows whether its connection is encrypted. Over HTTP/2, where the client has left, only the scheme that it named is known. */
 export const isEncrypted = (source: unknown): boolean => {
   const { scheme, socket, stream } = source as {
     readonly scheme?: string
@@ -227,8 +227,8 @@ const maxQueryBytes = 64 * 1024
 const held = Symbol("effect-http-cache/content")
 
 /**
- * Reads content that has come already, as often as a handler asks, since what the adapters have can be read once. `web`: of which
- * request it is, where it is one of the web. For Node `json` of no content is `null`.
+ * Reads content that has come already, as often as a handler asks, since what the adapters have can be read once. `web`: the
+ * request that it is of, where that is one of the web. On Node `json` of no content is `null`.
  */
 export const readersOf = (content: Uint8Array, web?: Request): Properties => (name) => {
   if (name === held) return content

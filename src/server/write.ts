@@ -96,8 +96,7 @@ export const isWrapped = (response: Http.ServerResponse): boolean => {
 /**
  * Whether the head that Node writes is the same for many clients: HTTP/1.1 only, since Node writes each head of HTTP/2 anew; a
  * connection that is kept and can be written to; Node's own class of responses with nothing put around it, nothing set and
- * nothing written; and no earlier response pending on the connection. The only listener to its end must be Node's own to
- * `finish`, by which Node learns of it.
+ * nothing written; and no earlier response pending on the connection. Nobody may listen for its end but Node itself, for `finish`.
  */
 const isOfMany = ({ httpVersion, upgrade }: UpgradableMessage, response: Http.ServerResponse): boolean =>
   httpVersion === "1.1" && upgrade !== true && response.shouldKeepAlive && response.socket?.writable === true &&

@@ -14,7 +14,7 @@ const digest = (text: string): string => digests(text, () => hash("sha256", JSON
 
 const digests = remembering(512)
 
-/** In JSON of ASCII: a database of PostgreSQL may have another encoding, in which there is no text for it. */
+/** JSON in ASCII: a database of PostgreSQL may have an encoding that lacks the other characters. */
 const written = (value: unknown): string =>
   JSON.stringify(value).replace(/[\x80-\uffff]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`)
 
@@ -31,10 +31,8 @@ export const groupsOf = (groups: ReadonlyArray<string>): ReadonlyArray<string> =
 /** What is collected, by what it is called in the tables. */
 export const namesOf = ({ everything: all = false, groups, keys }: Names): { readonly [name: string]: string } =>
   Object.fromEntries([
-    ...(all ? [[everything, JSON.stringify(Name.everything)]] : []),
-    ...[...keys.map(Name.nameOfKey), ...groups.map(Name.nameOfGroup)].map((
-      name
-    ) => [digest(name), written(name)])
+    ...(all ? [[everything, written(Name.everything)]] : []),
+    ...[...keys.map(Name.nameOfKey), ...groups.map(Name.nameOfGroup)].map((name) => [digest(name), written(name)])
   ])
 
 /** What the fills of this storage, and who listens to it, know of when they have read it. */
