@@ -13,9 +13,13 @@ type Read = (request: Request) => Effect.Effect<unknown, unknown>
 const reads: ReadonlyArray<readonly [name: string, read: Read, nothing: unknown]> = [
   ["text", (request) => request.text, ""],
   ["json", (request) => request.json, null],
-  ["urlParamsBody", (request) => request.urlParamsBody, []],
+  ["urlParamsBody", (request) => Effect.map(request.urlParamsBody, (params) => Array.from(params)), []],
   ["arrayBuffer", (request) => Effect.map(request.arrayBuffer, ({ byteLength }) => byteLength), 0],
-  ["stream", ({ stream }) => Stream.runFold(stream, 0, (size, { byteLength }) => size + byteLength), 0]
+  [
+    "stream",
+    ({ stream }) => Effect.map(Stream.runCollect(stream), (chunks) => Buffer.concat([...chunks]).byteLength),
+    0
+  ]
 ]
 
 const reading = (read: Read) =>
