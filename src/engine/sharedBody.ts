@@ -2,10 +2,18 @@
 import type * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import * as Option from "effect/Option"
-import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
-import { deferred, end, ended, forkChild, interruptLater, isInterruptedOnly, streamOf } from "../runtime/effect.js"
+import {
+  deferred,
+  end,
+  ended,
+  forkChild,
+  interruptLater,
+  isInterruptedOnly,
+  keepingStores,
+  streamOf
+} from "../runtime/effect.js"
+import { ifNotSent } from "../runtime/flight.js"
 import type { HeldBody } from "../runtime/heldBytes.js"
 import { limitReached } from "../runtime/limits.js"
 import type { Runtime } from "../runtime/runtime.js"
@@ -140,14 +148,8 @@ export class SharedBody implements HeldBody {
   readonly join: Effect.Effect<Reader | undefined> = Effect.uninterruptible(Effect.suspend(() => {
     if (!this.isWhole) return Effect.succeed(undefined)
     const reading = this.seat()
-    return Effect.flatMap(Effect.serviceOption(Scope.Scope), (scope) =>
-      Option.isNone(scope)
-        ? Effect.succeed(reading)
-        // A scope that ends well before the body is read is not that of the request.
-        : Effect.as(
-          Scope.addFinalizerExit(scope.value, (exit) => Exit.isFailure(exit) ? reading.leave : Effect.void),
-          reading
-        ))
+    // A scope that ends well before the body is read is not that of the request.
+    return Effect.as(ifNotSent(reading.leave), reading)
   }))
 
   private seat(): Reader {
@@ -231,7 +233,7 @@ export class SharedBody implements HeldBody {
     const { limit, runtime } = this.options
     if (this.bytes <= (runtime.heldBytes.isCrowded(limit) ? 0 : limit)) return Effect.void
     const left = this.holdUp.begunAt(this.positions, now) + patience - now
-    if (left > 0) return Effect.andThen(Effect.timeoutOption(ended(this.bell), left), this.room)
+    if (left > 0) return Effect.andThen(keepingStores(Effect.timeoutOption(ended(this.bell), left)), this.room)
     this.cutOff()
     return this.room
   })

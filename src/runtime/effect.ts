@@ -16,6 +16,7 @@ import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import type * as Tracer from "effect/Tracer"
 import type { YieldWrap } from "effect/Utils"
+import { AsyncLocalStorage } from "node:async_hooks"
 
 /** Goes on at once with what an effect has already ended with. An `Exit` is an Effect that has ended. */
 export const step = <A, E, R, B, E2, R2>(
@@ -73,9 +74,19 @@ export const isInterruptedOnly = (cause: Cause.Cause<unknown>): boolean => Cause
 /** The error, where it is nothing but one. */
 export const errorOf = <E>(cause: Cause.Cause<E>): E | undefined => cause._tag === "Fail" ? cause.error : undefined
 
+/** Goes on with what `AsyncLocalStorage`s had before, whoever ends what it waits for. Effect 4 does that by itself. */
+export const keepingStores = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+  Effect.withFiberRuntime(({ currentScheduler: before }) => {
+    const within = AsyncLocalStorage.snapshot()
+    return Effect.withScheduler(effect, {
+      shouldYield: (fiber) => before.shouldYield(fiber),
+      scheduleTask: (task, ...how) => before.scheduleTask(() => within(task), ...how)
+    })
+  })
+
 /** What fibers wait for by `ended`, until it is made to end by `end`. Who waits goes on in a step of its own. */
 export const deferred = <A>(): Deferred.Deferred<A> => Deferred.unsafeMake(FiberId.none)
-export const ended = <A>(deferred: Deferred.Deferred<A>): Effect.Effect<A> => Deferred.await(deferred)
+export const ended = <A>(deferred: Deferred.Deferred<A>): Effect.Effect<A> => keepingStores(Deferred.await(deferred))
 export const end = <A>(deferred: Deferred.Deferred<A>, exit: Exit.Exit<A>): void => Deferred.unsafeDone(deferred, exit)
 
 /** What spans are made by. */
@@ -104,10 +115,8 @@ export const link = (span: Tracer.AnySpan | undefined, to: Tracer.AnySpan | unde
 /** What `next` answers each time that it is asked, until that is `undefined`. */
 export const streamOf = <A, E>(next: Effect.Effect<A | undefined, E>): Stream.Stream<A, E> =>
   Stream.repeatEffectOption(
-    Effect.matchEffect(next, {
-      onSuccess: (value) => value === undefined ? Effect.fail(Option.none()) : Effect.succeed(value),
-      onFailure: (error) => Effect.fail(Option.some(error))
-    })
+    Effect.flatMap(Effect.mapError(next, Option.some), (value) =>
+      value === undefined ? Effect.fail(Option.none()) : Effect.succeed(value))
   )
 
 /** What is pushed outside of all fibers, in order, while `listen`'s scope is open. Nothing is dropped. */
@@ -242,15 +251,6 @@ export const inheritReferences = (fiber: Fiber.RuntimeFiber<unknown, unknown>): 
     )
     : Effect.void
 
-/** A request that ends as a failure has not taken, or not all of, what it was answered with. */
-export const ifNotSent = (untaken: Effect.Effect<void>): Effect.Effect<void> =>
-  untaken === Effect.void ? Effect.void : withFiber((context) => {
-    const scope = serviceIn(context, Scope.Scope)
-    return scope === undefined
-      ? Effect.void
-      : Scope.addFinalizerExit(scope, (exit) => Exit.isFailure(exit) ? untaken : Effect.void)
-  })
-
 /**
  * The scope of a request, for a fiber that may outlive the request. What the fiber acquires goes into a scope of its own,
  * which is made when it is first needed: most handlers acquire nothing, and a finalizer costs more than a fiber.
@@ -278,7 +278,7 @@ export class LentScope implements Scope.Scope {
 
   /** From now on the lender closes after the fiber has ended. */
   get hold(): Effect.Effect<void> {
-    return Effect.suspend(() => Effect.asVoid(this.made))
+    return Effect.asVoid(this.made)
   }
 
   startedAs(fiber: Fiber.RuntimeFiber<unknown, unknown>): void {

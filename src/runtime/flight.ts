@@ -2,8 +2,9 @@
 import type * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as Scope from "effect/Scope"
 import type * as Tracer from "effect/Tracer"
-import { end, interruptLater, type Running } from "./effect.js"
+import { end, interruptLater, type Running, serviceIn, withFiber } from "./effect.js"
 import type { Plan } from "./singleFlight.js"
 import type { Trace } from "./trace.js"
 
@@ -82,3 +83,12 @@ export class Flight<A> implements Handle<A> {
     this.from = from
   }
 }
+
+/** A request that ends as a failure has not taken, or not all of, what it was answered with. */
+export const ifNotSent = (untaken: Effect.Effect<void>): Effect.Effect<void> =>
+  untaken === Effect.void ? Effect.void : withFiber((context) => {
+    const scope = serviceIn(context, Scope.Scope)
+    return scope === undefined
+      ? Effect.void
+      : Scope.addFinalizerExit(scope, (exit) => Exit.isFailure(exit) ? untaken : Effect.void)
+  })

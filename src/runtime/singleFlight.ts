@@ -14,14 +14,14 @@ import {
   deferred,
   ended,
   exitOf,
-  ifNotSent,
   inheritReferences,
+  keepingStores,
   link,
   type Running,
   step,
   withFiber
 } from "./effect.js"
-import { Flight, type Handle } from "./flight.js"
+import { Flight, type Handle, ifNotSent } from "./flight.js"
 import * as metrics from "./metrics.js"
 import type { Runtime } from "./runtime.js"
 import { isOwn, type Trace } from "./trace.js"
@@ -99,7 +99,10 @@ export class SingleFlight {
       const arrival = flight.arrival ??= deferred()
       return Effect.acquireUseRelease(
         Effect.sync(() => this.enter(flight)),
-        () => Effect.as(Effect.raceFirst(ended(arrival), this.ground.timeouts.passing(clock, millis)), undefined),
+        () =>
+          keepingStores(
+            Effect.as(Effect.raceFirst(ended(arrival), this.ground.timeouts.passing(clock, millis)), undefined)
+          ),
         () => Effect.andThen(Effect.sync(() => metrics.waiters(-1)), this.left(flight))
       )
     })

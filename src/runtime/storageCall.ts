@@ -9,7 +9,16 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import { CacheStorageError } from "../CacheError.js"
 import { type CircuitBreaker, pause } from "./circuitBreaker.js"
-import { exitOf, fork, interruptLater, isInterruptedOnly, millisOf, secondsOf, withFiber } from "./effect.js"
+import {
+  exitOf,
+  fork,
+  interruptLater,
+  isInterruptedOnly,
+  keepingStores,
+  millisOf,
+  secondsOf,
+  withFiber
+} from "./effect.js"
 import * as metrics from "./metrics.js"
 import type { Runtime } from "./runtime.js"
 import { steadyMillisOf } from "./timeouts.js"
@@ -74,7 +83,7 @@ const waiting = <A, E>(
     const since = steadyMillisOf(clock)
     const left = leftOf(made)
     // Joined, the fiber would leave its context behind in place of the caller's.
-    return Effect.interruptible(Effect.async<A | undefined>((resume) => {
+    return keepingStores(Effect.interruptible(Effect.async<A | undefined>((resume) => {
       let isWaitedFor = true
       let isEnded = false
       const goOn = (next: Effect.Effect<A | undefined>) => {
@@ -101,7 +110,7 @@ const waiting = <A, E>(
       }
       fiber.addObserver(end)
       return Effect.andThen(Effect.sync(cancel), interruptLater(fiber))
-    }))
+    })))
   })
 
 /**

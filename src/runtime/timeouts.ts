@@ -1,7 +1,11 @@
 /** Timers of a storage: one sleeping fiber for all that wait equally long, however many they are. */
 import type * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
-import { byClock, interruptLater, type Running, secondsOf, withFiber } from "./effect.js"
+import { AsyncLocalStorage } from "node:async_hooks"
+import { byClock, interruptLater, keepingStores, type Running, secondsOf, withFiber } from "./effect.js"
+
+/** What sleeps for many is no part of the request that was the first. */
+const ofNobody = AsyncLocalStorage.snapshot()
 
 /** Milliseconds, to measure how long something takes: what sets the time of day back or forth doesn't change them. */
 export const steadyMillisOf = (clock: Clock.Clock): number => Math.round(secondsOf(clock) * 1000)
@@ -37,10 +41,10 @@ export class Timeouts {
 
   /** Ends in so many milliseconds. */
   passing(clock: Clock.Clock, millis: number): Effect.Effect<void> {
-    return Effect.async((resume) => {
+    return keepingStores(Effect.async((resume) => {
       const cancel = this.after(clock, millis, () => resume(Effect.void))
       return Effect.sync(cancel)
-    })
+    }))
   }
 
   /** Nothing sleeps any more for timers that were cancelled. Who still waits goes on at its time. */
@@ -74,6 +78,6 @@ export class Timeouts {
       if (this.queues.get(clock)?.size === 0) this.queues.delete(clock)
       return Effect.void
     })
-    return Effect.runFork(byClock(Effect.andThen(Effect.sleep(millis), sleepOn), clock))
+    return ofNobody(() => Effect.runFork(byClock(Effect.andThen(Effect.sleep(millis), sleepOn), clock)))
   }
 }

@@ -60,6 +60,9 @@ export const errorOf = <E>(cause: Cause.Cause<E>): E | undefined => {
   return reason?._tag === "Fail" && others.length === 0 ? reason.error : undefined
 }
 
+/** A fiber of Effect 4 keeps them by itself. */
+export const keepingStores = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> => effect
+
 export const deferred = <A>(): Deferred.Deferred<A> => Deferred.makeUnsafe()
 
 /** Effect 4 would run who waits at once, in the midst of what ends the wait. */
@@ -230,14 +233,6 @@ export const disconnected = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Ef
 
 export const patiently = <A>(effect: Effect.Effect<A>): Effect.Effect<A | void> =>
   Effect.raceFirst(Effect.interruptible(disconnected(effect)), Effect.interruptible(patience))
-
-export const ifNotSent = (untaken: Effect.Effect<void>): Effect.Effect<void> =>
-  untaken === Effect.void ? Effect.void : withFiber((context) => {
-    const scope = serviceIn(context, Scope.Scope)
-    return scope === undefined
-      ? Effect.void
-      : Scope.addFinalizerExit(scope, (exit) => Exit.isFailure(exit) ? untaken : Effect.void)
-  })
 
 /** A scope is its state here: whoever looks at that acquires something. */
 export class LentScope implements Scope.Scope {
