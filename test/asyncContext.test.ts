@@ -84,6 +84,24 @@ describe("230: a request finds what AsyncLocalStorage holds for itself", () => {
       expect(found).toEqual(["a a", "b b"])
     }).pipe(Effect.provide(Layer.merge(layerFaulty, logged([])))))
 
+  it.scoped("231: when it has waited for a refresh, and no longer than that, also where no router is around the cache", () =>
+    Effect.gen(function*() {
+      const gate = yield* Deferred.make<void>()
+      let runs = 0
+      const page = Effect.suspend(() => ++runs === 1 ? Effect.void : Deferred.await(gate)).pipe(
+        Effect.as(HttpServerResponse.text("page")),
+        withCache({ expiry, staleWhileRevalidate: 100, refreshWait: 5 })
+      )
+      const { ask, found } = yield* asking(page)
+      yield* yield* ask("/", "a")
+      yield* TestClock.adjust("11 seconds")
+      const replies = [yield* ask("/", "b"), yield* ask("/", "c")]
+      yield* eventually(() => runs === 2)
+      yield* Deferred.succeed(gate, undefined)
+      for (const { cacheStatus } of yield* Effect.all(replies)) expect(cacheStatus).toBe("fwd=stale; collapsed")
+      expect(found).toEqual(["a a", "b b", "c c"])
+    }).pipe(Effect.provide(Memory)))
+
   it.scoped("where many read one body", () =>
     Effect.gen(function*() {
       const gate = yield* Deferred.make<void>()

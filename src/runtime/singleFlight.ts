@@ -100,9 +100,10 @@ export class SingleFlight {
       return Effect.acquireUseRelease(
         Effect.sync(() => this.enter(flight)),
         () =>
-          keepingStores(
+          // What is slower ends at once, also where the app can't be interrupted.
+          keepingStores(Effect.interruptible(
             Effect.as(Effect.raceFirst(ended(arrival), this.ground.timeouts.passing(clock, millis)), undefined)
-          ),
+          )),
         () => Effect.andThen(Effect.sync(() => metrics.waiters(-1)), this.left(flight))
       )
     })
