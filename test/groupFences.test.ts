@@ -333,4 +333,57 @@ describe("a body of a known length, after its last byte", () => {
       const ask = yield* after(Effect.map(Request, ({ headers }) => headers["user-agent"]))
       expect((yield* ask("/")).cacheStatus).toBe("hit; ttl=60")
     }).pipe(Effect.provide(TestServer)))
+
+  const late = { "a group": HttpCache.group("late"), "that it is not to be stored": HttpCache.noStore }
+
+  /** The body says it once it is told to, and then has no end. */
+  const saying = (say: Effect.Effect<void>) =>
+    Effect.gen(function*() {
+      const [gate, said] = [yield* Deferred.make<void>(), yield* Deferred.make<void>()]
+      const told = Effect.zipRight(Deferred.await(gate), Effect.ensuring(say, Deferred.succeed(said, undefined)))
+      const end = Stream.fromEffect(Effect.zipRight(told, Effect.never))
+      const chunks = Stream.concat(Stream.make(bytes("ab")), Stream.drain(end))
+      const handler = Effect.sync(() => HttpServerResponse.stream(chunks, { contentLength: 2 }))
+      return {
+        app: handler.pipe(withCache({ expiry: 60 })),
+        saying: Effect.zipRight(Deferred.succeed(gate, undefined), Deferred.await(said))
+      }
+    })
+
+  it.scoped.each(hows.flatMap((how) => Object.entries(late).map(([what, say]) => [how, what, say] as const)))(
+    "240: is heard where the body then pauses for too long, by a storage that answers %s: %s",
+    ([how, what, say]) =>
+      Effect.gen(function*() {
+        const { app, saying: says } = yield* saying(say)
+        const ask = yield* serve(app)
+        expect((yield* ask("/")).text).toBe("ab")
+        yield* says
+        expect((yield* ask("/")).cacheStatus).toBe("hit; ttl=60")
+        yield* TestClock.adjust("31 seconds")
+        const storage = yield* CacheStorage.CacheStorage
+        yield* eventually(() => activity(storage).fibers === 0)
+        if (what === "a group") yield* HttpCache.collectGroup("late", origin(ask))
+        expect((yield* ask("/")).cacheStatus).not.toMatch(/^hit/)
+        yield* TestClock.adjust("31 seconds")
+        yield* eventually(() => activity(storage).fibers === 0)
+        expect(activity(storage)).toMatchObject({ flights: 0, heldBytes: 0 })
+      }).pipe(Effect.provide(Layer.merge(NodeHttpServer.layerTest, layerWaiting(how))))
+  )
+
+  it.scoped("241: is heard though the storage has failed just then", () =>
+    Effect.gen(function*() {
+      const { app, saying: says } = yield* saying(HttpCache.noStore)
+      const faults = yield* Faults
+      const ask = yield* serve(app)
+      yield* ask("/")
+      yield* says
+      yield* faults.switchAll("fail")
+      yield* TestClock.adjust("31 seconds")
+      const storage = yield* CacheStorage.CacheStorage
+      yield* eventually(() => activity(storage).flights === 0)
+      yield* faults.switchAll("work")
+      expect((yield* ask("/")).cacheStatus).not.toMatch(/^hit/)
+      yield* TestClock.adjust("31 seconds")
+      yield* eventually(() => activity(storage).fibers === 0)
+    }).pipe(Effect.provide(FaultyServer)))
 })

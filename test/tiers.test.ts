@@ -1,104 +1,21 @@
 /** A near storage before a far one that others share. */
-import { HttpServerResponse } from "@effect/platform"
+import { type HttpServerRequest, HttpServerResponse } from "@effect/platform"
 import { NodeHttpServer } from "@effect/platform-node"
 import { describe, expect, it } from "@effect/vitest"
-import { Deferred, Effect, Fiber, Layer, type Scope, Stream, TestClock } from "effect"
+import { Deferred, Effect, Fiber, Layer, Stream, TestClock } from "effect"
 import {
-  CacheError,
   type CacheStorage,
   CollectableCacheStorage,
+  HttpCache,
   InMemoryCacheStorage,
   TieredCacheStorage,
   withCache,
   withCollect
 } from "effect-http-cache"
 import { collectableLaws, itemOf, lookupOf } from "effect-http-cache/testing"
-import { pushed } from "../src/runtime/effect.js"
-import { type App, eventually, logged, routes, serve } from "./harness.js"
-import { answering, type How, hows } from "./waiting.js"
-
-type Collected = CollectableCacheStorage.Collected
-
-const away = (method: CacheError.CacheStorageError["method"]) =>
-  new CacheError.CacheStorageError({ storage: "shared", method, key: "", cause: "it is away" })
-
-/** What several processes share: a storage that tells all who listen. Everything of it fails while it `isAway`. */
-class Shared {
-  readonly calls = { get: 0, begin: 0, set: 0 }
-  isAway = false
-  /** Nothing more can be stored in it. */
-  isFull = false
-  private readonly listeners = new Map<(collected: Collected) => void, () => void>()
-  private readonly memory: CollectableCacheStorage.Service
-
-  constructor(how: How = "at once") {
-    this.memory = answering(how, InMemoryCacheStorage.make())
-  }
-
-  private asked<A, E>(method: CacheError.CacheStorageError["method"], answer: Effect.Effect<A, E>) {
-    return Effect.suspend((): Effect.Effect<A, E | CacheError.CacheStorageError> => {
-      if (method in this.calls) this.calls[method as "get"]++
-      return this.isAway || (this.isFull && method === "set") ? away(method) : answer
-    })
-  }
-
-  get service(): CollectableCacheStorage.SharedService {
-    const { memory } = this
-    return {
-      get: (lookup) => this.asked("get", memory.get(lookup)),
-      begin: (lookup) => this.asked("begin", memory.begin(lookup)),
-      set: (item, fill) => this.asked("set", Effect.suspend(() => memory.set(item, fill))),
-      holds: (names, fill) => this.asked("holds", memory.holds(names, fill)),
-      collect: (names, style, own) =>
-        this.asked(
-          "collect",
-          Effect.tap(memory.collect(names, style, own), () =>
-            Effect.sync(() => {
-              for (const tell of this.listeners.keys()) tell({ ...names, ...style })
-            }))
-        ),
-      collects: this.isListenedTo
-    }
-  }
-
-  private readonly isListenedTo = pushed<Collected, CacheError.CacheStorageError, Scope.Scope>((push, fail) => {
-    const tell = (collected: Collected) => push(collected)
-    const begin = this.asked(
-      "collect",
-      Effect.sync(() => {
-        tell({ keys: [], groups: [], everything: true })
-        this.listeners.set(tell, () => fail(away("collect")))
-      })
-    )
-    return Effect.asVoid(Effect.acquireRelease(
-      Effect.catchAll(begin, (error) => Effect.sync(() => fail(error))),
-      () => Effect.sync(() => this.listeners.delete(tell))
-    ))
-  })
-
-  get listening(): number {
-    return this.listeners.size
-  }
-
-  /** Those that listen hear nothing more, and are told so. */
-  disconnect(): void {
-    for (const end of this.listeners.values()) end()
-    this.listeners.clear()
-  }
-}
-
-/** A process that has begun to listen. */
-const process = (far: CollectableCacheStorage.SharedService, near = InMemoryCacheStorage.make()) =>
-  Effect.gen(function*() {
-    let hasBegun = false
-    const collect: typeof near.collect = (names, style) => {
-      hasBegun = true
-      return near.collect(names, style)
-    }
-    const storage = yield* TieredCacheStorage.make({ ...near, collect }, far)
-    yield* eventually(() => hasBegun)
-    return storage
-  })
+import { type App, bytes, eventually, logged, routes, serve, still } from "./harness.js"
+import { away, process, Shared } from "./nearAndFar.js"
+import { hows } from "./waiting.js"
 
 const tiers = (shared: Shared) => CollectableCacheStorage.layer(process(shared.service))
 
@@ -391,5 +308,30 @@ describe("through the door", () => {
       expect((yield* b("/value", shop)).text).toBe("value 2")
       const reply = yield* a("/value", shop)
       expect([reply.text, reply.cacheStatus]).toEqual(["value 2", expect.stringMatching(/^hit/)])
+    }))
+
+  it.scoped("242: what a body says after the last byte of its length is heard near to others, too", () =>
+    Effect.gen(function*() {
+      const shared = new Shared()
+      const gate = yield* Deferred.make<void>()
+      const end = Stream.drain(Stream.fromEffect(Effect.zipRight(Deferred.await(gate), HttpCache.noStore)))
+      let runs = 0
+      const handler = Effect.map(
+        Effect.context<HttpServerRequest.HttpServerRequest>(),
+        (context) =>
+          HttpServerResponse.stream(
+            Stream.provideContext(Stream.concat(Stream.make(bytes(`run ${++runs}`)), end), context),
+            { contentLength: 5 }
+          )
+      )
+      const app = handler.pipe(withCache({ expiry: 60 }))
+      const a = yield* doorOf(app, yield* process(shared.service))
+      const b = yield* doorOf(app, yield* process(shared.service))
+      expect((yield* a("/", shop)).text).toBe("run 1")
+      expect((yield* b("/", shop)).text).toBe("run 1")
+      yield* Deferred.succeed(gate, undefined)
+      yield* still(() => 0)
+      expect((yield* a("/", shop)).text).toBe("run 2")
+      expect((yield* b("/", shop)).text).toBe("run 3")
     }))
 })

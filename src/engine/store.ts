@@ -1,6 +1,7 @@
 /** Decides whether an answer may be stored, and stores it. */
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
 import * as Random from "effect/Random"
 import { randomBytes } from "node:crypto"
 import { type CacheItem, compose } from "../CacheItem.js"
@@ -15,10 +16,12 @@ import * as Reads from "../protocol/Reads.js"
 import * as Storability from "../protocol/Storability.js"
 import * as Validation from "../protocol/Validation.js"
 import * as Vary from "../protocol/Vary.js"
-import { step } from "../runtime/effect.js"
+import { forkDetached, step } from "../runtime/effect.js"
 import { limitReached } from "../runtime/limits.js"
+import { nameOfKey } from "../runtime/names.js"
 import * as answers from "./answers.js"
 import * as Body from "./body.js"
+import { canCollect, collect } from "./collecting.js"
 import { isPersonal } from "./enclosing.js"
 import * as alike from "./alike.js"
 import type { Answer, Handled, Passed } from "./origin.js"
@@ -231,12 +234,17 @@ export const store = (
 export const drop = ({ asked, fill, item }: Destination): Effect.Effect<unknown> =>
   item === undefined ? Effect.void : storageAccess.store(asked, fill, undefined)
 
-/** Drops this item, if it is still there. */
-export const dropIfStored = ({ asked }: Destination, { id }: CacheItem): Effect.Effect<unknown> =>
-  Effect.flatMap(
-    storageAccess.begin(asked),
-    ({ fill, found }) => found.item?.id === id ? storageAccess.store(asked, fill, undefined) : Effect.void
-  )
+/** Forgets this item, wherever it has come to by now, such as near other processes; also in a fiber that is being interrupted. */
+export const forget = ({ asked }: Destination, { id }: CacheItem): Effect.Effect<unknown> => {
+  const { lookup: { key }, storage } = asked
+  const forgotten = canCollect(storage)
+    ? collect(asked, storage, nameOfKey(key))
+    : Effect.flatMap(
+      storageAccess.begin(asked),
+      ({ fill, found }) => found.item?.id === id ? storageAccess.store(asked, fill, undefined) : Effect.void
+    )
+  return Effect.flatMap(forkDetached(Effect.interruptible(forgotten)), Fiber.await)
+}
 
 /** What a `HEAD` says of the stored response to `GET` (RFC 9111 §4.3.5). */
 export const freshenByHead = (

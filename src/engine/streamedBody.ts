@@ -8,16 +8,7 @@ import * as answers from "./answers.js"
 import * as Body from "./body.js"
 import type { Answer, Route } from "./origin.js"
 import { SharedBody } from "./sharedBody.js"
-import {
-  type Destination,
-  drop,
-  dropIfStored,
-  groupsOf,
-  type HandlerExchange,
-  judge,
-  store,
-  tooLarge
-} from "./store.js"
+import { type Destination, drop, forget, groupsOf, type HandlerExchange, judge, store, tooLarge } from "./store.js"
 import * as warnings from "./warnings.js"
 
 interface StreamedAnswer {
@@ -97,7 +88,7 @@ const pump = (
   const afterEnd = Effect.suspend(() => {
     if (kept === undefined) return Effect.void
     const isAsKept = mayBeKept() && groupsOf(destination, exchange, answer)?.length === kept.groups.length
-    return isAsKept ? Effect.void : dropIfStored(destination, kept)
+    return isAsKept ? Effect.void : forget(destination, kept)
   })
   const source = Body.measured(stream.stream, length)
   return Effect.ensuring(shared.pump(Stream.tap(source, () => holds), atEnd, policy.deadline), afterEnd)
