@@ -1,12 +1,13 @@
 /** A cache around a client, through the door: what it asks of the origin, and what it answers. */
 import { HttpClient, HttpClientRequest, type HttpClientResponse } from "@effect/platform"
 import { describe, expect, it } from "@effect/vitest"
-import { Effect, Fiber, Layer, Stream, TestClock } from "effect"
-import { HttpClientCache, InMemoryCacheStorage } from "effect-http-cache"
+import { Deferred, Effect, Fiber, Layer, Stream, TestClock } from "effect"
+import { CollectableCacheStorage as Collectables, HttpClientCache, InMemoryCacheStorage } from "effect-http-cache"
 import { activity } from "effect-http-cache/testing"
 import { CacheStorage } from "../src/CacheStorage.js"
 import { CollectableCacheStorage } from "../src/CollectableCacheStorage.js"
 import { caching, fresh, said, scripted, url } from "./client.js"
+import { still } from "./harness.js"
 import { troubleOf } from "./platform.js"
 
 const storage = InMemoryCacheStorage.layerCollectable
@@ -196,6 +197,25 @@ describe("a client with a cache", () => {
       yield* Effect.yieldNow()
       expect(isEnded).toBe(true)
     }).pipe(Effect.provide(storage)))
+
+  it.scoped("243: who leaves while a write is collected closes what came of the write", () =>
+    Effect.gen(function*() {
+      const [isCollecting, goesOn] = [yield* Deferred.make<void>(), yield* Deferred.make<void>()]
+      const waiting = Collectables.layer(Effect.succeed({
+        ...InMemoryCacheStorage.make(),
+        collect: () => Effect.zipRight(Deferred.succeed(isCollecting, undefined), Deferred.await(goesOn))
+      }))
+      let isClosed = false
+      const content = () => new ReadableStream({ cancel: () => void (isClosed = true) }, { highWaterMark: 0 })
+      const { client } = yield* Effect.provide(caching(() => new Response(content())), waiting)
+      const asking = yield* Effect.fork(client.post(url("/a")))
+      yield* Deferred.await(isCollecting)
+      const leaving = yield* Effect.fork(Fiber.interrupt(asking))
+      yield* Effect.yieldNow()
+      yield* Deferred.succeed(goesOn, undefined)
+      expect((yield* Fiber.join(leaving))._tag).toBe("Failure")
+      expect(yield* still(() => Number(isClosed))).toBe(1)
+    }))
 
   it.scoped("a request that never ends is given up after five minutes", () =>
     Effect.gen(function*() {

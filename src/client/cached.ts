@@ -24,6 +24,7 @@ import { CurrentMode, meanings, type Mode } from "./modes.js"
 import { changedBy, type Client, ClientOrigin } from "./origin.js"
 import { type ClientError, failed, partsOf, redirectedTo } from "./platform.js"
 import { arrived } from "./request.js"
+import { contentOf } from "./response.js"
 
 type Response = HttpClientResponse
 
@@ -95,15 +96,21 @@ const collecting = <E, R>(
 ): Request<E, R> => ({
   ...request,
   origin: request.origin.with((sent) =>
-    invalidate.collecting(sent, request, storage, {
-      changed: (response) => ({
-        status: response.status,
-        fields: response.headers,
-        more: Effect.sync(() => ({ targets: changedElsewhere(request, given, response), groups: [] }))
-      }),
-      changedBy: (cause) => Effect.succeed({ ...changedBy(cause), more: invalidate.nothing }),
-      style: {}
-    })
+    Effect.uninterruptibleMask((restore) =>
+      Effect.flatMap(
+        invalidate.collecting(restore(sent), request, storage, {
+          changed: (response) => ({
+            status: response.status,
+            fields: response.headers,
+            more: Effect.sync(() => ({ targets: changedElsewhere(request, given, response), groups: [] }))
+          }),
+          changedBy: (cause) => Effect.succeed({ ...changedBy(cause), more: invalidate.nothing }),
+          style: {}
+        }),
+        // Who has left meanwhile reads nothing of it.
+        (response) => Effect.onInterrupt(restore(Effect.succeed(response)), () => contentOf(response).close)
+      )
+    )
   )
 })
 
