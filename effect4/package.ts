@@ -95,7 +95,7 @@ export const notRun: ReadonlyArray<{ readonly file: string; readonly title: stri
   },
   {
     file: "test/http2.test.ts",
-    title: "251: a request whose host a middleware has set",
+    title: "231: a request whose host a middleware has set",
     reason: ofAuthority
   },
   {

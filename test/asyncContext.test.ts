@@ -49,7 +49,7 @@ const asking = <E, R>(app: App<E, R>) =>
 
 const Memory = Layer.merge(Layer.fresh(InMemoryCacheStorage.layerCollectable), logged([]))
 
-describe("230: a request finds what AsyncLocalStorage holds for itself", () => {
+describe("232: a request finds what AsyncLocalStorage holds for itself", () => {
   it.scoped("when it has waited for another's run", () =>
     Effect.gen(function*() {
       const gate = yield* Deferred.make<void>()
@@ -84,7 +84,7 @@ describe("230: a request finds what AsyncLocalStorage holds for itself", () => {
       expect(found).toEqual(["a a", "b b"])
     }).pipe(Effect.provide(Layer.merge(layerFaulty, logged([])))))
 
-  it.scoped("231: when it has waited for a refresh, and no longer than that, also where no router is around the cache", () =>
+  it.scoped("233: when it has waited for a refresh, and no longer than that, also where no router is around the cache", () =>
     Effect.gen(function*() {
       const gate = yield* Deferred.make<void>()
       let runs = 0

@@ -198,7 +198,7 @@ describe("a client with a cache", () => {
       expect(isEnded).toBe(true)
     }).pipe(Effect.provide(storage)))
 
-  it.scoped("243: who leaves while a write is collected closes what came of the write", () =>
+  it.scoped("229: who leaves while a write is collected closes what came of the write", () =>
     Effect.gen(function*() {
       const [isCollecting, goesOn] = [yield* Deferred.make<void>(), yield* Deferred.make<void>()]
       const waiting = Collectables.layer(Effect.succeed({

@@ -94,7 +94,7 @@ describe("211: the content of a QUERY", () => {
       expect([reply.text, reply.cacheStatus]).toEqual(["abc", "fwd=bypass"])
     }).pipe(Effect.provide(TestServer)))
 
-  it.scoped("250: is there for a cache within another, as of a route within that of the app", () =>
+  it.scoped("230: is there for a cache within another, as of a route within that of the app", () =>
     Effect.gen(function*() {
       const part = telling(({ text }) => text).pipe(withCache({ expiry: 60 }))
       const ask = yield* serve(part.pipe(withCache({ expiry: 5 })))

@@ -328,7 +328,7 @@ describe("a body of a known length, after its last byte", () => {
       expect((yield* ask("/")).cacheStatus).not.toMatch(/^hit/)
     }).pipe(Effect.provide(TestServer)))
 
-  it.scoped("252: stays stored where it reads a field, as a log does", () =>
+  it.scoped("225: stays stored where it reads a field, as a log does", () =>
     Effect.gen(function*() {
       const ask = yield* after(Effect.map(Request, ({ headers }) => headers["user-agent"]))
       expect((yield* ask("/")).cacheStatus).toBe("hit; ttl=60")
@@ -351,7 +351,7 @@ describe("a body of a known length, after its last byte", () => {
     })
 
   it.scoped.each(hows.flatMap((how) => Object.entries(late).map(([what, say]) => [how, what, say] as const)))(
-    "240: is heard where the body then pauses for too long, by a storage that answers %s: %s",
+    "226: is heard where the body then pauses for too long, by a storage that answers %s: %s",
     ([how, what, say]) =>
       Effect.gen(function*() {
         const { app, saying: says } = yield* saying(say)
@@ -370,7 +370,7 @@ describe("a body of a known length, after its last byte", () => {
       }).pipe(Effect.provide(Layer.merge(NodeHttpServer.layerTest, layerWaiting(how))))
   )
 
-  it.scoped("241: is heard though the storage has failed just then", () =>
+  it.scoped("227: is heard though the storage has failed just then", () =>
     Effect.gen(function*() {
       const { app, saying: says } = yield* saying(HttpCache.noStore)
       const faults = yield* Faults

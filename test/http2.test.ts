@@ -90,7 +90,7 @@ it.scoped("214: a request whose target and Host name different hosts is answered
     expect(hits.length).toBe(2)
   }).pipe(Effect.provide(QuietServer)))
 
-it.scoped("251: a request whose host a middleware has set, as that of a proxy, is answered for that host", () =>
+it.scoped("231: a request whose host a middleware has set, as that of a proxy, is answered for that host", () =>
   Effect.gen(function*() {
     const app = hosts.pipe(withCache())
     const believing = Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) => {

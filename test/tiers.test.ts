@@ -310,7 +310,7 @@ describe("through the door", () => {
       expect([reply.text, reply.cacheStatus]).toEqual(["value 2", expect.stringMatching(/^hit/)])
     }))
 
-  it.scoped("242: what a body says after the last byte of its length is heard near to others, too", () =>
+  it.scoped("228: what a body says after the last byte of its length is heard near to others, too", () =>
     Effect.gen(function*() {
       const shared = new Shared()
       const gate = yield* Deferred.make<void>()
