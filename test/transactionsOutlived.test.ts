@@ -3,10 +3,16 @@ import { type HttpServer, HttpServerRequest, HttpServerResponse } from "@effect/
 import { NodeHttpServer } from "@effect/platform-node"
 import { SqlClient } from "@effect/sql"
 import { expect, it } from "@effect/vitest"
-import { Deferred, Effect, Fiber, Layer, type Scope, Stream, TestClock } from "effect"
+import { Context, Deferred, Effect, Fiber, Layer, type Scope, Stream, TestClock } from "effect"
 import { InMemoryCacheStorage, withCache, withCollect } from "effect-http-cache"
-import { bytes, client, eventually, logged, routes, serve, still } from "./harness.js"
+import { bytes, client, counted, eventually, logged, routes, serve, still, TestServer } from "./harness.js"
 import { describeSql, layerSql, openSql, type SqlDatabase } from "./sqlLayer.js"
+
+/** What the client of libSQL provides within a transaction. It exports no tag of it. */
+class LibsqlTransaction extends Context.Tag("@effect/sql-libsql/LibsqlClient/LibsqlTransaction")<
+  LibsqlTransaction,
+  ReadonlyArray<unknown>
+>() {}
 
 const rollback = Effect.fail("rolled back" as const)
 
@@ -251,3 +257,15 @@ describeSql("what is asked for within a transaction, with a storage of any kind"
       yield* Effect.provide(test, Layer.mergeAll(inMemory(where), NodeHttpServer.layerTest, logged([])))
     }))
 })
+
+it.scoped("221: nor is what is made within a transaction of libSQL, which is kept in a place of its own", () =>
+  Effect.gen(function*() {
+    const page = counted().pipe(withCache({ expiry: 60 }))
+    const ask = yield* serve(routes({
+      "GET /": page,
+      "GET /within": Effect.provideService(page, LibsqlTransaction, [])
+    }))
+    const said: Array<string | undefined> = []
+    for (const path of ["/", "/", "/within", "/within"]) said.push((yield* ask(path)).cacheStatus)
+    expect(said).toEqual(["fwd=uri-miss; stored", "hit; ttl=60", "fwd=uri-miss", "fwd=uri-miss"])
+  }).pipe(Effect.provide(TestServer)))

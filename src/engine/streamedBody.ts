@@ -85,11 +85,9 @@ const pump = (
     return yield* store(destination, kept)
   })
   // All bytes of a known length are stored at once. What the body reads after the last one is in none of them, but what it says is heard.
-  const afterEnd = Effect.suspend(() => {
-    if (kept === undefined) return Effect.void
-    const isAsKept = mayBeKept() && groupsOf(destination, exchange, answer)?.length === kept.groups.length
-    return isAsKept ? Effect.void : forget(destination, kept)
-  })
+  const isAsKept = ({ groups }: CacheItem) =>
+    mayBeKept() && groupsOf(destination, exchange, answer)?.length === groups.length
+  const afterEnd = Effect.suspend(() => kept === undefined || isAsKept(kept) ? Effect.void : forget(destination, kept))
   const source = Body.measured(stream.stream, length)
   return Effect.ensuring(shared.pump(Stream.tap(source, () => holds), atEnd, policy.deadline), afterEnd)
 }

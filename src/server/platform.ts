@@ -57,11 +57,10 @@ export const isSent = (_: Caller, shown: HttpServerRequest): boolean => sentMark
 /** What is known to send: a handler, which is put around once. */
 export const senderOf = (_: object, handler: object): object => handler
 
-/** Where all clients of `@effect/sql` keep the transaction that is open. */
-const transaction = "@effect/sql/SqlClient/TransactionConnection"
-
-/** Whether a transaction of the application is open. */
-export const isWithinTransaction = (context: Context.Context<never>): boolean => context.unsafeMap.has(transaction)
+/** Whether a transaction of the application is open. The client of libSQL keeps its own in another place than all others. */
+export const isWithinTransaction = ({ unsafeMap }: Context.Context<never>): boolean =>
+  unsafeMap.has("@effect/sql/SqlClient/TransactionConnection") ||
+  unsafeMap.has("@effect/sql-libsql/LibsqlClient/LibsqlTransaction")
 
 /** Whether a request was interrupted since its client has left. */
 export const isClientGone = (cause: Cause.Cause<unknown>): boolean =>

@@ -66,9 +66,12 @@ const isWaiting = (fiber: Caller): boolean => exitOf(fiber) === undefined
 /** The server makes the handler of a middleware anew for each request: the cache is what stays. */
 export const senderOf = (cache: object, _: object): object => cache
 
-/** Each client of SQL keeps its transactions in a place of its own. */
+/** Each client of SQL keeps its transactions in a place of its own, and libSQL names that in its own way. */
+const transaction =
+  /^(?:effect\/sql\/SqlClient\/TransactionConnection\/|@effect\/sql-libsql\/LibsqlClient\/LibsqlTransaction$)/
+
 export const isWithinTransaction = ({ mapUnsafe }: Context.Context<never>): boolean => {
-  for (const key of mapUnsafe.keys()) if (key.startsWith("effect/sql/SqlClient/TransactionConnection")) return true
+  for (const key of mapUnsafe.keys()) if (transaction.test(key)) return true
   return false
 }
 
